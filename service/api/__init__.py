@@ -1,0 +1,1 @@
+"""HTTP only: read the body, call the segmenter, choose the encoder."""

@@ -1,0 +1,99 @@
+"""One hierarchy of errors: the class is the HTTP status, a stable code, and a patient-free message.
+
+Every message is written here or by our own code at the place of the error; text of a foreign
+exception never enters one, because decoders and parsers quote the file's bytes.
+"""
+
+from typing import ClassVar
+
+
+class MammosegError(Exception):
+    """Base of everything the service says no with.
+
+    Parameters
+    ----------
+    code
+        Stable, lower-case, hyphenated; part of the API.
+    detail
+        One sentence for the caller. Must not hold anything read from the image.
+    """
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "The service failed"
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class UnreadableImage(MammosegError):
+    """400: these bytes are not an image that can be parsed."""
+
+    status = 400
+    title = "Not an image we can read"
+
+
+class InvalidRequest(MammosegError):
+    """400: a parameter of the request is missing or out of its bounds."""
+
+    status = 400
+    title = "The request is not valid"
+
+
+class NotAcceptable(MammosegError):
+    """406: no encoder gives what `Accept` or `output` asks for."""
+
+    status = 406
+    title = "No such form of the result"
+
+
+class TooLarge(MammosegError):
+    """413: the body, or the image it would unpack to, is over the limit."""
+
+    status = 413
+    title = "Too large"
+
+
+class UnsupportedMedia(MammosegError):
+    """415: a media type or a transfer syntax that the service does not read."""
+
+    status = 415
+    title = "Unsupported media type or transfer syntax"
+
+
+class UnsuitableImage(MammosegError):
+    """422: a valid image, but one that this model must not judge."""
+
+    status = 422
+    title = "This model must not judge this image"
+
+
+class Overloaded(MammosegError):
+    """503: full or draining; the request may be sent again after `retry_after_s`."""
+
+    status = 503
+    title = "The service is busy"
+
+    def __init__(self, code: str, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(code, detail)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(MammosegError):
+    """504: waiting for the model, or running it, took longer than the deadline."""
+
+    status = 504
+    title = "The deadline passed"
+
+
+class StartupError(Exception):
+    """The service cannot start as configured; the message is for the operator."""
+
+
+class ContractError(StartupError):
+    """The ONNX file does not say what the contract demands, or says something else."""
+
+
+class DeviceError(StartupError):
+    """The device asked for does not work; the service never falls back to another in silence."""

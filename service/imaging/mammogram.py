@@ -1,0 +1,68 @@
+"""The decoded mammogram, as every stage after the reader sees it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Intent = Literal["presentation", "processing", "film", "unstated"]
+"""What the pixels are for: FOR PRESENTATION, FOR PROCESSING (PS3.3 C.8.11.7.1.1,
+Presentation Intent Type), a digitised film (Secondary Capture), or nothing that says so
+(PNG, JPEG, TIFF)."""
+
+Laterality = Literal["L", "R"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """Something that was assumed or looks odd; it travels with the answer as a warning.
+
+    `code` is stable and part of the API; `detail` is a sentence without patient data.
+    """
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mammogram:
+    """One image, ready to be looked at: a larger value is brighter, which is denser tissue.
+
+    Attributes
+    ----------
+    pixels
+        uint16, C-contiguous, shape (rows, columns), in the source's own pixel grid, after
+        Modality LUT, VOI LUT or window, and MONOCHROME1 inversion (PS3.3 C.11.1, C.11.2).
+    pixel_spacing_mm
+        Millimetres between (row, column) centres, or None when the image does not say.
+    intent
+        What the pixels are for.
+    laterality, view_position
+        "L" or "R"; "CC", "MLO", ...; None when unknown.
+    sop_instance_uid
+        Validated UID of the source instance; None for PNG, JPEG and TIFF.
+    transfer_syntax_uid
+        Of the source instance; None for PNG, JPEG and TIFF.
+    caveats
+        What was assumed on the way here.
+    """
+
+    pixels: NDArray[np.uint16]
+    pixel_spacing_mm: tuple[float, float] | None
+    intent: Intent = "unstated"
+    laterality: Laterality | None = None
+    view_position: str | None = None
+    sop_instance_uid: str | None = None
+    transfer_syntax_uid: str | None = None
+    caveats: tuple[Caveat, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Height in source pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Width in source pixels."""
+        return int(self.pixels.shape[1])

@@ -1,0 +1,1 @@
+"""Findings in, JSON or PNG out."""
