@@ -1,0 +1,157 @@
+"""One probability map -> regions in source pixels, and the mask that is made of them."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.breast import Box
+from service.imaging.stitch import LesionMap
+
+CONTOUR_TOLERANCE = 1.0
+"""How far a simplified contour may leave the true outline, in source pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """One connected piece of suspected lesion, in source pixels: x = column, y = row.
+
+    Attributes
+    ----------
+    box
+        Smallest rectangle that holds it.
+    pixels
+        bool, shape of `box`: the region's own pixels.
+    centroid
+        (x, y), mean of its pixel centres.
+    contour
+        Outer outline, [(x, y), ...], closed, within a pixel of the true one.
+    max_probability, mean_probability
+        Over its pixels.
+    selected
+        True when it is part of the mask: above the mask threshold and large enough.
+    """
+
+    box: Box
+    pixels: NDArray[np.bool_]
+    centroid: tuple[float, float]
+    contour: tuple[tuple[int, int], ...]
+    max_probability: float
+    mean_probability: float
+    selected: bool
+
+    @property
+    def area_pixels(self) -> int:
+        """Area in source pixels."""
+        return int(np.count_nonzero(self.pixels))
+
+
+def find_regions(
+    lesion_map: LesionMap,
+    *,
+    mask_threshold: float,
+    candidate_threshold: float,
+    minimum_pixels: float,
+) -> list[Region]:
+    """Find every piece above the candidate threshold, the most probable first.
+
+    A piece that reaches the mask threshold is drawn at that threshold (it may fall into
+    several), the others at the candidate threshold. Pieces under `minimum_pixels` that do not
+    reach the mask threshold are noise and are left out; those that do are listed unselected.
+
+    Parameters
+    ----------
+    lesion_map
+        The breast's probabilities.
+    mask_threshold, candidate_threshold
+        In [0, 1]; the second is the lower.
+    minimum_pixels
+        Smallest area of a selected region, in source pixels.
+    """
+    part = _part_with_candidates(lesion_map, candidate_threshold)
+    if part is None:
+        return []
+    probability, top, left = part
+    strong = probability >= mask_threshold
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (probability >= candidate_threshold).view(np.uint8), connectivity=8
+    )
+    regions = []
+    for label in range(1, count):
+        window = _window(stats[label])
+        piece = labels[window] == label
+        strong_piece = piece & strong[window]
+        offset = (top + window[0].start, left + window[1].start)
+        if strong_piece.any():
+            for own, inner in _pieces(strong_piece):
+                area_ok = np.count_nonzero(own) >= minimum_pixels
+                at = (offset[0] + inner[0].start, offset[1] + inner[1].start)
+                regions.append(_region(own, probability[window][inner], at, selected=area_ok))
+        elif np.count_nonzero(piece) >= minimum_pixels:
+            regions.append(_region(piece, probability[window], offset, selected=False))
+    return sorted(regions, key=lambda region: -region.max_probability)
+
+
+def mask_of(regions: list[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Draw the selected regions on the source grid: bool, shape (rows, columns)."""
+    mask = np.zeros(shape, np.bool_)
+    for region in regions:
+        if region.selected:
+            box = region.box
+            mask[box.top : box.bottom, box.left : box.right] |= region.pixels
+    return mask
+
+
+def _part_with_candidates(
+    lesion_map: LesionMap, candidate_threshold: float
+) -> tuple[NDArray[np.float32], int, int] | None:
+    """Give the source-grid probability and its origin, or None where nothing is a candidate."""
+    # Bilinear enlargement never exceeds its neighbours, so the coarse map can rule a case out.
+    if not (lesion_map.probability >= candidate_threshold).any():
+        return None
+    return lesion_map.on_source_grid(), lesion_map.box.top, lesion_map.box.left
+
+
+def _window(stat: NDArray[np.int32]) -> tuple[slice, slice]:
+    left, top, width, height = (int(value) for value in stat[:4])
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _pieces(piece: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], tuple[slice, slice]]]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(piece.view(np.uint8), connectivity=8)
+    windows = [_window(stats[label]) for label in range(1, count)]
+    return [(labels[window] == label, window) for label, window in enumerate(windows, start=1)]
+
+
+def _region(
+    piece: NDArray[np.bool_],
+    probability: NDArray[np.float32],
+    origin: tuple[int, int],
+    *,
+    selected: bool,
+) -> Region:
+    top, left = origin
+    rows, columns = np.nonzero(piece)
+    values = probability[piece]
+    return Region(
+        box=Box(top, left, top + piece.shape[0], left + piece.shape[1]),
+        pixels=piece,
+        centroid=(left + float(columns.mean()), top + float(rows.mean())),
+        contour=_contour(piece, origin),
+        max_probability=float(values.max()),
+        mean_probability=float(values.mean()),
+        selected=selected,
+    )
+
+
+def _contour(piece: NDArray[np.bool_], origin: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    outlines, _ = cv2.findContours(
+        piece.view(np.uint8),
+        cv2.RETR_EXTERNAL,
+        cv2.CHAIN_APPROX_SIMPLE,
+        offset=(origin[1], origin[0]),
+    )
+    longest = max(outlines, key=len)
+    simple = cv2.approxPolyDP(longest, CONTOUR_TOLERANCE, closed=True)
+    return tuple((int(x), int(y)) for x, y in simple.reshape(-1, 2))

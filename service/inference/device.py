@@ -1,0 +1,50 @@
+"""Which device the net runs on. Explicit: nothing here ever falls back in silence."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["cpu", "cuda"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+def resolve_device(choice: DeviceChoice) -> Device:
+    """Turn the operator's choice into a device.
+
+    `auto` means cuda wherever an NVIDIA device is visible; if that device then does not work,
+    the start fails instead of running on the CPU.
+    """
+    if choice != "auto":
+        return choice
+    return "cuda" if nvidia_device_visible() else "cpu"
+
+
+def nvidia_device_visible() -> bool:
+    """Tell whether this process can see an NVIDIA device.
+
+    ONNX Runtime's own `get_device()` and `get_available_providers()` name CUDA on machines that
+    have none: they tell how the package was built.
+    """
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and hidden.strip() in {"", "-1"}:
+        return False
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return True
+    return _driver_counts_devices()
+
+
+def _driver_counts_devices() -> bool:
+    """Ask the driver itself: WSL and Windows have no /dev/nvidia0."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+        count = ctypes.c_int(0)
+        return (
+            driver.cuInit(0) == 0
+            and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+            and count.value > 0
+        )
+    except (OSError, AttributeError):
+        return False

@@ -1,0 +1,67 @@
+"""The golden tile: proof that this device computes the net that was exported."""
+
+import base64
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ContractError, DeviceError
+from service.inference.contract import Contract
+from service.inference.session import Session, TileOutputs
+
+
+def golden_tile(contract: Contract) -> NDArray[np.float32]:
+    """Give the contract's golden tile as the net takes it: float32, (1, 1, size, size).
+
+    Raises
+    ------
+    ContractError
+        The stored picture is no 8-bit grey PNG of the tile's size.
+    """
+    size = contract.tiling.tile_size
+    encoded = np.frombuffer(base64.b64decode(contract.golden.tile_png), np.uint8)
+    grey = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if grey is None or grey.shape != (size, size) or grey.dtype != np.uint8:
+        raise ContractError("golden.tile_png is not an 8-bit grey PNG of tiling.tile_size")
+    low, high = contract.input.minimum, contract.input.maximum
+    tile = low + grey.astype(np.float32) / np.float32(255.0) * np.float32(high - low)
+    return tile.reshape(1, 1, size, size).astype(np.float32)
+
+
+def eighth(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average float32 (rows, columns) over blocks of 8 x 8 pixels."""
+    rows, columns = probability.shape
+    blocks = probability.reshape(rows // 8, 8, columns // 8, 8)
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
+def golden_deviation(contract: Contract, outputs: TileOutputs) -> float:
+    """Give the largest absolute difference from the expected probabilities, map and score."""
+    expected = contract.golden.expected_probability(contract.tiling.tile_size)
+    of_map = np.abs(eighth(outputs.probability[0]) - expected).max()
+    of_score = abs(_sigmoid(outputs.has_mask[0]) - _sigmoid(contract.golden.has_mask_logit))
+    return float(max(of_map, of_score))
+
+
+def check_golden(session: Session) -> float:
+    """Run the golden tile on the session's device and give the deviation.
+
+    Raises
+    ------
+    DeviceError
+        The answer is not the expected one within the contract's tolerance.
+    """
+    contract = session.contract
+    deviation = golden_deviation(contract, session.run(golden_tile(contract)))
+    # Written so that NaN fails too.
+    if not deviation <= contract.golden.tolerance:
+        raise DeviceError(
+            f"the golden tile does not reproduce on {session.device}: "
+            f"deviation {deviation:.2g}, tolerance {contract.golden.tolerance:.2g}"
+        )
+    return deviation
+
+
+def _sigmoid(logit: float | np.floating) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
