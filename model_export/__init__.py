@@ -1,0 +1,1 @@
+"""What makes the ONNX file: data sets, networks, losses, training, export, evaluation."""

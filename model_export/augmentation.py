@@ -1,0 +1,97 @@
+"""Random changes that leave the answer as it is."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.config import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a crop lies in its working image.
+
+    `centre` is (row, column) in pixels; `scale` output pixels per image pixel; `flips` of
+    (rows, columns).
+    """
+
+    centre: tuple[float, float]
+    scale: float = 1.0
+    degrees: float = 0.0
+    flips: tuple[bool, bool] = (False, False)
+
+    def matrix(self, rows: int, columns: int) -> NDArray[np.float64]:
+        """Give the 2 x 3 affine map from image (x, y) to crop (x, y)."""
+        angle = np.deg2rad(self.degrees)
+        turn = self.scale * np.array(
+            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        )
+        turn *= np.array([[-1.0 if self.flips[1] else 1.0], [-1.0 if self.flips[0] else 1.0]])
+        centre = np.array([self.centre[1], self.centre[0]])
+        shift = np.array([columns / 2 - 0.5, rows / 2 - 0.5]) - turn @ centre
+        return np.column_stack([turn, shift])
+
+
+def warp(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], rows: int, columns: int, *, mask: bool
+) -> NDArray[np.uint8]:
+    """Cut a crop of `rows` x `columns`; masks by the nearest pixel, so they stay 0 and 1."""
+    interpolation = cv2.INTER_NEAREST if mask else cv2.INTER_LINEAR
+    crop: NDArray[np.uint8] = cv2.warpAffine(
+        image, matrix, (columns, rows), flags=interpolation, borderMode=cv2.BORDER_CONSTANT
+    )
+    return crop
+
+
+def intensities(
+    crop: NDArray[np.uint8],
+    breast: NDArray[np.uint8],
+    maximum: float,
+    spec: Augmentation,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Change gamma, contrast and brightness, blur, add noise and a border patch.
+
+    Parameters
+    ----------
+    crop
+        uint8, shape (rows, columns): value / 255 * maximum is the net's input.
+    breast
+        uint8 0 or 1, same shape.
+
+    Returns
+    -------
+    float32 in [0, maximum], same shape, 0 outside the breast.
+    """
+    values = _tone(maximum, spec, rng)[crop]
+    if rng.random() < spec.patch_probability:
+        _add_patch(values, maximum, rng)
+    if rng.random() < spec.blur_probability:
+        values = cv2.GaussianBlur(values, (0, 0), rng.uniform(0.4, 1.2))
+    if spec.noise > 0 and rng.random() < 0.3:
+        noise = rng.standard_normal(values.shape, dtype=np.float32)
+        values += np.float32(rng.uniform(0, spec.noise)) * noise
+    np.clip(values, 0.0, maximum, out=values)
+    values *= breast
+    return values
+
+
+def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Give the table of 256 changed values."""
+    grey = np.linspace(0.0, maximum, 256)
+    gamma = np.exp(rng.uniform(-spec.log_gamma, spec.log_gamma))
+    contrast = np.exp(rng.uniform(-spec.log_contrast, spec.log_contrast))
+    shift = rng.uniform(-spec.brightness, spec.brightness)
+    changed = (grey**gamma - 0.5) * contrast + 0.5 + shift
+    return np.clip(changed, 0.0, maximum).astype(np.float32)
+
+
+def _add_patch(values: NDArray[np.float32], maximum: float, rng: np.random.Generator) -> None:
+    rows, columns = values.shape
+    along = int(rng.integers(0, max(rows, columns)))
+    corner = (along % columns, 0) if rng.random() < 0.5 else (0, along % rows)
+    axes = (int(rng.integers(8, columns // 5)), int(rng.integers(8, rows // 5)))
+    brightness = float(rng.uniform(0.6, 1.0) * maximum)
+    cv2.ellipse(values, corner, axes, float(rng.uniform(0, 180)), 0, 360, brightness, cv2.FILLED)

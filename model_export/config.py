@@ -1,0 +1,132 @@
+"""A training run, typed; read from a TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.imaging.normalise import Normalisation
+from service.inference.contract import GridMultiple
+
+Share = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stream(_Part):
+    """One kind of batch: `mix` images of each source, as `rows` x `columns` crops.
+
+    A whole stream shows the whole breast, as the service does; otherwise crops are centred on
+    lesions, near misses and background.
+    """
+
+    rows: GridMultiple
+    columns: GridMultiple
+    mix: dict[str, Share]
+    whole: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Tiles a batch."""
+        return sum(self.mix.values())
+
+
+class Phase(_Part):
+    """`epochs` epochs whose steps go round the streams in turn."""
+
+    epochs: int = Field(gt=0)
+    streams: tuple[Stream, ...] = Field(min_length=1)
+
+
+class Losses(_Part):
+    """Weights of the terms, and of what is known less well."""
+
+    pixel_pos_weight: float = Field(default=3.0, gt=0.0)
+    cell_pos_weight: float = Field(default=4.0, gt=0.0)
+    has_mask: float = Field(default=0.5, ge=0.0)
+    cells: float = Field(default=0.3, ge=0.0)
+    diffuse_from: float = Field(default=0.3, gt=0.0)
+    """Share of the breast from which an outline counts as diffuse."""
+    diffuse_weight: float = Field(default=0.4, ge=0.0, le=1.0)
+    weak_negative: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Weight of "no cancer": the breast may still hold a benign lesion."""
+    weak_crop: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Weight of a whole-image label given to a crop of it."""
+
+
+class Augmentation(_Part):
+    """Ranges are half-widths around no change, unless said otherwise."""
+
+    rotation_degrees: float = 15.0
+    log_scale: float = 0.2
+    log_gamma: float = 0.35
+    log_contrast: float = 0.45
+    brightness: float = 0.08
+    blur_probability: float = 0.2
+    noise: float = 0.03
+    """Largest standard deviation, in units of the net's input."""
+    patch_probability: float = 0.1
+    """Of a bright patch that runs off the border, as skin markers and folds do."""
+
+
+class TrainingConfig(_Part):
+    """Everything that decides the weights, next to code and data."""
+
+    name: str
+    network: Literal["small", "seed"]
+    seed: int = 0
+    working_mm: float = Field(gt=0.0)
+    normalisation: Normalisation = Normalisation()
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    steps_per_epoch: int = Field(gt=0)
+    learning_rate: float = Field(gt=0.0)
+    weight_decay: float = Field(ge=0.0)
+    warm_up: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """Share of all steps."""
+    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
+    precision: Literal["bf16-mixed", "32-true", "16-mixed"] = "bf16-mixed"
+    threads: int = Field(default=2, gt=0)
+    workers: int = Field(default=2, ge=0)
+    devices: int | Literal["auto"] = "auto"
+    validate_every: int = Field(default=5, gt=0)
+    """Epochs between validations."""
+    losses: Losses = Losses()
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every source that some stream draws from."""
+        streams = [stream for phase in self.phases for stream in phase.streams]
+        return tuple(sorted({name for stream in streams for name in stream.mix}))
+
+    def phase_of(self, epoch: int) -> Phase:
+        """Give the phase an epoch lies in; the last one for what lies beyond."""
+        for phase in self.phases:
+            if epoch < phase.epochs:
+                return phase
+            epoch -= phase.epochs
+        return self.phases[-1]
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingConfig":
+        """Read and check a TOML file.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            A key is unknown, missing or out of its bounds.
+        """
+        return cls.model_validate(tomllib.loads(path.read_text()))

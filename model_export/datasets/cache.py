@@ -1,0 +1,180 @@
+"""Samples on the working grid, packed small, built by the code that serves.
+
+One .npz a source: the images end to end as bytes, and a JSON index.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from model_export.datasets import READERS
+from model_export.datasets.sample import Annotation, Sample
+from model_export.datasets.splits import Split, split_of
+from service.imaging.breast import find_breast
+from service.imaging.normalise import Normalisation
+from service.imaging.resample import to_working_grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A sample on the working grid.
+
+    Attributes
+    ----------
+    pixels
+        uint8, shape (rows, columns): value / 255 * normalisation.maximum is what the net sees.
+    breast
+        uint8 0 or 1, same shape.
+    lesion
+        uint8 0 or 1, same shape, or None where nobody drew it.
+    lesion_fraction
+        Share of the breast that is lesion; 0 without a mask.
+    """
+
+    source: str
+    name: str
+    patient: str
+    has_lesion: bool
+    annotation: Annotation
+    pixels: NDArray[np.uint8]
+    breast: NDArray[np.uint8]
+    lesion: NDArray[np.uint8] | None
+    lesion_fraction: float
+
+    @property
+    def split(self) -> Split:
+        """Which side of the split the patient is on."""
+        return split_of(self.source, self.patient)
+
+
+def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Packed:
+    """Bring a sample to the working grid exactly as the service would, and to 8 bits."""
+    mammogram = sample.to_mammogram()
+    breast = find_breast(mammogram.pixels)
+    working = to_working_grid(
+        mammogram,
+        breast,
+        source_spacing_mm=sample.pixel_spacing_mm,
+        working_mm=working_mm,
+        normalisation=normalisation,
+    )
+    rows, columns = working.pixels.shape
+    lesion = None
+    if sample.lesion is not None:
+        box = working.box
+        crop = sample.lesion[box.top : box.bottom, box.left : box.right]
+        lesion = resize_mask(crop, (rows, columns)).astype(np.uint8)
+    inside = max(1, int(working.breast.sum()))
+    return Packed(
+        source=sample.source,
+        name=sample.name,
+        patient=sample.patient,
+        has_lesion=sample.has_lesion,
+        annotation=sample.annotation,
+        pixels=np.round(working.pixels / normalisation.maximum * 255).astype(np.uint8),
+        breast=working.breast.astype(np.uint8),
+        lesion=lesion,
+        lesion_fraction=0.0 if lesion is None else float(lesion.sum()) / inside,
+    )
+
+
+def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Resample a mask: true where at least half of the pixel's area is, so never fractional."""
+    area = cv2.resize(
+        mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA
+    )
+    half: NDArray[np.bool_] = area >= 0.5
+    return half
+
+
+def build(
+    data: Path, folder: Path, sources: Sequence[str], working_mm: float, normalisation: Normalisation
+) -> None:
+    """Write the cache of each source that is not there yet, with a progress bar.
+
+    Parameters
+    ----------
+    data
+        Holds one folder a source.
+    folder
+        Where the .npz files go, one set for each working spacing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        target = _path(folder, source, working_mm)
+        if target.exists():
+            continue
+        samples = READERS[source](data / source)
+        packed = [
+            pack(sample, working_mm, normalisation)
+            for sample in track(samples, description=f"packing {source}", total=None)
+        ]
+        _save(target, packed)
+
+
+def load(folder: Path, source: str, working_mm: float) -> list[Packed]:
+    """Read back what `build` wrote."""
+    with np.load(_path(folder, source, working_mm)) as stored:
+        index = json.loads(bytes(stored["index"]).decode())
+        pixels, breast, lesion = stored["pixels"], stored["breast"], stored["lesion"]
+    return list(_unpack(index, pixels, np.unpackbits(breast), np.unpackbits(lesion)))
+
+
+def _path(folder: Path, source: str, working_mm: float) -> Path:
+    return folder / f"{source}-{working_mm:g}mm.npz"
+
+
+def _save(target: Path, packed: Sequence[Packed]) -> None:
+    index = [
+        {
+            "source": one.source,
+            "name": one.name,
+            "patient": one.patient,
+            "has_lesion": one.has_lesion,
+            "annotation": one.annotation,
+            "lesion_fraction": one.lesion_fraction,
+            "shape": one.pixels.shape,
+            "drawn": one.lesion is not None,
+        }
+        for one in packed
+    ]
+    drawn = [one.lesion.ravel() for one in packed if one.lesion is not None]
+    partial = target.with_suffix(".part.npz")
+    np.savez(
+        partial,
+        index=np.frombuffer(json.dumps(index).encode(), np.uint8),
+        pixels=np.concatenate([one.pixels.ravel() for one in packed]),
+        breast=np.packbits(np.concatenate([one.breast.ravel() for one in packed])),
+        lesion=np.packbits(np.concatenate([*drawn, np.zeros(0, np.uint8)])),
+    )
+    partial.rename(target)
+
+
+def _unpack(
+    index: list[dict[str, Any]],
+    pixels: NDArray[np.uint8],
+    breast: NDArray[np.uint8],
+    lesion: NDArray[np.uint8],
+) -> Iterator[Packed]:
+    start = drawn_start = 0
+    for entry in index:
+        rows, columns = entry.pop("shape")
+        size = rows * columns
+        drawn = None
+        if entry.pop("drawn"):
+            drawn = lesion[drawn_start : drawn_start + size].reshape(rows, columns)
+            drawn_start += size
+        yield Packed(
+            **entry,
+            pixels=pixels[start : start + size].reshape(rows, columns),
+            breast=breast[start : start + size].reshape(rows, columns),
+            lesion=drawn,
+        )
+        start += size

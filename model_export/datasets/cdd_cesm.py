@@ -1,0 +1,49 @@
+"""CDD-CESM: low-energy digital mammograms with the radiologists' outlines.
+
+Khaled et al., "Categorized contrast enhanced mammography dataset for diagnostic and artificial
+intelligence research", Scientific Data 2022; TCIA 10.7937/29kw-ae92. All images hold a suspicious
+or malignant finding. Layout: manifest.csv, images/NAME.jpg, masks/NAME.png.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from model_export.datasets.images import read_grey, widen
+from model_export.datasets.sample import Sample
+from service.imaging.mammogram import Laterality
+
+SOURCE = "cdd-cesm"
+
+ORIGINAL_SPACING_MM = 0.1
+"""Of the GE originals; the source does not state it, and `scale` tells how much was shrunk."""
+
+
+def read(folder: Path) -> Iterator[Sample]:
+    """Read every image of the manifest that has an outline.
+
+    Parameters
+    ----------
+    folder
+        Holds manifest.csv with columns name, patient, side, view, scale.
+    """
+    with (folder / "manifest.csv").open(newline="") as table:
+        for row in csv.DictReader(table):
+            lesion = read_grey(folder / "masks" / f"{row['name']}.png") > 127
+            if not lesion.any():
+                continue
+            spacing = ORIGINAL_SPACING_MM / float(row["scale"])
+            yield Sample(
+                source=SOURCE,
+                name=row["name"],
+                patient=row["patient"],
+                pixels=widen(read_grey(folder / "images" / f"{row['name']}.jpg")),
+                pixel_spacing_mm=(spacing, spacing),
+                has_lesion=True,
+                annotation="pixel_mask",
+                lesion=lesion,
+                intent="presentation",
+                laterality=cast(Laterality, row["side"]),
+                view_position=row["view"],
+            )

@@ -1,0 +1,63 @@
+"""One type for every data set: an image, what is known of its lesions, and whose it is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.mammogram import Intent, Laterality, Mammogram
+
+Annotation = Literal["pixel_mask", "circle", "normal", "image_label"]
+"""How the lesions are known: drawn outlines, circles, the statement that there are none, or only
+a yes or no for the whole image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One annotated mammogram.
+
+    Attributes
+    ----------
+    source, name, patient
+        The data set, the image's name in it, and the patient's identifier in it; a patient is
+        unique only together with its source.
+    pixels
+        uint16, shape (rows, columns), larger is brighter.
+    pixel_spacing_mm
+        Millimetres between (row, column) centres, as stated or inferred by the reader.
+    has_lesion
+        Whether an annotated or suspicious lesion, benign or malignant, is in the image.
+    annotation
+        How that is known.
+    lesion
+        bool, the shape of `pixels`; all false for a normal. None where nobody drew it.
+    """
+
+    source: str
+    name: str
+    patient: str
+    pixels: NDArray[np.uint16]
+    pixel_spacing_mm: tuple[float, float]
+    has_lesion: bool
+    annotation: Annotation
+    lesion: NDArray[np.bool_] | None = None
+    intent: Intent = "unstated"
+    laterality: Laterality | None = None
+    view_position: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.lesion is not None and self.lesion.shape != self.pixels.shape:
+            raise ValueError("lesion must have the shape of pixels")
+        if self.lesion is not None and bool(self.lesion.any()) != self.has_lesion:
+            raise ValueError("lesion must be empty exactly where has_lesion is false")
+
+    def to_mammogram(self) -> Mammogram:
+        """Give the image as the service's stages take it."""
+        return Mammogram(
+            pixels=self.pixels,
+            pixel_spacing_mm=self.pixel_spacing_mm,
+            intent=self.intent,
+            laterality=self.laterality,
+            view_position=self.view_position,
+        )
