@@ -1,0 +1,141 @@
+"""Which DICOM images are let in, decided from the header before any pixel is decoded."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from service.errors import TooLarge, UnreadableImage, UnsuitableImage
+from service.imaging import elements
+from service.imaging.dicom import ENCAPSULATED, DicomFile
+
+Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
+
+_MULTI_FRAME_CLASSES = frozenset(
+    (
+        "1.2.840.10008.5.1.4.1.1.13.1.3",  # Breast Tomosynthesis Image Storage
+        "1.2.840.10008.5.1.4.1.1.13.1.4",  # Breast Projection X-Ray, For Presentation
+        "1.2.840.10008.5.1.4.1.1.13.1.5",  # Breast Projection X-Ray, For Processing
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """The Image Pixel module (PS3.3 C.7.6.3) of one grey frame.
+
+    Attributes
+    ----------
+    rows, columns
+        Size in pixels.
+    bits_allocated
+        8 or 16.
+    bits_stored, high_bit
+        The bits that hold the sample; the others may hold anything (PS3.5 8.1.1).
+    signed
+        Pixel Representation: two's complement.
+    photometric_interpretation
+        MONOCHROME1 shows the lowest value white, MONOCHROME2 black (PS3.3 C.7.6.3.1.2).
+    """
+
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric_interpretation: Photometric
+
+    @property
+    def frame_bytes(self) -> int:
+        """Length of the uncompressed frame."""
+        return self.rows * self.columns * (self.bits_allocated // 8)
+
+
+def admit(file: DicomFile, max_pixels: int, accept_modalities: frozenset[str]) -> PixelLayout:
+    """Decide whether this file is one grey frame that the service may decode.
+
+    Raises
+    ------
+    MammosegError
+        422 for a valid image of another kind, 413 for too many pixels, 400 for a broken header.
+    """
+    dataset = file.dataset
+    _refuse_other_kinds(file, accept_modalities)
+    _refuse_colour(dataset)
+    layout = _layout(dataset)
+    if layout.rows * layout.columns > max_pixels:
+        raise too_many_pixels()
+    _refuse_missing_bytes(file, layout)
+    return layout
+
+
+def too_many_pixels() -> TooLarge:
+    """Give the error for an image that would unpack to more than the limit."""
+    return TooLarge("too-many-pixels", "The image has more pixels than this service accepts.")
+
+
+def _refuse_other_kinds(file: DicomFile, accept_modalities: frozenset[str]) -> None:
+    dataset = file.dataset
+    if file.truncated:
+        raise UnreadableImage("truncated", "The file breaks off.")
+    if elements.text(dataset, "Modality") not in accept_modalities:
+        raise UnsuitableImage("modality-not-accepted", "The image's modality is not accepted.")
+    frames = elements.integer(dataset, "NumberOfFrames")
+    sop_class = elements.uid(dataset, "SOPClassUID")
+    if sop_class in _MULTI_FRAME_CLASSES or (frames is not None and frames > 1):
+        raise UnsuitableImage(
+            "multi-frame", "Tomosynthesis and other multi-frame images are not supported."
+        )
+    if file.pixel_data is None:
+        raise UnsuitableImage("no-pixel-data", "The object holds no grey-scale pixel data.")
+
+
+def _refuse_colour(dataset: Dataset) -> None:
+    samples = elements.integer(dataset, "SamplesPerPixel")
+    photometric = elements.text(dataset, "PhotometricInterpretation")
+    if samples not in (None, 1) or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnsuitableImage("not-greyscale", "The image is not a grey-scale image.")
+
+
+def _layout(dataset: Dataset) -> PixelLayout:
+    rows = elements.integer(dataset, "Rows")
+    columns = elements.integer(dataset, "Columns")
+    if not rows or not columns or rows < 0 or columns < 0:
+        raise UnreadableImage("image-size", "Rows or Columns is missing or zero.")
+    allocated = elements.integer(dataset, "BitsAllocated")
+    stored = elements.integer(dataset, "BitsStored")
+    high = elements.integer(dataset, "HighBit")
+    representation = elements.integer(dataset, "PixelRepresentation")
+    if stored is None:
+        stored = allocated
+    if allocated not in (8, 16) or stored is None or not 1 <= stored <= allocated:
+        raise UnreadableImage("pixel-format", "The bits allocated and stored make no sense.")
+    if high is None:
+        high = stored - 1
+    if not stored - 1 <= high < allocated or representation not in (None, 0, 1):
+        raise UnreadableImage("pixel-format", "The bits allocated and stored make no sense.")
+    return PixelLayout(
+        rows=rows,
+        columns=columns,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high,
+        signed=representation == 1,
+        photometric_interpretation=(
+            "MONOCHROME1"
+            if elements.text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
+            else "MONOCHROME2"
+        ),
+    )
+
+
+def _refuse_missing_bytes(file: DicomFile, layout: PixelLayout) -> None:
+    if file.transfer_syntax_uid in ENCAPSULATED:
+        return
+    if file.pixel_length is None:
+        raise UnreadableImage("pixel-data-corrupt", "The pixel data is not what its syntax says.")
+    if file.pixel_data is None or len(file.pixel_data) < layout.frame_bytes:
+        raise UnreadableImage(
+            "pixel-data-truncated", "The pixel data is shorter than the header says."
+        )

@@ -1,0 +1,137 @@
+"""What a compressed frame says about itself, read from its first bytes and before any decoding.
+
+The DICOM header may lie about the size of a codestream, and a decoder believes the codestream.
+"""
+
+from dataclasses import dataclass
+from struct import unpack_from
+
+from service.errors import UnreadableImage
+
+_JPEG_FRAMES = frozenset((0xC0, 0xC1, 0xC3))
+"""SOF0 baseline, SOF1 extended sequential, SOF3 lossless: the processes that DICOM uses
+(PS3.5 A.4.1). Progressive and arithmetic ones were retired, and are slow on purpose-made files."""
+
+_JPEG_LS_FRAME = 0xF7
+_RLE_HEADER_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """The codestream's own claims.
+
+    Attributes
+    ----------
+    rows, columns
+        Size of the image in pixels.
+    components
+        Samples a pixel.
+    precision
+        Bits a sample.
+    signed
+        Whether samples are two's complement; None where the format cannot say (JPEG, JPEG-LS).
+    lossless_jpeg
+        True for SOF3.
+    """
+
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    signed: bool | None = None
+    lossless_jpeg: bool = False
+
+
+def corrupt() -> UnreadableImage:
+    """Give the error for pixel data that is not what its transfer syntax promises."""
+    return UnreadableImage("pixel-data-corrupt", "The compressed pixel data cannot be decoded.")
+
+
+def read_jpeg(frame: bytes | memoryview) -> Codestream:
+    """Read the frame header of a JPEG or JPEG-LS codestream (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2).
+
+    Raises
+    ------
+    UnreadableImage
+        No frame header, or one of a process that DICOM does not use.
+    """
+    if bytes(frame[:2]) != b"\xff\xd8":
+        raise corrupt()
+    offset, end = 2, len(frame)
+    while offset + 10 <= end:
+        if frame[offset] != 0xFF:
+            raise corrupt()
+        marker = frame[offset + 1]
+        if marker == 0xFF:
+            offset += 1
+            continue
+        length = int(unpack_from(">H", frame, offset + 2)[0])
+        if marker in _JPEG_FRAMES or marker == _JPEG_LS_FRAME:
+            precision, rows, columns, components = unpack_from(">BHHB", frame, offset + 4)
+            return Codestream(rows, columns, components, precision, lossless_jpeg=marker == 0xC3)
+        if length < 2 or (0xC0 <= marker <= 0xDA and marker not in (0xC4, 0xC8, 0xCC)):
+            raise corrupt()
+        offset += 2 + length
+    raise corrupt()
+
+
+def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
+    """Read the SIZ segment of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1).
+
+    A JP2 file around the codestream is tolerated: DICOM forbids it (PS3.5 A.4.4), files have it.
+
+    Raises
+    ------
+    UnreadableImage
+        No SIZ segment, or components of different sizes.
+    """
+    offset = _codestream_in_jp2(frame)
+    if len(frame) < offset + 45 or bytes(frame[offset : offset + 4]) != b"\xff\x4f\xff\x51":
+        raise corrupt()
+    right, bottom, left, top = unpack_from(">4L", frame, offset + 8)
+    (components,) = unpack_from(">H", frame, offset + 40)
+    depth, horizontal, vertical = unpack_from(">3B", frame, offset + 42)
+    if right <= left or bottom <= top or (horizontal, vertical) != (1, 1):
+        raise corrupt()
+    return Codestream(
+        rows=bottom - top,
+        columns=right - left,
+        components=components,
+        precision=(depth & 0x7F) + 1,
+        signed=bool(depth & 0x80),
+    )
+
+
+def _codestream_in_jp2(frame: bytes | memoryview) -> int:
+    if bytes(frame[4:8]) != b"jP  ":
+        return 0
+    offset = 0
+    while offset + 8 <= len(frame):
+        (length,) = unpack_from(">L", frame, offset)
+        if bytes(frame[offset + 4 : offset + 8]) == b"jp2c":
+            return offset + 8
+        if length < 8:
+            break
+        offset += length
+    raise corrupt()
+
+
+def check_rle(frame: bytes | memoryview, segments: int) -> None:
+    """Check an RLE header (PS3.5 G.5): the right number of segments, all inside the frame.
+
+    The decoder follows the offsets unchecked, out of its buffer if they say so.
+
+    Raises
+    ------
+    UnreadableImage
+        The header does not fit the frame, or has another number of segments.
+    """
+    if len(frame) < _RLE_HEADER_BYTES:
+        raise corrupt()
+    count, *offsets = unpack_from("<16L", frame)
+    starts = offsets[:segments]
+    if count != segments or starts[0] < _RLE_HEADER_BYTES:
+        raise corrupt()
+    ends = [*starts[1:], len(frame)]
+    if any(start >= end for start, end in zip(starts, ends, strict=True)):
+        raise corrupt()

@@ -1,0 +1,207 @@
+"""Pixel data -> stored values, natively or through imagecodecs as a decoder plug-in of pydicom.
+
+One BSD-licensed package decodes every compressed transfer syntax. pydicom prefers other plug-ins
+where they are installed, so this one is always asked for by name.
+"""
+
+from dataclasses import replace
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
+from pydicom.uid import UID
+
+from service.errors import UnreadableImage
+from service.imaging import containment as containment
+from service.imaging.admission import PixelLayout
+from service.imaging.codestream import (
+    Codestream,
+    check_rle,
+    corrupt,
+    read_jpeg,
+    read_jpeg_2000,
+)
+from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
+from service.imaging.fragments import single_frame
+
+PLUGIN = "imagecodecs"
+
+DECODER_DEPENDENCIES = {UID(uid): ("imagecodecs>=2025.3.30",) for uid in ENCAPSULATED}
+"""Asked for by pydicom's plug-in machinery."""
+
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+"""Stored samples as they lie in their container: bits above Bits Stored not yet masked, sign not
+yet extended."""
+
+
+def is_available(uid: str) -> bool:
+    """Say whether this plug-in decodes the transfer syntax (pydicom's plug-in protocol)."""
+    return uid in ENCAPSULATED
+
+
+def read_codes(file: DicomFile, layout: PixelLayout) -> tuple[Codes, PixelLayout]:
+    """Decode the one frame of an admitted file.
+
+    Returns
+    -------
+    codes
+        uint8 or uint16, shape (rows, columns); may be a read-only view of the body.
+    layout
+        Of these codes: bits and sign of a compressed frame are the codestream's (PS3.5 8.2).
+
+    Raises
+    ------
+    UnreadableImage
+        The pixel data does not decode to what the header says.
+    """
+    if file.pixel_data is None:
+        raise corrupt()
+    if file.transfer_syntax_uid not in ENCAPSULATED:
+        return _native(file, file.pixel_data, layout), layout
+    frame = single_frame(file.pixel_data)
+    claims = read_claims(frame, file.transfer_syntax_uid, layout)
+    codes = _through_pydicom(file.pixel_data, file.transfer_syntax_uid, layout)
+    return codes, _codestream_layout(layout, claims)
+
+
+def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> Codestream | None:
+    """Check that the codestream claims the size the header states; None for RLE, which has none.
+
+    Raises
+    ------
+    UnreadableImage
+        It claims another size, several components, or is no such codestream.
+    """
+    if syntax == RLE:
+        check_rle(frame, layout.bits_allocated // 8)
+        return None
+    claims = (read_jpeg_2000 if syntax in JPEG_2000 | HTJ2K else read_jpeg)(frame)
+    if (claims.rows, claims.columns) != (layout.rows, layout.columns):
+        raise UnreadableImage(
+            "codestream-size", "The compressed image has another size than the header says."
+        )
+    if claims.components != 1 or claims.precision > 16:
+        raise corrupt()
+    return claims
+
+
+def _native(file: DicomFile, data: memoryview, layout: PixelLayout) -> Codes:
+    shape, count = (layout.rows, layout.columns), layout.rows * layout.columns
+    if layout.bits_allocated == 16:
+        words = np.frombuffer(data, "<u2" if file.little_endian else ">u2", count)
+        return words.astype(np.uint16, copy=False).reshape(shape)
+    if file.little_endian or file.pixel_vr != "OW":
+        return np.frombuffer(data, np.uint8, count).reshape(shape)
+    # Two samples share a big-endian word, the first in its low byte (PS3.5 8.1.1 and annex D).
+    words = np.frombuffer(data, ">u2", (count + 1) // 2).astype("<u2")
+    return words.view(np.uint8)[:count].reshape(shape)
+
+
+def _through_pydicom(data: memoryview, syntax: str, layout: PixelLayout) -> Codes:
+    try:
+        buffer, properties = get_decoder(syntax).as_buffer(
+            # pydicom reads encapsulated frames from bytes, not from a view.
+            bytes(data),
+            index=0,
+            decoding_plugin=PLUGIN,
+            rows=layout.rows,
+            columns=layout.columns,
+            samples_per_pixel=1,
+            number_of_frames=1,
+            photometric_interpretation=layout.photometric_interpretation,
+            bits_allocated=layout.bits_allocated,
+            bits_stored=layout.bits_stored,
+            pixel_representation=int(layout.signed),
+        )
+    except Exception:
+        raise corrupt() from None
+    shape = (layout.rows, layout.columns)
+    if properties["bits_allocated"] == 8:
+        return np.frombuffer(buffer, np.uint8).reshape(shape)
+    return np.frombuffer(buffer, np.uint16).reshape(shape)
+
+
+def _codestream_layout(layout: PixelLayout, claims: Codestream | None) -> PixelLayout:
+    """Give the layout of the decoded codes.
+
+    An encoder that ignored Pixel Representation wrote the bits of signed samples as unsigned ones
+    or the other way round; the header knows better what they mean, as pydicom and GDCM hold too.
+    """
+    if claims is None:
+        return layout
+    agrees = claims.signed is layout.signed or (claims.signed is None and not layout.signed)
+    bits = claims.precision if agrees else min(claims.precision, layout.bits_stored)
+    return replace(layout, bits_stored=bits, high_bit=bits - 1)
+
+
+def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes: int) -> Codes:
+    """Decode one compressed frame whose claims have been checked.
+
+    Parameters
+    ----------
+    frame
+        The joined fragments of the frame.
+    syntax
+        Transfer syntax UID, one of `ENCAPSULATED`.
+    rows, columns
+        Size in pixels.
+    item_bytes
+        Bytes a sample, for RLE alone; the other codestreams say it themselves.
+    """
+    if syntax == RLE:
+        return _decode_rle(frame, rows, columns, item_bytes)
+    if syntax in HTJ2K:
+        decoded = imagecodecs.htj2k_decode(frame)
+    elif syntax in JPEG_2000:
+        decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
+    elif syntax in JPEG_LS:
+        decoded = imagecodecs.jpegls_decode(frame)
+    else:
+        decoded = imagecodecs.jpeg8_decode(frame)
+    if decoded.shape != (rows, columns) or decoded.dtype.itemsize > 2:
+        raise corrupt()
+    codes: Codes = decoded.view(f"u{decoded.dtype.itemsize}")
+    return codes
+
+
+def _decode_rle(frame: bytes, rows: int, columns: int, item_bytes: int) -> Codes:
+    out = np.empty(rows * columns * item_bytes, np.uint8)
+    decoded = imagecodecs.dicomrle_decode(frame, f"<u{item_bytes}", out=out.data)
+    # A segment that ends early leaves the rest of the memory as it was.
+    if len(decoded) != len(out):
+        raise corrupt()
+    codes: Codes = out.view(f"<u{item_bytes}").reshape(rows, columns)
+    return codes
+
+
+def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
+    """Decode a frame for pydicom (its plug-in protocol).
+
+    Checks the frame that pydicom cut out again: offset tables may have led it elsewhere.
+    """
+    layout = PixelLayout(
+        rows=runner.rows,
+        columns=runner.columns,
+        bits_allocated=runner.bits_allocated,
+        bits_stored=runner.bits_stored,
+        high_bit=runner.bits_stored - 1,
+        signed=runner.pixel_representation == 1,
+        photometric_interpretation="MONOCHROME2",
+    )
+    read_claims(src, runner.transfer_syntax, layout)
+    codes = decode_frame(
+        src, runner.transfer_syntax, layout.rows, layout.columns, layout.bits_allocated // 8
+    )
+    runner.set_option("bits_allocated", 8 * codes.dtype.itemsize)
+    return np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data
+
+
+def _register() -> None:
+    for uid in ENCAPSULATED:
+        decoder = get_decoder(uid)
+        if PLUGIN not in decoder.available_plugins:
+            decoder.add_plugin(PLUGIN, (__name__, _decode_frame.__name__))
+
+
+_register()

@@ -1,0 +1,214 @@
+"""A DICOM file taken apart: file meta information, dataset, and where the pixel data lies.
+
+Nothing is decoded here, and nothing large is copied: the pixel data is a view of the body.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from struct import unpack_from
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+
+from service.errors import MammosegError, TooLarge, UnreadableImage, UnsupportedMedia
+from service.imaging import containment as containment
+from service.imaging import elements
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+RLE = "1.2.840.10008.1.2.5"
+JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
+JPEG_LS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
+JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91))
+HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+
+NATIVE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG))
+ENCAPSULATED = frozenset((RLE,)) | JPEG | JPEG_LS | JPEG_2000 | HTJ2K
+
+_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_PIXEL_DATA = 0x7FE00010
+_UNDEFINED = 0xFFFFFFFF
+_PREAMBLE = 128
+
+MOST_READS = 200_000
+"""About 70,000 elements, nested ones counted; a mammogram has a few hundred."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFile:
+    """A parsed file.
+
+    Attributes
+    ----------
+    dataset
+        The elements before the pixel data.
+    transfer_syntax_uid
+        One of `NATIVE` or `ENCAPSULATED`.
+    little_endian
+        Byte order of the dataset and of native pixel data.
+    pixel_data
+        The value of Pixel Data (7FE0,0010), as a view of the body; up to the end of the body
+        when its length is undefined. None when there is none.
+    pixel_length
+        Its length in bytes as stated; None when undefined.
+    pixel_vr
+        Its value representation, "OB" or "OW"; None in implicit encoding.
+    truncated
+        The body ended in the middle of an element.
+    """
+
+    dataset: Dataset
+    transfer_syntax_uid: str
+    little_endian: bool
+    pixel_data: memoryview | None
+    pixel_length: int | None
+    pixel_vr: str | None
+    truncated: bool
+
+
+class _BoundedReader(BytesIO):
+    """Bounds the work of pydicom's parser: every element costs it two or three reads."""
+
+    reads = 0
+    short = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MOST_READS:
+            raise TooLarge("too-many-elements", "The file has too many data elements.")
+        data = super().read(size)
+        # A clean end is an element header that is not there at all.
+        if size is not None and len(data) < size and (data or size != 8):
+            self.short = True
+        return data
+
+
+@dataclass(slots=True)
+class _PixelElement:
+    """Where the pixel data lies; filled by `stop`, which pydicom calls for each top-level tag."""
+
+    reader: BytesIO
+    tag: int = 0
+    offset: int = 0
+    length: int = 0
+    vr: str | None = None
+
+    def stop(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag not in _PIXEL_TAGS:
+            return False
+        self.tag, self.offset, self.length, self.vr = int(tag), self.reader.tell(), length, vr
+        return True
+
+
+def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
+    """Take a DICOM file apart.
+
+    Tolerates a missing preamble, and missing file meta information where the dataset is native
+    (PS3.10 7.1). A deflated dataset (PS3.5 A.5) is inflated up to `max_inflated_bytes`.
+
+    Raises
+    ------
+    MammosegError
+        400 for what is no DICOM file or breaks off, 413 for what grows too large, 415 for a
+        transfer syntax that is not read here.
+    """
+    reader = _BoundedReader(body)
+    syntax = _transfer_syntax(reader, body)
+    if syntax == DEFLATED:
+        body = _inflate(memoryview(body)[reader.tell() :], max_inflated_bytes)
+        reader = _BoundedReader(body)
+    little_endian = syntax != EXPLICIT_BIG
+    pixels = _PixelElement(reader)
+    dataset = _contained(
+        lambda: read_dataset(
+            reader, syntax == IMPLICIT_LITTLE, little_endian, stop_when=pixels.stop
+        )
+    )
+    found = pixels.tag == _PIXEL_DATA
+    defined = pixels.length != _UNDEFINED
+    end = pixels.offset + pixels.length if defined else len(body)
+    return DicomFile(
+        dataset=dataset,
+        transfer_syntax_uid=syntax,
+        little_endian=little_endian,
+        pixel_data=memoryview(body)[pixels.offset : end] if found else None,
+        pixel_length=pixels.length if defined else None,
+        pixel_vr=pixels.vr,
+        truncated=reader.short and not pixels.tag,
+    )
+
+
+def looks_like_dicom(body: bytes | memoryview) -> bool:
+    """Say whether the first bytes are those of a DICOM file, with or without preamble.
+
+    Without one the file must start with group 0002 or 0008 in little-endian order, followed by
+    a value representation of two capitals or, implicit, by a short length (PS3.5 7.1).
+    """
+    head = bytes(body[: _PREAMBLE + 4])
+    if head[_PREAMBLE:] == b"DICM":
+        return True
+    if len(head) < 8 or head[1] != 0 or head[0] not in (0x02, 0x08):
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    return explicit or (head[5:8] == b"\0\0\0" and head[0] == 0x08)
+
+
+def _transfer_syntax(reader: BytesIO, body: bytes | memoryview) -> str:
+    """Read the file meta information; leave the reader at the dataset."""
+    if len(body) == 0:
+        raise UnreadableImage("empty-body", "The request carries no image.")
+    if not looks_like_dicom(body):
+        raise UnreadableImage("not-dicom", "This is not a DICOM file.")
+    start = _PREAMBLE + 4 if bytes(body[_PREAMBLE : _PREAMBLE + 4]) == b"DICM" else 0
+    if len(body) < start + 8:
+        raise UnreadableImage("truncated", "The file breaks off.")
+    reader.seek(start)
+    if unpack_from("<H", body, start)[0] != 0x0002:
+        return _guess_syntax(body, start)
+    meta = _contained(
+        lambda: read_dataset(
+            reader, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 0x0002
+        )
+    )
+    syntax = elements.uid(meta, "TransferSyntaxUID")
+    if syntax is None and "TransferSyntaxUID" not in meta:
+        return _guess_syntax(body, reader.tell())
+    if syntax is None or syntax not in NATIVE | ENCAPSULATED:
+        raise UnsupportedMedia("transfer-syntax", "This transfer syntax is not supported.")
+    return syntax
+
+
+def _guess_syntax(body: bytes | memoryview, start: int) -> str:
+    if len(body) < start + 6:
+        raise UnreadableImage("truncated", "The file breaks off.")
+    group, _, vr = unpack_from("<HH2s", body, start)
+    if not (vr.isalpha() and vr.isupper()):
+        return IMPLICIT_LITTLE
+    return EXPLICIT_BIG if group >= 0x0400 else EXPLICIT_LITTLE
+
+
+def _inflate(deflated: memoryview, bound: int) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(deflated, bound)
+    except zlib.error:
+        raise UnreadableImage("deflate-corrupt", "The deflated dataset is damaged.") from None
+    if inflater.eof:
+        return inflated
+    if len(inflated) >= bound:
+        raise TooLarge("inflates-too-far", "The deflated dataset is too large.")
+    raise UnreadableImage("truncated", "The file breaks off.")
+
+
+def _contained(read: Callable[[], Dataset]) -> Dataset:
+    try:
+        return read()
+    except MammosegError:
+        raise
+    except Exception:
+        raise UnreadableImage("dicom-unreadable", "The DICOM dataset is damaged.") from None

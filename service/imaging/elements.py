@@ -1,0 +1,112 @@
+"""Typed access to the elements of a dataset that may hold anything.
+
+A value of the wrong type, range or multiplicity reads as absent; nothing here raises, because
+whether an absent value matters is the caller's to say.
+"""
+
+import math
+import re
+import struct
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+
+LONGEST_VALUE = 2**16
+"""Bytes. No element read here needs more, and converting a longer text costs time."""
+
+LONGEST_SEQUENCE = 2**20
+"""Bytes of an encoded sequence; a full 16-bit look-up table takes 2**17."""
+
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+
+def _value(dataset: Dataset, keyword: str, longest: int = LONGEST_VALUE) -> object:
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
+        return None
+    try:
+        element = dataset.get_item(tag)
+        if isinstance(element, RawDataElement) and len(element.value or b"") > longest:
+            return None
+        return dataset[tag].value
+    except Exception:
+        # pydicom converts on access, and raises whatever its converters meet.
+        return None
+
+
+def _values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
+    value = _value(dataset, keyword)
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, MultiValue) else (value,)
+
+
+def text(dataset: Dataset, keyword: str) -> str | None:
+    """Give the first value of a text element, without padding; None when empty or absent."""
+    values = _values(dataset, keyword)
+    if not values or not isinstance(values[0], str):
+        return None
+    return str(values[0]).strip(" \0") or None
+
+
+def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """Give all values of a text element, without padding."""
+    return tuple(str(value).strip(" \0") for value in _values(dataset, keyword))
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """Give the only value of an integer element (US, SS, UL, IS); None for anything else."""
+    values = _values(dataset, keyword)
+    if len(values) != 1 or not isinstance(values[0], int):
+        return None
+    return int(values[0])
+
+
+def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """Give the values of a numeric element (DS, FD, US, ...) as finite floats.
+
+    Empty when the element is absent, empty, or holds one value that is not a finite number.
+    """
+    found = []
+    for value in _values(dataset, keyword):
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            return ()
+        if not math.isfinite(number):
+            return ()
+        found.append(number)
+    return tuple(found)
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Give the only value of a numeric element; None for anything else."""
+    values = numbers(dataset, keyword)
+    return values[0] if len(values) == 1 else None
+
+
+def raw_integers(dataset: Dataset, keyword: str) -> tuple[int, ...]:
+    """Give the values of an element of ambiguous VR (US or SS), whatever pydicom made of them."""
+    value = _value(dataset, keyword, LONGEST_SEQUENCE)
+    if isinstance(value, bytes):
+        order = ">" if dataset.original_encoding[1] is False else "<"
+        return struct.unpack(f"{order}{len(value) // 2}H", value[: len(value) // 2 * 2])
+    values = tuple(value) if isinstance(value, MultiValue | list) else (value,)
+    return tuple(int(item) for item in values if isinstance(item, int))
+
+
+def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """Give the items of a sequence; empty when it is absent, broken or absurdly long."""
+    value = _value(dataset, keyword, LONGEST_SEQUENCE)
+    return tuple(value) if isinstance(value, Sequence) else ()
+
+
+def uid(dataset: Dataset, keyword: str) -> str | None:
+    """Give a UID that keeps the rules of PS3.5 9.1; None for anything else."""
+    value = text(dataset, keyword)
+    if value is None or len(value) > 64 or _UID.fullmatch(value) is None:
+        return None
+    return value

@@ -1,0 +1,57 @@
+"""The compressed frame inside encapsulated pixel data (PS3.5 A.4)."""
+
+from collections.abc import Iterator
+from struct import unpack_from
+
+from service.errors import UnsuitableImage
+from service.imaging.codestream import corrupt
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
+
+MOST_FRAGMENTS = 65_536
+
+
+def single_frame(pixel_data: memoryview) -> bytes | memoryview:
+    """Give the one frame: its fragments, joined; a view of the body when there is only one.
+
+    Parameters
+    ----------
+    pixel_data
+        The value of Pixel Data, from its Basic Offset Table on. What follows the sequence
+        delimiter is ignored.
+
+    Raises
+    ------
+    UnreadableImage
+        Items that break off or are none.
+    UnsuitableImage
+        The Basic Offset Table lists several frames.
+    """
+    fragments = _items(pixel_data)
+    offsets = next(fragments, None)
+    if offsets is None:
+        raise corrupt()
+    if len(offsets) > 4:
+        raise UnsuitableImage(
+            "multi-frame", "Tomosynthesis and other multi-frame images are not supported."
+        )
+    found = list(fragments)
+    if not found:
+        raise corrupt()
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _items(pixel_data: memoryview) -> Iterator[memoryview]:
+    offset, count = 0, 0
+    while offset + 8 <= len(pixel_data):
+        tag = bytes(pixel_data[offset : offset + 4])
+        if tag == _SEQUENCE_DELIMITER:
+            return
+        (length,) = unpack_from("<L", pixel_data, offset + 4)
+        offset += 8
+        count += 1
+        if tag != _ITEM or offset + length > len(pixel_data) or count > MOST_FRAGMENTS:
+            raise corrupt()
+        yield pixel_data[offset : offset + length]
+        offset += length

@@ -1,0 +1,127 @@
+"""Bytes -> Mammogram: the only way an image enters the service."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from service.errors import MammosegError, UnreadableImage
+from service.imaging import elements, geometry
+from service.imaging.admission import admit
+from service.imaging.decode import read_codes
+from service.imaging.dicom import looks_like_dicom, parse
+from service.imaging.mammogram import Mammogram
+from service.imaging.photometry import to_display
+from service.imaging.rasters import RasterKind, read_pixels, to_mammogram
+
+ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
+
+_RASTER_STARTS: tuple[tuple[bytes, RasterKind], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What an image may cost.
+
+    Attributes
+    ----------
+    max_pixels
+        Rows times columns, of the header and of the codestream.
+    max_inflated_bytes
+        Size of a deflated dataset once inflated.
+    accept_modalities
+        Values of Modality (0008,0060) that are let in.
+    """
+
+    max_pixels: int = 64_000_000
+    max_inflated_bytes: int = 256 * 2**20
+    accept_modalities: frozenset[str] = frozenset({"MG"})
+
+
+def sniff(body: bytes | memoryview) -> ImageKind | None:
+    """Recognise a file by its first bytes; None for anything that is not read here.
+
+    A DICOM preamble may hold the start of a TIFF (PS3.10 7.1), so DICOM is asked first.
+    """
+    if looks_like_dicom(body):
+        return "dicom"
+    head = bytes(body[:8])
+    return next((kind for start, kind in _RASTER_STARTS if head.startswith(start)), None)
+
+
+def read_image(body: bytes, kind: ImageKind | None, limits: ReadLimits) -> Mammogram:
+    """Read a file of any kind; its content decides, `kind` counts where that says nothing.
+
+    Raises
+    ------
+    MammosegError
+        A subclass with a 4xx status, whatever the bytes are.
+    """
+    found = sniff(body) or kind
+    if len(body) == 0:
+        raise UnreadableImage("empty-body", "The request carries no image.")
+    if found is None:
+        raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
+    return read_dicom(body, limits) if found == "dicom" else read_raster(body, limits)
+
+
+def read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
+    """Read a DICOM file.
+
+    Raises
+    ------
+    MammosegError
+        A subclass with a 4xx status, whatever the bytes are.
+    """
+    try:
+        return _read_dicom(body, limits)
+    except MammosegError:
+        raise
+    except Exception:
+        # Foreign messages quote the file; the cause is dropped with them.
+        raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
+
+
+def _read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
+    file = parse(body, limits.max_inflated_bytes)
+    layout = admit(file, limits.max_pixels, limits.accept_modalities)
+    codes, layout = read_codes(file, layout)
+    pixels, caveats = to_display(codes, layout, file.dataset)
+    place = geometry.read_geometry(file.dataset)
+    uid = elements.uid(file.dataset, "SOPInstanceUID")
+    if uid is None:
+        caveats += (geometry.UID_IGNORED,)
+    return Mammogram(
+        pixels=pixels,
+        pixel_spacing_mm=place.pixel_spacing_mm,
+        intent=geometry.intent(file.dataset),
+        laterality=place.laterality,
+        view_position=place.view_position,
+        sop_instance_uid=uid,
+        transfer_syntax_uid=file.transfer_syntax_uid,
+        caveats=caveats + place.caveats,
+    )
+
+
+def read_raster(body: bytes, limits: ReadLimits) -> Mammogram:
+    """Read a PNG, JPEG or TIFF file of 8 or 16 grey bits.
+
+    Raises
+    ------
+    MammosegError
+        A subclass with a 4xx status, whatever the bytes are.
+    """
+    try:
+        kind = sniff(body)
+        if kind is None or kind == "dicom":
+            raise UnreadableImage("not-an-image", "This is no PNG, JPEG or TIFF file.")
+        return to_mammogram(read_pixels(body, kind, limits.max_pixels))
+    except MammosegError:
+        raise
+    except Exception:
+        raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None
