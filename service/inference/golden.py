@@ -25,15 +25,16 @@ def golden_tile(contract: Contract) -> NDArray[np.float32]:
     if grey is None or grey.shape != (size, size) or grey.dtype != np.uint8:
         raise ContractError("golden.tile_png is not an 8-bit grey PNG of tiling.tile_size")
     low, high = contract.input.minimum, contract.input.maximum
-    tile = low + grey.astype(np.float32) / np.float32(255.0) * np.float32(high - low)
-    return tile.reshape(1, 1, size, size).astype(np.float32)
+    levels: NDArray[np.float32] = grey.reshape(1, 1, size, size).astype(np.float32)
+    return np.float32(low) + levels * np.float32((high - low) / 255.0)
 
 
 def eighth(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average float32 (rows, columns) over blocks of 8 x 8 pixels."""
     rows, columns = probability.shape
     blocks = probability.reshape(rows // 8, 8, columns // 8, 8)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 def golden_deviation(contract: Contract, outputs: TileOutputs) -> float:

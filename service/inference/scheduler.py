@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import DeadlineExceeded, Overloaded
-from service.inference.session import Session
 from service.imaging.tiles import Tile
+from service.inference.session import Session
 
 BATCH_SIZES = {"cpu": (1,), "cuda": (1, 2, 4, 8, 16)}
 """The only batch sizes ever run, by device; all are warmed before the first request."""

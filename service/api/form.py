@@ -1,0 +1,62 @@
+"""Which form of the result the caller wants: `output` wins over `Accept`."""
+
+from typing import Literal, get_args
+
+from service.errors import NotAcceptable
+
+Form = Literal["json", "mask", "heatmap", "overlay"]
+
+PNG_FORM: Form = "overlay"
+"""What `Accept: image/png` alone means."""
+
+_OFFERS: dict[str, Form] = {"application/json": "json", "image/png": PNG_FORM}
+
+
+def choose_form(output: str | None, accept: str) -> Form:
+    """Choose the form of the result.
+
+    Parameters
+    ----------
+    output
+        The query parameter, or None.
+    accept
+        The Accept header (RFC 9110, 12.5.1); empty means anything.
+
+    Raises
+    ------
+    NotAcceptable
+        Nothing we give is asked for.
+    """
+    if output is not None:
+        for form in get_args(Form):
+            if output == form:
+                return form  # type: ignore[no-any-return]
+        raise NotAcceptable("output", f"output must be one of {', '.join(get_args(Form))}.")
+    if not accept.strip():
+        return "json"
+    best = max(_OFFERS, key=lambda offer: _quality(offer, accept))
+    if _quality(best, accept) <= 0.0:
+        raise NotAcceptable("accept", "The result is application/json or image/png.")
+    return _OFFERS[best]
+
+
+def _quality(media_type: str, accept: str) -> float:
+    """Give the weight of a media type: of the most specific range that matches it."""
+    matches: list[tuple[int, float]] = []
+    for item in accept.split(","):
+        span, *parameters = (part.strip().lower() for part in item.split(";"))
+        ranks = {media_type: 2, media_type.split("/")[0] + "/*": 1, "*/*": 0}
+        if span in ranks:
+            matches.append((ranks[span], _weight(parameters)))
+    return max(matches)[1] if matches else 0.0
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0

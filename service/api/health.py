@@ -1,0 +1,60 @@
+"""GET /health/live, /health/ready and /metrics: none of them ever waits for a mammogram."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.segmenter import Segmenter
+
+router = APIRouter(tags=["health"])
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class Ready(BaseModel):
+    """Whether mammograms are taken, by which model, on which device."""
+
+    status: Literal["ready", "draining"]
+    model: str
+    version: str
+    device: str
+
+
+@router.get("/health/live", summary="The process answers")
+async def live() -> Live:
+    """Answer, always."""
+    return Live()
+
+
+@router.get(
+    "/health/ready",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "Shutting down."}},
+    summary="Mammograms are taken",
+)
+async def ready(request: Request) -> Response:
+    """Name model, version and the device in use; 503 once the service is draining."""
+    segmenter: Segmenter = request.app.state.segmenter
+    draining = request.app.state.intake.draining
+    body = Ready(
+        status="draining" if draining else "ready",
+        model=segmenter.model.name,
+        version=segmenter.model.version,
+        device=segmenter.device,
+    )
+    return JSONResponse(body.model_dump(), 503 if draining else 200)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Give the Prometheus metrics."""
+    registry = request.app.state.metrics.registry
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,72 @@
+"""Around every request: an id, a log line, metrics, and a wall that no exception text passes."""
+
+import time
+import uuid
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import problem_response
+from service.errors import MammosegError
+from service.logs import where
+from service.metrics import Metrics
+
+log = structlog.get_logger("mammoseg")
+
+
+class RequestContext:
+    """Pure ASGI middleware; the outermost, so that it also sees what FastAPI does not handle."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; other scopes pass through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        # Never the caller's own id: a header may hold anything, a patient's name too.
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        answered: dict[str, int] = {}
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered["status"] = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode("ascii")),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            log.error(
+                "unhandled", request_id=request_id, error=type(error).__name__, at=where(error)
+            )
+            if "status" not in answered:
+                failure = MammosegError("internal", "An error on our side; it was logged.")
+                await problem_response(failure, request_id)(scope, receive, send_with_id)
+        finally:
+            self._record(scope, answered.get("status", 499), time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route: Any = scope.get("route")
+        # The template, or nothing: a path is the caller's text.
+        path = getattr(route, "path", "unmatched")
+        self.metrics.requests.labels(path, str(status)).inc()
+        self.metrics.request_seconds.labels(path).observe(seconds)
+        quiet = path.startswith(("/health", "/metrics"))
+        (log.debug if quiet else log.info)(
+            "request",
+            request_id=scope["state"]["request_id"],
+            method=scope["method"],
+            route=path,
+            status=status,
+            code=scope["state"].get("problem_code"),
+            ms=round(seconds * 1e3, 1),
+        )

@@ -1,0 +1,34 @@
+"""GET /v1/model: what answers here, what its weights may be used for, and how it did."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from service.segmenter import Segmenter
+
+router = APIRouter(tags=["model"])
+
+
+class ModelDescription(BaseModel):
+    """The model in use."""
+
+    sha256: str
+    device: str
+    contract: dict[str, Any]
+    weights_licence: str
+    model_card: str | None
+
+
+@router.get("/v1/model", summary="The model's contract, licence and card")
+async def model(request: Request) -> ModelDescription:
+    """Give the contract without the golden tile, the licence of the weights, the model card."""
+    segmenter: Segmenter = request.app.state.segmenter
+    return ModelDescription(
+        sha256=segmenter.model.sha256,
+        device=segmenter.device,
+        contract=segmenter.contract.model_dump(mode="json", exclude={"golden"}),
+        weights_licence=segmenter.contract.provenance.licence,
+        model_card=request.app.state.model_card,
+    )

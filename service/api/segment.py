@@ -1,0 +1,175 @@
+"""POST /v1/segment: a mammogram in, findings out."""
+
+import re
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.form import Form, choose_form
+from service.api.problems import MEDIA_TYPE, Problem
+from service.api.upload import Upload, receive_upload
+from service.errors import InvalidRequest
+from service.findings import Findings
+from service.outputs.png import heatmap_png, mask_png, overlay_png
+from service.outputs.result import Render, SegmentationResult, result_of
+from service.segmenter import Wishes
+
+router = APIRouter(tags=["segmentation"])
+
+MAX_SIDE = 1024
+SPACING = re.compile(r"\d{1,2}(?:\.\d{1,9})?(?:,\d{1,2}(?:\.\d{1,9})?)?")
+SPACING_BOUNDS_MM = (0.01, 5.0)
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+}
+_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "One DICOM, PNG, JPEG or TIFF file, raw or as the one file of a multipart body.",
+    "content": {
+        "application/dicom": _BINARY,
+        "image/png": _BINARY,
+        "image/jpeg": _BINARY,
+        "image/tiff": _BINARY,
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": _FORM,
+        "multipart/related": _BINARY,
+    },
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": what, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    for status, what in {
+        400: "Not an image that can be parsed, or a parameter out of bounds.",
+        406: "No such form of the result.",
+        413: "The body, or the image in it, is too large.",
+        415: "A media type or transfer syntax that is not read.",
+        422: "A valid image that this model must not judge.",
+        503: "Full or shutting down; see Retry-After.",
+        504: "The net did not answer in time.",
+    }.items()
+}
+
+
+@router.post(
+    "/v1/segment",
+    response_model=SegmentationResult,
+    responses={
+        200: {
+            "description": "The findings; by `output` or `Accept`.",
+            "content": {"image/png": _BINARY},
+        },
+        **_PROBLEMS,
+    },
+    openapi_extra={"requestBody": _BODY},
+    summary="Find lesions in one mammogram",
+)
+async def segment(
+    request: Request,
+    output: Annotated[
+        str | None, Query(description=f"One of {', '.join(get_args(Form))}; wins over Accept.")
+    ] = None,
+    include: Annotated[
+        str, Query(description="PNGs to embed in the JSON: mask,heatmap,overlay.")
+    ] = "",
+    max_side: Annotated[
+        int, Query(ge=64, le=4096, description="Longest side of heatmap and overlay, in pixels.")
+    ] = MAX_SIDE,
+    gate: Annotated[
+        bool, Query(description="Empty the mask when the has-mask decision is no.")
+    ] = True,
+    pixel_spacing_mm: Annotated[
+        str | None, Query(description="One number, or row,column, in mm; overrides the image's.")
+    ] = None,
+) -> Response:
+    """Read the image, find the breast, run the net, answer with mask, score and regions.
+
+    **Research use only: this is not a medical device.**
+    """
+    form = choose_form(output, request.headers.get("accept", ""))
+    renders = parse_include(include)
+    settings = request.app.state.settings
+    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, settings.deadline_s)
+    intake = request.app.state.intake
+    with intake.place():
+        upload = await receive_upload(
+            request,
+            max_bytes=settings.max_body_mib << 20,
+            timeout_s=settings.upload_timeout_s,
+        )
+        response: Response = await intake.work(
+            lambda: _answer(request.app.state, upload, wishes, form, renders, max_side)
+        )
+    return response
+
+
+def parse_spacing(text: str | None) -> tuple[float, float] | None:
+    """Parse "0.1" or "0.1,0.12" into millimetres between (row, column) centres.
+
+    Raises
+    ------
+    InvalidRequest
+        Not one or two numbers between 0.01 and 5.
+    """
+    if text is None:
+        return None
+    low, high = SPACING_BOUNDS_MM
+    if SPACING.fullmatch(text):
+        values = [float(part) for part in text.split(",")]
+        if all(low <= value <= high for value in values):
+            return values[0], values[-1]
+    raise InvalidRequest(
+        "invalid-parameter", f"pixel_spacing_mm must be one or two numbers from {low} to {high}."
+    )
+
+
+def parse_include(text: str) -> set[Render]:
+    """Parse a comma-separated list of renders.
+
+    Raises
+    ------
+    InvalidRequest
+        It names something that is no render.
+    """
+    wanted = {part.strip() for part in text.split(",") if part.strip()}
+    known: set[Render] = {render for render in get_args(Render) if render in wanted}
+    if len(known) != len(wanted):
+        raise InvalidRequest(
+            "invalid-parameter", f"include takes {', '.join(get_args(Render))}, comma-separated."
+        )
+    return known
+
+
+def _answer(
+    state: Any, upload: Upload, wishes: Wishes, form: Form, renders: set[Render], max_side: int
+) -> Response:
+    findings = state.segmenter.segment(upload.body, upload.kind, wishes)
+    state.metrics.observe_stages(findings.timing_ms)
+    if form == "json":
+        document = result_of(findings, renders, max_side).model_dump_json()
+        return Response(document, media_type="application/json", headers={"Vary": "Accept"})
+    return Response(
+        _picture(findings, form, max_side), media_type="image/png", headers=_headers(findings)
+    )
+
+
+def _picture(findings: Findings, form: Form, max_side: int) -> bytes:
+    if form == "mask":
+        return mask_png(findings)
+    if form == "heatmap":
+        return heatmap_png(findings, max_side)
+    return overlay_png(findings, max_side)
+
+
+def _headers(findings: Findings) -> dict[str, str]:
+    """Say beside a picture what the JSON would: a PNG must not hide a warning."""
+    return {
+        "Vary": "Accept",
+        "Mammoseg-Model": f"{findings.model.name}/{findings.model.version}",
+        "Mammoseg-Has-Mask": "yes" if findings.has_mask.decision else "no",
+        "Mammoseg-Has-Mask-Score": f"{findings.has_mask.score:.6f}",
+        "Mammoseg-Gated": "yes" if findings.gated else "no",
+        "Mammoseg-Warnings": ", ".join(caveat.code for caveat in findings.caveats),
+    }

@@ -1,0 +1,165 @@
+"""The request's body -> one file and what kind it says it is."""
+
+import asyncio
+from dataclasses import dataclass, field
+from email.message import Message
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import InvalidRequest, TooLarge, UnreadableImage, UnsupportedMedia
+from service.imaging.reader import ImageKind
+
+KINDS: dict[str, ImageKind] = {
+    "application/dicom": "dicom",
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/tiff": "tiff",
+}
+UNDECLARED = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
+"""No type, the generic one, and what curl --data-binary sends: recognised by content."""
+
+MAX_PARTS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file; `kind` is None when its type was not declared."""
+
+    body: bytes
+    kind: ImageKind | None
+
+
+@dataclass(slots=True)
+class _Part:
+    headers: dict[str, str] = field(default_factory=dict)
+    pieces: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_file(self) -> bool:
+        disposition = Message()
+        disposition["Content-Disposition"] = self.headers.get("content-disposition", "")
+        named = disposition.get_filename() is not None
+        return named or _media_type(self.headers.get("content-type", ""))[0] not in {
+            "",
+            "text/plain",
+        }
+
+
+async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) -> Upload:
+    """Receive the body and find the one file in it.
+
+    Raises
+    ------
+    TooLarge
+        The body is over `max_bytes`.
+    UnsupportedMedia
+        A media type or content encoding that is not read.
+    InvalidRequest
+        The body did not arrive in time, or its multipart form is broken or holds not one file.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("content-encoding", "Send the body without content encoding.")
+    media_type, boundary = _media_type(request.headers.get("content-type", ""))
+    if not (media_type in KINDS or media_type in UNDECLARED or media_type.startswith("multipart/")):
+        raise UnsupportedMedia(
+            "media-type", "Send application/dicom, image/png, image/jpeg, image/tiff or multipart."
+        )
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await _receive(request, max_bytes)
+    except TimeoutError:
+        raise InvalidRequest("upload-timeout", "The body did not arrive in time.") from None
+    except ClientDisconnect:
+        raise InvalidRequest("client-left", "The caller left before the body was whole.") from None
+    if not body:
+        raise UnreadableImage("empty-body", "The body is empty.")
+    if media_type.startswith("multipart/"):
+        return _from_multipart(body, boundary)
+    return Upload(body, KINDS.get(media_type))
+
+
+async def _receive(request: Request, max_bytes: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge("body-too-large", f"The body is over the limit of {max_bytes >> 20} MiB.")
+
+
+def _media_type(content_type: str) -> tuple[str, bytes]:
+    """Split a Content-Type into its lower-case media type and its boundary."""
+    if not content_type:
+        return "", b""
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = header.get_boundary("") or ""
+    return content_type.partition(";")[0].strip().lower(), boundary.encode("latin-1", "replace")
+
+
+def _from_multipart(body: bytes, boundary: bytes) -> Upload:
+    if not boundary:
+        raise InvalidRequest("multipart-broken", "The multipart body has no boundary parameter.")
+    files = [part for part in _parts(body, boundary) if part.is_file]
+    if len(files) != 1:
+        raise InvalidRequest("one-file", "Send exactly one file in the multipart body.")
+    content = b"".join(files[0].pieces)
+    if not content:
+        raise UnreadableImage("empty-body", "The file in the body is empty.")
+    media_type, _ = _media_type(files[0].headers.get("content-type", ""))
+    if media_type not in KINDS and media_type not in UNDECLARED:
+        raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
+    return Upload(content, KINDS.get(media_type))
+
+
+def _parts(body: bytes, boundary: bytes) -> list[_Part]:
+    """Parse multipart/form-data and multipart/related alike; payloads stay byte-exact."""
+    parts: list[_Part] = []
+    name, value = bytearray(), bytearray()
+    ended = False
+
+    def begin() -> None:
+        if len(parts) == MAX_PARTS:
+            raise InvalidRequest("too-many-parts", f"More than {MAX_PARTS} parts.")
+        parts.append(_Part())
+
+    def header_end() -> None:
+        parts[-1].headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        name.clear()
+        value.clear()
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin,
+                "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
+                "on_header_value": lambda data, start, stop: value.extend(data[start:stop]),
+                "on_header_end": header_end,
+                "on_part_data": lambda data, start, stop: parts[-1].pieces.append(data[start:stop]),
+                "on_end": end,
+            },
+        )
+        parser.write(body)
+    except FormParserError:
+        raise InvalidRequest("multipart-broken", "The multipart body cannot be parsed.") from None
+    if not ended:
+        raise InvalidRequest(
+            "multipart-broken", "The multipart body ends before its last boundary."
+        )
+    return parts

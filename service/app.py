@@ -1,0 +1,98 @@
+"""Builds the FastAPI application. Lifespan: load -> warm -> ready -> drain."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+
+from service import __version__
+from service.api import health, model, segment
+from service.api.intake import Intake
+from service.api.middleware import RequestContext
+from service.api.problems import install_handlers
+from service.inference.device import resolve_device
+from service.metrics import Metrics
+from service.segmenter import BUNDLED_MODEL, Segmenter
+from service.settings import Settings, available_cores
+
+log = structlog.get_logger("mammoseg")
+
+DESCRIPTION = """POST a mammogram, get back where the lesions are: the mask on the image's own
+pixels, a has-mask score, a heatmap. **Research use only: not a medical device.**"""
+
+
+def open_segmenter(settings: Settings) -> Segmenter:
+    """Load the configured model on the configured device, prove and warm it.
+
+    Raises
+    ------
+    StartupError
+        The model or the device is not fit to serve.
+    """
+    device = resolve_device(settings.device)
+    segmenter = Segmenter.open(
+        settings.model or BUNDLED_MODEL,
+        device=device,
+        runners=settings.runners if device == "cpu" else 1,
+        limits=settings.read_limits(),
+    )
+    log.info(
+        "model-ready", device=device, model=segmenter.model.name, sha256=segmenter.model.sha256
+    )
+    return segmenter
+
+
+def create_app(settings: Settings | None = None, segmenter: Segmenter | None = None) -> FastAPI:
+    """Build the application.
+
+    Parameters
+    ----------
+    settings
+        Read from the environment when None.
+    segmenter
+        An open one, closed with the application; opened from `settings` when None.
+    """
+    settings = settings or Settings()
+    app = FastAPI(
+        title="mammoseg",
+        version=__version__,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0 (code); weights: research use only"},
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.segmenter = segmenter
+    app.state.metrics = Metrics()
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
+    install_handlers(app)
+    for part in (segment, model, health):
+        app.include_router(part.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    if state.segmenter is None:
+        state.segmenter = await asyncio.to_thread(open_segmenter, state.settings)
+    state.model_card = model_card(state.settings)
+    state.intake = Intake(
+        places=state.settings.max_in_flight,
+        workers=2 * available_cores(),
+        metrics=state.metrics,
+    )
+    log.info("ready", version=__version__)
+    yield
+    state.intake.draining = True
+    await asyncio.to_thread(state.intake.close)
+    await asyncio.to_thread(state.segmenter.close)
+    log.info("stopped")
+
+
+def model_card(settings: Settings) -> str | None:
+    """Give the card that lies beside the model file, in Markdown, or None."""
+    card = (settings.model or BUNDLED_MODEL).parent / "MODEL_CARD.md"
+    return Path(card).read_text(encoding="utf-8") if card.is_file() else None

@@ -1,0 +1,148 @@
+"""The `mammoseg` command: serve, segment, doctor, demo."""
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+
+from service.app import create_app, open_segmenter
+from service.errors import MammosegError, StartupError
+from service.inference.device import nvidia_device_visible, resolve_device
+from service.logs import configure_logs
+from service.outputs.png import mask_png, overlay_png
+from service.outputs.result import result_of
+from service.segmenter import Wishes
+from service.settings import Settings
+
+app = typer.Typer(
+    help="Find lesions in mammograms. Research use only: not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+complaints = Console(stderr=True)
+
+START_FAILED = 2
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+) -> None:
+    """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
+    settings = _settings(host=host, port=port)
+    configure_logs(settings.log_level, settings.log_format)
+    try:
+        segmenter = open_segmenter(settings)
+    except StartupError as error:
+        _give_up(str(error))
+    uvicorn.run(
+        create_app(settings, segmenter),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_s,
+    )
+
+
+@app.command()
+def segment(
+    files: Annotated[list[Path], typer.Argument(help="DICOM, PNG, JPEG or TIFF files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("findings"),
+    ungated: Annotated[bool, typer.Option(help="Keep the mask whatever the score.")] = False,
+) -> None:
+    """Segment files without a server: JSON, mask and overlay for each, in a folder."""
+    settings = _settings()
+    configure_logs("warning", "console")
+    out.mkdir(parents=True, exist_ok=True)
+    refused = 0
+    try:
+        segmenter = open_segmenter(settings)
+    except StartupError as error:
+        _give_up(str(error))
+    with segmenter:
+        for file in files:
+            try:
+                findings = segmenter.segment(file.read_bytes(), wishes=Wishes(gate=not ungated))
+            except (MammosegError, OSError) as error:
+                complaints.print(f"{file}: {error}", style="red", markup=False)
+                refused += 1
+                continue
+            document = result_of(findings, (), 0).model_dump_json(indent=1)
+            (out / f"{file.stem}.json").write_text(document)
+            (out / f"{file.stem}-mask.png").write_bytes(mask_png(findings))
+            (out / f"{file.stem}-overlay.png").write_bytes(overlay_png(findings, 1024))
+            console.print(f"{file}: score {findings.has_mask.score:.3f}", markup=False)
+    raise typer.Exit(1 if refused else 0)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that the model and the device work, and say which they are."""
+    settings = _settings()
+    configure_logs("warning", "console")
+    report: dict[str, object] = {
+        "device_asked_for": settings.device,
+        "nvidia_device_visible": nvidia_device_visible(),
+        "device": resolve_device(settings.device),
+    }
+    try:
+        with open_segmenter(settings) as segmenter:
+            report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
+            report["sha256"] = segmenter.model.sha256
+            report["golden_tile"] = "reproduced"
+            report["weights_licence"] = segmenter.contract.provenance.licence
+    except StartupError as error:
+        console.print_json(json.dumps(report))
+        _give_up(str(error))
+    console.print_json(json.dumps(report))
+
+
+@app.command()
+def openapi(
+    file: Annotated[Path, typer.Argument(help="The file, usually openapi.yaml.")],
+    check: Annotated[bool, typer.Option(help="Only compare; fail when they differ.")] = False,
+) -> None:
+    """Write the API's description, or check that the file still is it."""
+    from service.openapi import openapi_yaml
+
+    if not check:
+        file.write_text(openapi_yaml(), encoding="utf-8")
+    elif not file.is_file() or file.read_text(encoding="utf-8") != openapi_yaml():
+        complaints.print(f"{file} has drifted: run `mammoseg openapi {file}`", markup=False)
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+) -> None:
+    """Serve the bundled model, POST real mammograms to it over HTTP, and show what comes back."""
+    from service.demo import run_demo
+
+    raise typer.Exit(run_demo(out, console))
+
+
+def _settings(**given: object) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        _give_up("; ".join(faults))
+
+
+def _give_up(reason: str) -> NoReturn:
+    complaints.print(f"mammoseg cannot start: {reason}", style="red", markup=False)
+    raise typer.Exit(START_FAILED)

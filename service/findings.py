@@ -1,0 +1,117 @@
+"""What the service found in one mammogram; every output is made from this and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.breast import Breast
+from service.imaging.mammogram import Caveat, Mammogram
+from service.imaging.regions import Region, find_regions, mask_of
+from service.imaging.stitch import LesionMap
+from service.inference.contract import Contract, OperatingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered; `sha256` is the ONNX file's, in hex."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasMask:
+    """Is an annotated or suspicious lesion present, benign or malignant?
+
+    `score` in [0, 1]; `decision` is `score >= threshold`.
+    """
+
+    score: float
+    threshold: float
+
+    @property
+    def decision(self) -> bool:
+        """True where the score reaches the threshold."""
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """The answer for one image.
+
+    Attributes
+    ----------
+    model
+        Which model answered.
+    mammogram
+        The image as it was read; `pixel_spacing_mm` is None when it had to be assumed.
+    has_mask
+        The image's score against the contract's threshold.
+    lesion_map
+        Probability of lesion at the working spacing.
+    regions
+        Every candidate, the most probable first, gated or not.
+    mask
+        bool, shape (rows, columns) of the source: the selected regions; empty when `gated`.
+    gated
+        True when the mask was emptied because the has-mask decision is no.
+    breast_pixels
+        Area of the breast region in source pixels.
+    caveats
+        Everything that was assumed, from reading on.
+    timing_ms
+        Milliseconds by stage.
+    """
+
+    model: ModelIdentity
+    mammogram: Mammogram
+    has_mask: HasMask
+    lesion_map: LesionMap
+    regions: tuple[Region, ...]
+    mask: NDArray[np.bool_]
+    gated: bool
+    breast_pixels: float
+    caveats: tuple[Caveat, ...]
+    timing_ms: dict[str, float]
+
+
+def image_score(logits: Sequence[float], contract: Contract) -> HasMask:
+    """Combine the tiles' logits by the contract's rule; no tile at all scores 0."""
+    if not logits:
+        return HasMask(0.0, contract.operating_point.has_mask)
+    logit = max(logits) / contract.score.temperature
+    score = float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+    return HasMask(score, contract.operating_point.has_mask)
+
+
+def regions_and_mask(
+    lesion_map: LesionMap, point: OperatingPoint, pixel_mm2: float
+) -> tuple[list[Region], NDArray[np.bool_]]:
+    """Find the regions, and the mask of the selected ones, before any gate.
+
+    Parameters
+    ----------
+    lesion_map
+        The breast's probabilities.
+    point
+        The contract's thresholds.
+    pixel_mm2
+        Area of one source pixel in square millimetres, known or assumed.
+    """
+    regions = find_regions(
+        lesion_map,
+        mask_threshold=point.mask,
+        candidate_threshold=point.candidate,
+        minimum_pixels=point.minimum_region_mm2 / pixel_mm2,
+    )
+    return regions, mask_of(regions, lesion_map.source_shape)
+
+
+def breast_caveats(breast: Breast) -> tuple[Caveat, ...]:
+    """Say so when the whole frame had to stand in for the breast."""
+    if breast.found:
+        return ()
+    return (Caveat("breast-not-found", "No breast stood out; the whole frame was searched."),)

@@ -1,0 +1,48 @@
+"""Structured logs on stderr. They carry codes, sizes and times; never anything from an image."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+import structlog
+
+
+def configure_logs(level: str, form: str) -> None:
+    """Send structlog and the standard library's logging to stderr, as JSON lines or text."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # pydicom and its kin quote raw values of the file.
+    for name in ("pydicom", "PIL", "multipart", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # Requests are logged once, by our own middleware, without query strings.
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def where(error: BaseException) -> list[str]:
+    """Say where an exception was raised, file:line by frame, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-6:]]

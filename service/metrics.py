@@ -1,0 +1,38 @@
+"""Prometheus metrics: counts and times by route and status, never by patient."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The service's own registry; one per application, so that tests do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "mammoseg_requests", "Requests answered.", ["route", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "mammoseg_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.stage_seconds = Histogram(
+            "mammoseg_stage_seconds",
+            "Time a mammogram spends in each stage.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.problems = Counter(
+            "mammoseg_problems", "Problems answered, by code.", ["code"], registry=self.registry
+        )
+        self.in_flight = Gauge("mammoseg_in_flight", "Mammograms held now.", registry=self.registry)
+
+    def observe_stages(self, timing_ms: dict[str, float]) -> None:
+        """Count one mammogram's stages."""
+        for stage, milliseconds in timing_ms.items():
+            self.stage_seconds.labels(stage).observe(milliseconds / 1e3)

@@ -1,0 +1,94 @@
+"""Findings -> pictures: the mask on the source's own pixels, heatmap and overlay of bounded size.
+
+A render must not cost more than the net: the side is bounded, and zlib runs at level 1.
+"""
+
+import io
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.findings import Findings
+
+OUTLINE_SELECTED = (80, 255, 80)
+OUTLINE_CANDIDATE = (0, 190, 255)
+"""BGR: a region of the mask is outlined green, a mere candidate amber."""
+
+HEAT_OPACITY = 0.45
+
+
+def mask_png(findings: Findings) -> bytes:
+    """Encode the mask as a 1-bit PNG of the source's rows and columns; 1 is lesion."""
+    rows, columns = findings.mask.shape
+    packed = np.packbits(findings.mask, axis=1).tobytes()
+    buffer = io.BytesIO()
+    Image.frombytes("1", (columns, rows), packed).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def heatmap_png(findings: Findings, max_side: int) -> bytes:
+    """Encode the probability, coloured, as an 8-bit RGB PNG at most `max_side` pixels long."""
+    return _encode(_colour(_probability(findings, _render_shape(findings, max_side))))
+
+
+def overlay_png(findings: Findings, max_side: int) -> bytes:
+    """Encode the image with heat and outlines, as an 8-bit RGB PNG at most `max_side` long."""
+    shape = _render_shape(findings, max_side)
+    small = cv2.resize(
+        findings.mammogram.pixels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA
+    )
+    canvas = cv2.cvtColor((small >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    probability = _probability(findings, shape)
+    opacity = (HEAT_OPACITY * np.clip(probability * 2.0, 0.0, 1.0))[..., None]
+    canvas = (canvas * (1.0 - opacity) + _colour(probability) * opacity).astype(np.uint8)
+    _outline(canvas, findings, shape)
+    return _encode(canvas)
+
+
+def _render_shape(findings: Findings, max_side: int) -> tuple[int, int]:
+    rows, columns = findings.mask.shape
+    scale = min(1.0, max_side / max(rows, columns))
+    return max(1, round(rows * scale)), max(1, round(columns * scale))
+
+
+def _probability(findings: Findings, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Lay the lesion map onto a render of the whole frame: float32, `shape`."""
+    rows, columns = findings.mask.shape
+    box, scale = findings.lesion_map.box, (shape[0] / rows, shape[1] / columns)
+    # One affine map from render pixels to working-grid pixels; edges of both grids coincide.
+    height, width = findings.lesion_map.probability.shape
+    per_row, per_column = height / box.rows, width / box.columns
+    matrix = np.array(
+        [
+            [per_column / scale[1], 0, (0.5 / scale[1] - box.left) * per_column - 0.5],
+            [0, per_row / scale[0], (0.5 / scale[0] - box.top) * per_row - 0.5],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    placed: NDArray[np.float32] = cv2.warpAffine(
+        findings.lesion_map.probability, matrix, (shape[1], shape[0]), flags=flags
+    )
+    return placed
+
+
+def _colour(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    level = (np.clip(probability, 0.0, 1.0) * 255.0).astype(np.uint8)
+    coloured: NDArray[np.uint8] = cv2.applyColorMap(level, cv2.COLORMAP_INFERNO)
+    return coloured
+
+
+def _outline(canvas: NDArray[np.uint8], findings: Findings, shape: tuple[int, int]) -> None:
+    rows, columns = findings.mask.shape
+    scale = np.array([shape[1] / columns, shape[0] / rows])
+    for region in reversed(findings.regions):
+        selected = region.selected and not findings.gated
+        points = np.round((np.array(region.contour) + 0.5) * scale - 0.5).astype(np.int32)
+        colour = OUTLINE_SELECTED if selected else OUTLINE_CANDIDATE
+        cv2.polylines(canvas, [points], True, colour, 2 if selected else 1, cv2.LINE_AA)
+
+
+def _encode(bgr: NDArray[np.uint8]) -> bytes:
+    _, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return bytes(encoded)

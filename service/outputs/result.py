@@ -1,0 +1,182 @@
+"""Findings -> the JSON document of one image; its schema is the one in openapi.yaml."""
+
+import base64
+from collections.abc import Collection
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.findings import Findings
+from service.imaging.regions import Region
+from service.outputs.png import heatmap_png, mask_png, overlay_png
+from service.outputs.rle import coco_rle
+
+Render = Literal["mask", "heatmap", "overlay"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ModelPart(_Part):
+    """Which model answered."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class ImagePart(_Part):
+    """What was read; no patient data beyond the instance's own UID."""
+
+    sop_instance_uid: str | None
+    rows: int
+    columns: int
+    pixel_spacing_mm: tuple[float, float] | None = Field(
+        description="Between (row, column) centres; null when unknown."
+    )
+    laterality: Literal["L", "R"] | None
+    view_position: str | None
+    intent: Literal["presentation", "processing", "film", "unstated"]
+
+
+class HasMaskPart(_Part):
+    """Is an annotated or suspicious lesion present, benign or malignant?"""
+
+    score: float
+    threshold: float
+    decision: bool
+
+
+class MaskPart(_Part):
+    """The selected regions on the source's own pixels; COCO's uncompressed RLE."""
+
+    encoding: Literal["coco_rle"] = "coco_rle"
+    size: tuple[int, int] = Field(description="(rows, columns)")
+    counts: list[int] = Field(description="Run lengths, column-major, zeros first.")
+    area_mm2: float | None
+    fraction_of_breast: float
+    gated: bool = Field(description="True when emptied because the has-mask decision is no.")
+
+
+class RegionPart(_Part):
+    """One candidate, in source pixels: x = column, y = row, origin top left."""
+
+    bbox: tuple[int, int, int, int] = Field(description="x, y, width, height")
+    centroid: tuple[float, float]
+    contour: list[tuple[int, int]]
+    area_mm2: float | None
+    max_probability: float
+    mean_probability: float
+    selected: bool = Field(description="True when the ungated mask contains it.")
+
+
+class RendersPart(_Part):
+    """PNG pictures, base64; those that `include` asked for."""
+
+    mask: str | None = None
+    heatmap: str | None = None
+    overlay: str | None = None
+
+
+class WarningPart(_Part):
+    """Something that was assumed or looks odd."""
+
+    code: str
+    detail: str
+
+
+class SegmentationResult(_Part):
+    """The answer for one image. Research use only: not a medical device."""
+
+    model: ModelPart
+    image: ImagePart
+    has_mask: HasMaskPart
+    mask: MaskPart
+    regions: list[RegionPart]
+    renders: RendersPart
+    warnings: list[WarningPart]
+    timing_ms: dict[str, float]
+
+
+def result_of(findings: Findings, include: Collection[Render], max_side: int) -> SegmentationResult:
+    """Build the document.
+
+    Parameters
+    ----------
+    findings
+        What was found.
+    include
+        Renders to embed as base64 PNG.
+    max_side
+        Longest side of heatmap and overlay, in pixels; the mask is always on the source grid.
+    """
+    mammogram = findings.mammogram
+    spacing = mammogram.pixel_spacing_mm
+    pixel_mm2 = None if spacing is None else spacing[0] * spacing[1]
+    return SegmentationResult(
+        model=ModelPart(
+            name=findings.model.name,
+            version=findings.model.version,
+            sha256=findings.model.sha256,
+        ),
+        image=ImagePart(
+            sop_instance_uid=mammogram.sop_instance_uid,
+            rows=mammogram.rows,
+            columns=mammogram.columns,
+            pixel_spacing_mm=spacing,
+            laterality=mammogram.laterality,
+            view_position=mammogram.view_position,
+            intent=mammogram.intent,
+        ),
+        has_mask=HasMaskPart(
+            score=round(findings.has_mask.score, 6),
+            threshold=findings.has_mask.threshold,
+            decision=findings.has_mask.decision,
+        ),
+        mask=_mask_part(findings, pixel_mm2),
+        regions=[_region_part(region, pixel_mm2) for region in findings.regions],
+        renders=_renders(findings, include, max_side),
+        warnings=[WarningPart(code=each.code, detail=each.detail) for each in findings.caveats],
+        timing_ms=findings.timing_ms,
+    )
+
+
+def _mask_part(findings: Findings, pixel_mm2: float | None) -> MaskPart:
+    area = int(findings.mask.sum())
+    return MaskPart(
+        size=(findings.mask.shape[0], findings.mask.shape[1]),
+        counts=coco_rle(findings.mask),
+        area_mm2=_area(area, pixel_mm2),
+        fraction_of_breast=round(min(1.0, area / max(findings.breast_pixels, 1.0)), 6),
+        gated=findings.gated,
+    )
+
+
+def _region_part(region: Region, pixel_mm2: float | None) -> RegionPart:
+    box = region.box
+    return RegionPart(
+        bbox=(box.left, box.top, box.columns, box.rows),
+        centroid=(round(region.centroid[0], 2), round(region.centroid[1], 2)),
+        contour=list(region.contour),
+        area_mm2=_area(region.area_pixels, pixel_mm2),
+        max_probability=round(region.max_probability, 6),
+        mean_probability=round(region.mean_probability, 6),
+        selected=region.selected,
+    )
+
+
+def _area(pixels: int, pixel_mm2: float | None) -> float | None:
+    return None if pixel_mm2 is None else round(pixels * pixel_mm2, 2)
+
+
+def _renders(findings: Findings, include: Collection[Render], max_side: int) -> RendersPart:
+    pictures: dict[str, bytes] = {}
+    if "mask" in include:
+        pictures["mask"] = mask_png(findings)
+    if "heatmap" in include:
+        pictures["heatmap"] = heatmap_png(findings, max_side)
+    if "overlay" in include:
+        pictures["overlay"] = overlay_png(findings, max_side)
+    encoded = {kind: base64.b64encode(png).decode("ascii") for kind, png in pictures.items()}
+    return RendersPart(**encoded)

@@ -1,0 +1,31 @@
+"""COCO's uncompressed run-length encoding of a mask."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def coco_rle(mask: NDArray[np.bool_]) -> list[int]:
+    """Encode a mask: lengths of runs, column by column, zeros first.
+
+    Parameters
+    ----------
+    mask
+        bool, shape (rows, columns).
+
+    Returns
+    -------
+    Run lengths that sum to rows * columns; the first counts zeros and may be 0 (COCO API,
+    `maskApi.c`, rleEncode).
+    """
+    rows, columns = mask.shape
+    occupied = np.flatnonzero(mask.any(axis=0))
+    if occupied.size == 0:
+        return [rows * columns]
+    left, right = int(occupied[0]), int(occupied[-1]) + 1
+    # Only the columns that hold anything are laid out column-major; a full frame takes long.
+    flat = np.ascontiguousarray(mask[:, left:right].T).ravel()
+    edges = np.flatnonzero(np.diff(flat.view(np.int8), prepend=0, append=0)) + left * rows
+    bounds = np.concatenate(([0], edges, [rows * columns]))
+    counts: list[int] = np.diff(bounds).tolist()
+    # A mask whose last pixel is set ends on a run of ones, with no empty run of zeros behind it.
+    return counts[:-1] if counts[-1] == 0 else counts

@@ -1,0 +1,168 @@
+"""The way of a mammogram from bytes to findings. Start reading here."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from service.clock import Clock
+from service.errors import UnsuitableImage
+from service.findings import (
+    Findings,
+    ModelIdentity,
+    breast_caveats,
+    image_score,
+    regions_and_mask,
+)
+from service.imaging.breast import find_breast
+from service.imaging.geometry import spacing_or_assumed
+from service.imaging.mammogram import Caveat, Mammogram
+from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.imaging.resample import to_working_grid
+from service.imaging.stitch import stitch
+from service.imaging.tiles import cut
+from service.inference.device import Device
+from service.inference.golden import check_golden
+from service.inference.scheduler import TileScheduler
+from service.inference.session import Session
+
+BUNDLED_MODEL = Path(__file__).parent / "models" / "mammoseg-small.onnx"
+
+SPACING_ASSUMED = Caveat(
+    "spacing-assumed",
+    "The image states no pixel spacing: its long side was taken as a standard detector's; "
+    "millimetres are not reported. Pass pixel_spacing_mm if it is known.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller may choose for one image.
+
+    Attributes
+    ----------
+    pixel_spacing_mm
+        Millimetres between (row, column) centres, overriding what the image says.
+    gate
+        Empty the mask when the has-mask decision is no.
+    timeout_s
+        How long to wait for the net.
+    """
+
+    pixel_spacing_mm: tuple[float, float] | None = None
+    gate: bool = True
+    timeout_s: float = 30.0
+
+
+class Segmenter:
+    """Finds lesions in mammograms. `segment` may be called from several threads at once."""
+
+    def __init__(self, scheduler: TileScheduler, limits: ReadLimits) -> None:
+        session = scheduler.session
+        self.scheduler = scheduler
+        self.limits = limits
+        self.contract = session.contract
+        self.device = session.device
+        self.model = ModelIdentity(self.contract.name, self.contract.version, session.sha256)
+
+    @classmethod
+    def open(
+        cls,
+        model: Path = BUNDLED_MODEL,
+        *,
+        device: Device = "cpu",
+        runners: int = 1,
+        limits: ReadLimits | None = None,
+    ) -> Self:
+        """Load a model, prove it on the device with its golden tile, and warm it.
+
+        Raises
+        ------
+        ContractError, DeviceError
+            The model or the device is not fit to serve.
+        """
+        session = Session.open(model, device=device)
+        check_golden(session)
+        return cls(TileScheduler(session, runners=runners), limits or ReadLimits())
+
+    def segment(
+        self, body: bytes, kind: ImageKind | None = None, wishes: Wishes | None = None
+    ) -> Findings:
+        """Take one file and say where the lesions are.
+
+        Parameters
+        ----------
+        body
+            A DICOM, PNG, JPEG or TIFF file.
+        kind
+            Which of them; recognised by its content when None.
+        wishes
+            The caller's choices.
+
+        Raises
+        ------
+        MammosegError
+            One of its subclasses, by what is wrong with the file or the moment.
+        """
+        clock, wishes = Clock(), wishes or Wishes()
+        mammogram = read_image(body, kind, self.limits)
+        clock.lap("read")
+        return self.examine(mammogram, wishes, clock)
+
+    def examine(self, mammogram: Mammogram, wishes: Wishes, clock: Clock) -> Findings:
+        """Take a mammogram that is read already; see `segment`."""
+        contract = self.contract
+        if mammogram.intent not in contract.accepted_intents:
+            raise UnsuitableImage("intent", "The model was not made for this kind of image.")
+        if wishes.pixel_spacing_mm is not None:
+            mammogram = replace(mammogram, pixel_spacing_mm=wishes.pixel_spacing_mm)
+        spacing, assumed = spacing_or_assumed(mammogram, contract.spacing.assumed_long_side_mm)
+
+        breast = find_breast(mammogram.pixels)
+        clock.lap("breast")
+        working = to_working_grid(
+            mammogram,
+            breast,
+            source_spacing_mm=spacing,
+            working_mm=contract.spacing.working_mm,
+            normalisation=contract.normalisation,
+        )
+        tiles = cut(working, tile_size=contract.tiling.tile_size, stride=contract.tiling.stride)
+        clock.lap("tiles")
+        answers = self.scheduler.run(tiles, timeout_s=wishes.timeout_s)
+        clock.lap("net")
+
+        lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
+        has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
+        regions, mask = regions_and_mask(
+            lesion_map, contract.operating_point, spacing[0] * spacing[1]
+        )
+        gated = wishes.gate and not has_mask.decision
+        clock.lap("regions")
+        return Findings(
+            model=self.model,
+            mammogram=mammogram,
+            has_mask=has_mask,
+            lesion_map=lesion_map,
+            regions=tuple(regions),
+            mask=np.zeros_like(mask) if gated else mask,
+            gated=gated,
+            breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
+            caveats=(
+                *mammogram.caveats,
+                *((SPACING_ASSUMED,) if assumed else ()),
+                *breast_caveats(breast),
+            ),
+            timing_ms=clock.milliseconds(),
+        )
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        self.scheduler.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,73 @@
+"""Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.imaging.reader import ReadLimits
+from service.inference.device import DeviceChoice
+
+
+def available_cores() -> int:
+    """Give the cores this process may use: its affinity, not the host's count."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """The service's configuration, from keyword arguments or the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MAMMOSEG_", frozen=True, extra="forbid")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    device: DeviceChoice = Field(
+        default="auto",
+        description="auto: cuda where an NVIDIA device is visible, and then it must work; else cpu",
+    )
+    model: Path | None = Field(default=None, description="ONNX file; the bundled one by default")
+    runners: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="tiles run at once on a CPU, one core each; a GPU always has one owner",
+    )
+    max_body_mib: int = Field(default=128, ge=1, le=4096, description="largest request body, MiB")
+    max_megapixels: int = Field(
+        default=64, ge=1, le=1024, description="largest image, millions of pixels"
+    )
+    accept_modalities: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset({"MG"}), description="DICOM modalities accepted, separated by commas"
+    )
+    max_in_flight: int = Field(
+        default=32, ge=1, le=10_000, description="mammograms held at once; beyond it 503"
+    )
+    upload_timeout_s: float = Field(
+        default=60.0, gt=0, le=3600, description="longest time to receive a body, seconds"
+    )
+    deadline_s: float = Field(
+        default=30.0, gt=0, le=3600, description="longest wait for the net, seconds; then 504"
+    )
+    drain_s: int = Field(
+        default=30, ge=0, le=3600, description="after SIGTERM, time to finish what was accepted"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("accept_modalities", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    def read_limits(self) -> ReadLimits:
+        """Give what the reader may accept."""
+        return ReadLimits(
+            max_pixels=self.max_megapixels * 1_000_000,
+            accept_modalities=self.accept_modalities,
+        )

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from service.imaging.breast import Box, Breast
+from service.imaging.mammogram import Mammogram
+from service.imaging.normalise import Normalisation
+from service.imaging.resample import resize, to_working_grid
+
+pytestmark = pytest.mark.unit
+
+SPEC = Normalisation(low_percentile=0, high_percentile=100, maximum=1.0)
+
+
+def test_the_box_is_brought_to_the_working_spacing() -> None:
+    pixels = np.zeros((400, 300), np.uint16)
+    pixels[100:200, 50:100] = 1000
+    whole = Breast(np.ones((40, 30), np.bool_), Box(80, 40, 280, 240), found=True)
+    image = to_working_grid(
+        Mammogram(pixels, (0.1, 0.2)),
+        whole,
+        source_spacing_mm=(0.1, 0.2),
+        working_mm=0.4,
+        normalisation=SPEC,
+    )
+    assert image.pixels.shape == (50, 100)
+    assert image.box == Box(80, 40, 280, 240)
+    assert image.source_shape == (400, 300)
+    # Rows 100..200 of the source are rows 5..30 of the box at 0.4 mm; columns 50..100 are 5..30.
+    expected = np.zeros((50, 100), np.float32)
+    expected[5:30, 5:30] = 1.0
+    np.testing.assert_allclose(image.pixels, expected, atol=1e-6)
+
+
+def test_shrinking_takes_the_mean_of_an_area() -> None:
+    checkers = (np.indices((8, 8)).sum(axis=0) % 2 * 1000).astype(np.uint16)
+    assert (resize(checkers, (4, 4)) == 500).all()
+
+
+def test_enlarging_never_leaves_the_range() -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(100, 200, (5, 7)).astype(np.uint16)
+    larger = resize(pixels, (50, 70))
+    assert larger.min() >= 100 and larger.max() <= 200
+    assert larger.dtype == np.uint16

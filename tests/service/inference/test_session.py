@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from service.errors import ContractError, DeviceError
+from service.inference.contract import Tiling
+from service.inference.golden import check_golden, eighth
+from service.inference.session import Session
+from tests.identity_net import TILE, identity_contract, write_identity_net
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_model_says_what_it_is_and_runs_any_batch(tmp_path: Path) -> None:
+    session = Session.open(write_identity_net(tmp_path / "net.onnx"))
+    assert session.contract.name == "identity"
+    assert session.device == "cpu"
+    assert len(session.sha256) == 64
+    rng = np.random.default_rng(0)
+    for batch in (1, 3):
+        tiles = rng.random((batch, 1, TILE, TILE)).astype(np.float32)
+        outputs = session.run(tiles)
+        np.testing.assert_array_equal(outputs.probability, tiles[:, 0])
+        np.testing.assert_allclose(outputs.has_mask, 4 * tiles.max(axis=(1, 2, 3)) - 2, rtol=1e-5)
+        assert outputs.activation.shape == (batch, 2, 2)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"absent\.onnx"):
+        Session.open(tmp_path / "absent.onnx")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("no model")
+    with pytest.raises(ContractError, match="not an ONNX model"):
+        Session.open(path)
+
+
+def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    onnx.save(model, str(path))
+    with pytest.raises(ContractError, match="mammoseg.tiling"):
+        Session.open(path)
+
+
+def test_a_graph_that_is_not_the_contract_s_is_refused(tmp_path: Path) -> None:
+    contract = identity_contract()
+    path = write_identity_net(tmp_path / "net.onnx", contract)
+    other = contract.model_copy(
+        update={"tiling": Tiling(tile_size=96, stride=32, blend="hann", receptive_field=1)}
+    )
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, other.to_metadata())
+    onnx.save(model, str(path))
+    with pytest.raises(ContractError, match="input"):
+        Session.open(path)
+
+
+def test_an_output_that_the_graph_lacks_is_named(tmp_path: Path) -> None:
+    contract = identity_contract()
+    lacking = contract.model_copy(
+        update={"outputs": contract.outputs.model_copy(update={"activation": "heat"})}
+    )
+    with pytest.raises(ContractError, match="heat"):
+        Session.open(write_identity_net(tmp_path / "net.onnx", lacking))
+
+
+def test_cuda_on_a_machine_without_it_stops_the_start(tmp_path: Path) -> None:
+    """No fallback, and the message says what is missing."""
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has an NVIDIA device")
+    with pytest.raises(DeviceError, match=r"mammoseg\[cuda\]|is missing"):
+        Session.open(write_identity_net(tmp_path / "net.onnx"), device="cuda")
+
+
+@pytest.mark.gpu
+def test_cuda_computes_the_same(tmp_path: Path) -> None:
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("needs an NVIDIA device")
+    session = Session.open(write_identity_net(tmp_path / "net.onnx"), device="cuda")
+    assert check_golden(session) <= session.contract.golden.tolerance
+
+
+def test_the_golden_tile_reproduces(tmp_path: Path) -> None:
+    session = Session.open(write_identity_net(tmp_path / "net.onnx"))
+    assert check_golden(session) < 1e-3
+
+
+@pytest.mark.parametrize("change", [{"has_mask_logit": 1.9}, {"probability_eighth": "zeros"}])
+def test_a_golden_tile_that_does_not_reproduce_stops_the_start(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    import base64
+
+    if change.get("probability_eighth") == "zeros":
+        zeros = np.zeros((TILE // 8, TILE // 8), "<f2")
+        change = {"probability_eighth": base64.b64encode(zeros.tobytes()).decode()}
+    contract = identity_contract()
+    broken = contract.model_copy(update={"golden": contract.golden.model_copy(update=change)})
+    session = Session.open(write_identity_net(tmp_path / "net.onnx", broken))
+    with pytest.raises(DeviceError, match="golden"):
+        check_golden(session)
+
+
+def test_an_eighth_is_the_mean_of_blocks() -> None:
+    values = np.arange(256, dtype=np.float32).reshape(16, 16)
+    assert eighth(values).shape == (2, 2)
+    assert eighth(values)[0, 0] == values[:8, :8].mean()
