@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -109,23 +110,27 @@ def view_name(view: Path, result: dict[str, Any]) -> str:
 
 
 def _table(results: list[tuple[Path, dict[str, Any]]]) -> Table:
-    table = Table(title="What the service found", show_lines=False)
-    for heading in ("view", "pixels", "has-mask", "decision", "regions", "in mask", "top p"):
-        table.add_column(heading, justify="left" if heading == "view" else "right")
-    for heading in ("read ms", "net ms", "total ms", "warnings"):
-        table.add_column(heading, justify="left" if heading == "warnings" else "right")
+    """Lay the answers out; narrow enough for 80 columns."""
+    notes = sorted({note["code"] for _, result in results for note in result["warnings"]})
+    table = Table(
+        title="What the service found",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        caption=f"Regions: in the mask / candidates. Warnings: {', '.join(notes) or 'none'}.",
+    )
+    table.add_column("view", no_wrap=True)
+    for heading in ("pixels", "has-mask", "regions", "top p", "read ms", "net ms", "all ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for view, result in results:
         image, has_mask, regions = result["image"], result["has_mask"], result["regions"]
         timing = result["timing_ms"]
         table.add_row(
             view_name(view, result),
             f"{image['rows']}x{image['columns']}",
-            f"{has_mask['score']:.3f}",
-            "lesion" if has_mask["decision"] else "none",
-            str(len(regions)),
-            str(sum(region["selected"] for region in regions)),
+            f"{has_mask['score']:.2f} {'yes' if has_mask['decision'] else 'no':3}",
+            f"{sum(region['selected'] for region in regions)}/{len(regions)}",
             f"{regions[0]['max_probability']:.2f}" if regions else "-",
             *(f"{timing[stage]:.0f}" for stage in ("read", "net", "total")),
-            ", ".join(warning["code"] for warning in result["warnings"]),
         )
     return table

@@ -88,7 +88,7 @@ def image_score(logits: Sequence[float], contract: Contract) -> HasMask:
 
 
 def regions_and_mask(
-    lesion_map: LesionMap, point: OperatingPoint, pixel_mm2: float
+    lesion_map: LesionMap, point: OperatingPoint, spacing_mm: tuple[float, float]
 ) -> tuple[list[Region], NDArray[np.bool_]]:
     """Find the regions, and the mask of the selected ones, before any gate.
 
@@ -98,14 +98,14 @@ def regions_and_mask(
         The breast's probabilities.
     point
         The contract's thresholds.
-    pixel_mm2
-        Area of one source pixel in square millimetres, known or assumed.
+    spacing_mm
+        Millimetres between the source's (row, column) centres, known or assumed.
     """
     regions = find_regions(
         lesion_map,
         mask_threshold=point.mask,
         candidate_threshold=point.candidate,
-        minimum_pixels=point.minimum_region_mm2 / pixel_mm2,
+        minimum_pixels=point.minimum_region_mm2 / (spacing_mm[0] * spacing_mm[1]),
     )
     return regions, mask_of(regions, lesion_map.source_shape)
 

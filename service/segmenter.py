@@ -105,39 +105,31 @@ class Segmenter:
         MammosegError
             One of its subclasses, by what is wrong with the file or the moment.
         """
-        clock, wishes = Clock(), wishes or Wishes()
+        clock = Clock()
         mammogram = read_image(body, kind, self.limits)
         clock.lap("read")
-        return self.examine(mammogram, wishes, clock)
+        return self.examine(mammogram, wishes or Wishes(), clock)
 
     def examine(self, mammogram: Mammogram, wishes: Wishes, clock: Clock) -> Findings:
         """Take a mammogram that is read already; see `segment`."""
-        contract = self.contract
-        if mammogram.intent not in contract.accepted_intents:
-            raise UnsuitableImage("intent", "The model was not made for this kind of image.")
-        if wishes.pixel_spacing_mm is not None:
-            mammogram = replace(mammogram, pixel_spacing_mm=wishes.pixel_spacing_mm)
-        spacing, assumed = spacing_or_assumed(mammogram, contract.spacing.assumed_long_side_mm)
-
+        contract, tiling = self.contract, self.contract.tiling
+        mammogram, spacing_mm = self._placed(mammogram, wishes)
         breast = find_breast(mammogram.pixels)
         clock.lap("breast")
         working = to_working_grid(
             mammogram,
             breast,
-            source_spacing_mm=spacing,
+            source_spacing_mm=spacing_mm,
             working_mm=contract.spacing.working_mm,
             normalisation=contract.normalisation,
         )
-        tiles = cut(working, tile_size=contract.tiling.tile_size, stride=contract.tiling.stride)
+        tiles = cut(working, tile_size=tiling.tile_size, stride=tiling.stride)
         clock.lap("tiles")
         answers = self.scheduler.run(tiles, timeout_s=wishes.timeout_s)
         clock.lap("net")
-
         lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
-        regions, mask = regions_and_mask(
-            lesion_map, contract.operating_point, spacing[0] * spacing[1]
-        )
+        regions, mask = regions_and_mask(lesion_map, contract.operating_point, spacing_mm)
         gated = wishes.gate and not has_mask.decision
         clock.lap("regions")
         return Findings(
@@ -149,13 +141,24 @@ class Segmenter:
             mask=np.zeros_like(mask) if gated else mask,
             gated=gated,
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
-            caveats=(
-                *mammogram.caveats,
-                *((SPACING_ASSUMED,) if assumed else ()),
-                *breast_caveats(breast),
-            ),
+            caveats=mammogram.caveats + breast_caveats(breast),
             timing_ms=clock.milliseconds(),
         )
+
+    def _placed(
+        self, mammogram: Mammogram, wishes: Wishes
+    ) -> tuple[Mammogram, tuple[float, float]]:
+        """Check that the model was made for this kind of image, and settle its spacing."""
+        if mammogram.intent not in self.contract.accepted_intents:
+            raise UnsuitableImage("intent", "The model was not made for this kind of image.")
+        if wishes.pixel_spacing_mm is not None:
+            mammogram = replace(mammogram, pixel_spacing_mm=wishes.pixel_spacing_mm)
+        spacing_mm, assumed = spacing_or_assumed(
+            mammogram, self.contract.spacing.assumed_long_side_mm
+        )
+        if assumed:
+            mammogram = replace(mammogram, caveats=(*mammogram.caveats, SPACING_ASSUMED))
+        return mammogram, spacing_mm
 
     def close(self) -> None:
         """Answer what waits, then stop."""

@@ -19,7 +19,8 @@ from service.segmenter import Wishes
 router = APIRouter(tags=["segmentation"])
 
 MAX_SIDE = 1024
-SPACING = re.compile(r"\d{1,2}(?:\.\d{1,9})?(?:,\d{1,2}(?:\.\d{1,9})?)?")
+_NUMBER = r"[0-9]{1,2}(?:\.[0-9]{1,9})?"
+SPACING = re.compile(rf"{_NUMBER}(?:,{_NUMBER})?")
 SPACING_BOUNDS_MM = (0.01, 5.0)
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

@@ -98,13 +98,14 @@ def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     rows, columns = pixels.shape
     scale = min(1.0, THUMBNAIL_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small: NDArray[np.uint16] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
-    return np.clip((small - low) / max(high - low, 1.0), 0.0, 1.0).astype(np.float32)
+    scaled = (small.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1.0))
+    return np.clip(scaled, 0.0, 1.0)
 
 
 def _foreground(thumbnail: NDArray[np.float32]) -> NDArray[np.uint8]:
-    smooth = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
+    smooth: NDArray[np.float32] = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
     counts, edges = np.histogram(smooth, bins=128, range=(0.0, 1.0))
     # Air lies in the lowest third of the range, film scatter included; tissue seldom peaks there
     # so sharply.

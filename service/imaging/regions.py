@@ -85,7 +85,7 @@ def find_regions(
         offset = (top + window[0].start, left + window[1].start)
         if strong_piece.any():
             for own, inner in _pieces(strong_piece):
-                area_ok = np.count_nonzero(own) >= minimum_pixels
+                area_ok = bool(np.count_nonzero(own) >= minimum_pixels)
                 at = (offset[0] + inner[0].start, offset[1] + inner[1].start)
                 regions.append(_region(own, probability[window][inner], at, selected=area_ok))
         elif np.count_nonzero(piece) >= minimum_pixels:

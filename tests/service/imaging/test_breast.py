@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from service.imaging.breast import Box, Breast, find_breast
 
 pytestmark = pytest.mark.unit

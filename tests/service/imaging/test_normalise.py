@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+
 from service.imaging.normalise import Normalisation, normalise
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from service.imaging.breast import Box
 from service.imaging.regions import Region, find_regions, mask_of
 from service.imaging.stitch import LesionMap

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from service.imaging.breast import Box, Breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.normalise import Normalisation

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from service.imaging.breast import Box
 from service.imaging.resample import WorkingImage
 from service.imaging.stitch import hann, stitch

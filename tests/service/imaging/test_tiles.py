@@ -1,5 +1,8 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
+
 from service.imaging.breast import Box
 from service.imaging.resample import WorkingImage
 from service.imaging.tiles import GRID, cut, origins
@@ -20,7 +23,7 @@ def test_origins_cover_every_pixel_on_the_grid(length: int) -> None:
     assert starts[0] == 0
     assert starts[-1] + 64 >= length
     assert all(start % GRID == 0 for start in starts)
-    assert all(0 < later - start <= 64 for start, later in zip(starts, starts[1:], strict=False))
+    assert all(0 < later - start <= 64 for start, later in pairwise(starts))
 
 
 def test_a_breast_narrower_than_a_tile_is_one_column() -> None:
@@ -35,7 +38,7 @@ def test_no_more_origins_than_needed() -> None:
 def test_steps_never_exceed_the_stride() -> None:
     for length in range(640, 3000, 37):
         starts = origins(length, tile_size=640, stride=512)
-        assert all(b - a <= 512 for a, b in zip(starts, starts[1:], strict=False)), length
+        assert all(b - a <= 512 for a, b in pairwise(starts)), length
 
 
 def test_tiles_hold_the_pixels_at_their_origin_and_air_beyond() -> None:

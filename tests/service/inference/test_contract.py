@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from service.errors import ContractError
 from service.inference.contract import PREFIX, Contract
 from tests.identity_net import identity_contract

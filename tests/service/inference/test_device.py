@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from service.inference.device import nvidia_device_visible, resolve_device
 
 pytestmark = pytest.mark.unit

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from service.errors import DeadlineExceeded, Overloaded
 from service.imaging.tiles import Tile
 from service.inference import scheduler as scheduler_module

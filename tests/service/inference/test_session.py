@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from service.errors import ContractError, DeviceError
 from service.inference.contract import Tiling
 from service.inference.golden import check_golden, eighth
@@ -43,7 +44,7 @@ def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
     model = onnx.load(str(path))
     del model.metadata_props[:]
     onnx.save(model, str(path))
-    with pytest.raises(ContractError, match="mammoseg.tiling"):
+    with pytest.raises(ContractError, match=r"mammoseg\.tiling"):
         Session.open(path)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from service.outputs.rle import coco_rle
 
 pytestmark = pytest.mark.unit

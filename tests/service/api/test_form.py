@@ -1,0 +1,36 @@
+import pytest
+
+from service.api.form import Form, choose_form
+from service.errors import NotAcceptable
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("output", "accept", "form"),
+    [
+        (None, "", "json"),
+        (None, "*/*", "json"),
+        (None, "application/json", "json"),
+        (None, "image/png", "overlay"),
+        (None, "image/*", "overlay"),
+        (None, "text/html, image/png;q=0.9, */*;q=0.1", "overlay"),
+        (None, "image/png;q=0.5, application/json;q=0.4", "overlay"),
+        (None, "image/png;q=0, */*", "json"),
+        (None, "application/json;q=0, */*", "overlay"),
+        ("mask", "application/json", "mask"),
+        ("json", "image/png", "json"),
+        ("heatmap", "", "heatmap"),
+    ],
+)
+def test_output_wins_over_accept(output: str | None, accept: str, form: Form) -> None:
+    assert choose_form(output, accept) == form
+
+
+@pytest.mark.parametrize(
+    ("output", "accept"),
+    [("gif", ""), ("", ""), (None, "text/html"), (None, "image/png;q=0"), (None, "*/*;q=nonsense")],
+)
+def test_what_cannot_be_met_is_refused(output: str | None, accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        choose_form(output, accept)

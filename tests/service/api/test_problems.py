@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
+
+from service.app import create_app
+from service.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+URL = "/v1/segment"
+CANARY = "MUSTERMANN-19570402"
+
+
+def check_problem(answer: Any, status: int, code: str) -> None:
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "code", "detail", "request_id"}
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"urn:mammoseg:problem:{code}"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "code"),
+    [
+        (f"{URL}?max_side={CANARY}", 400, "invalid-parameter"),
+        (f"{URL}?gate={CANARY}", 400, "invalid-parameter"),
+        (f"{URL}?include={CANARY}", 400, "invalid-parameter"),
+        (f"{URL}?pixel_spacing_mm={CANARY}", 400, "invalid-parameter"),
+        (f"{URL}?output={CANARY}", 406, "output"),
+        (f"/v1/{CANARY}", 404, "not-found"),
+    ],
+)
+def test_what_was_sent_is_never_echoed(
+    client: TestClient, url: str, status: int, code: str
+) -> None:
+    check_problem(client.post(url, content=b"x"), status, code)
+
+
+def test_a_wrong_method_is_a_problem_too(client: TestClient) -> None:
+    answer = client.get(URL)
+    check_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_an_error_on_our_side_shows_and_logs_no_text(
+    client: TestClient, phantom_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch, capture_logs() as entries:
+        patch.setattr(segmenter, "segment", explode)
+        answer = client.post(URL, content=phantom_png, headers={"X-Request-ID": CANARY})
+    check_problem(answer, 500, "internal")
+    error, request = entries
+    assert error["error"] == "RuntimeError"
+    assert error["at"][-1].startswith("test_problems.py:")
+    assert error["request_id"] == request["request_id"] == answer.headers["x-request-id"]
+    assert CANARY not in repr(entries)
+    assert client.post(URL, content=phantom_png).status_code == 200
+
+
+def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png: bytes) -> None:
+    settings = Settings(model=identity_model, device="cpu", max_in_flight=1)
+    with TestClient(create_app(settings)) as client:
+        intake = client.app.state.intake  # type: ignore[attr-defined]
+        with intake.place():
+            answer = client.post(URL, content=phantom_png)
+            check_problem(answer, 503, "busy")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert client.get("/health/ready").status_code == 200
+        assert client.post(URL, content=phantom_png).status_code == 200
+
+
+def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: bytes) -> None:
+    settings = Settings(model=identity_model, device="cpu")
+    with TestClient(create_app(settings)) as client:
+        client.app.state.intake.draining = True  # type: ignore[attr-defined]
+        check_problem(client.post(URL, content=phantom_png), 503, "draining")
+        assert client.get("/health/ready").status_code == 503
+        assert client.get("/health/live").status_code == 200
+
+
+def test_a_deadline_that_passes_is_504(identity_model: Path, phantom_png: bytes) -> None:
+    settings = Settings(model=identity_model, device="cpu", deadline_s=1e-9)
+    with TestClient(create_app(settings)) as client:
+        check_problem(client.post(URL, content=phantom_png), 504, "deadline")
+
+
+def test_a_request_is_logged_once_without_its_query(client: TestClient, phantom_png: bytes) -> None:
+    with capture_logs() as entries:
+        client.post(f"{URL}?output={CANARY}", content=phantom_png, headers={"X-Name": CANARY})
+    (entry,) = entries
+    assert (entry["event"], entry["route"], entry["status"]) == ("request", URL, 406)
+    assert entry["code"] == "output"
+    assert CANARY not in repr(entry)
+
+
+def test_metrics_count_requests_and_problems(client: TestClient, phantom_png: bytes) -> None:
+    client.post(URL, content=phantom_png)
+    client.post(URL, content=b"")
+    text = client.get("/metrics").text
+    assert 'mammoseg_requests_total{route="/v1/segment",status="200"}' in text
+    assert 'mammoseg_problems_total{code="empty-body"}' in text
+    assert 'mammoseg_stage_seconds_count{stage="net"}' in text
+    assert CANARY not in text
+
+
+def test_model_and_readiness_say_what_answers(client: TestClient) -> None:
+    ready = client.get("/health/ready").json()
+    assert ready == {"status": "ready", "model": "identity", "version": "0.0.1", "device": "cpu"}
+    model = client.get("/v1/model").json()
+    assert model["contract"]["spacing"]["working_mm"] == 1.0
+    assert "golden" not in model["contract"]
+    assert model["weights_licence"] == "Apache-2.0"
+    assert len(json.dumps(model)) < 10_000

@@ -1,0 +1,189 @@
+import base64
+import io
+
+import cv2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.api.segment import parse_include, parse_spacing
+from service.errors import InvalidRequest
+from tests.service.api.conftest import breast_phantom
+
+pytestmark = pytest.mark.integration
+
+PNG = {"Content-Type": "image/png"}
+SPACED = "/v1/segment?pixel_spacing_mm=1"
+
+
+def decode_rle(mask: dict[str, object]) -> NDArray[np.bool_]:
+    rows, columns = mask["size"]  # type: ignore[misc]
+    counts = mask["counts"]
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)  # type: ignore[arg-type]
+    return flat.reshape(columns, rows).T
+
+
+def picture(png: bytes) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def test_the_lesion_is_found_where_it_lies(client: TestClient, phantom_png: bytes) -> None:
+    answer = client.post(SPACED, content=phantom_png, headers=PNG)
+    assert answer.status_code == 200
+    result = answer.json()
+    assert (result["image"]["rows"], result["image"]["columns"]) == (240, 160)
+    assert result["image"]["pixel_spacing_mm"] == [1.0, 1.0]
+    assert result["has_mask"]["decision"] is True
+    assert result["mask"]["size"] == [240, 160]
+    strong, weak = result["regions"]
+    assert strong["bbox"] == [30, 60, 40, 30]
+    assert strong["selected"] and not weak["selected"]
+    assert strong["area_mm2"] == 1200.0
+    assert strong["centroid"] == [49.5, 74.5]
+    assert weak["bbox"] == [40, 150, 20, 20]
+    expected = np.zeros((240, 160), np.bool_)
+    expected[60:90, 30:70] = True
+    np.testing.assert_array_equal(decode_rle(result["mask"]), expected)
+    assert result["mask"]["area_mm2"] == 1200.0
+    assert 0.02 < result["mask"]["fraction_of_breast"] < 0.1
+    assert result["warnings"] == []
+    assert set(result["timing_ms"]) == {"read", "breast", "tiles", "net", "regions", "total"}
+
+
+@pytest.mark.parametrize("flip", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+@pytest.mark.parametrize("spacing", ["1", "0.5", "2", "1,0.5"])
+def test_orientation_and_spacing_move_nothing(
+    client: TestClient, flip: tuple[int, int], spacing: str
+) -> None:
+    pixels = np.ascontiguousarray(breast_phantom()[:: flip[0], :: flip[1]])
+    png = bytes(cv2.imencode(".png", pixels)[1])
+    result = client.post(f"/v1/segment?pixel_spacing_mm={spacing}", content=png, headers=PNG).json()
+    mask = decode_rle(result["mask"])
+    truth = pixels == 250
+    # Resampling softens an edge by at most a working pixel; nothing may shift.
+    rows, columns = np.nonzero(mask)
+    true_rows, true_columns = np.nonzero(truth)
+    assert abs(rows.mean() - true_rows.mean()) < 0.6
+    assert abs(columns.mean() - true_columns.mean()) < 0.6
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.88
+
+
+def test_the_mask_png_is_one_bit_on_the_source_grid(client: TestClient, phantom_png: bytes) -> None:
+    answer = client.post(SPACED + "&output=mask", content=phantom_png, headers=PNG)
+    assert answer.headers["content-type"] == "image/png"
+    mask = Image.open(io.BytesIO(answer.content))
+    assert (mask.mode, mask.size) == ("1", (160, 240))
+    json_mask = client.post(SPACED, content=phantom_png, headers=PNG).json()["mask"]
+    np.testing.assert_array_equal(np.asarray(mask), decode_rle(json_mask))
+    assert answer.headers["mammoseg-has-mask"] == "yes"
+
+
+@pytest.mark.parametrize("output", ["heatmap", "overlay"])
+def test_renders_are_bounded(client: TestClient, phantom_png: bytes, output: str) -> None:
+    url = f"{SPACED}&output={output}&max_side=120"
+    assert picture(client.post(url, content=phantom_png, headers=PNG).content).shape == (120, 80, 3)
+    larger = client.post(f"{SPACED}&output={output}", content=phantom_png, headers=PNG)
+    assert picture(larger.content).shape == (240, 160, 3)
+
+
+def test_the_heatmap_is_hot_where_the_lesion_is(client: TestClient, phantom_png: bytes) -> None:
+    png = client.post(SPACED + "&output=heatmap", content=phantom_png, headers=PNG).content
+    brightness = picture(png).astype(int).sum(axis=2)
+    assert brightness[62:88, 32:68].min() > brightness[:50].max()
+    assert brightness[62:88, 32:68].min() > brightness[180:].max()
+
+
+def test_the_overlay_outlines_the_lesion_in_green(client: TestClient, phantom_png: bytes) -> None:
+    answer = client.post(SPACED + "&output=overlay", content=phantom_png, headers=PNG)
+    overlay = picture(answer.content)
+    blue, green, red = (overlay[..., channel].astype(int) for channel in range(3))
+    rows, columns = np.nonzero((green > 150) & (red < 120) & (blue < 120))
+    assert 58 <= rows.min() <= 61 and 88 <= rows.max() <= 92
+    assert 28 <= columns.min() <= 31 and 68 <= columns.max() <= 72
+
+
+def test_renders_come_inside_the_json_when_asked_for(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    result = client.post(SPACED + "&include=mask,overlay", content=phantom_png, headers=PNG).json()
+    assert result["renders"]["heatmap"] is None
+    mask = picture(base64.b64decode(result["renders"]["mask"]))
+    assert mask.shape == (240, 160)
+    assert picture(base64.b64decode(result["renders"]["overlay"])).shape == (240, 160, 3)
+
+
+def test_without_spacing_millimetres_are_null_and_a_warning_says_so(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    result = client.post("/v1/segment", content=phantom_png, headers=PNG).json()
+    assert result["image"]["pixel_spacing_mm"] is None
+    assert result["mask"]["area_mm2"] is None
+    assert all(region["area_mm2"] is None for region in result["regions"])
+    assert [warning["code"] for warning in result["warnings"]] == ["spacing-assumed"]
+    picture_answer = client.post("/v1/segment?output=mask", content=phantom_png, headers=PNG)
+    assert picture_answer.headers["mammoseg-warnings"] == "spacing-assumed"
+
+
+class TestGate:
+    """A has-mask decision of no empties the mask, and says so; regions stay."""
+
+    @pytest.fixture
+    def flat_png(self) -> bytes:
+        y, x = np.mgrid[:240, :160]
+        pixels = np.zeros((240, 160), np.uint8)
+        pixels[((y - 120) / 100) ** 2 + (x / 110) ** 2 < 1] = 80
+        return bytes(cv2.imencode(".png", pixels)[1])
+
+    def test_it_empties(
+        self, client: TestClient, flat_png: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+        strict = segmenter.contract.operating_point.model_copy(update={"has_mask": 0.99})
+        contract = segmenter.contract.model_copy(update={"operating_point": strict})
+        monkeypatch.setattr(segmenter, "contract", contract)
+        gated = client.post(SPACED, content=flat_png, headers=PNG).json()
+        assert gated["has_mask"]["decision"] is False
+        assert gated["mask"]["gated"] is True
+        assert gated["mask"]["counts"] == [240 * 160]
+        assert gated["mask"]["area_mm2"] == 0.0
+        assert gated["regions"]
+        raw = client.post(SPACED + "&gate=false", content=flat_png, headers=PNG).json()
+        assert raw["mask"]["gated"] is False
+        assert raw["mask"]["area_mm2"] > 0
+
+
+@pytest.mark.parametrize("intents", [(), ("presentation",)])
+def test_an_intent_the_model_was_not_made_for_is_refused(
+    client: TestClient,
+    phantom_png: bytes,
+    intents: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+    contract = segmenter.contract.model_copy(update={"accepted_intents": intents})
+    monkeypatch.setattr(segmenter, "contract", contract)
+    answer = client.post(SPACED, content=phantom_png, headers=PNG)
+    assert (answer.status_code, answer.json()["code"]) == (422, "intent")
+
+
+@pytest.mark.parametrize(
+    ("text", "spacing"),
+    [(None, None), ("0.1", (0.1, 0.1)), ("0.1,0.2", (0.1, 0.2)), ("1", (1.0, 1.0))],
+)
+def test_spacing_is_parsed(text: str | None, spacing: tuple[float, float] | None) -> None:
+    assert parse_spacing(text) == spacing
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1e-3", "0.1,", "6", "1,2,3", "٣"])
+def test_spacing_out_of_bounds_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_spacing(text)
+
+
+def test_include_is_parsed() -> None:
+    assert parse_include("") == set()
+    assert parse_include("mask, overlay") == {"mask", "overlay"}
+    with pytest.raises(InvalidRequest):
+        parse_include("mask,everything")

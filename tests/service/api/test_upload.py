@@ -1,0 +1,128 @@
+import gzip
+import io
+
+import pytest
+from fastapi.testclient import TestClient
+
+pytestmark = pytest.mark.integration
+
+URL = "/v1/segment?pixel_spacing_mm=1"
+
+
+def related(png: bytes, *, quoted: bool) -> tuple[bytes, str]:
+    """Build a multipart/related body as a PACS does, and its Content-Type."""
+    boundary = "b1"
+    body = (
+        f"--{boundary}\r\nContent-Type: image/png\r\nContent-Location: x\r\n\r\n".encode()
+        + png
+        + f"\r\n--{boundary}--\r\n".encode()
+    )
+    name = f'"{boundary}"' if quoted else boundary
+    return body, f'multipart/related; type="image/png"; boundary={name}'
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["image/png", "application/octet-stream", "application/x-www-form-urlencoded", ""],
+)
+def test_a_raw_body_is_taken_by_its_type_or_its_content(
+    client: TestClient, phantom_png: bytes, content_type: str
+) -> None:
+    answer = client.post(URL, content=phantom_png, headers={"Content-Type": content_type})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["file", "image", "anything at all"])
+def test_any_file_part_of_a_form_is_taken(
+    client: TestClient, phantom_png: bytes, name: str
+) -> None:
+    answer = client.post(URL, files={name: ("x.png", io.BytesIO(phantom_png))}, data={"note": "1"})
+    assert answer.status_code == 200
+    assert answer.json()["regions"][0]["bbox"] == [30, 60, 40, 30]
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_related_part_is_taken(client: TestClient, phantom_png: bytes, quoted: bool) -> None:
+    body, content_type = related(phantom_png, quoted=quoted)
+    answer = client.post(URL, content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 200
+
+
+def test_a_chunked_body_is_taken(client: TestClient, phantom_png: bytes) -> None:
+    pieces = (phantom_png[start : start + 100] for start in range(0, len(phantom_png), 100))
+    answer = client.post(URL, content=pieces, headers={"Content-Type": "image/png"})
+    assert answer.status_code == 200
+
+
+def refused(client: TestClient, body: bytes, content_type: str, **headers: str) -> tuple[int, str]:
+    answer = client.post(URL, content=body, headers={"Content-Type": content_type, **headers})
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_an_empty_body_is_refused(client: TestClient) -> None:
+    assert refused(client, b"", "application/dicom") == (400, "empty-body")
+
+
+@pytest.mark.parametrize("content_type", ["application/dicom", "image/png", "", "image/jpeg"])
+def test_text_is_refused(client: TestClient, content_type: str) -> None:
+    status, _ = refused(client, b"this is no image at all" * 20, content_type)
+    assert status == 400
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/json", "video/mp4", "nonsense"])
+def test_another_media_type_is_refused(client: TestClient, content_type: str) -> None:
+    assert refused(client, b"x" * 100, content_type) == (415, "media-type")
+
+
+def test_an_encoded_body_is_refused(client: TestClient, phantom_png: bytes) -> None:
+    body = gzip.compress(phantom_png)
+    code = refused(client, body, "image/png", **{"Content-Encoding": "gzip"})
+    assert code == (415, "content-encoding")
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_over_the_limit_is_refused(client: TestClient, chunked: bool) -> None:
+    body = b"\0" * (1024 * 1024 + 1)
+    content = iter([body]) if chunked else body
+    answer = client.post(URL, content=content, headers={"Content-Type": "application/dicom"})  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    ("body", "parameters", "code"),
+    [
+        (b"--b\r\n\r\nx\r\n--b--\r\n", "", "multipart-broken"),
+        (b"nothing of the kind", "; boundary=b", "multipart-broken"),
+        (
+            b"--b\r\nContent-Type: image/png\r\n\r\nx",
+            "; boundary=b",
+            "multipart-broken",
+        ),
+        (
+            b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+            "; boundary=b",
+            "one-file",
+        ),
+        (
+            b"--b\r\n\r\nx\r\n" * 40 + b"--b--\r\n",
+            "; boundary=b",
+            "too-many-parts",
+        ),
+    ],
+)
+def test_a_broken_form_is_refused(
+    client: TestClient, body: bytes, parameters: str, code: str
+) -> None:
+    assert refused(client, body, "multipart/form-data" + parameters) == (400, code)
+
+
+def test_two_files_are_refused(client: TestClient, phantom_png: bytes) -> None:
+    files = [("a", ("a.png", phantom_png)), ("b", ("b.png", phantom_png))]
+    answer = client.post(URL, files=files)
+    assert (answer.status_code, answer.json()["code"]) == (400, "one-file")
+
+
+def test_the_next_good_request_succeeds(client: TestClient, phantom_png: bytes) -> None:
+    refused(client, b"", "application/dicom")
+    assert client.post(URL, content=phantom_png).status_code == 200
