@@ -13,7 +13,7 @@ RUN pip install --no-deps . && python -c "import service.cli"
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000
+    MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000 ORT_DISABLE_TELEMETRY=1
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mammoseg
 COPY --from=build /opt/mammoseg /opt/mammoseg
 USER 10001

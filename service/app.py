@@ -12,7 +12,7 @@ from service import __version__
 from service.api import health, model, segment
 from service.api.intake import Intake
 from service.api.middleware import RequestContext
-from service.api.problems import install_handlers
+from service.api.problems import describe_problems, install_handlers
 from service.inference.device import resolve_device
 from service.metrics import Metrics
 from service.segmenter import BUNDLED_MODEL, Segmenter
@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     install_handlers(app)
     for part in (segment, model, health):
         app.include_router(part.router)
+    describe_problems(app)
     return app
 
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from service.errors import InvalidRequest, MammosegError, Overloaded
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_REF = "#/components/schemas/Problem"
 
 
 class Problem(BaseModel):
@@ -67,6 +68,22 @@ def _on_validation(request: Request, error: Exception) -> Response:
     known = [name for name in names if name.isidentifier()]
     detail = f"Out of bounds or malformed: {', '.join(known) or 'a parameter'}."
     return _answer(request, InvalidRequest("invalid-parameter", detail))
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Put the schema of a problem into the API's description, where the routes refer to it."""
+    build = app.openapi
+
+    def with_problem() -> dict[str, Any]:
+        schema = build()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        # FastAPI describes its own 422 bodies, which our handler never sends.
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        return schema
+
+    app.openapi = with_problem  # type: ignore[method-assign]
 
 
 _HTTP: dict[int, tuple[str, str]] = {

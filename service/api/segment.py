@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.form import Form, choose_form
-from service.api.problems import MEDIA_TYPE, Problem
+from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
 from service.errors import InvalidRequest
 from service.findings import Findings
@@ -41,7 +41,7 @@ _BODY: dict[str, Any] = {
     },
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+    status: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
     for status, what in {
         400: "Not an image that can be parsed, or a parameter out of bounds.",
         406: "No such form of the result.",
@@ -70,7 +70,11 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 async def segment(
     request: Request,
     output: Annotated[
-        str | None, Query(description=f"One of {', '.join(get_args(Form))}; wins over Accept.")
+        str | None,
+        Query(
+            description="Form of the result; wins over Accept.",
+            json_schema_extra={"enum": list(get_args(Form))},
+        ),
     ] = None,
     include: Annotated[
         str, Query(description="PNGs to embed in the JSON: mask,heatmap,overlay.")

@@ -100,8 +100,11 @@ def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     small: NDArray[np.uint16] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
-    scaled = (small.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1.0))
-    return np.clip(scaled, 0.0, 1.0)
+    scaled: NDArray[np.float32] = (small.astype(np.float32) - np.float32(low)) / np.float32(
+        max(high - low, 1.0)
+    )
+    np.clip(scaled, 0.0, 1.0, out=scaled)
+    return scaled
 
 
 def _foreground(thumbnail: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -9,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from service.errors import ContractError, DeviceError
 from service.inference.contract import Contract
 from service.inference.device import Device
+
+# Since 1.29 the official Linux packages report each session to their maker, from import on.
+# A hospital's machine reports to nobody: this must be set before the import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+onnxruntime.disable_telemetry_events()
 
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
