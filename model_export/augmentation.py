@@ -69,13 +69,12 @@ def intensities(
     if rng.random() < spec.patch_probability:
         _add_patch(values, maximum, rng)
     if rng.random() < spec.blur_probability:
-        values = cv2.GaussianBlur(values, (0, 0), rng.uniform(0.4, 1.2))
+        cv2.GaussianBlur(values, (0, 0), rng.uniform(0.4, 1.2), dst=values)
     if spec.noise > 0 and rng.random() < 0.3:
         noise = rng.standard_normal(values.shape, dtype=np.float32)
         values += np.float32(rng.uniform(0, spec.noise)) * noise
-    np.clip(values, 0.0, maximum, out=values)
-    values *= breast
-    return values
+    kept: NDArray[np.float32] = np.clip(values, 0.0, maximum) * breast
+    return kept
 
 
 def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -92,6 +91,6 @@ def _add_patch(values: NDArray[np.float32], maximum: float, rng: np.random.Gener
     rows, columns = values.shape
     along = int(rng.integers(0, max(rows, columns)))
     corner = (along % columns, 0) if rng.random() < 0.5 else (0, along % rows)
-    axes = (int(rng.integers(8, columns // 5)), int(rng.integers(8, rows // 5)))
+    axes = (int(rng.integers(4, max(5, columns // 5))), int(rng.integers(4, max(5, rows // 5))))
     brightness = float(rng.uniform(0.6, 1.0) * maximum)
     cv2.ellipse(values, corner, axes, float(rng.uniform(0, 180)), 0, 360, brightness, cv2.FILLED)

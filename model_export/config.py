@@ -86,7 +86,7 @@ class TrainingConfig(_Part):
     weight_decay: float = Field(ge=0.0)
     warm_up: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Share of all steps."""
-    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
+    ema_decay: float = Field(default=0.997, ge=0.0, lt=1.0)
     precision: Literal["bf16-mixed", "32-true", "16-mixed"] = "bf16-mixed"
     threads: int = Field(default=2, gt=0)
     workers: int = Field(default=2, ge=0)

@@ -18,7 +18,7 @@ def dice(predicted: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> float:
 
 
 def brightest(
-    pixels: NDArray[np.generic], breast: NDArray[np.bool_], share: float
+    pixels: NDArray[np.integer], breast: NDArray[np.bool_], share: float
 ) -> NDArray[np.bool_]:
     """Give the baseline's mask: the brightest `share` of the breast."""
     level = np.quantile(pixels[breast], 1.0 - share)

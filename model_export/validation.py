@@ -96,7 +96,8 @@ def _segment(
     if logits is None:
         return None, score
     probability = torch.sigmoid(logits.float())[0, 0, :rows, :columns].cpu().numpy()
-    return probability * sample.breast, score
+    probability[sample.breast == 0] = 0.0
+    return probability, score
 
 
 def _regions(probability: NDArray[np.float32]) -> list[tuple[float, NDArray[np.bool_]]]:

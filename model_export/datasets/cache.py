@@ -87,15 +87,17 @@ def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Pac
 
 def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Resample a mask: true where at least half of the pixel's area is, so never fractional."""
-    area = cv2.resize(
-        mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA
-    )
+    area = cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     half: NDArray[np.bool_] = area >= 0.5
     return half
 
 
 def build(
-    data: Path, folder: Path, sources: Sequence[str], working_mm: float, normalisation: Normalisation
+    data: Path,
+    folder: Path,
+    sources: Sequence[str],
+    working_mm: float,
+    normalisation: Normalisation,
 ) -> None:
     """Write the cache of each source that is not there yet, with a progress bar.
 

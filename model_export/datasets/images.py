@@ -18,7 +18,8 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         raise FileNotFoundError(f"not a readable image: {path}")
-    return pixels.astype(np.uint8, copy=False)
+    grey: NDArray[np.uint8] = pixels.astype(np.uint8, copy=False)
+    return grey
 
 
 def widen(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model_export.datasets.images import read_grey, widen
 from model_export.datasets.sample import Sample
+from service.imaging.polarity import background_is_bright
 
 SOURCE = "rsna-640"
 
@@ -59,13 +60,3 @@ def is_nearly_empty(pixels: NDArray[np.uint16]) -> bool:
     """Say whether almost nothing stands out of a dark background."""
     background = float(np.percentile(pixels, 2.0))
     return float((pixels > background + 0.08 * 65535).mean()) < EMPTY_FRACTION
-
-
-def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
-    """Say whether the image is inverted: its large flat region is bright, not dark."""
-    small = cv2.resize(pixels, (160, 160), interpolation=cv2.INTER_AREA).astype(np.float32) / 257
-    window = np.ones((5, 5), np.uint8)
-    flat = cv2.dilate(small, window) - cv2.erode(small, window) <= 3
-    low, high = np.percentile(small, (0.5, 99.5))
-    band = 0.15 * (high - low)
-    return bool((flat & (small > high - band)).mean() > (flat & (small < low + band)).mean())

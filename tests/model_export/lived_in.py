@@ -1,0 +1,20 @@
+"""Nets whose batch norms have seen something: at their initial values folding would be trivial."""
+
+import torch
+from torch import nn
+
+from model_export.networks import NETWORKS, SegmentationNet
+
+
+def lived_in(name: str) -> SegmentationNet:
+    """Give a net in evaluation mode with random weights and random running statistics."""
+    torch.manual_seed(3)
+    net = NETWORKS[name]()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return net.eval()

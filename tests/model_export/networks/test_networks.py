@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from model_export.networks import NETWORKS, SegmentationNet
+from model_export.networks.blocks import transposed
+from model_export.networks.heads import TOP_CELLS, pool
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module", params=sorted(NETWORKS))
+def net(request: pytest.FixtureRequest) -> SegmentationNet:
+    return NETWORKS[request.param]().eval()
+
+
+def test_seed_reaches_20x20x512_from_640() -> None:
+    features = NETWORKS["seed"]().eval().encoder(torch.zeros(1, 1, 640, 640))
+    assert features.shape == (1, 512, 20, 20)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (96, 160), (352, 64)])
+def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -> None:
+    rows, columns = shape
+    with torch.no_grad():
+        maps = net(torch.zeros(2, 1, rows, columns))
+    assert maps.logits.shape == (2, 1, rows, columns)
+    assert maps.activation.shape == (2, 1, rows // 32, columns // 32)
+    assert maps.has_mask.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "gigaflop"), [("seed", 12.5e6, 43.3), ("small", 2.46e6, 6.6)]
+)
+def test_size_and_cost_are_the_designed_ones(name: str, parameters: float, gigaflop: float) -> None:
+    net = NETWORKS[name]().eval()
+    assert sum(one.numel() for one in net.parameters()) == pytest.approx(parameters, rel=0.01)
+    # Cost grows with the area: 128 px stand for 640.
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, 1, 128, 128))
+    assert counter.get_total_flops() * 25 == pytest.approx(gigaflop * 1e9, rel=0.01)
+
+
+def test_a_kernel_that_would_draw_a_checkerboard_is_refused() -> None:
+    with pytest.raises(ValueError, match="divisible"):
+        transposed(4, 4, kernel=3, stride=2)
+
+
+def test_the_logit_is_the_mean_of_the_top_cells() -> None:
+    activation = torch.arange(12.0).reshape(1, 1, 3, 4)
+    assert TOP_CELLS == 4
+    assert pool(activation).tolist() == [[(8 + 9 + 10 + 11) / 4]]
+
+
+def test_the_has_mask_logit_is_its_own_activation_pooled(net: SegmentationNet) -> None:
+    with torch.no_grad():
+        maps = net(torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(pool(maps.activation), maps.has_mask)

@@ -1,0 +1,103 @@
+"""Small data sets in their sources' own formats, and packed samples, made of phantoms."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.datasets.cache import Packed
+from model_export.phantom import breast_phantom
+
+
+def disc(side: int, row: int, column: int, radius: int) -> NDArray[np.uint8]:
+    """Give a picture of 0 with a disc of 255."""
+    mask = np.zeros((side, side), np.uint8)
+    cv2.circle(mask, (column, row), radius, 255, cv2.FILLED)
+    return mask
+
+
+def write_cdd_cesm(folder: Path, patients: int = 2) -> None:
+    """Write one image a patient, 256 px; the last patient's outline is empty."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    rows = ["name,patient,side,view,density,birads,findings,machine,mask_fraction,components,scale"]
+    for number in range(patients):
+        name = f"P{number}_L_DM_MLO"
+        rows.append(f"{name},P{number},L,MLO,B,4,mass,1,0.01,1,0.25")
+        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), breast_phantom(256, seed=number))
+        drawn = disc(256, 92, 56, 20) * np.uint8(number < patients - 1)
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), drawn)
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
+def write_mini_mias(folder: Path) -> None:
+    """Write a normal, a circle, two circles, a pixel mask, and a finding without a place."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    rows = """id,patient,tissue,abnormality,severity,x,y_from_top,radius
+mdb001,1,D,NORM,,,,
+mdb002,1,D,CIRC,B,60,90,12
+mdb003,2,F,CIRC,B,60,90,12
+mdb003,2,F,SPIC,M,90,150,20
+mdb004,2,F,MISC,M,40,100,9
+mdb005,3,G,CALC,B,,,
+"""
+    (folder / "findings.csv").write_text(rows)
+    for number in range(1, 6):
+        cv2.imwrite(str(folder / "images" / f"mdb00{number}.png"), breast_phantom(256, seed=number))
+    cv2.imwrite(str(folder / "masks" / "mdb004.png"), disc(256, 100, 40, 9))
+
+
+def write_rsna_640(folder: Path) -> None:
+    """Write a cancer, a negative in inverted polarity, and an empty frame."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels.csv").write_text("name,patient,cancer\n1_1,1,1\n2_1,2,0\n3_1,3,0\n")
+    breast = breast_phantom(640)
+    for name, pixels in {
+        "1_1": breast,
+        "2_1": 255 - breast,
+        "3_1": np.zeros_like(breast),
+    }.items():
+        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), pixels)
+
+
+def write_all(data: Path) -> Path:
+    """Write the three sources side by side and give the folder."""
+    write_cdd_cesm(data / "cdd-cesm", patients=12)
+    write_mini_mias(data / "mini-mias")
+    write_rsna_640(data / "rsna-640")
+    return data
+
+
+def packed(
+    source: str, name: str, *, has_lesion: bool, drawn: bool = True, side: int = 128
+) -> Packed:
+    """Give a phantom as a packed sample; its lesion is a disc at (46, 28) of radius 8."""
+    lesion = None
+    if drawn:
+        lesion = (disc(side, 46, 28, 8) // 255) * np.uint8(has_lesion)
+    pixels = breast_phantom(side)
+    return Packed(
+        source=source,
+        name=name,
+        patient=name,
+        has_lesion=has_lesion,
+        annotation="pixel_mask" if drawn else "image_label",
+        pixels=pixels,
+        breast=(pixels > 0).astype(np.uint8),
+        lesion=lesion,
+        lesion_fraction=0.0 if lesion is None else float(lesion.mean()),
+    )
+
+
+def packed_all() -> list[Packed]:
+    """Give two samples a source: CDD-CESM only positives, RSNA without outlines."""
+    return [
+        packed("cdd-cesm", "a", has_lesion=True),
+        packed("cdd-cesm", "b", has_lesion=True),
+        packed("mini-mias", "c", has_lesion=True),
+        packed("mini-mias", "d", has_lesion=False),
+        packed("rsna-640", "e", has_lesion=True, drawn=False),
+        packed("rsna-640", "f", has_lesion=False, drawn=False),
+    ]

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+
+from model_export.config import Stream
+from model_export.sampling import CropBatches
+from tests.model_export.samples import packed, packed_all
+from tests.model_export.tiny import tiny_config
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_batch_follows_from_seed_epoch_and_step_alone() -> None:
+    config = tiny_config()
+    one, again = CropBatches(packed_all(), config, 1), CropBatches(packed_all(), config, 1)
+    _ = one[0]  # what was drawn before must not matter
+    for left, right in zip(one[2], again[2], strict=True):
+        assert torch.equal(left, right)
+    assert not torch.equal(one[1].tiles, CropBatches(packed_all(), config, 0)[1].tiles)
+    assert not torch.equal(one[0].tiles, one[2].tiles)
+
+
+def test_streams_take_turns_and_every_source_is_in_each_batch() -> None:
+    batches = CropBatches(packed_all(), tiny_config(), 0)
+    assert len(batches) == 3
+    assert batches[0].tiles.shape == (5, 1, 64, 64)
+    assert batches[1].tiles.shape == (5, 1, 96, 64)
+    # CDD-CESM and mini-MIAS are drawn, RSNA is not.
+    assert batches[0].lesion.shape == (4, 1, 64, 64)
+    assert batches[0].lesion_weight.shape == (4,)
+
+
+def test_tiles_are_in_range_and_masks_whole() -> None:
+    batches = CropBatches(packed_all(), tiny_config(), 0)
+    for step in range(3):
+        batch = batches[step]
+        assert batch.tiles.dtype == torch.float32
+        assert float(batch.tiles.min()) >= 0.0
+        assert float(batch.tiles.max()) <= 1.25
+        assert set(batch.lesion.unique().tolist()) <= {0.0, 1.0}
+
+
+def labels(source: str, *, whole: bool) -> set[tuple[float, float]]:
+    """Give every (label, weight) that a source's crops get."""
+    stream = Stream(rows=96, columns=96, mix={source: 8}, whole=whole)
+    config = tiny_config()
+    phase = config.phases[0].model_copy(update={"streams": (stream,)})
+    batches = CropBatches(packed_all(), config.model_copy(update={"phases": (phase,)}), 0)
+    pairs = set()
+    for step in range(3):
+        batch = batches[step]
+        values = zip(batch.label.tolist(), batch.label_weight.tolist(), strict=True)
+        pairs |= {(label, round(weight, 3)) for label, weight in values}
+    return pairs
+
+
+def test_a_source_without_negatives_does_not_teach_the_image_label() -> None:
+    assert {weight for _, weight in labels("cdd-cesm", whole=True)} == {0.0}
+
+
+def test_weak_labels_count_less_in_crops_and_no_cancer_counts_less_than_cancer() -> None:
+    assert labels("rsna-640", whole=True) == {(1.0, 1.0), (0.0, 0.5)}
+    assert labels("rsna-640", whole=False) == {(1.0, 0.3), (0.0, 0.15)}
+
+
+def test_drawn_sources_are_labelled_by_what_the_crop_shows() -> None:
+    assert labels("mini-mias", whole=True) == {(1.0, 1.0), (0.0, 1.0)}
+
+
+def test_crops_centre_on_lesions_near_misses_and_background() -> None:
+    stream = Stream(rows=32, columns=32, mix={"cdd-cesm": 60})
+    config = tiny_config()
+    phase = config.phases[0].model_copy(update={"streams": (stream,)})
+    samples = [packed("cdd-cesm", "a", has_lesion=True)]
+    batch = CropBatches(samples, config.model_copy(update={"phases": (phase,)}), 0)[0]
+    seen = batch.lesion.flatten(1).sum(1).numpy()
+    assert 0.4 < float(np.mean(seen > 60)) < 0.9
+    assert float(np.mean(seen == 0)) > 0.1
+
+
+def test_diffuse_outlines_count_less() -> None:
+    config = tiny_config()
+    losses = config.losses.model_copy(update={"diffuse_from": 0.001})
+    batches = CropBatches(packed_all(), config.model_copy(update={"losses": losses}), 0)
+    weights = batches[0].lesion_weight
+    assert weights.min() == pytest.approx(losses.diffuse_weight)
+    assert weights.max() <= 1.0
