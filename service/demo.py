@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -114,13 +113,12 @@ def _table(results: list[tuple[Path, dict[str, Any]]]) -> Table:
     notes = sorted({note["code"] for _, result in results for note in result["warnings"]})
     table = Table(
         title="What the service found",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
+        box=None,
+        padding=(0, 2, 0, 0),
         caption=f"Regions: in the mask / candidates. Warnings: {', '.join(notes) or 'none'}.",
     )
     table.add_column("view", no_wrap=True)
-    for heading in ("pixels", "has-mask", "regions", "top p", "read ms", "net ms", "all ms"):
+    for heading in ("pixels", "has-mask", "regions", "top p", "read", "net", "all ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for view, result in results:
         image, has_mask, regions = result["image"], result["has_mask"], result["regions"]

@@ -29,6 +29,9 @@ from service.inference.session import Session
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "mammoseg-small.onnx"
 
+LARGEST_MM = 500
+"""No detector or film is longer (PS3.3 does not bound it); it bounds what the net is asked."""
+
 SPACING_ASSUMED = Caveat(
     "spacing-assumed",
     "The image states no pixel spacing: its long side was taken as a standard detector's; "
@@ -156,6 +159,10 @@ class Segmenter:
         spacing_mm, assumed = spacing_or_assumed(
             mammogram, self.contract.spacing.assumed_long_side_mm
         )
+        if max(mammogram.rows * spacing_mm[0], mammogram.columns * spacing_mm[1]) > LARGEST_MM:
+            raise UnsuitableImage(
+                "size-implausible", f"By its pixel spacing, the image is over {LARGEST_MM} mm long."
+            )
         if assumed:
             mammogram = replace(mammogram, caveats=(*mammogram.caveats, SPACING_ASSUMED))
         return mammogram, spacing_mm

@@ -69,10 +69,10 @@ def find_regions(
     minimum_pixels
         Smallest area of a selected region, in source pixels.
     """
-    part = _part_with_candidates(lesion_map, candidate_threshold)
-    if part is None:
+    area = _area_of_candidates(lesion_map, candidate_threshold)
+    if area is None:
         return []
-    probability, top, left = part
+    probability = lesion_map.sample(area, (area.rows, area.columns))
     strong = probability >= mask_threshold
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (probability >= candidate_threshold).view(np.uint8), connectivity=8
@@ -82,7 +82,7 @@ def find_regions(
         window = _window(stats[label])
         piece = labels[window] == label
         strong_piece = piece & strong[window]
-        offset = (top + window[0].start, left + window[1].start)
+        offset = (area.top + window[0].start, area.left + window[1].start)
         if strong_piece.any():
             for own, inner in _pieces(strong_piece):
                 area_ok = bool(np.count_nonzero(own) >= minimum_pixels)
@@ -103,14 +103,20 @@ def mask_of(regions: list[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:
     return mask
 
 
-def _part_with_candidates(
-    lesion_map: LesionMap, candidate_threshold: float
-) -> tuple[NDArray[np.float32], int, int] | None:
-    """Give the source-grid probability and its origin, or None where nothing is a candidate."""
-    # Bilinear enlargement never exceeds its neighbours, so the coarse map can rule a case out.
-    if not (lesion_map.probability >= candidate_threshold).any():
+def _area_of_candidates(lesion_map: LesionMap, candidate_threshold: float) -> Box | None:
+    """Give the part of the source that can hold a candidate; the full frame takes long."""
+    # Bilinear enlargement never exceeds its neighbours, so the coarse map can rule pixels out.
+    rows, columns = np.nonzero(lesion_map.probability >= candidate_threshold)
+    if rows.size == 0:
         return None
-    return lesion_map.on_source_grid(), lesion_map.box.top, lesion_map.box.left
+    box, shape = lesion_map.box, lesion_map.probability.shape
+    row_scale, column_scale = box.rows / shape[0], box.columns / shape[1]
+    return Box(
+        top=box.top + max(0, int((rows.min() - 1) * row_scale)),
+        left=box.left + max(0, int((columns.min() - 1) * column_scale)),
+        bottom=box.top + min(box.rows, int(np.ceil((rows.max() + 2) * row_scale))),
+        right=box.left + min(box.columns, int(np.ceil((columns.max() + 2) * column_scale))),
+    )
 
 
 def _window(stat: NDArray[np.int32]) -> tuple[slice, slice]:

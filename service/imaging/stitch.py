@@ -33,12 +33,44 @@ class LesionMap:
     box: Box
     source_shape: tuple[int, int]
 
-    def on_source_grid(self) -> NDArray[np.float32]:
-        """Give the probability inside `box` on the source's own pixels, float32, bilinear."""
-        resized: NDArray[np.float32] = cv2.resize(
-            self.probability, (self.box.columns, self.box.rows), interpolation=cv2.INTER_LINEAR
+    def sample(self, area: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Give the probability over `area` of the source on a grid of `shape`, bilinear.
+
+        Edges of grid and area coincide; beyond `box` its outermost values continue.
+
+        Parameters
+        ----------
+        area
+            A rectangle in source pixels.
+        shape
+            (rows, columns) of the grid; that of `area` for the source's own pixels.
+        """
+        rows, columns = self.probability.shape
+        per_row, per_column = rows / self.box.rows, columns / self.box.columns
+        row_step, column_step = area.rows / shape[0], area.columns / shape[1]
+        # Maps the centre of grid pixel (x, y) to map pixels: centres lie at whole numbers.
+        matrix = np.array(
+            [
+                [
+                    column_step * per_column,
+                    0.0,
+                    (area.left - self.box.left + column_step / 2) * per_column - 0.5,
+                ],
+                [
+                    0.0,
+                    row_step * per_row,
+                    (area.top - self.box.top + row_step / 2) * per_row - 0.5,
+                ],
+            ]
         )
-        return resized
+        sampled: NDArray[np.float32] = cv2.warpAffine(
+            self.probability,
+            matrix,
+            (shape[1], shape[0]),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return sampled
 
 
 def stitch(

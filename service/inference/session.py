@@ -108,6 +108,8 @@ def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if device == "cuda":
         onnxruntime.preload_dlls()
+        if missing := missing_library():
+            raise DeviceError(f"CUDA does not work here: {missing}")
         # Only valid without the CPU provider in the list: a node that CUDA cannot take is an error.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
@@ -116,10 +118,10 @@ def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
         )
     except Exception as error:
         if device == "cuda":
-            raise DeviceError(f"CUDA does not work here: {missing_library() or error}") from error
+            raise DeviceError(f"CUDA does not work here: {error}") from error
         raise ContractError(f"not an ONNX model that this runtime opens: {error}") from error
     if runtime.get_providers()[0] != PROVIDERS[device]:
-        raise DeviceError(f"{device} does not work here: {missing_library() or 'no such provider'}")
+        raise DeviceError(f"{device} does not work here: the runtime chose another provider")
     return runtime
 
 

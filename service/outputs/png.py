@@ -4,6 +4,7 @@ A render must not cost more than the net: the side is bounded, and zlib runs at 
 """
 
 import io
+import math
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.findings import Findings
+from service.imaging.breast import Box
 
 OUTLINE_SELECTED = (80, 255, 80)
 OUTLINE_CANDIDATE = (0, 190, 255)
@@ -54,23 +56,17 @@ def _render_shape(findings: Findings, max_side: int) -> tuple[int, int]:
 
 
 def _probability(findings: Findings, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Lay the lesion map onto a render of the whole frame: float32, `shape`."""
+    """Lay the lesion map onto a render of the whole frame: float32, `shape`; 0 beyond its box."""
     rows, columns = findings.mask.shape
+    placed = findings.lesion_map.sample(Box(0, 0, rows, columns), shape)
     box, scale = findings.lesion_map.box, (shape[0] / rows, shape[1] / columns)
-    # One affine map from render pixels to working-grid pixels; edges of both grids coincide.
-    height, width = findings.lesion_map.probability.shape
-    per_row, per_column = height / box.rows, width / box.columns
-    matrix = np.array(
-        [
-            [per_column / scale[1], 0, (0.5 / scale[1] - box.left) * per_column - 0.5],
-            [0, per_row / scale[0], (0.5 / scale[0] - box.top) * per_row - 0.5],
-        ]
+    inside = (
+        slice(int(box.top * scale[0]), math.ceil(box.bottom * scale[0])),
+        slice(int(box.left * scale[1]), math.ceil(box.right * scale[1])),
     )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    placed: NDArray[np.float32] = cv2.warpAffine(
-        findings.lesion_map.probability, matrix, (shape[1], shape[0]), flags=flags
-    )
-    return placed
+    framed = np.zeros(shape, np.float32)
+    framed[inside] = placed[inside]
+    return framed
 
 
 def _colour(probability: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from service.imaging.breast import Box
 from service.imaging.resample import WorkingImage
-from service.imaging.stitch import hann, stitch
+from service.imaging.stitch import LesionMap, hann, stitch
 from service.imaging.tiles import cut
 
 pytestmark = pytest.mark.unit
@@ -53,8 +54,20 @@ def test_the_window_is_symmetric_and_never_zero() -> None:
     np.testing.assert_allclose(window, window.T)
 
 
-def test_the_map_on_the_source_grid_fills_the_box() -> None:
-    image = ramp(30, 40)
-    tiles = cut(image, tile_size=64, stride=32)
-    on_source = stitch(image, tiles, [tile.pixels for tile in tiles]).on_source_grid()
-    assert on_source.shape == (60, 80)
+def test_sampling_the_map_on_its_own_grid_changes_nothing() -> None:
+    lesion_map = LesionMap(ramp(30, 40).pixels, Box(0, 0, 30, 40), (30, 40))
+    np.testing.assert_allclose(
+        lesion_map.sample(Box(0, 0, 30, 40), (30, 40)), lesion_map.probability, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("factor", [2, 5])
+def test_a_part_is_sampled_as_the_whole_is(factor: int) -> None:
+    """Against OpenCV's own edge-aligned resize, which enlarges whole images only."""
+    rng = np.random.default_rng(7)
+    probability = rng.random((30, 40)).astype(np.float32)
+    box = Box(10, 20, 10 + 30 * factor, 20 + 40 * factor)
+    lesion_map = LesionMap(probability, box, (400, 400))
+    whole = cv2.resize(probability, (40 * factor, 30 * factor), interpolation=cv2.INTER_LINEAR)
+    part = Box(box.top + 7, box.left + 11, box.top + 27, box.left + 51)
+    np.testing.assert_allclose(lesion_map.sample(part, (20, 40)), whole[7:27, 11:51], atol=0.04)

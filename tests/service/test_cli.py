@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from service.cli import app
+from tests.identity_net import write_identity_net
+from tests.service.api.conftest import breast_phantom
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    model = write_identity_net(tmp_path / "identity.onnx")
+    monkeypatch.setenv("MAMMOSEG_MODEL", str(model))
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
+    # The command sets up the process's logging; the next test must not inherit it.
+    monkeypatch.setattr("service.cli.configure_logs", lambda *_: None)
+    return model
+
+
+def test_segment_works_without_a_server(identity: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "view.png"
+    cv2.imwrite(str(picture), breast_phantom())
+    text = tmp_path / "text.dcm"
+    text.write_text("no image")
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["segment", str(picture), str(text), "--out", str(out)])
+    assert result.exit_code == 1
+    assert json.loads((out / "view.json").read_text())["has_mask"]["decision"] is True
+    assert (out / "view-mask.png").is_file() and (out / "view-overlay.png").is_file()
+    assert not (out / "text.json").exists()
+
+
+def test_doctor_says_which_model_and_device(identity: Path) -> None:
+    with capture_logs():
+        result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["model"] == "identity 0.0.1"
+    assert report["device"] == "cpu"
+    assert report["golden_tile"] == "reproduced"
+
+
+def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.cli.configure_logs", lambda *_: None)
+    monkeypatch.setenv("MAMMOSEG_MODEL", "absent.onnx")
+    result = CliRunner().invoke(app, ["serve"])
+    assert result.exit_code == 2
+    assert "absent.onnx" in result.stderr
+
+
+def test_a_setting_out_of_bounds_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["serve", "--port", "70000"])
+    assert result.exit_code == 2
+    assert "port" in result.stderr
+
+
+def test_openapi_yaml_has_not_drifted(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    assert (
+        CliRunner().invoke(app, ["openapi", "--check", str(root / "openapi.yaml")]).exit_code == 0
+    )
+    stale = tmp_path / "openapi.yaml"
+    stale.write_text("openapi: 3.1.0\n")
+    assert CliRunner().invoke(app, ["openapi", "--check", str(stale)]).exit_code == 1

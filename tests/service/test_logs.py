@@ -1,0 +1,39 @@
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from service.logs import where
+
+pytestmark = pytest.mark.unit
+
+SCRIPT = """
+import logging, structlog
+from service.logs import configure_logs
+configure_logs("info", "json")
+structlog.get_logger("mammoseg").info("request", status=200)
+structlog.get_logger("mammoseg").debug("hidden")
+logging.getLogger("uvicorn.error").info("started")
+logging.getLogger("uvicorn.access").info("GET /MUSTERMANN")
+logging.getLogger("pydicom").error("MUSTERMANN")
+"""
+
+
+def test_logs_are_json_lines_and_foreign_voices_are_silent() -> None:
+    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["request", "started"]
+    assert lines[0]["status"] == 200 and lines[0]["level"] == "info"
+    assert run.stdout == ""
+
+
+def test_where_names_the_place_and_never_the_text() -> None:
+    try:
+        raise ValueError("MUSTERMANN")
+    except ValueError as error:
+        frames = where(error)
+    assert frames[-1].startswith("test_logs.py:")
+    assert "MUSTERMANN" not in repr(frames)
+    assert logging.getLogger("mammoseg").level == logging.NOTSET

@@ -1,0 +1,99 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from service.clock import Clock
+from service.errors import DeviceError, UnreadableImage, UnsuitableImage
+from service.findings import image_score
+from service.imaging.mammogram import Mammogram
+from service.segmenter import Segmenter, Wishes
+from tests.identity_net import identity_contract, write_identity_net
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
+    path = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
+    with Segmenter.open(path, runners=2) as segmenter:
+        yield segmenter
+
+
+def phantom() -> np.ndarray:
+    y, x = np.mgrid[:300, :200]
+    pixels = np.zeros((300, 200), np.uint16)
+    pixels[((y - 150) / 130) ** 2 + (x / 150) ** 2 < 1] = 20000
+    pixels[100:140, 40:80] = 60000
+    return pixels
+
+
+def test_a_mammogram_becomes_findings(segmenter: Segmenter) -> None:
+    findings = segmenter.examine(Mammogram(phantom(), (1.0, 1.0)), Wishes(), Clock())
+    assert findings.has_mask.decision and not findings.gated
+    assert np.array_equal(findings.mask, phantom() == 60000)
+    assert findings.breast_pixels == pytest.approx((phantom() > 0).sum(), rel=0.1)
+    assert findings.caveats == ()
+
+
+@pytest.mark.parametrize("spacing", [(0.25, 0.25), (0.5, 1.0), (1.0, 0.5), (1.5, 1.5)])
+def test_the_wish_for_a_spacing_wins(segmenter: Segmenter, spacing: tuple[float, float]) -> None:
+    mammogram = Mammogram(phantom(), (1.0, 1.0))
+    findings = segmenter.examine(mammogram, Wishes(pixel_spacing_mm=spacing), Clock())
+    assert findings.mammogram.pixel_spacing_mm == spacing
+    box = findings.lesion_map.box
+    assert findings.lesion_map.probability.shape == (
+        round(box.rows * spacing[0]),
+        round(box.columns * spacing[1]),
+    )
+
+
+def test_an_image_longer_than_any_detector_is_refused(segmenter: Segmenter) -> None:
+    with pytest.raises(UnsuitableImage, match="size-implausible"):
+        segmenter.examine(Mammogram(phantom(), (1.0, 5.0)), Wishes(), Clock())
+
+
+def test_gain_and_offset_of_the_source_do_not_matter(segmenter: Segmenter) -> None:
+    plain = segmenter.examine(Mammogram(phantom(), (1.0, 1.0)), Wishes(), Clock())
+    faint = Mammogram((phantom() // 4 + 3000).astype(np.uint16), (1.0, 1.0))
+    again = segmenter.examine(faint, Wishes(), Clock())
+    assert again.has_mask.score == pytest.approx(plain.has_mask.score, abs=1e-6)
+    np.testing.assert_array_equal(again.mask, plain.mask)
+
+
+def test_an_empty_frame_is_answered_with_a_warning(segmenter: Segmenter) -> None:
+    findings = segmenter.examine(
+        Mammogram(np.zeros((300, 200), np.uint16), (1.0, 1.0)), Wishes(), Clock()
+    )
+    assert [caveat.code for caveat in findings.caveats] == ["breast-not-found"]
+    assert not findings.mask.any()
+    assert findings.regions == ()
+
+
+def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
+    png = bytes(cv2.imencode(".png", phantom())[1])
+    findings = segmenter.segment(png, wishes=Wishes(pixel_spacing_mm=(1.0, 1.0)))
+    assert np.array_equal(findings.mask, phantom() == 60000)
+    assert set(findings.timing_ms) >= {"read", "net", "total"}
+    with pytest.raises(UnreadableImage):
+        segmenter.segment(b"no image")
+
+
+def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature() -> None:
+    contract = identity_contract()
+    hot = contract.model_copy(
+        update={"score": contract.score.model_copy(update={"temperature": 2.0})}
+    )
+    assert image_score([-3.0, 1.0, 0.0], contract).score == pytest.approx(1 / (1 + np.exp(-1)))
+    assert image_score([-3.0, 1.0, 0.0], hot).score == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert image_score([], contract).score == 0.0
+
+
+def test_a_net_that_does_not_reproduce_its_golden_tile_is_not_served(tmp_path: Path) -> None:
+    contract = identity_contract()
+    golden = contract.golden.model_copy(update={"has_mask_logit": 0.0})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"golden": golden}))
+    with pytest.raises(DeviceError):
+        Segmenter.open(path)

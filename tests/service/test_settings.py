@@ -1,0 +1,46 @@
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings, available_cores
+
+pytestmark = pytest.mark.unit
+
+
+def test_every_knob_has_a_default_within_its_bounds() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.runners == available_cores() >= 1
+
+
+def test_the_environment_sets_a_knob(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMMOSEG_PORT", "9000")
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
+    assert (Settings().port, Settings().device) == (9000, "cpu")
+    assert Settings(port=9001).port == 9001
+
+
+@pytest.mark.parametrize(
+    ("text", "modalities"), [("MG", {"MG"}), ("MG,CR", {"MG", "CR"}), (" MG , CT ,", {"MG", "CT"})]
+)
+def test_modalities_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str, modalities: set[str]
+) -> None:
+    monkeypatch.setenv("MAMMOSEG_ACCEPT_MODALITIES", text)
+    assert Settings().accept_modalities == modalities
+    assert Settings().read_limits().accept_modalities == modalities
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "70000"), ("DEVICE", "gpu"), ("RUNNERS", "0"), ("DEADLINE_S", "0"), ("PORT", "x")],
+)
+def test_a_value_out_of_bounds_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"MAMMOSEG_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_megapixels_reach_the_reader() -> None:
+    assert Settings(max_megapixels=2).read_limits().max_pixels == 2_000_000
