@@ -11,7 +11,7 @@ ifeq ($(VARIANT),cpu)
 export MAMMOSEG_DEVICE ?= cpu
 endif
 
-.PHONY: demo test serve check lock clean
+.PHONY: demo test serve check bench lock clean
 
 demo: $(VENV)/installed-demo ## real mammograms through the service; results in demo/
 	$(BIN)/mammoseg demo --out demo
@@ -28,6 +28,9 @@ check: $(VENV)/installed-dev ## style, types, architecture, openapi.yaml
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mammoseg openapi --check openapi.yaml
+
+bench: $(VENV)/installed-demo ## where the time of one mammogram goes
+	$(BIN)/python -m benchmarks.stages
 
 lock: ## write requirements/*.txt anew; needs uv
 	requirements/lock
