@@ -87,7 +87,7 @@ def _refuse_other_kinds(file: DicomFile, accept_modalities: frozenset[str]) -> N
         raise UnsuitableImage(
             "multi-frame", "Tomosynthesis and other multi-frame images are not supported."
         )
-    if file.pixel_data is None:
+    if file.pixel_offset is None:
         raise UnsuitableImage("no-pixel-data", "The object holds no grey-scale pixel data.")
 
 
@@ -135,7 +135,7 @@ def _refuse_missing_bytes(file: DicomFile, layout: PixelLayout) -> None:
         return
     if file.pixel_length is None:
         raise UnreadableImage("pixel-data-corrupt", "The pixel data is not what its syntax says.")
-    if file.pixel_data is None or len(file.pixel_data) < layout.frame_bytes:
+    if len(file.pixel_data) < layout.frame_bytes:
         raise UnreadableImage(
             "pixel-data-truncated", "The pixel data is shorter than the header says."
         )

@@ -8,11 +8,13 @@ from struct import unpack_from
 
 from service.errors import UnreadableImage
 
-_JPEG_FRAMES = frozenset((0xC0, 0xC1, 0xC3))
+SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC3))
 """SOF0 baseline, SOF1 extended sequential, SOF3 lossless: the processes that DICOM uses
-(PS3.5 A.4.1). Progressive and arithmetic ones were retired, and are slow on purpose-made files."""
+(PS3.5 A.4.1). Progressive and arithmetic ones were retired."""
 
-_JPEG_LS_FRAME = 0xF7
+PROGRESSIVE = 0xC2
+
+JPEG_LS_FRAME = 0xF7
 _RLE_HEADER_BYTES = 64
 
 
@@ -30,8 +32,6 @@ class Codestream:
         Bits a sample.
     signed
         Whether samples are two's complement; None where the format cannot say (JPEG, JPEG-LS).
-    lossless_jpeg
-        True for SOF3.
     """
 
     rows: int
@@ -39,7 +39,6 @@ class Codestream:
     components: int
     precision: int
     signed: bool | None = None
-    lossless_jpeg: bool = False
 
 
 def corrupt() -> UnreadableImage:
@@ -47,13 +46,22 @@ def corrupt() -> UnreadableImage:
     return UnreadableImage("pixel-data-corrupt", "The compressed pixel data cannot be decoded.")
 
 
-def read_jpeg(frame: bytes | memoryview) -> Codestream:
+def read_jpeg(
+    frame: bytes | memoryview, processes: frozenset[int] = SEQUENTIAL | {JPEG_LS_FRAME}
+) -> Codestream:
     """Read the frame header of a JPEG or JPEG-LS codestream (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2).
+
+    Parameters
+    ----------
+    frame
+        The codestream.
+    processes
+        The start-of-frame markers that are let through.
 
     Raises
     ------
     UnreadableImage
-        No frame header, or one of a process that DICOM does not use.
+        No frame header, or one of another process.
     """
     if bytes(frame[:2]) != b"\xff\xd8":
         raise corrupt()
@@ -66,13 +74,41 @@ def read_jpeg(frame: bytes | memoryview) -> Codestream:
             offset += 1
             continue
         length = int(unpack_from(">H", frame, offset + 2)[0])
-        if marker in _JPEG_FRAMES or marker == _JPEG_LS_FRAME:
+        if marker in processes:
             precision, rows, columns, components = unpack_from(">BHHB", frame, offset + 4)
-            return Codestream(rows, columns, components, precision, lossless_jpeg=marker == 0xC3)
+            return Codestream(rows, columns, components, precision)
         if length < 2 or (0xC0 <= marker <= 0xDA and marker not in (0xC4, 0xC8, 0xCC)):
             raise corrupt()
         offset += 2 + length
     raise corrupt()
+
+
+def check_jpeg_end(frame: bytes) -> None:
+    """Check that a JPEG codestream was not cut off; the decoder would fill the rest with grey.
+
+    Entropy-coded data cannot hold the marker, so the last one is the end, or that of a thumbnail.
+
+    Raises
+    ------
+    UnreadableImage
+        No end-of-image marker after the first scan began.
+    """
+    if frame.rfind(b"\xff\xd9") < frame.rfind(b"\xff\xda"):
+        raise corrupt()
+
+
+def check_jpeg_2000_end(frame: bytes) -> None:
+    """Check that a JPEG 2000 codestream was not cut off; OpenJPH decodes what there is.
+
+    Packets cannot hold markers (ISO/IEC 15444-1 B.10.1), so the last one is the end.
+
+    Raises
+    ------
+    UnreadableImage
+        No end-of-codestream marker after the last tile-part began.
+    """
+    if frame.rfind(b"\xff\xd9") < frame.rfind(b"\xff\x93"):
+        raise corrupt()
 
 
 def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
@@ -116,10 +152,10 @@ def _codestream_in_jp2(frame: bytes | memoryview) -> int:
     raise corrupt()
 
 
-def check_rle(frame: bytes | memoryview, segments: int) -> None:
-    """Check an RLE header (PS3.5 G.5): the right number of segments, all inside the frame.
+def rle_segments(frame: bytes | memoryview, segments: int) -> list[bytes | memoryview]:
+    """Find the segments by an RLE header (PS3.5 G.5), most significant bytes first.
 
-    The decoder follows the offsets unchecked, out of its buffer if they say so.
+    The decoder follows the offsets unchecked, out of its buffer if they say so: call this first.
 
     Raises
     ------
@@ -135,3 +171,4 @@ def check_rle(frame: bytes | memoryview, segments: int) -> None:
     ends = [*starts[1:], len(frame)]
     if any(start >= end for start, end in zip(starts, ends, strict=True)):
         raise corrupt()
+    return [frame[start:end] for start, end in zip(starts, ends, strict=True)]

@@ -5,6 +5,7 @@ where they are installed, so this one is always asked for by name.
 """
 
 from dataclasses import replace
+from io import BytesIO
 
 import imagecodecs
 import numpy as np
@@ -17,15 +18,19 @@ from service.imaging import containment as containment
 from service.imaging.admission import PixelLayout
 from service.imaging.codestream import (
     Codestream,
-    check_rle,
+    check_jpeg_2000_end,
+    check_jpeg_end,
     corrupt,
     read_jpeg,
     read_jpeg_2000,
+    rle_segments,
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
 from service.imaging.fragments import single_frame
 
 PLUGIN = "imagecodecs"
+
+_RLE_PADDING = 2**16
 
 DECODER_DEPENDENCIES = {UID(uid): ("imagecodecs>=2025.3.30",) for uid in ENCAPSULATED}
 """Asked for by pydicom's plug-in machinery."""
@@ -55,13 +60,11 @@ def read_codes(file: DicomFile, layout: PixelLayout) -> tuple[Codes, PixelLayout
     UnreadableImage
         The pixel data does not decode to what the header says.
     """
-    if file.pixel_data is None:
-        raise corrupt()
     if file.transfer_syntax_uid not in ENCAPSULATED:
-        return _native(file, file.pixel_data, layout), layout
+        return _native(file, layout), layout
     frame = single_frame(file.pixel_data)
     claims = read_claims(frame, file.transfer_syntax_uid, layout)
-    codes = _through_pydicom(file.pixel_data, file.transfer_syntax_uid, layout)
+    codes = _through_pydicom(file, layout)
     return codes, _codestream_layout(layout, claims)
 
 
@@ -74,7 +77,7 @@ def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> 
         It claims another size, several components, or is no such codestream.
     """
     if syntax == RLE:
-        check_rle(frame, layout.bits_allocated // 8)
+        rle_segments(frame, layout.bits_allocated // 8)
         return None
     claims = (read_jpeg_2000 if syntax in JPEG_2000 | HTJ2K else read_jpeg)(frame)
     if (claims.rows, claims.columns) != (layout.rows, layout.columns):
@@ -86,7 +89,8 @@ def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> 
     return claims
 
 
-def _native(file: DicomFile, data: memoryview, layout: PixelLayout) -> Codes:
+def _native(file: DicomFile, layout: PixelLayout) -> Codes:
+    data = file.pixel_data
     shape, count = (layout.rows, layout.columns), layout.rows * layout.columns
     if layout.bits_allocated == 16:
         words = np.frombuffer(data, "<u2" if file.little_endian else ">u2", count)
@@ -98,11 +102,13 @@ def _native(file: DicomFile, data: memoryview, layout: PixelLayout) -> Codes:
     return words.view(np.uint8)[:count].reshape(shape)
 
 
-def _through_pydicom(data: memoryview, syntax: str, layout: PixelLayout) -> Codes:
+def _through_pydicom(file: DicomFile, layout: PixelLayout) -> Codes:
+    # Shares the memory of `body`; pydicom would copy a view of it.
+    stream = BytesIO(file.body)
+    stream.seek(file.pixel_offset or 0)
     try:
-        buffer, properties = get_decoder(syntax).as_buffer(
-            # pydicom reads encapsulated frames from bytes, not from a view.
-            bytes(data),
+        buffer, properties = get_decoder(file.transfer_syntax_uid).as_buffer(
+            stream,
             index=0,
             decoding_plugin=PLUGIN,
             rows=layout.rows,
@@ -152,12 +158,16 @@ def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes:
     if syntax == RLE:
         return _decode_rle(frame, rows, columns, item_bytes)
     if syntax in HTJ2K:
+        check_jpeg_2000_end(frame)
         decoded = imagecodecs.htj2k_decode(frame)
     elif syntax in JPEG_2000:
         decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
     elif syntax in JPEG_LS:
+        # Without an end CharLS 2 reads on for four seconds, whatever the size.
+        check_jpeg_end(frame)
         decoded = imagecodecs.jpegls_decode(frame)
     else:
+        check_jpeg_end(frame)
         decoded = imagecodecs.jpeg8_decode(frame)
     if decoded.shape != (rows, columns) or decoded.dtype.itemsize > 2:
         raise corrupt()
@@ -167,12 +177,31 @@ def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes:
 
 def _decode_rle(frame: bytes, rows: int, columns: int, item_bytes: int) -> Codes:
     out = np.empty(rows * columns * item_bytes, np.uint8)
-    decoded = imagecodecs.dicomrle_decode(frame, f"<u{item_bytes}", out=out.data)
-    # A segment that ends early leaves the rest of the memory as it was.
-    if len(decoded) != len(out):
-        raise corrupt()
+    try:
+        decoded = imagecodecs.dicomrle_decode(frame, f"<u{item_bytes}", out=out.data)
+        # A segment that ends early leaves the rest of the memory as it was.
+        if len(decoded) != len(out):
+            raise corrupt()
+    except imagecodecs.DicomrleError:
+        _decode_padded_rle(frame, out.reshape(-1, item_bytes))
     codes: Codes = out.view(f"<u{item_bytes}").reshape(rows, columns)
     return codes
+
+
+def _decode_padded_rle(frame: bytes, out: NDArray[np.uint8]) -> None:
+    """Decode segment by segment, forgiving what padding at the end of one decodes to.
+
+    Parameters
+    ----------
+    out
+        uint8, shape (pixels, bytes a sample), least significant byte first.
+    """
+    segments = rle_segments(frame, out.shape[1])
+    for plane, segment in enumerate(reversed(segments)):
+        decoded = imagecodecs.packbits_decode(segment, out=len(out) + _RLE_PADDING)
+        if len(decoded) < len(out):
+            raise corrupt()
+        out[:, plane] = np.frombuffer(decoded, np.uint8, len(out))
 
 
 def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:

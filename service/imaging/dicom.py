@@ -51,9 +51,10 @@ class DicomFile:
         One of `NATIVE` or `ENCAPSULATED`.
     little_endian
         Byte order of the dataset and of native pixel data.
-    pixel_data
-        The value of Pixel Data (7FE0,0010), as a view of the body; up to the end of the body
-        when its length is undefined. None when there is none.
+    body
+        The whole file; the inflated dataset where it was deflated.
+    pixel_offset
+        Where the value of Pixel Data (7FE0,0010) starts in `body`; None when there is none.
     pixel_length
         Its length in bytes as stated; None when undefined.
     pixel_vr
@@ -65,10 +66,21 @@ class DicomFile:
     dataset: Dataset
     transfer_syntax_uid: str
     little_endian: bool
-    pixel_data: memoryview | None
+    body: bytes | memoryview
+    pixel_offset: int | None
     pixel_length: int | None
     pixel_vr: str | None
     truncated: bool
+
+    @property
+    def pixel_data(self) -> memoryview:
+        """The value of Pixel Data as a view, up to the end of the body if its length is undefined.
+
+        Empty when there is none.
+        """
+        start = len(self.body) if self.pixel_offset is None else self.pixel_offset
+        end = len(self.body) if self.pixel_length is None else start + self.pixel_length
+        return memoryview(self.body)[start:end]
 
 
 class _BoundedReader(BytesIO):
@@ -129,15 +141,13 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
             reader, syntax == IMPLICIT_LITTLE, little_endian, stop_when=pixels.stop
         )
     )
-    found = pixels.tag == _PIXEL_DATA
-    defined = pixels.length != _UNDEFINED
-    end = pixels.offset + pixels.length if defined else len(body)
     return DicomFile(
         dataset=dataset,
         transfer_syntax_uid=syntax,
         little_endian=little_endian,
-        pixel_data=memoryview(body)[pixels.offset : end] if found else None,
-        pixel_length=pixels.length if defined else None,
+        body=body,
+        pixel_offset=pixels.offset if pixels.tag == _PIXEL_DATA else None,
+        pixel_length=pixels.length if pixels.length != _UNDEFINED else None,
         pixel_vr=pixels.vr,
         truncated=reader.short and not pixels.tag,
     )
@@ -146,16 +156,16 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
 def looks_like_dicom(body: bytes | memoryview) -> bool:
     """Say whether the first bytes are those of a DICOM file, with or without preamble.
 
-    Without one the file must start with group 0002 or 0008 in little-endian order, followed by
-    a value representation of two capitals or, implicit, by a short length (PS3.5 7.1).
+    Without one the file must start with group 0002 or 0008, followed by a value representation
+    of two capitals or, implicit and little-endian, by a short length (PS3.5 7.1).
     """
     head = bytes(body[: _PREAMBLE + 4])
     if head[_PREAMBLE:] == b"DICM":
         return True
-    if len(head) < 8 or head[1] != 0 or head[0] not in (0x02, 0x08):
+    if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08") or len(head) < 8:
         return False
     explicit = head[4:6].isalpha() and head[4:6].isupper()
-    return explicit or (head[5:8] == b"\0\0\0" and head[0] == 0x08)
+    return explicit or (head[5:8] == b"\0\0\0" and head[:2] == b"\x08\0")
 
 
 def _transfer_syntax(reader: BytesIO, body: bytes | memoryview) -> str:

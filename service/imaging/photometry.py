@@ -184,8 +184,9 @@ def _table(
 
 def _apply(table: NDArray[np.uint16], codes: Codes) -> NDArray[np.uint16]:
     if len(table) > 256 and not _OPENCV_LOOKS_UP_16_BITS:
-        return table[codes]
-    pixels: NDArray[np.uint16] = cv2.LUT(codes, table)
+        pixels: NDArray[np.uint16] = table[codes]
+    else:
+        pixels = cv2.LUT(codes, table)
     return pixels
 
 

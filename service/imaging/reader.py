@@ -10,7 +10,7 @@ from service.imaging.decode import read_codes
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.mammogram import Mammogram
 from service.imaging.photometry import to_display
-from service.imaging.rasters import RasterKind, read_pixels, to_mammogram
+from service.imaging.rasters import RasterKind, read_raster_file
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
 
@@ -120,7 +120,7 @@ def read_raster(body: bytes, limits: ReadLimits) -> Mammogram:
         kind = sniff(body)
         if kind is None or kind == "dicom":
             raise UnreadableImage("not-an-image", "This is no PNG, JPEG or TIFF file.")
-        return to_mammogram(read_pixels(body, kind, limits.max_pixels))
+        return read_raster_file(body, kind, limits.max_pixels)
     except MammosegError:
         raise
     except Exception:
