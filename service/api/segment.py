@@ -1,6 +1,5 @@
 """POST /v1/segment: a mammogram in, findings out."""
 
-import re
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
@@ -10,7 +9,6 @@ from starlette.responses import Response
 from service.api.form import Form, choose_form
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
-from service.errors import InvalidRequest
 from service.findings import Findings
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import Render, SegmentationResult, result_of
@@ -19,13 +17,21 @@ from service.segmenter import Wishes
 router = APIRouter(tags=["segmentation"])
 
 MAX_SIDE = 1024
-_NUMBER = r"[0-9]{1,2}(?:\.[0-9]{1,9})?"
-SPACING = re.compile(rf"{_NUMBER}(?:,{_NUMBER})?")
-SPACING_BOUNDS_MM = (0.01, 5.0)
+_MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5)"
+"""A number from 0.01 to 5: no detector or film scanner lies beyond."""
+SPACING = rf"^{_MM}(?:,{_MM})?$"
+_RENDER = f"(?:{'|'.join(get_args(Render))})"
+INCLUDE = f"^(?:{_RENDER}(?:,{_RENDER})*)?$"
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
-    "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+    "schema": {
+        "type": "object",
+        "description": "Any name will do; exactly one part may be a file.",
+        "properties": {"file": {"type": "string", "format": "binary"}},
+        "required": ["file"],
+        "additionalProperties": {"type": "string"},
+    }
 }
 _BODY: dict[str, Any] = {
     "required": True,
@@ -77,7 +83,8 @@ async def segment(
         ),
     ] = None,
     include: Annotated[
-        str, Query(description="PNGs to embed in the JSON: mask,heatmap,overlay.")
+        str,
+        Query(pattern=INCLUDE, description="PNGs to embed in the JSON: mask,heatmap,overlay."),
     ] = "",
     max_side: Annotated[
         int, Query(ge=64, le=4096, description="Longest side of heatmap and overlay, in pixels.")
@@ -86,7 +93,11 @@ async def segment(
         bool, Query(description="Empty the mask when the has-mask decision is no.")
     ] = True,
     pixel_spacing_mm: Annotated[
-        str | None, Query(description="One number, or row,column, in mm; overrides the image's.")
+        str | None,
+        Query(
+            pattern=SPACING,
+            description="One number, or row,column, in mm from 0.01 to 5; overrides the image's.",
+        ),
     ] = None,
 ) -> Response:
     """Read the image, find the breast, run the net, answer with mask, score and regions.
@@ -111,40 +122,16 @@ async def segment(
 
 
 def parse_spacing(text: str | None) -> tuple[float, float] | None:
-    """Parse "0.1" or "0.1,0.12" into millimetres between (row, column) centres.
-
-    Raises
-    ------
-    InvalidRequest
-        Not one or two numbers between 0.01 and 5.
-    """
+    """Turn "0.1" or "0.1,0.12" into millimetres between (row, column) centres."""
     if text is None:
         return None
-    low, high = SPACING_BOUNDS_MM
-    if SPACING.fullmatch(text):
-        values = [float(part) for part in text.split(",")]
-        if all(low <= value <= high for value in values):
-            return values[0], values[-1]
-    raise InvalidRequest(
-        "invalid-parameter", f"pixel_spacing_mm must be one or two numbers from {low} to {high}."
-    )
+    values = [float(part) for part in text.split(",")]
+    return values[0], values[-1]
 
 
 def parse_include(text: str) -> set[Render]:
-    """Parse a comma-separated list of renders.
-
-    Raises
-    ------
-    InvalidRequest
-        It names something that is no render.
-    """
-    wanted = {part.strip() for part in text.split(",") if part.strip()}
-    known: set[Render] = {render for render in get_args(Render) if render in wanted}
-    if len(known) != len(wanted):
-        raise InvalidRequest(
-            "invalid-parameter", f"include takes {', '.join(get_args(Render))}, comma-separated."
-        )
-    return known
+    """Turn "mask,overlay" into the set of renders."""
+    return {render for render in get_args(Render) if render in text.split(",")}
 
 
 def _answer(

@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import InvalidRequest, TooLarge, UnreadableImage, UnsupportedMedia
-from service.imaging.reader import ImageKind
+from service.imaging.reader import ImageKind, sniff
 
 KINDS: dict[str, ImageKind] = {
     "application/dicom": "dicom",
@@ -37,14 +37,21 @@ class _Part:
     pieces: list[bytes] = field(default_factory=list)
 
     @property
+    def content(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def media_type(self) -> str:
+        return _media_type(self.headers.get("content-type", ""))[0]
+
+    @property
     def is_file(self) -> bool:
+        """Named, typed, or an image by its content: forms are written in many ways."""
         disposition = Message()
         disposition["Content-Disposition"] = self.headers.get("content-disposition", "")
-        named = disposition.get_filename() is not None
-        return named or _media_type(self.headers.get("content-type", ""))[0] not in {
-            "",
-            "text/plain",
-        }
+        if disposition.get_filename() is not None or self.media_type not in {"", "text/plain"}:
+            return True
+        return sniff(self.content) is not None
 
 
 async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) -> Upload:
@@ -114,13 +121,12 @@ def _from_multipart(body: bytes, boundary: bytes) -> Upload:
     files = [part for part in _parts(body, boundary) if part.is_file]
     if len(files) != 1:
         raise InvalidRequest("one-file", "Send exactly one file in the multipart body.")
-    content = b"".join(files[0].pieces)
-    if not content:
+    (file,) = files
+    if not file.pieces:
         raise UnreadableImage("empty-body", "The file in the body is empty.")
-    media_type, _ = _media_type(files[0].headers.get("content-type", ""))
-    if media_type not in KINDS and media_type not in UNDECLARED:
+    if file.media_type not in KINDS and file.media_type not in UNDECLARED | {"text/plain"}:
         raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
-    return Upload(content, KINDS.get(media_type))
+    return Upload(file.content, KINDS.get(file.media_type))
 
 
 def _parts(body: bytes, boundary: bytes) -> list[_Part]:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.api.segment import parse_include, parse_spacing
-from service.errors import InvalidRequest
 from tests.service.api.conftest import breast_phantom
 
 pytestmark = pytest.mark.integration
@@ -176,14 +175,23 @@ def test_spacing_is_parsed(text: str | None, spacing: tuple[float, float] | None
     assert parse_spacing(text) == spacing
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1e-3", "0.1,", "6", "1,2,3", "٣"])
-def test_spacing_out_of_bounds_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest):
-        parse_spacing(text)
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "nan", "inf", "1e-3", "0.1,", "6", "5.5", "0.001", "1,2,3", "٣"]
+)
+def test_spacing_out_of_bounds_is_refused(client: TestClient, text: str) -> None:
+    answer = client.post("/v1/segment", params={"pixel_spacing_mm": text}, content=b"x")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
+    assert "pixel_spacing_mm" in answer.json()["detail"]
 
 
-def test_include_is_parsed() -> None:
+@pytest.mark.parametrize("text", ["0.01", "0.1", "0.070", "4.99", "5", "0.07,0.085"])
+def test_spacing_within_bounds_is_taken(client: TestClient, phantom_png: bytes, text: str) -> None:
+    answer = client.post("/v1/segment", params={"pixel_spacing_mm": text}, content=phantom_png)
+    assert answer.json().get("code") in (None, "size-implausible")
+
+
+def test_include_is_parsed(client: TestClient) -> None:
     assert parse_include("") == set()
-    assert parse_include("mask, overlay") == {"mask", "overlay"}
-    with pytest.raises(InvalidRequest):
-        parse_include("mask,everything")
+    assert parse_include("mask,overlay") == {"mask", "overlay"}
+    answer = client.post("/v1/segment?include=mask,everything", content=b"x")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")

@@ -48,6 +48,16 @@ def test_a_related_part_is_taken(client: TestClient, phantom_png: bytes, quoted:
     assert answer.status_code == 200
 
 
+def test_a_part_without_name_or_type_is_taken_by_its_content(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + phantom_png + b"\r\n--b--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert client.post(URL, content=body, headers=headers).status_code == 200
+
+
 def test_a_chunked_body_is_taken(client: TestClient, phantom_png: bytes) -> None:
     pieces = (phantom_png[start : start + 100] for start in range(0, len(phantom_png), 100))
     answer = client.post(URL, content=pieces, headers={"Content-Type": "image/png"})
