@@ -138,11 +138,20 @@ def choose_temperature(images: Sequence[Examined], logits: Sequence[float]) -> f
 
 
 def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> float:
-    """Give the score at which mean sensitivity + mean specificity over the sources is best."""
+    """Give the score at which mean sensitivity + mean specificity over the sources is best.
+
+    Raises
+    ------
+    ValueError
+        All images are positive, or all negative.
+    """
     positives: dict[str, list[float]] = {}
     negatives: dict[str, list[float]] = {}
     for image, score in zip(images, scores, strict=True):
         (positives if image.has_lesion else negatives).setdefault(image.source, []).append(score)
+
+    if not positives or not negatives:
+        raise ValueError("the split must hold images with and without lesions")
 
     def youden(level: float) -> float:
         found = [float(np.mean(np.array(own) >= level)) for own in positives.values()]

@@ -204,7 +204,8 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
         check_val_every_n_epoch=config.validate_every,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
-        log_every_n_steps=20,
+        # Odd, or streams that take turns would be logged in part.
+        log_every_n_steps=25,
     )
 
 

@@ -84,7 +84,9 @@ def _segment(
 ) -> tuple[NDArray[np.float32] | None, float]:
     """Give the probability map (None where there is no mask to compare with) and the score."""
     rows, columns = sample.pixels.shape
-    tile = np.zeros((1, 1, -(-rows // GRID) * GRID, -(-columns // GRID) * GRID), np.float32)
+    # Two cells a side at least: the head pools four.
+    height, width = (max(2, -(-side // GRID)) * GRID for side in (rows, columns))
+    tile = np.zeros((1, 1, height, width), np.float32)
     tile[0, 0, :rows, :columns] = sample.pixels / np.float32(255.0) * np.float32(maximum)
     device = next(net.parameters()).device
     tiles = torch.from_numpy(tile).to(device, memory_format=torch.channels_last)

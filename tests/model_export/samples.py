@@ -49,35 +49,36 @@ mdb005,3,G,CALC,B,,,
     cv2.imwrite(str(folder / "masks" / "mdb004.png"), disc(256, 100, 40, 9))
 
 
-def write_rsna_640(folder: Path) -> None:
-    """Write a cancer, a negative in inverted polarity, and an empty frame."""
+def write_rsna_640(folder: Path, patients: int = 3) -> None:
+    """Write one image a patient: odd ones a cancer, even ones inverted, the third empty."""
     (folder / "images").mkdir(parents=True)
-    (folder / "labels.csv").write_text("name,patient,cancer\n1_1,1,1\n2_1,2,0\n3_1,3,0\n")
-    breast = breast_phantom(640)
-    for name, pixels in {
-        "1_1": breast,
-        "2_1": 255 - breast,
-        "3_1": np.zeros_like(breast),
-    }.items():
-        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), pixels)
+    rows = ["name,patient,cancer"]
+    for number in range(1, patients + 1):
+        rows.append(f"{number}_1,{number},{number % 2}")
+        breast = breast_phantom(640) if number != 3 else np.zeros((640, 640), np.uint8)
+        pixels = breast if number % 2 else 255 - breast
+        cv2.imwrite(str(folder / "images" / f"{number}_1.jpg"), pixels)
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
 def write_all(data: Path) -> Path:
     """Write the three sources side by side and give the folder."""
     write_cdd_cesm(data / "cdd-cesm", patients=12)
     write_mini_mias(data / "mini-mias")
-    write_rsna_640(data / "rsna-640")
+    write_rsna_640(data / "rsna-640", patients=16)
     return data
 
 
 def packed(
     source: str, name: str, *, has_lesion: bool, drawn: bool = True, side: int = 128
 ) -> Packed:
-    """Give a phantom as a packed sample; its lesion is a disc at (46, 28) of radius 8."""
+    """Give a phantom as a packed sample; its lesion is a white disc at (46, 28) of radius 8."""
     lesion = None
     if drawn:
         lesion = (disc(side, 46, 28, 8) // 255) * np.uint8(has_lesion)
-    pixels = breast_phantom(side)
+    pixels = np.minimum(breast_phantom(side), 150)
+    if has_lesion:
+        pixels = np.maximum(pixels, disc(side, 46, 28, 8))
     return Packed(
         source=source,
         name=name,

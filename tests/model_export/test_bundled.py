@@ -1,0 +1,54 @@
+"""The file that the service ships."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from service.inference.contract import Contract
+from service.inference.golden import check_golden
+from service.inference.session import Session
+from service.segmenter import BUNDLED_MODEL
+from tests.model_export.test_export import PLAIN
+
+pytestmark = pytest.mark.integration
+
+MODELS = Path(BUNDLED_MODEL).parent
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return Session.open(BUNDLED_MODEL).contract
+
+
+def test_it_reproduces_its_golden_tile_and_is_small_enough() -> None:
+    session = Session.open(BUNDLED_MODEL)
+    assert check_golden(session) <= session.contract.golden.tolerance
+    assert BUNDLED_MODEL.stat().st_size <= 12e6
+
+
+def test_its_graph_holds_no_shape_arithmetic() -> None:
+    assert {node.op_type for node in onnx.load(BUNDLED_MODEL).graph.node} <= PLAIN
+
+
+def test_its_golden_tile_excites_the_net(contract: Contract) -> None:
+    # A net that says the same everywhere would pass the golden check with broken weights.
+    expected = contract.golden.expected_probability(contract.tiling.tile_size)
+    assert expected.max() - expected.min() > 0.3
+
+
+def test_it_was_trained_on_what_the_card_says_and_never_on_the_demo_images(
+    contract: Contract,
+) -> None:
+    assert set(contract.provenance.training_data) == {"cdd-cesm", "mini-mias", "rsna-640"}
+    card = (MODELS / "MODEL_CARD.md").read_text()
+    assert f"version {contract.version}" in card
+    assert "research use only" in card.lower()
+    assert "not a medical device" in card.lower()
+
+
+def test_its_thresholds_were_chosen_and_its_figures_written(contract: Contract) -> None:
+    assert "not chosen" not in contract.operating_point.chosen_by
+    assert float(contract.provenance.evaluation["cdd-cesm/dice"]) > 0.3
+    assert "research use" in contract.provenance.licence.lower()
+    assert (MODELS / "LICENSE").exists()
