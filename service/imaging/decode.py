@@ -198,7 +198,7 @@ def _decode_padded_rle(frame: bytes, out: NDArray[np.uint8]) -> None:
     """
     segments = rle_segments(frame, out.shape[1])
     for plane, segment in enumerate(reversed(segments)):
-        decoded = imagecodecs.packbits_decode(segment, out=len(out) + _RLE_PADDING)
+        decoded = imagecodecs.packbits_decode(bytes(segment), out=len(out) + _RLE_PADDING)
         if len(decoded) < len(out):
             raise corrupt()
         out[:, plane] = np.frombuffer(decoded, np.uint8, len(out))

@@ -39,7 +39,7 @@ def _value(dataset: Dataset, keyword: str, longest: int = LONGEST_VALUE) -> obje
 
 def _values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
     value = _value(dataset, keyword)
-    if value is None:
+    if value is None or value == "":
         return ()
     return tuple(value) if isinstance(value, MultiValue) else (value,)
 

@@ -169,7 +169,8 @@ def _observed(
     if present.size == 0 or present.max() <= present.min():
         return np.zeros(modality.shape)
     low, high = present.min(), present.max()
-    return np.clip((modality - low) / (high - low), 0.0, 1.0).astype(np.float64)
+    shown: NDArray[np.float64] = np.clip((modality - low) / (high - low), 0.0, 1.0)
+    return shown
 
 
 def _table(

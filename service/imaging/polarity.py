@@ -11,6 +11,11 @@ BAND = 0.15
 FLAT = 3 * 257
 """Largest range of a 5 x 5 neighbourhood of the thumbnail that counts as flat."""
 
+RINGS = (1, 4, 8)
+"""Thumbnail pixels from the frame to where its edge is looked at: scanners leave lines there."""
+
+EDGE_WEIGHT = 0.5
+
 NEARLY_EMPTY = 8 * 257
 """An image with a smaller range shows nothing; its level alone says what it is."""
 
@@ -18,8 +23,8 @@ NEARLY_EMPTY = 8 * 257
 def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
     """Say whether the background is bright: the image is inverted.
 
-    Air is flat and makes up most of the frame's edge. Both are counted near each end of the grey
-    range; neither alone holds on films with white edges, noise and frame-filling breasts.
+    Air is flat and lies along most of the frame's edge. Both are counted near each end of the
+    grey range; neither alone holds on films with white edges, noise and frame-filling breasts.
 
     Parameters
     ----------
@@ -35,9 +40,15 @@ def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
     dark = small < low + BAND * (high - low)
     window = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(small, window) - cv2.erode(small, window) <= FLAT
-    edge = np.ones(size, np.bool_)
-    # The outermost pixels are left out: scanners leave a line there.
-    edge[2:-2, 2:-2] = edge[0] = edge[-1] = edge[:, 0] = edge[:, -1] = False
-    in_favour = (flat & bright).mean() + bright[edge].mean()
-    against = (flat & dark).mean() + dark[edge].mean()
+    in_favour = (flat & bright).mean() + EDGE_WEIGHT * _along_the_edge(bright)
+    against = (flat & dark).mean() + EDGE_WEIGHT * _along_the_edge(dark)
     return bool(in_favour > against)
+
+
+def _along_the_edge(marked: NDArray[np.bool_]) -> float:
+    """Part of the pixels on rings inside the frame that are marked."""
+    parts = [
+        np.concatenate((inner[0], inner[-1], inner[:, 0], inner[:, -1])).mean()
+        for inner in (marked[r:-r, r:-r] for r in RINGS)
+    ]
+    return float(np.mean(parts))

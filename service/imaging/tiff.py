@@ -77,4 +77,8 @@ def _palette(directory: ImageFileDirectory_v2) -> NDArray[np.uint16]:
     bits = directory.get(_BITS, (1,))[0]
     if len(entries) != 3 * 2**bits:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
-    return np.asarray(entries, np.uint16).reshape(3, -1).T
+    palette = np.asarray(entries, np.uint16).reshape(3, -1).T
+    if not (palette & 0xFF).any():
+        # Many writers shift 8-bit colours up in place of scaling them.
+        palette = (palette >> 8) * np.uint16(257)
+    return palette

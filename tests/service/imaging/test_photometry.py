@@ -1,0 +1,253 @@
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from service.imaging import photometry
+from service.imaging.admission import admit
+from service.imaging.decode import read_codes
+from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
+from service.imaging.photometry import apply_window, to_display
+from tests.dicom_files import dicom_file, phantom, to_codes
+
+pytestmark = pytest.mark.unit
+
+FULL = 65535
+
+
+def shown(body):
+    file = parse(body, 2**24)
+    codes, layout = read_codes(file, admit(file, 10**6, frozenset({"MG"})))
+    pixels, caveats = to_display(codes, layout, file.dataset)
+    assert pixels.dtype == np.uint16
+    assert pixels.flags.c_contiguous
+    return pixels, [caveat.code for caveat in caveats]
+
+
+def stretched(values, low, high):
+    return np.rint(np.clip((values - low) / (high - low), 0, 1) * FULL).astype(np.uint16)
+
+
+def table(entries, first, bits, vr="US"):
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [len(entries) % 65536, first % 65536, bits])
+    item.add_new("LUTData", vr, entries)
+    return item
+
+
+# Expected values below are worked out by hand from PS3.3 C.11.2.1.2.1 and C.11.2.1.3.
+
+
+def test_linear_window_by_hand():
+    # c = 2048, w = 4096: x <= 2048 - 0.5 - 2047.5 = 0 is black, x > 4095 white.
+    values = np.array([-5.0, 0.0, 1.0, 2047.5, 4095.0, 5000.0])
+    out = apply_window(values, 2048.0, 4096.0, "LINEAR")
+    np.testing.assert_allclose(out, [0, 0, 1 / 4095, 0.5, 1, 1], atol=1e-12)
+
+
+def test_linear_window_of_width_one_is_a_step():
+    out = apply_window(np.array([9.0, 9.5, 9.6, 10.0]), 10.0, 1.0, "LINEAR")
+    np.testing.assert_array_equal(out, [0, 0, 1, 1])
+
+
+def test_linear_exact_window_by_hand():
+    out = apply_window(np.array([-1.0, 0.0, 25.0, 50.0, 100.0]), 50.0, 100.0, "LINEAR_EXACT")
+    np.testing.assert_allclose(out, [0, 0, 0.25, 0.5, 1], atol=1e-12)
+
+
+def test_sigmoid_window_by_hand():
+    out = apply_window(np.array([-1e9, 50.0, 75.0, 1e9]), 50.0, 100.0, "SIGMOID")
+    np.testing.assert_allclose(out, [0, 0.5, 1 / (1 + np.exp(-1.0)), 1], atol=1e-9)
+
+
+def test_without_any_voi_the_observed_range_is_shown():
+    values = phantom(12) // 4 + 100
+    pixels, caveats = shown(dicom_file(values))
+    np.testing.assert_array_equal(pixels, stretched(values, values.min(), values.max()))
+    assert caveats == []
+
+
+@pytest.mark.parametrize("function", ("LINEAR", "LINEAR_EXACT", "SIGMOID", None))
+def test_the_window_of_the_file_is_applied(function):
+    values = phantom(12)
+    pixels, caveats = shown(
+        dicom_file(values, WindowCenter=1500, WindowWidth=1000, VOILUTFunction=function)
+    )
+    expected = apply_window(values.astype(float), 1500, 1000, function or "LINEAR")
+    np.testing.assert_array_equal(pixels, np.rint(expected * FULL))
+    assert caveats == []
+
+
+def test_the_window_applies_to_rescaled_values():
+    values = phantom(12)
+    pixels, _ = shown(
+        dicom_file(
+            values, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=2000, WindowWidth=2000
+        )
+    )
+    expected = apply_window(values * 2.0 - 1000, 2000, 2000, "LINEAR")
+    np.testing.assert_array_equal(pixels, np.rint(expected * FULL))
+
+
+def test_a_negative_slope_turns_the_image_over():
+    values = phantom(12)
+    pixels, _ = shown(dicom_file(values, RescaleSlope=-1, RescaleIntercept=4095))
+    np.testing.assert_array_equal(pixels, FULL - stretched(values, 0, 4095))
+
+
+@pytest.mark.parametrize("bad", ({"RescaleSlope": 0, "RescaleIntercept": 5}, {"RescaleSlope": 2}))
+def test_a_rescale_that_is_not_usable(bad):
+    values = phantom(12)
+    pixels, caveats = shown(dicom_file(values, **bad))
+    np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
+    assert caveats == ["rescale-ignored"]
+
+
+def test_the_first_of_several_windows():
+    values = phantom(12)
+    pixels, caveats = shown(dicom_file(values, WindowCenter=[1500, 500], WindowWidth=[1000, 100]))
+    expected = apply_window(values.astype(float), 1500, 1000, "LINEAR")
+    np.testing.assert_array_equal(pixels, np.rint(expected * FULL))
+    assert caveats == ["voi-first-of-several"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    (
+        {"WindowCenter": 100, "WindowWidth": 0},
+        {"WindowCenter": 100, "WindowWidth": 0.5},
+        {"WindowCenter": 100, "WindowWidth": -400},
+        {"WindowCenter": 100, "WindowWidth": 0, "VOILUTFunction": "SIGMOID"},
+        {"WindowCenter": 100, "WindowWidth": 400, "VOILUTFunction": "CUBIC"},
+        {"WindowCenter": 100},
+        {"WindowWidth": 100},
+        {"WindowCenter": "", "WindowWidth": ""},
+        {"WindowCenter": [100, 200], "WindowWidth": 400},
+        {"WindowCenter": -90000, "WindowWidth": 10},
+        {"VOILUTSequence": Sequence([Dataset()])},
+    ),
+)
+def test_broken_windows_fall_back(bad):
+    values = phantom(12)
+    pixels, caveats = shown(dicom_file(values, **bad))
+    np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
+    assert caveats == ["window-ignored"]
+
+
+def test_a_flat_image_stays_flat():
+    pixels, caveats = shown(dicom_file(np.full((8, 8), 77, np.int32)))
+    assert not pixels.any()
+    assert caveats == []
+
+
+@pytest.mark.parametrize("syntax", (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG))
+def test_the_voi_table_outranks_the_window(syntax):
+    values = phantom(12)
+    entries = [int(1023 * (i / 999) ** 2) for i in range(1000)]
+    pixels, caveats = shown(
+        dicom_file(
+            values,
+            syntax=syntax,
+            VOILUTSequence=Sequence([table(entries, 1000, 10)]),
+            WindowCenter=100,
+            WindowWidth=400,
+        )
+    )
+    looked_up = np.array(entries)[np.clip(values - 1000, 0, 999)]
+    np.testing.assert_array_equal(pixels, np.rint(looked_up / 1023 * FULL))
+    assert caveats == []
+
+
+def test_the_modality_table_comes_first():
+    values = phantom(12)
+    entries = [4095 - i for i in range(4096)]
+    pixels, _ = shown(
+        dicom_file(
+            values,
+            ModalityLUTSequence=Sequence([table(entries, 0, 16)]),
+            WindowCenter=2048,
+            WindowWidth=4096,
+        )
+    )
+    np.testing.assert_array_equal(pixels, stretched(4095 - values, 0, 4095))
+
+
+@pytest.mark.parametrize("bits", (8, 10, 12, 14, 16))
+@pytest.mark.parametrize("signed", (False, True))
+def test_twins_of_every_depth_give_the_same_pixels(bits, signed):
+    tall = phantom(8)
+    allocated = 8 if bits == 8 else 16
+    scaled = tall << (bits - 8)
+    values = scaled - (1 << (bits - 1)) if signed else scaled
+    pixels, _ = shown(dicom_file(values, bits_stored=bits, bits_allocated=allocated, signed=signed))
+    np.testing.assert_array_equal(
+        pixels, shown(dicom_file(tall, bits_stored=8, bits_allocated=8))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "elements",
+    (
+        {},
+        {"WindowCenter": 1500, "WindowWidth": 1001, "VOILUTFunction": "LINEAR_EXACT"},
+        {"RescaleSlope": 1, "RescaleIntercept": 0},
+    ),
+)
+def test_a_monochrome1_twin_gives_the_same_pixels(elements):
+    values = phantom(12)
+    twin = dict(elements)
+    if "WindowCenter" in twin:
+        twin["WindowCenter"] = 4095 - twin["WindowCenter"]
+    plain, _ = shown(dicom_file(values, **elements))
+    inverted, _ = shown(dicom_file(4095 - values, PhotometricInterpretation="MONOCHROME1", **twin))
+    np.testing.assert_allclose(inverted.astype(int), plain.astype(int), atol=1)
+
+
+def test_overlay_bits_do_not_show():
+    values = phantom(12)
+    marked = to_codes(values, 16, 12)
+    marked[10:20, 10:20] |= 0xF000
+    np.testing.assert_array_equal(
+        shown(dicom_file(values, codes=marked))[0], shown(dicom_file(values))[0]
+    )
+
+
+@pytest.mark.parametrize("signed", (False, True))
+@pytest.mark.parametrize("photometric", ("MONOCHROME1", "MONOCHROME2"))
+def test_padding_becomes_the_darkest_and_sets_no_range(photometric, signed):
+    values = phantom(12, signed=signed) // 4
+    bright = photometric == "MONOCHROME2"
+    padding = (2047 if signed else 4095) if bright else (-2048 if signed else 0)
+    inside = values.copy() if bright else values + 700
+    padded = inside.copy()
+    padded[:, 40:] = padding
+    pixels, _ = shown(
+        dicom_file(
+            padded,
+            signed=signed,
+            PhotometricInterpretation=photometric,
+            PixelPaddingValue=padding & 0xFFFF if signed is False else padding,
+        )
+    )
+    kept = inside[:, :40]
+    expected = stretched(kept, kept.min(), kept.max())
+    assert not pixels[:, 40:].any()
+    np.testing.assert_array_equal(pixels[:, :40], expected if bright else FULL - expected)
+
+
+def test_a_range_of_padding_in_either_order():
+    values = phantom(12) // 2 + 100
+    values[:4], values[4:8] = 3000, 3050
+    for first, second in ((3000, 3050), (3050, 3000)):
+        pixels, _ = shown(
+            dicom_file(values, PixelPaddingValue=first, PixelPaddingRangeLimit=second)
+        )
+        assert not pixels[:8].any()
+        assert pixels[8:].max() == FULL
+
+
+def test_older_opencv_gives_the_same(monkeypatch):
+    body = dicom_file(phantom(12), WindowCenter=1500, WindowWidth=1000)
+    expected, _ = shown(body)
+    monkeypatch.setattr(photometry, "_OPENCV_LOOKS_UP_16_BITS", False)
+    np.testing.assert_array_equal(shown(body)[0], expected)

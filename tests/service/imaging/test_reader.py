@@ -1,0 +1,142 @@
+import dataclasses
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service import errors
+from service.errors import MammosegError
+from service.imaging import reader
+from service.imaging.dicom import DEFLATED, RLE
+from service.imaging.mammogram import Caveat
+from service.imaging.reader import ReadLimits, read_dicom, read_image, read_raster, sniff
+from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, phantom
+from tests.service.imaging.test_rasters import GREY, file_of
+
+pytestmark = pytest.mark.unit
+
+LIMITS = ReadLimits(max_pixels=10**6, max_inflated_bytes=2**24)
+
+
+def refusal(call, *arguments):
+    with pytest.raises(MammosegError) as caught:
+        call(*arguments)
+    assert caught.value.__cause__ is None
+    return caught.value.status, caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    (
+        (dicom_file(), "dicom"),
+        (dicom_file()[132:], "dicom"),
+        (b"II*\0" + dicom_file()[4:], "dicom"),
+        (file_of(GREY), "png"),
+        (file_of(GREY, "JPEG"), "jpeg"),
+        (file_of(GREY, "TIFF"), "tiff"),
+        (file_of(GREY, "TIFF", big_tiff=True), "tiff"),
+        (file_of(GREY, "BMP"), None),
+        (b"", None),
+        (b"hello", None),
+    ),
+)
+def test_files_are_recognised_by_their_content(body, kind):
+    assert sniff(body) == kind
+    assert sniff(memoryview(body)) == kind
+
+
+def test_a_mammogram_is_read_whole():
+    mammogram = read_image(
+        dicom_file(
+            phantom(12),
+            syntax=RLE,
+            ImageLaterality="R",
+            ViewPosition="MLO",
+            ImagerPixelSpacing=[0.1, 0.08],
+            BreastImplantPresent="YES",
+            WindowCenter=[2000, 1],
+            WindowWidth=[4000, 1],
+        ),
+        None,
+        LIMITS,
+    )
+    assert (mammogram.rows, mammogram.columns) == (72, 56)
+    assert mammogram.pixels.max() == 65535
+    assert mammogram.pixel_spacing_mm == (0.1, 0.08)
+    assert (mammogram.intent, mammogram.laterality) == ("presentation", "R")
+    assert mammogram.view_position == "MLO"
+    assert mammogram.sop_instance_uid == SOP_INSTANCE_UID
+    assert mammogram.transfer_syntax_uid == RLE
+    assert [caveat.code for caveat in mammogram.caveats] == ["voi-first-of-several", "implant"]
+
+
+def test_content_outranks_the_declared_kind():
+    assert read_image(dicom_file(), "png", LIMITS).sop_instance_uid == SOP_INSTANCE_UID
+    assert read_image(file_of(GREY), "dicom", LIMITS).sop_instance_uid is None
+
+
+def test_a_declared_kind_without_such_content():
+    assert refusal(read_image, b"hello", "dicom", LIMITS) == (400, "not-dicom")
+    assert refusal(read_image, b"hello", "png", LIMITS) == (400, "not-an-image")
+    assert refusal(read_image, b"hello", None, LIMITS) == (400, "not-an-image")
+    assert refusal(read_image, b"", "dicom", LIMITS) == (400, "empty-body")
+    assert refusal(read_raster, dicom_file(), LIMITS) == (400, "not-an-image")
+
+
+def test_an_invalid_uid_does_not_travel_on():
+    mammogram = read_dicom(dicom_file(SOPInstanceUID="1.2.canary"), LIMITS)
+    assert mammogram.sop_instance_uid is None
+    assert [caveat.code for caveat in mammogram.caveats] == ["uid-ignored"]
+
+
+def test_limits_reach_every_reader():
+    small = ReadLimits(max_pixels=100, max_inflated_bytes=1000)
+    assert refusal(read_dicom, dicom_file(), small) == (413, "too-many-pixels")
+    assert refusal(read_dicom, dicom_file(syntax=DEFLATED), small) == (413, "inflates-too-far")
+    assert refusal(read_raster, file_of(GREY), small) == (413, "too-many-pixels")
+    anything = ReadLimits(accept_modalities=frozenset({"DX"}))
+    assert refusal(read_dicom, dicom_file(), anything) == (422, "modality-not-accepted")
+
+
+@pytest.mark.parametrize("surprise", (ValueError("canary"), RecursionError(), MemoryError()))
+def test_nothing_foreign_gets_out(surprise, monkeypatch):
+    def explode(*_):
+        raise surprise
+
+    monkeypatch.setattr(reader, "admit", explode)
+    monkeypatch.setattr(reader, "read_raster_file", explode)
+    assert refusal(read_dicom, dicom_file(), LIMITS) == (400, "dicom-unreadable")
+    assert refusal(read_raster, file_of(GREY), LIMITS) == (400, "image-unreadable")
+
+
+def test_no_message_holds_anything_from_the_file():
+    canary = "CANARY"
+    for elements in (
+        {"Modality": canary},
+        {"PhotometricInterpretation": canary},
+        {"SOPInstanceUID": canary, "WindowCenter": 1, "WindowWidth": 0, "ViewPosition": canary},
+    ):
+        body = dicom_file(PatientName=canary, PatientID=canary, **elements)
+        try:
+            mammogram = read_dicom(body, LIMITS)
+        except MammosegError as refused:
+            said = str(refused) + refused.detail
+        else:
+            said = repr(dataclasses.replace(mammogram, pixels=np.zeros((1, 1), np.uint16)))
+        assert canary not in said
+
+
+def test_everything_pickles():
+    mammogram = read_dicom(dicom_file(), LIMITS)
+    again = pickle.loads(pickle.dumps(mammogram))
+    np.testing.assert_array_equal(again.pixels, mammogram.pixels)
+    assert pickle.loads(pickle.dumps((read_dicom, LIMITS)))[0] is read_dicom
+    assert Caveat("a", "b") == pickle.loads(pickle.dumps(Caveat("a", "b")))
+
+
+def test_every_refusal_is_a_client_error():
+    refusals = {name for name, kind in inspect.getmembers(errors, inspect.isclass)}
+    assert {"UnreadableImage", "TooLarge", "UnsupportedMedia", "UnsuitableImage"} <= refusals
+    assert Image.MAX_IMAGE_PIXELS is not None
