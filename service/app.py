@@ -15,6 +15,7 @@ from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
 from service.inference.device import resolve_device
 from service.metrics import Metrics
+from service.reading import Workers
 from service.segmenter import BUNDLED_MODEL, Segmenter
 from service.settings import Settings, available_cores
 
@@ -37,7 +38,12 @@ def open_segmenter(settings: Settings) -> Segmenter:
         settings.model or BUNDLED_MODEL,
         device=device,
         runners=settings.runners if device == "cpu" else 1,
-        limits=settings.read_limits(),
+        reader=Workers(
+            count=settings.readers,
+            limits=settings.read_limits(),
+            memory_mib=settings.reader_memory_mib,
+            deadline_s=settings.reader_deadline_s,
+        ),
     )
     log.info(
         "model-ready", device=device, model=segmenter.model.name, sha256=segmenter.model.sha256

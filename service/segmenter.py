@@ -18,7 +18,7 @@ from service.findings import (
 from service.imaging.breast import find_breast
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Caveat, Mammogram
-from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.imaging.reader import ImageKind, ReadLimits
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
@@ -26,6 +26,7 @@ from service.inference.device import Device
 from service.inference.golden import check_golden
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
+from service.reading import InProcess, Reader
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "mammoseg-small.onnx"
 
@@ -61,10 +62,10 @@ class Wishes:
 class Segmenter:
     """Finds lesions in mammograms. `segment` may be called from several threads at once."""
 
-    def __init__(self, scheduler: TileScheduler, limits: ReadLimits) -> None:
+    def __init__(self, scheduler: TileScheduler, reader: Reader) -> None:
         session = scheduler.session
         self.scheduler = scheduler
-        self.limits = limits
+        self.reader = reader
         self.contract = session.contract
         self.device = session.device
         self.model = ModelIdentity(self.contract.name, self.contract.version, session.sha256)
@@ -76,7 +77,7 @@ class Segmenter:
         *,
         device: Device = "cpu",
         runners: int = 1,
-        limits: ReadLimits | None = None,
+        reader: Reader | None = None,
     ) -> Self:
         """Load a model, prove it on the device with its golden tile, and warm it.
 
@@ -87,7 +88,7 @@ class Segmenter:
         """
         session = Session.open(model, device=device)
         check_golden(session)
-        return cls(TileScheduler(session, runners=runners), limits or ReadLimits())
+        return cls(TileScheduler(session, runners=runners), reader or InProcess(ReadLimits()))
 
     def segment(
         self, body: bytes, kind: ImageKind | None = None, wishes: Wishes | None = None
@@ -109,7 +110,7 @@ class Segmenter:
             One of its subclasses, by what is wrong with the file or the moment.
         """
         clock = Clock()
-        mammogram = read_image(body, kind, self.limits)
+        mammogram = self.reader.read(body, kind)
         clock.lap("read")
         return self.examine(mammogram, wishes or Wishes(), clock)
 
@@ -170,6 +171,7 @@ class Segmenter:
     def close(self) -> None:
         """Answer what waits, then stop."""
         self.scheduler.close()
+        self.reader.close()
 
     def __enter__(self) -> Self:
         return self

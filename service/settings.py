@@ -43,6 +43,18 @@ class Settings(BaseSettings):
     accept_modalities: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset({"MG"}), description="DICOM modalities accepted, separated by commas"
     )
+    readers: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=256,
+        description="processes that read images, one image each at a time",
+    )
+    reader_memory_mib: int = Field(
+        default=768, ge=64, le=65536, description="memory that reading one image may take, MiB"
+    )
+    reader_deadline_s: float = Field(
+        default=10.0, gt=0, le=600, description="longest time to read one image, seconds"
+    )
     max_in_flight: int = Field(
         default=32, ge=1, le=10_000, description="mammograms held at once; beyond it 503"
     )

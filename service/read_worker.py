@@ -1,0 +1,122 @@
+"""The worker's side of reading: `python -m service.read_worker FD MIB`, one file after another.
+
+It talks over a Unix socket it inherits. Bodies and pixels travel beside it, through anonymous
+files whose descriptors are passed, so that a frame of 27 MB is written once.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
+
+import cv2
+import numpy as np
+
+from service.errors import MammosegError
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ImageKind, ReadLimits, read_image
+
+READY = "ready"
+"""What a worker says first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Read the file whose descriptor follows."""
+
+    kind: ImageKind | None
+    limits: ReadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A mammogram without its pixels; the descriptor of those, uint16 of `shape`, follows."""
+
+    mammogram: Mammogram
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What was wrong with the file: the arguments of one of our errors."""
+
+    error: type[MammosegError]
+    code: str
+    detail: str
+
+
+def main(socket: int, memory_mib: int) -> None:
+    """Serve until the other end goes away."""
+    # Ctrl-C reaches the whole process group; it is the service that ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _bound_memory(memory_mib)
+    pipe = Connection(socket)
+    with contextlib.suppress(EOFError, ConnectionError):
+        pipe.send(READY)
+        while True:
+            order = pipe.recv()
+            file = recv_handle(pipe)
+            try:
+                body = os.pread(file, os.fstat(file).st_size, 0)
+            finally:
+                os.close(file)
+            _deliver(pipe, body, order)
+
+
+def _deliver(pipe: Connection, body: bytes, order: Order) -> None:
+    try:
+        mammogram = read_image(body, order.kind, order.limits)
+        pixels = np.ascontiguousarray(mammogram.pixels)
+        bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
+        with anonymous_file() as file:
+            write_all(file, pixels.reshape(-1).view(np.uint8).data)
+            pipe.send(Delivery(bare, (mammogram.rows, mammogram.columns)))
+            send_handle(pipe, file, os.getppid())
+    except MammosegError as error:
+        pipe.send(Refusal(type(error), error.code, error.detail))
+
+
+def _bound_memory(memory_mib: int) -> None:
+    """Bound the address space; imports alone take about 500 MiB of it, so count from there."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        taken = int(statm.read().split()[0]) * resource.getpagesize()
+    bound = taken + (memory_mib << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+
+
+@contextlib.contextmanager
+def anonymous_file() -> Iterator[int]:
+    """Give the descriptor of memory that vanishes with its last user."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("mammogram", os.MFD_CLOEXEC)
+        try:
+            yield file
+        finally:
+            os.close(file)
+    else:
+        with tempfile.TemporaryFile() as temporary:
+            yield temporary.fileno()
+
+
+def write_all(file: int, data: bytes | memoryview) -> None:
+    """Write all of `data` to a descriptor."""
+    rest = memoryview(data)
+    while len(rest) > 0:
+        rest = rest[os.write(file, rest) :]
+
+
+if __name__ == "__main__":
+    # The classes that travel must be those of the imported module, not of `__main__`.
+    from service import read_worker
+
+    read_worker.main(int(sys.argv[1]), int(sys.argv[2]))

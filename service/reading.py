@@ -1,0 +1,175 @@
+"""Reading an image in a process that may be killed: a hostile file costs one request, no more.
+
+Decoders are C code that follows what a file says. Each read happens in one of a few worker
+processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or dawdles is replaced.
+"""
+
+import mmap
+import os
+import queue
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
+from typing import Protocol
+
+import numpy as np
+
+from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableImage
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, write_all
+
+START_TIMEOUT_S = 60.0
+
+_SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+"""Mapped in one go where the system can: a frame is 6,500 pages, a fault each."""
+
+
+class Reader(Protocol):
+    """Bytes -> Mammogram, however it is done."""
+
+    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+        """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
+
+    def close(self) -> None:
+        """Let go of what reading needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """Reads right here: for the command line and for evaluation, where files are one's own."""
+
+    limits: ReadLimits
+
+    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+        """Read one file."""
+        return read_image(body, kind, self.limits)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Workers:
+    """Reads in worker processes; `read` may be called from several threads at once.
+
+    Parameters
+    ----------
+    count
+        Worker processes; each reads one file at a time.
+    limits
+        What an image may cost.
+    memory_mib
+        Address space that a worker may take beyond what it has when it starts, in MiB.
+    deadline_s
+        Longest time for one file, in seconds.
+
+    Raises
+    ------
+    DeviceError
+        The workers do not start on this machine.
+    """
+
+    def __init__(
+        self, *, count: int, limits: ReadLimits, memory_mib: int, deadline_s: float
+    ) -> None:
+        self._limits, self._memory_mib, self._deadline_s = limits, memory_mib, deadline_s
+        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+        self._count = count
+        workers = [_start(memory_mib) for _ in range(count)]
+        for worker in workers:
+            self._idle.put(worker)
+        if not all(worker.is_ready(START_TIMEOUT_S) for worker in workers):
+            self.close()
+            raise DeviceError("the processes that read images do not start here")
+
+    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+        """Read one file.
+
+        Raises
+        ------
+        MammosegError
+            What the reader says of the file; 422 `decode-limit` when it took too long, and 400
+            `decode-failed` when its worker died of it.
+        """
+        worker = self._idle.get()
+        if worker is None:
+            self._idle.put(None)
+            raise Overloaded("draining", "The service is shutting down.")
+        try:
+            if not worker.is_ready(START_TIMEOUT_S):
+                worker = self._replace(worker)
+                worker.is_ready(START_TIMEOUT_S)
+            return worker.read(body, Order(kind, self._limits), self._deadline_s)
+        except TimeoutError:
+            worker = self._replace(worker)
+            raise UnsuitableImage("decode-limit", "The image takes too long to read.") from None
+        except (EOFError, OSError):
+            worker = self._replace(worker)
+            raise UnreadableImage("decode-failed", "The image cannot be decoded.") from None
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """Stop the workers, each after the file it is reading."""
+        count, self._count = self._count, 0
+        for _ in range(count):
+            worker = self._idle.get()
+            if worker is not None:
+                worker.kill()
+        self._idle.put(None)
+
+    def _replace(self, worker: "_Worker") -> "_Worker":
+        worker.kill()
+        return _start(self._memory_mib)
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: "subprocess.Popen[bytes]"
+    pipe: Connection
+    greeted: bool = False
+
+    def is_ready(self, timeout_s: float) -> bool:
+        """Wait for the greeting of a new worker; false for one that is dead."""
+        if not self.greeted and self.pipe.poll(timeout_s):
+            try:
+                self.greeted = self.pipe.recv() == READY
+            except (EOFError, OSError):
+                return False
+        return self.greeted and self.process.poll() is None
+
+    def read(self, body: bytes, order: Order, deadline_s: float) -> Mammogram:
+        with anonymous_file() as file:
+            write_all(file, body)
+            self.pipe.send(order)
+            send_handle(self.pipe, file, self.process.pid)
+        if not self.pipe.poll(deadline_s):
+            raise TimeoutError
+        answer: Delivery | Refusal = self.pipe.recv()
+        if isinstance(answer, Refusal):
+            raise answer.error(answer.code, answer.detail)
+        file = recv_handle(self.pipe)
+        try:
+            memory = mmap.mmap(file, 0, flags=_SHARED, prot=mmap.PROT_READ)
+        finally:
+            os.close(file)
+        # The array keeps the mapping, and the mapping the memory.
+        pixels = np.frombuffer(memory, np.uint16).reshape(answer.shape)
+        return replace(answer.mammogram, pixels=pixels)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.pipe.close()
+
+
+def _start(memory_mib: int) -> _Worker:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # Isolated from the caller's folder and environment: what is imported is what is installed.
+        command = [sys.executable, "-I", "-m", "service.read_worker", str(theirs.fileno())]
+        process = subprocess.Popen([*command, str(memory_mib)], pass_fds=[theirs.fileno()])
+    return _Worker(process, Connection(ours.detach()))

@@ -1,0 +1,157 @@
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from service.errors import Overloaded, UnreadableImage, UnsuitableImage
+from service.imaging.reader import ReadLimits
+from service.reading import InProcess, Workers
+
+pytestmark = pytest.mark.integration
+
+LIMITS = ReadLimits()
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    workers = Workers(count=2, limits=LIMITS, memory_mib=512, deadline_s=20)
+    yield workers
+    workers.close()
+
+
+def small_png(value: int = 100) -> bytes:
+    pixels = np.zeros((64, 48), np.uint16)
+    pixels[10:40, 5:30] = value * 200
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+def worker_pids() -> list[int]:
+    children = psutil.Process().children()
+    return [child.pid for child in children if "service.read_worker" in child.cmdline()]
+
+
+def test_a_worker_reads_what_this_process_reads(workers: Workers, cbis_files: list[Path]) -> None:
+    body = cbis_files[0].read_bytes()
+    here, there = InProcess(LIMITS).read(body, None), workers.read(body, "dicom")
+    np.testing.assert_array_equal(there.pixels, here.pixels)
+    assert there.pixels.dtype == np.uint16
+    for name in ("laterality", "view_position", "intent", "sop_instance_uid", "caveats"):
+        assert getattr(there, name) == getattr(here, name)
+
+
+def test_refusals_come_through_as_they_are(workers: Workers) -> None:
+    with pytest.raises(UnreadableImage) as caught:
+        workers.read(b"no image at all", None)
+    assert caught.value.code == "not-an-image"
+    assert workers.read(small_png(), None).rows == 64
+
+
+def test_many_callers_each_get_their_own(workers: Workers) -> None:
+    def brightest(value: int) -> bool:
+        expected = InProcess(LIMITS).read(small_png(value), None)
+        return bool(np.array_equal(workers.read(small_png(value), "png").pixels, expected.pixels))
+
+    with ThreadPoolExecutor(8) as callers:
+        assert all(callers.map(brightest, range(1, 60)))
+
+
+def test_a_worker_that_died_idle_costs_nobody_anything(workers: Workers) -> None:
+    before = worker_pids()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.1)
+    for _ in range(4):
+        assert workers.read(small_png(), None).rows == 64
+    assert not set(before) & set(worker_pids())
+
+
+def test_a_worker_that_dies_of_a_file_costs_one_request(
+    workers: Workers, cbis_files: list[Path]
+) -> None:
+    body = cbis_files[0].read_bytes()
+
+    def kill_the_busy_one() -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for pid in worker_pids():
+                if psutil.Process(pid).cpu_times().user > idle_time[pid]:
+                    os.kill(pid, signal.SIGKILL)
+                    return
+
+    idle_time = {pid: psutil.Process(pid).cpu_times().user for pid in worker_pids()}
+    killer = threading.Thread(target=kill_the_busy_one)
+    killer.start()
+    refused = 0
+    for _ in range(60):
+        try:
+            workers.read(body, None)
+        except UnreadableImage as error:
+            assert error.code == "decode-failed"
+            refused += 1
+        if not killer.is_alive():
+            break
+    killer.join()
+    assert refused <= 1
+    assert workers.read(small_png(), None).rows == 64
+    assert len(worker_pids()) == 2
+
+
+def test_a_file_that_takes_too_long_is_given_up(workers: Workers) -> None:
+    before = set(worker_pids())
+    workers._deadline_s = 0.0
+    with pytest.raises(UnsuitableImage) as caught:
+        workers.read(small_png(), None)
+    assert caught.value.code == "decode-limit"
+    workers._deadline_s = 20
+    for _ in range(3):
+        assert workers.read(small_png(), None).rows == 64
+    assert len(before & set(worker_pids())) == 1
+
+
+def test_memory_is_bounded_and_the_next_file_is_read() -> None:
+    bomb = bytes(cv2.imencode(".png", np.zeros((7000, 7000), np.uint16))[1])
+    assert len(bomb) < 300_000
+    workers = Workers(count=1, limits=LIMITS, memory_mib=64, deadline_s=20)
+    try:
+        with pytest.raises(UnreadableImage):
+            workers.read(bomb, None)
+        assert workers.read(small_png(), None).rows == 64
+    finally:
+        workers.close()
+    assert InProcess(LIMITS).read(bomb, None).rows == 7000
+
+
+def test_closed_workers_are_gone_and_take_no_more(workers: Workers) -> None:
+    assert len(worker_pids()) == 2
+    workers.close()
+    assert worker_pids() == []
+    with pytest.raises(Overloaded):
+        workers.read(small_png(), None)
+
+
+def test_workers_end_with_their_service(tmp_path: Path) -> None:
+    """Even when it is killed: the socket closes, and they leave."""
+    code = (
+        "import sys, time; from service.reading import Workers; "
+        "from service.imaging.reader import ReadLimits; "
+        "w = Workers(count=1, limits=ReadLimits(), memory_mib=512, deadline_s=1); "
+        "print('up', flush=True); time.sleep(60)"
+    )
+    import subprocess
+    import sys
+
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        (child,) = psutil.Process(process.pid).children()
+        process.kill()
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
