@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import health, model, segment
+from service.api import health, model, segment, viewer
 from service.api.intake import Intake
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     app.state.metrics = Metrics()
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     install_handlers(app)
-    for part in (segment, model, health):
+    for part in (segment, model, health, viewer):
         app.include_router(part.router)
     describe_problems(app)
     return app
