@@ -84,7 +84,8 @@ def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArr
     contrast = np.exp(rng.uniform(-spec.log_contrast, spec.log_contrast))
     shift = rng.uniform(-spec.brightness, spec.brightness)
     changed = (grey**gamma - 0.5) * contrast + 0.5 + shift
-    return np.clip(changed, 0.0, maximum).astype(np.float32)
+    table: NDArray[np.float32] = np.clip(changed, 0.0, maximum).astype(np.float32)
+    return table
 
 
 def _add_patch(values: NDArray[np.float32], maximum: float, rng: np.random.Generator) -> None:

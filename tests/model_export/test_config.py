@@ -18,10 +18,11 @@ def test_every_config_in_the_package_is_valid(path: Path) -> None:
 
 def test_phases_follow_each_other() -> None:
     first = tiny_config(epochs=3).phases[0]
-    last = first.model_copy(update={"epochs": 2})
-    config = tiny_config().model_copy(update={"phases": (first, last)})
-    assert (config.epochs, config.steps) == (5, 15)
-    assert [config.phase_of(epoch) is last for epoch in range(6)] == [False] * 3 + [True] * 3
+    second, last = (first.model_copy(update={"epochs": epochs}) for epochs in (2, 1))
+    config = tiny_config().model_copy(update={"phases": (first, second, last)})
+    assert (config.epochs, config.steps) == (6, 18)
+    lengths = [config.phase_of(epoch).epochs for epoch in range(8)]
+    assert lengths == [3, 3, 3, 2, 2, 1, 1, 1]
 
 
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_intervals_resample_patients_not_images() -> None:
     assert (figure.images, figure.patients) == (10, 2)
 
 
+def test_a_patient_drawn_twice_is_two_patients() -> None:
+    images = [examined("x", str(number), True, 0.5) for number in range(6)]
+    figure = with_interval(images, lambda kept: float(len({image.patient for image in kept})))
+    assert (figure.low, figure.high) == (6.0, 6.0)
+
+
 def test_the_temperature_undoes_an_overconfidence() -> None:
     rng = np.random.default_rng(0)
     honest = rng.normal(0, 2, 4000)
@@ -92,8 +98,9 @@ def test_a_source_without_negatives_does_not_set_the_temperature() -> None:
 
 
 def test_the_has_mask_threshold_weighs_sources_alike() -> None:
-    rows = [("rsna-640", False, 0.1)] * 90 + [("rsna-640", True, 0.3)] * 90
-    rows += [("mini-mias", False, 0.2), ("mini-mias", True, 0.6), ("cdd-cesm", True, 0.9)]
+    # Counted by images, the hundred of CDD-CESM would put the threshold at .9.
+    rows = [("rsna-640", False, 0.1), ("rsna-640", False, 0.2), ("rsna-640", False, 0.35)]
+    rows += [("rsna-640", True, 0.3)] + [("cdd-cesm", True, 0.9)] * 100
     images = [examined(source, "1", label, score) for source, label, score in rows]
     assert choose_has_mask(images, [score for _, _, score in rows]) == 0.3
 

@@ -51,11 +51,13 @@ def test_the_sum_is_the_sum() -> None:
     torch.testing.assert_close(losses.segmentation(logits, target, ONES, 3.0), parts)
 
 
-def test_a_tile_of_weight_zero_changes_nothing() -> None:
+@pytest.mark.parametrize("ignored", [0, 1])
+def test_a_tile_of_weight_zero_changes_nothing(ignored: int) -> None:
     logits, target = worked_example()
-    weight = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    weight = ONES.clone()
+    weight[ignored] = 0.0
     changed = logits.clone()
-    changed[1] += 5.0
+    changed[ignored] += 5.0
     torch.testing.assert_close(
         losses.segmentation(changed, target, weight, 3.0),
         losses.segmentation(logits, target, weight, 3.0),
@@ -96,6 +98,6 @@ def test_cells_leave_out_what_is_neither_lesion_nor_free() -> None:
 def test_the_fullest_cell_of_a_tiny_lesion_is_positive() -> None:
     target = torch.zeros(1, 1, 32, 64)
     target[..., :2, :2] = 1.0
-    right = torch.tensor([[[[9.0, -9.0]]]])
-    assert float(losses.cells(right, target, torch.ones(1), 1.0)) < 1e-3
-    assert float(losses.cells(-right, target, torch.ones(1), 1.0)) > 8.0
+    found, missed = torch.tensor([[[[9.0, -9.0]]]]), torch.tensor([[[[-9.0, -9.0]]]])
+    assert float(losses.cells(found, target, torch.ones(1), 1.0)) < 1e-3
+    assert float(losses.cells(missed, target, torch.ones(1), 1.0)) > 4.0

@@ -30,6 +30,19 @@ def test_streams_take_turns_and_every_source_is_in_each_batch() -> None:
     assert batches[0].lesion_weight.shape == (4,)
 
 
+def test_drawn_crops_come_first_whatever_the_order_of_sources() -> None:
+    stream = Stream(rows=96, columns=96, mix={"rsna-640": 9, "mini-mias": 8}, whole=True)
+    config = tiny_config()
+    phase = config.phases[0].model_copy(update={"streams": (stream,)})
+    batch = CropBatches(packed_all(), config.model_copy(update={"phases": (phase,)}), 0)[0]
+    assert len(batch.lesion) == 8
+    # A whole breast of mini-MIAS is labelled by its mask; RSNA negatives count half.
+    assert batch.label[:8].tolist() == (batch.lesion.flatten(1).sum(1) > 0).float().tolist()
+    assert batch.label_weight[:8].tolist() == [1.0] * 8
+    weak = [1.0 if label else 0.5 for label in batch.label[8:].tolist()]
+    assert batch.label_weight[8:].tolist() == weak
+
+
 def test_tiles_are_in_range_and_masks_whole() -> None:
     batches = CropBatches(packed_all(), tiny_config(), 0)
     for step in range(3):

@@ -1,5 +1,8 @@
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -7,7 +10,7 @@ import torch
 from model_export import training
 from model_export.config import TrainingConfig
 from model_export.sampling import CropBatches
-from model_export.training import SegmentationTask, merit, train
+from model_export.training import Batches, SegmentationTask, merit, train
 from tests.model_export.samples import packed_all, write_all
 from tests.model_export.tiny import tiny_config
 
@@ -66,26 +69,36 @@ def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(
     assert list(run.glob("tensorboard/**/events.*"))
 
 
+def test_each_epoch_gets_its_own_batches() -> None:
+    config = tiny_config()
+    batches = Batches(config, packed_all())
+    batches.trainer = cast(training.lightning.Trainer, SimpleNamespace(current_epoch=1))
+    first = next(iter(batches.train_dataloader()))
+    assert torch.equal(first.tiles, CropBatches(packed_all(), config, 1)[0].tiles)
+
+
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     data = write_all(tmp_path / "data")
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         train(tiny_config(), data, tmp_path / "packed", tmp_path / "run", resume=True)
 
 
-def test_the_loss_falls_on_one_batch() -> None:
+def test_every_part_of_the_loss_falls_on_one_batch() -> None:
     config = tiny_config()
     task = SegmentationTask(config)
     batch = CropBatches(packed_all(), config, 0)[1]
     optimiser = torch.optim.AdamW(task.parameters(), lr=3e-3)
-    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
-    losses = []
-    for _ in range(12):
+    logged: dict[str, list[float]] = defaultdict(list)
+    task.log = lambda name, value, **_: logged[name].append(float(value))  # type: ignore[method-assign]
+    task.log_dict = lambda parts: [task.log(*one) for one in parts.items()]  # type: ignore
+    for _ in range(15):
         loss = task.training_step(batch, 0)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.8 * losses[0]
+    assert sorted(logged) == ["loss", "loss/cells", "loss/has_mask", "loss/mask"]
+    for name, values in logged.items():
+        assert values[-1] < 0.9 * values[0], name
 
 
 def test_the_rate_warms_up_and_falls() -> None:
