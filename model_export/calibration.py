@@ -52,10 +52,19 @@ def calibrate(path: Path, data: Path) -> dict[str, Figure]:
     """
     model = onnx.load(path)
     contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
-    images, drawn = _collect(path, data, contract)
+    chosen = _choose(contract, *_collect(path, data, contract))
+    write(model, chosen, path)
+    result = evaluate(path, data)
+    provenance = chosen.provenance.model_copy(update={"evaluation": summary(result)})
+    write(model, chosen.model_copy(update={"provenance": provenance}), path)
+    return result
+
+
+def _choose(contract: Contract, images: Sequence[Examined], drawn: Sequence[_Drawn]) -> Contract:
+    """Give the contract with its temperature and its thresholds."""
     logits = [_logit(image.score) * contract.score.temperature for image in images]
     temperature = choose_temperature(images, logits)
-    scores = [1.0 / (1.0 + np.exp(-logit / temperature)) for logit in logits]
+    scores = [float(1.0 / (1.0 + np.exp(-logit / temperature))) for logit in logits]
     point = OperatingPoint(
         has_mask=round(choose_has_mask(images, scores), 4),
         chosen_by=(
@@ -66,17 +75,8 @@ def calibrate(path: Path, data: Path) -> dict[str, Figure]:
         candidate=CANDIDATE,
         minimum_region_mm2=MINIMUM_REGION_MM2,
     )
-    chosen = contract.model_copy(
-        update={
-            "score": Score(rule="max", temperature=round(temperature, 4)),
-            "operating_point": point,
-        }
-    )
-    write(model, chosen, path)
-    result = evaluate(path, data)
-    provenance = chosen.provenance.model_copy(update={"evaluation": summary(result)})
-    write(model, chosen.model_copy(update={"provenance": provenance}), path)
-    return result
+    score = Score(rule="max", temperature=round(temperature, 4))
+    return contract.model_copy(update={"score": score, "operating_point": point})
 
 
 def evaluate(path: Path, data: Path) -> dict[str, Figure]:

@@ -70,11 +70,16 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
         "major.minor.patch" of the model.
     """
     folded = cast(SegmentationNet, fold(net))
-    model = build_graph(folded, TILE_SIZE)
+    contract = _contract(folded, config, version)
+    write(build_graph(folded, TILE_SIZE), contract, target)
+    return contract
+
+
+def _contract(folded: SegmentationNet, config: TrainingConfig, version: str) -> Contract:
     spec = InputSpec(
         name="tile", dtype="float32", minimum=0.0, maximum=config.normalisation.maximum
     )
-    contract = Contract(
+    return Contract(
         contract_version=1,
         name=config.name,
         version=version,
@@ -101,8 +106,6 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
         ),
         golden=make_golden(folded, spec, TILE_SIZE),
     )
-    write(model, contract, target)
-    return contract
 
 
 def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model_export.networks import Maps
-
 EPSILON = 1.0
 """Pixels added to intersection and union, so that an empty tile has a loss and a gradient."""
 
@@ -95,8 +93,3 @@ def cells(activation: Tensor, target: Tensor, weight: Tensor, pos_weight: float)
     )
     of_tile = (counts * loss).flatten(1).sum(1) / counts.flatten(1).sum(1).clamp(min=1.0)
     return (weight * of_tile).sum() / weight.sum().clamp(min=1e-6)
-
-
-def finite(maps: Maps) -> bool:
-    """Say whether all outputs are finite."""
-    return all(bool(torch.isfinite(part).all()) for part in maps)
