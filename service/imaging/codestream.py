@@ -16,6 +16,7 @@ PROGRESSIVE = 0xC2
 
 JPEG_LS_FRAME = 0xF7
 _RLE_HEADER_BYTES = 64
+_MOST_TILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +98,6 @@ def check_jpeg_end(frame: bytes) -> None:
         raise corrupt()
 
 
-def check_jpeg_2000_end(frame: bytes) -> None:
-    """Check that a JPEG 2000 codestream was not cut off; OpenJPH decodes what there is.
-
-    Packets cannot hold markers (ISO/IEC 15444-1 B.10.1), so the last one is the end.
-
-    Raises
-    ------
-    UnreadableImage
-        No end-of-codestream marker after the last tile-part began.
-    """
-    if frame.rfind(b"\xff\xd9") < frame.rfind(b"\xff\x93"):
-        raise corrupt()
-
-
 def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
     """Read the SIZ segment of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1).
 
@@ -119,15 +106,18 @@ def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
     Raises
     ------
     UnreadableImage
-        No SIZ segment, or components of different sizes.
+        No SIZ segment, components of different sizes, or tiles that cannot be: some decoders
+        never return from those.
     """
     offset = _codestream_in_jp2(frame)
     if len(frame) < offset + 45 or bytes(frame[offset : offset + 4]) != b"\xff\x4f\xff\x51":
         raise corrupt()
     right, bottom, left, top = unpack_from(">4L", frame, offset + 8)
+    _check_tiles((left, right), *unpack_from(">LxxxxL", frame, offset + 24))
+    _check_tiles((top, bottom), *unpack_from(">LxxxxL", frame, offset + 28))
     (components,) = unpack_from(">H", frame, offset + 40)
     depth, horizontal, vertical = unpack_from(">3B", frame, offset + 42)
-    if right <= left or bottom <= top or (horizontal, vertical) != (1, 1):
+    if (horizontal, vertical) != (1, 1):
         raise corrupt()
     return Codestream(
         rows=bottom - top,
@@ -136,6 +126,15 @@ def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
     )
+
+
+def _check_tiles(image: tuple[int, int], size: int, origin: int) -> None:
+    """Check the tile grid along one axis (ISO/IEC 15444-1 B.3)."""
+    start, end = image
+    if not (origin <= start < origin + size and start < end):
+        raise corrupt()
+    if -(-(end - origin) // size) > _MOST_TILES:
+        raise corrupt()
 
 
 def _codestream_in_jp2(frame: bytes | memoryview) -> int:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from service.errors import MammosegError, TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import codestream
+from service.imaging import containment as containment
 from service.imaging.admission import too_many_pixels
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.polarity import background_is_bright

@@ -77,8 +77,8 @@ def _palette(directory: ImageFileDirectory_v2) -> NDArray[np.uint16]:
     bits = directory.get(_BITS, (1,))[0]
     if len(entries) != 3 * 2**bits:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
-    palette = np.asarray(entries, np.uint16).reshape(3, -1).T
+    palette: NDArray[np.uint16] = np.asarray(entries, np.uint16).reshape(3, -1).T
     if not (palette & 0xFF).any():
         # Many writers shift 8-bit colours up in place of scaling them.
-        palette = (palette >> 8) * np.uint16(257)
+        palette = (palette // 256 * 257).astype(np.uint16)
     return palette

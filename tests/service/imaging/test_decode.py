@@ -1,5 +1,10 @@
+import struct
+from io import BytesIO
+
+import imagecodecs
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
@@ -101,10 +106,6 @@ def test_our_plug_in_ran_and_no_other(syntax, monkeypatch):
 
 
 def test_the_plug_in_serves_pydicom_itself():
-    from io import BytesIO
-
-    from pydicom import dcmread
-
     dataset = dcmread(BytesIO(dicom_file(syntax=HTJ2K_LOSSLESS)))
     dataset.pixel_array_options(decoding_plugin=PLUGIN)
     assert dataset.SOPInstanceUID == SOP_INSTANCE_UID
@@ -263,8 +264,6 @@ def test_eight_bit_codestream_under_a_sixteen_bit_header():
 
 
 def test_colour_codestream_under_a_grey_header():
-    import imagecodecs
-
     grey = to_codes(phantom(8), 8, 8)
     frame = imagecodecs.jpeg8_encode(np.dstack([grey, grey, grey]))
     body = dicom_file(
@@ -295,3 +294,44 @@ def test_the_runner_gets_no_say_in_what_pydicom_logs(caplog):
         decoded(dicom_file(syntax=RLE, frame=b"\2" + b"\0" * 99))
     assert caplog.records == []
     assert DecodeRunner.__module__.startswith("pydicom")
+
+
+@pytest.mark.parametrize(
+    ("at", "field"),
+    (
+        (24, b"\0\0\0\0"),  # XTsiz: tiles of no width
+        (32, b"\xff\xff\xff\0"),  # XTOsiz: the first tile starts behind the image
+        (36, b"\x7f\xff\xff\xff"),
+        (24, b"\0\0\0\1"),  # tiles of one column, of one row below
+        (40, b"\0\3"),  # Csiz: three components
+        (43, b"\2"),  # XRsiz: subsampled
+    ),
+)
+def test_impossible_jpeg_2000_sizes_never_reach_a_decoder(at, field, monkeypatch):
+    monkeypatch.setattr(decode, "decode_frame", lambda *_: pytest.fail("decoded"))
+    values = phantom(12, rows=8, columns=2000)
+    frame = encode(values, JPEG_2000_LOSSLESS, 16, 12)
+    frame = frame[:at] + field + frame[at + len(field) :]
+    with pytest.raises(UnreadableImage) as refusal:
+        decoded(dicom_file(values, syntax=JPEG_2000_LOSSLESS, frame=frame))
+    assert refusal.value.code == "pixel-data-corrupt"
+
+
+def test_a_jp2_file_in_place_of_the_codestream():
+    values = phantom(12)
+    boxed = imagecodecs.jpeg2k_encode(
+        to_codes(values, 16, 12), codecformat="JP2", bitspersample=12, reversible=True
+    )
+    body = dicom_file(values, syntax=JPEG_2000_LOSSLESS, frame=boxed)
+    np.testing.assert_array_equal(decoded(body), values)
+
+
+@pytest.mark.parametrize(
+    "offsets", ((64, 10**9), (10, 70), (90, 64), (64, 64), (64, 2**32 - 1)), ids=str
+)
+def test_rle_offsets_that_lead_out_of_the_frame(offsets, monkeypatch):
+    monkeypatch.setattr(decode, "decode_frame", lambda *_: pytest.fail("decoded"))
+    frame = struct.pack("<16L", 2, *offsets, *[0] * 13) + b"\x81\0" * 64
+    with pytest.raises(UnreadableImage) as refusal:
+        decoded(dicom_file(syntax=RLE, frame=frame))
+    assert refusal.value.code == "pixel-data-corrupt"

@@ -1,4 +1,5 @@
 import io
+import logging
 import struct
 import zlib
 
@@ -225,3 +226,9 @@ def test_a_jpeg_of_many_scans_is_refused():
     scan = body.index(b"\xff\xda")
     many = body[:scan] + (b"\xff\xda\0\x08\1\1\0\0\0\0" * 100) + body[scan:]
     assert refusal(many, "jpeg") == (413, "too-many-scans")
+
+
+def test_pillow_logs_no_tag_values(caplog):
+    caplog.set_level(logging.DEBUG)
+    read(file_of(GREY, "TIFF", description="CANARY"), "tiff")
+    assert caplog.records == []
