@@ -1,5 +1,6 @@
 """Choosing the operating point, and writing it into the file that it belongs to."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 
 from model_export.evaluation import Examined, Figure, answers, examine, figures, read_split
 from model_export.export import write
+from model_export.graph import shift_activation
 from model_export.metrics import dice
+from model_export.verify import SHIFT, has_mask_shift
 from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
 from service.inference.contract import Contract, OperatingPoint, Score
 from service.segmenter import Segmenter
 
-MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(12))
+MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(15))
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
 CANDIDATE = 0.2
 MINIMUM_REGION_MM2 = 10.0
@@ -34,10 +37,11 @@ class _Drawn:
 def calibrate(path: Path, data: Path) -> dict[str, Figure]:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
-    The mask threshold maximises the mean Dice of CDD-CESM; the temperature minimises the
-    cross-entropy of the sources that have both classes; the has-mask threshold maximises
-    Youden's index with every source weighing the same. The figures, written along, are of the
-    same split and so a little too good.
+    The mask threshold maximises the mean Dice of CDD-CESM; temperature and a shift of the
+    has-mask logit, which goes into the last bias of the head, minimise the cross-entropy of the
+    sources that have both classes; the has-mask threshold maximises Youden's index with every
+    source weighing the same. The figures, written along, are of the same split and so a little
+    too good.
 
     Parameters
     ----------
@@ -52,19 +56,23 @@ def calibrate(path: Path, data: Path) -> dict[str, Figure]:
     """
     model = onnx.load(path)
     contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
-    chosen = _choose(contract, *_collect(path, data, contract))
+    chosen, shift = _choose(contract, *_collect(path, data, contract))
+    shift_activation(model, contract.outputs.activation, shift)
     write(model, chosen, path)
     result = evaluate(path, data)
-    provenance = chosen.provenance.model_copy(update={"evaluation": summary(result)})
+    evaluation = {**summary(result), SHIFT: shift + has_mask_shift(contract)}
+    provenance = chosen.provenance.model_copy(update={"evaluation": evaluation})
     write(model, chosen.model_copy(update={"provenance": provenance}), path)
     return result
 
 
-def _choose(contract: Contract, images: Sequence[Examined], drawn: Sequence[_Drawn]) -> Contract:
-    """Give the contract with its temperature and its thresholds."""
+def _choose(
+    contract: Contract, images: Sequence[Examined], drawn: Sequence[_Drawn]
+) -> tuple[Contract, float]:
+    """Give the contract with its thresholds, and how far the has-mask logit is to be moved."""
     logits = [_logit(image.score) * contract.score.temperature for image in images]
-    temperature = choose_temperature(images, logits)
-    scores = [float(1.0 / (1.0 + np.exp(-logit / temperature))) for logit in logits]
+    temperature, shift = choose_scale(images, logits)
+    scores = [_sigmoid((logit + shift) / temperature) for logit in logits]
     point = OperatingPoint(
         has_mask=round(choose_has_mask(images, scores), 4),
         chosen_by=(
@@ -75,8 +83,15 @@ def _choose(contract: Contract, images: Sequence[Examined], drawn: Sequence[_Dra
         candidate=CANDIDATE,
         minimum_region_mm2=MINIMUM_REGION_MM2,
     )
-    score = Score(rule="max", temperature=round(temperature, 4))
-    return contract.model_copy(update={"score": score, "operating_point": point})
+    golden = contract.golden.model_copy(
+        update={"has_mask_logit": contract.golden.has_mask_logit + shift}
+    )
+    update = {
+        "score": Score(rule="max", temperature=temperature),
+        "operating_point": point,
+        "golden": golden,
+    }
+    return contract.model_copy(update=update), shift
 
 
 def evaluate(path: Path, data: Path) -> dict[str, Figure]:
@@ -126,15 +141,51 @@ def _mean_dice(drawn: Sequence[_Drawn], level: float) -> float:
     return float(np.mean([dice(mask, one.lesion) for mask, one in zip(masks, drawn, strict=True)]))
 
 
-def choose_temperature(images: Sequence[Examined], logits: Sequence[float]) -> float:
-    """Give the temperature of the least cross-entropy over sources that have both classes."""
-    kept = _with_both_classes(images)
-    values = np.array([logit for logit, keep in zip(logits, kept, strict=True) if keep])
-    signs = np.array(
-        [1 if image.has_lesion else -1 for image, keep in zip(images, kept, strict=True) if keep]
-    )
-    losses = [float(np.logaddexp(0, -signs * values / one).mean()) for one in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+def choose_scale(images: Sequence[Examined], logits: Sequence[float]) -> tuple[float, float]:
+    """Give temperature and shift: sigmoid((logit + shift) / temperature) is the least surprised.
+
+    Only sources with both classes count, and there each class of each source weighs the same: the
+    score is then right where half of the images hold a lesion. A temperature alone would not do:
+    training weighs "no cancer" down, so every logit is too high.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999; Guo et al., "On calibration
+    of modern neural networks", 2017.
+
+    Raises
+    ------
+    ValueError
+        No source has both classes.
+    """
+    kept, weights = _balanced(images)
+    if not kept.any():
+        raise ValueError("no source of the split holds images with and without lesions")
+    values = np.array(logits)[kept]
+    signs = np.where([image.has_lesion for image in images], 1.0, -1.0)[kept]
+
+    def loss(temperature: float) -> float:
+        shifted = values + _shift(values, signs, weights[kept], temperature)
+        return float((weights[kept] * np.logaddexp(0, -signs * shifted / temperature)).sum())
+
+    best = float(min(TEMPERATURES, key=loss))
+    return best, _shift(values, signs, weights[kept], best)
+
+
+def _shift(
+    values: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    temperature: float,
+) -> float:
+    """Find the shift at which the mean score is the share of positives, by bisection."""
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        scores = 0.5 * (1.0 + np.tanh((values + middle) / temperature / 2))
+        if float((weights * (scores - (signs > 0))).sum()) > 0:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
 
 
 def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> float:
@@ -161,13 +212,18 @@ def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> floa
     return max(sorted(set(scores)), key=youden)
 
 
-def _with_both_classes(images: Sequence[Examined]) -> list[bool]:
-    classes: dict[str, set[bool]] = {}
-    for image in images:
-        classes.setdefault(image.source, set()).add(image.has_lesion)
-    return [len(classes[image.source]) == 2 for image in images]
+def _balanced(images: Sequence[Examined]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Say which images are of a source with both classes, and weigh its classes alike."""
+    counts = Counter((image.source, image.has_lesion) for image in images)
+    kept = [counts[image.source, not image.has_lesion] > 0 for image in images]
+    weights = [1.0 / counts[image.source, image.has_lesion] for image in images]
+    return np.array(kept), np.array(weights)
 
 
 def _logit(score: float) -> float:
     clipped = min(max(score, 1e-9), 1 - 1e-9)
     return float(np.log(clipped / (1 - clipped)))
+
+
+def _sigmoid(logit: float) -> float:
+    return float(0.5 * (1.0 + np.tanh(logit / 2)))

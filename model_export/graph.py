@@ -86,6 +86,22 @@ def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
     return model
 
 
+def shift_activation(model: onnx.ModelProto, activation: str, amount: float) -> None:
+    """Add to the bias of the activation map, in place; the has-mask logit moves as far.
+
+    Parameters
+    ----------
+    activation
+        Name of the output.
+    amount
+        What is added.
+    """
+    (node,) = (one for one in model.graph.node if activation in one.output)
+    (bias,) = (one for one in model.graph.initializer if one.name == node.input[2])
+    moved = numpy_helper.to_array(bias) + np.float32(amount)
+    bias.CopyFrom(numpy_helper.from_array(moved, bias.name))
+
+
 def _value(name: str, sides: list[int]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, *sides])
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from model_export.golden import as_input
 from model_export.networks import SegmentationNet
 from model_export.phantom import breast_phantom
+from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
 
@@ -18,6 +19,10 @@ PARITY = 1e-4
 
 LARGEST_FILE = 12 * 2**20
 """Bytes."""
+
+
+SHIFT = "has_mask_shift"
+"""In the contract's evaluation: how far `calibrate` moved the has-mask logit."""
 
 
 class ParityError(Exception):
@@ -54,13 +59,14 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
         raise ParityError(f"{path.name} holds {path.stat().st_size} bytes, over {LARGEST_FILE}")
     session = Session.open(path)
     golden = check_golden(session)
+    shift = has_mask_shift(session.contract)
     probability = score = 0.0
     for tile in _probes(session):
         outputs = session.run(tile)
         with torch.no_grad():
             maps = net(torch.from_numpy(tile))
         of_map = torch.sigmoid(maps.logits)[:, 0].numpy()
-        of_score = torch.sigmoid(maps.has_mask)[:, 0].numpy()
+        of_score = torch.sigmoid(maps.has_mask + shift)[:, 0].numpy()
         served = 1.0 / (1.0 + np.exp(-outputs.has_mask.astype(np.float64)))
         probability = max(probability, float(np.abs(of_map - outputs.probability).max()))
         score = max(score, float(np.abs(of_score - served).max()))
@@ -71,6 +77,11 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
             f"more than {PARITY:g}"
         )
     return Parity(probability, score, golden)
+
+
+def has_mask_shift(contract: Contract) -> float:
+    """Give how far the has-mask logit was moved; 0 before any calibration."""
+    return float(contract.provenance.evaluation.get(SHIFT, 0.0))
 
 
 def _probes(session: Session) -> list[NDArray[np.float32]]:

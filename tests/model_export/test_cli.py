@@ -48,6 +48,10 @@ def test_export_calibrate_evaluate(
     assert "Youden" in contract.operating_point.chosen_by
     assert "cdd-cesm/dice" in contract.provenance.evaluation
 
+    result = CliRunner().invoke(app, ["verify", str(target), str(run)])
+    assert result.exit_code == 0, result.output
+    assert float(contract.provenance.evaluation["has_mask_shift"]) != 0.0
+
     saved = tmp_path / "report"
     result = CliRunner().invoke(
         app, ["evaluate", str(target), "--data", str(data), "--save", str(saved)]

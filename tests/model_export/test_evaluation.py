@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model_export.calibration import choose_has_mask, choose_temperature, summary
+from model_export.calibration import choose_has_mask, choose_scale, summary
 from model_export.evaluation import Examined, examine, figures, with_interval
 from model_export.metrics import Candidates
 from model_export.report import markdown
@@ -73,28 +73,36 @@ def test_a_patient_drawn_twice_is_two_patients() -> None:
     assert (figure.low, figure.high) == (6.0, 6.0)
 
 
-def test_the_temperature_undoes_an_overconfidence() -> None:
+def overconfident(images: int, scale: float, offset: float) -> tuple[list[Examined], list[float]]:
+    """Give images whose honest logit is (logit + offset) / scale, half of them positive."""
     rng = np.random.default_rng(0)
-    honest = rng.normal(0, 2, 4000)
-    labels = rng.random(4000) < 1 / (1 + np.exp(-honest))
-    images = [
-        examined("rsna-640", str(number), bool(one), 0.5) for number, one in enumerate(labels)
-    ]
-    logits = [float(3 * value) for value in honest]
-    assert choose_temperature(images, logits) == pytest.approx(3.0, rel=0.1)
+    labels = np.arange(images) % 2 == 0
+    honest = rng.normal(np.where(labels, 1.0, -1.0), np.sqrt(2.0))
+    given = [examined("rsna-640", str(number), bool(one), 0.5) for number, one in enumerate(labels)]
+    return given, [float(scale * value - offset) for value in honest]
 
 
-def test_a_source_without_negatives_does_not_set_the_temperature() -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.normal(0, 2, 2000)
-    labels = rng.random(2000) < 1 / (1 + np.exp(-honest))
-    images = [
-        examined("rsna-640", str(number), bool(one), 0.5) for number, one in enumerate(labels)
-    ]
+def test_temperature_and_shift_undo_an_overconfidence() -> None:
+    # Two normals of variance 2, 2 apart: the log likelihood ratio is the value itself.
+    temperature, shift = choose_scale(*overconfident(20_000, scale=3.0, offset=-1.5))
+    assert temperature == pytest.approx(3.0, rel=0.06)
+    assert shift == pytest.approx(-1.5, abs=0.1)
+
+
+def test_the_scale_does_not_follow_the_share_of_positives() -> None:
+    images, logits = overconfident(20_000, scale=1.0, offset=0.0)
+    fewer = [number for number, image in enumerate(images) if image.has_lesion or number % 10 == 1]
+    _, shift = choose_scale([images[one] for one in fewer], [logits[one] for one in fewer])
+    assert shift == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_source_without_negatives_does_not_set_the_scale() -> None:
+    images, logits = overconfident(2000, scale=1.0, offset=0.0)
     only = [examined("cdd-cesm", str(number), True, 0.5) for number in range(2000)]
-    logits = [float(value) for value in honest]
-    alone = choose_temperature(images, logits)
-    assert choose_temperature(images + only, logits + [-9.0] * 2000) == alone
+    alone = choose_scale(images, logits)
+    assert choose_scale(images + only, logits + [-9.0] * 2000) == alone
+    with pytest.raises(ValueError, match="no source"):
+        choose_scale(only, [1.0] * 2000)
 
 
 def test_the_has_mask_threshold_weighs_sources_alike() -> None:
