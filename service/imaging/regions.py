@@ -1,5 +1,6 @@
 """One probability map -> regions in source pixels, and the mask that is made of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from service.imaging.breast import Box
 from service.imaging.stitch import LesionMap
+
+Window = tuple[slice, slice]
 
 CONTOUR_TOLERANCE = 1.0
 """How far a simplified contour may leave the true outline, in source pixels."""
@@ -73,23 +76,13 @@ def find_regions(
     if area is None:
         return []
     probability = lesion_map.sample(area, (area.rows, area.columns))
-    strong = probability >= mask_threshold
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (probability >= candidate_threshold).view(np.uint8), connectivity=8
-    )
     regions = []
-    for label in range(1, count):
-        window = _window(stats[label])
-        piece = labels[window] == label
-        strong_piece = piece & strong[window]
-        offset = (area.top + window[0].start, area.left + window[1].start)
-        if strong_piece.any():
-            for own, inner in _pieces(strong_piece):
-                area_ok = bool(np.count_nonzero(own) >= minimum_pixels)
-                at = (offset[0] + inner[0].start, offset[1] + inner[1].start)
-                regions.append(_region(own, probability[window][inner], at, selected=area_ok))
-        elif np.count_nonzero(piece) >= minimum_pixels:
-            regions.append(_region(piece, probability[window], offset, selected=False))
+    for piece, window, strong in _outlined(probability, mask_threshold, candidate_threshold):
+        large = bool(np.count_nonzero(piece) >= minimum_pixels)
+        if strong or large:
+            origin = (area.top + window[0].start, area.left + window[1].start)
+            selected = strong and large
+            regions.append(_region(piece, probability[window], origin, selected=selected))
     return sorted(regions, key=lambda region: -region.max_probability)
 
 
@@ -119,15 +112,30 @@ def _area_of_candidates(lesion_map: LesionMap, candidate_threshold: float) -> Bo
     )
 
 
-def _window(stat: NDArray[np.int32]) -> tuple[slice, slice]:
-    left, top, width, height = (int(value) for value in stat[:4])
-    return slice(top, top + height), slice(left, left + width)
+def _outlined(
+    probability: NDArray[np.float32], mask_threshold: float, candidate_threshold: float
+) -> Iterator[tuple[NDArray[np.bool_], Window, bool]]:
+    """Give each piece, where it lies, and whether it reaches the mask threshold."""
+    for piece, window in _pieces(probability >= candidate_threshold):
+        strong = piece & (probability[window] >= mask_threshold)
+        if not strong.any():
+            yield piece, window, False
+        for own, (rows, columns) in _pieces(strong):
+            top, left = window[0].start, window[1].start
+            inner = (
+                slice(top + rows.start, top + rows.stop),
+                slice(left + columns.start, left + columns.stop),
+            )
+            yield own, inner, True
 
 
-def _pieces(piece: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], tuple[slice, slice]]]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(piece.view(np.uint8), connectivity=8)
-    windows = [_window(stats[label]) for label in range(1, count)]
-    return [(labels[window] == label, window) for label, window in enumerate(windows, start=1)]
+def _pieces(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], Window]]:
+    """Give each 8-connected piece of a mask, cut out, and where it lies."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    for label in range(1, count):
+        left, top, width, height = (int(value) for value in stats[label, :4])
+        window = (slice(top, top + height), slice(left, left + width))
+        yield labels[window] == label, window
 
 
 def _region(

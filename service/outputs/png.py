@@ -18,7 +18,7 @@ OUTLINE_SELECTED = (80, 255, 80)
 OUTLINE_CANDIDATE = (0, 190, 255)
 """BGR: a region of the mask is outlined green, a mere candidate amber."""
 
-HEAT_OPACITY = 0.45
+HEAT_OPACITY = 0.35
 
 
 def mask_png(findings: Findings) -> bytes:
