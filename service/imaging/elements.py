@@ -41,7 +41,7 @@ def _values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
     value = _value(dataset, keyword)
     if value is None or value == "":
         return ()
-    return tuple(value) if isinstance(value, MultiValue) else (value,)
+    return tuple(value) if isinstance(value, MultiValue | list) else (value,)
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:

@@ -41,6 +41,7 @@ def test_texts_lose_their_padding():
 def test_integers():
     assert elements.integer(with_raw("Rows", "US", 7), "Rows") == 7
     assert elements.integer(with_raw("Rows", "US", [7, 8]), "Rows") is None
+    assert elements.numbers(with_raw("Rows", "US", [7, 8]), "Rows") == (7.0, 8.0)
     assert elements.integer(with_raw("NumberOfFrames", "IS", "3"), "NumberOfFrames") == 3
 
 

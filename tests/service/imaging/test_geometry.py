@@ -129,6 +129,7 @@ def test_view_position():
         ({"SOPClassUID": FOR_PROCESSING}, "processing"),
         ({"SOPClassUID": FOR_PROCESSING, "PresentationIntentType": None}, "processing"),
         ({"SOPClassUID": None, "PresentationIntentType": "FOR PROCESSING"}, "processing"),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "presentation"),
         ({"SOPClassUID": SECONDARY_CAPTURE, "PresentationIntentType": None}, "film"),
         ({"SOPClassUID": None, "PresentationIntentType": None, "ConversionType": "DF"}, "film"),
         ({"SOPClassUID": None, "PresentationIntentType": None, "ConversionType": "WSD"}, "film"),

@@ -235,6 +235,17 @@ def test_padding_becomes_the_darkest_and_sets_no_range(photometric, signed):
     np.testing.assert_array_equal(pixels[:, :40], expected if bright else FULL - expected)
 
 
+def test_padding_written_as_unsigned_under_signed_samples():
+    values = phantom(12, signed=True) // 2
+    values[:, 40:] = -2000
+    built = dicom_file(values, signed=True, PixelPaddingValue=-2000)
+    rewritten = built.replace(b"\x28\0\x20\x01SS\2\0", b"\x28\0\x20\x01US\2\0")
+    assert rewritten != built
+    np.testing.assert_array_equal(shown(rewritten)[0], shown(built)[0])
+    assert shown(rewritten)[0][:, :40].min() == 0
+    assert len(set(shown(rewritten)[0][:, 40:].ravel())) == 1
+
+
 def test_a_range_of_padding_in_either_order():
     values = phantom(12) // 2 + 100
     values[:4], values[4:8] = 3000, 3050

@@ -187,6 +187,13 @@ def test_files_that_break_off(kind, keep):
     assert status == 400
 
 
+def test_other_sample_formats_are_refused_before_decoding(monkeypatch):
+    bodies = [imagecodecs.tiff_encode(GREY.astype(kind)) for kind in (np.int16, np.float16)]
+    monkeypatch.setattr(rasters.imagecodecs, "tiff_decode", lambda *_: pytest.fail("decoded"))
+    for body in bodies:
+        assert refusal(body, "tiff") == (422, "sample-format")
+
+
 def png_that_claims(columns, rows):
     def chunk(name, data):
         return (

@@ -23,7 +23,7 @@ LIMITS = ReadLimits(max_pixels=10**6, max_inflated_bytes=2**24)
 def refusal(call, *arguments):
     with pytest.raises(MammosegError) as caught:
         call(*arguments)
-    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value.status, caught.value.code
 
 
