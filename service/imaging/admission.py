@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 
 from service.errors import TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import elements
+from service.imaging.codestream import pixel_data_truncated
 from service.imaging.dicom import ENCAPSULATED, DicomFile
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
@@ -136,6 +137,4 @@ def _refuse_missing_bytes(file: DicomFile, layout: PixelLayout) -> None:
     if file.pixel_length is None:
         raise UnreadableImage("pixel-data-corrupt", "The pixel data is not what its syntax says.")
     if len(file.pixel_data) < layout.frame_bytes:
-        raise UnreadableImage(
-            "pixel-data-truncated", "The pixel data is shorter than the header says."
-        )
+        raise pixel_data_truncated()

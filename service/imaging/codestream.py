@@ -47,6 +47,13 @@ def corrupt() -> UnreadableImage:
     return UnreadableImage("pixel-data-corrupt", "The compressed pixel data cannot be decoded.")
 
 
+def pixel_data_truncated() -> UnreadableImage:
+    """Give the error for pixel data that ends before it should."""
+    return UnreadableImage(
+        "pixel-data-truncated", "The pixel data is shorter than the header says."
+    )
+
+
 def read_jpeg(
     frame: bytes | memoryview, processes: frozenset[int] = SEQUENTIAL | {JPEG_LS_FRAME}
 ) -> Codestream:

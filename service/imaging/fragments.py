@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from struct import unpack_from
 
 from service.errors import UnsuitableImage
-from service.imaging.codestream import corrupt
+from service.imaging.codestream import corrupt, pixel_data_truncated
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
@@ -51,7 +51,9 @@ def _items(pixel_data: memoryview) -> Iterator[memoryview]:
         (length,) = unpack_from("<L", pixel_data, offset + 4)
         offset += 8
         count += 1
-        if tag != _ITEM or offset + length > len(pixel_data) or count > MOST_FRAGMENTS:
+        if tag != _ITEM or count > MOST_FRAGMENTS:
             raise corrupt()
+        if offset + length > len(pixel_data):
+            raise pixel_data_truncated()
         yield pixel_data[offset : offset + length]
         offset += length

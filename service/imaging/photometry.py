@@ -24,6 +24,10 @@ WINDOW_IGNORED = Caveat(
 FIRST_OF_SEVERAL = Caveat(
     "voi-first-of-several", "The image offers several display windows; the first was used."
 )
+SHAPE_IGNORED = Caveat(
+    "presentation-lut-shape-ignored",
+    "Presentation LUT Shape contradicts the photometric interpretation, which was followed.",
+)
 RESCALE_IGNORED = Caveat(
     "rescale-ignored", "The rescale slope and intercept are not usable and were left out."
 )
@@ -57,7 +61,7 @@ def to_display(
     padding = _padding(stored, dataset)
     modality, caveats = _modality(stored, dataset)
     shown, chosen = _shown(modality, dataset)
-    caveats += chosen
+    caveats += chosen + _contradiction(layout, dataset)
     if shown is not None:
         pixels = _apply(_table(shown, padding, layout), codes)
         low, high, _, _ = cv2.minMaxLoc(pixels)
@@ -158,6 +162,15 @@ def apply_window(
     if width == 1:
         return (values > center - 0.5).astype(np.float64)
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
+
+
+def _contradiction(layout: PixelLayout, dataset: Dataset) -> tuple[Caveat, ...]:
+    # In mammography INVERSE goes with MONOCHROME1 and says the same once more, not twice
+    # (PS3.3 C.8.11.3.1.2).
+    shape = elements.text(dataset, "PresentationLUTShape")
+    inverse = layout.photometric_interpretation == "MONOCHROME1"
+    contradicts = shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") is not inverse
+    return (SHAPE_IGNORED,) if contradicts else ()
 
 
 def _observed(

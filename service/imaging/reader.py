@@ -8,8 +8,9 @@ from service.imaging import elements, geometry
 from service.imaging.admission import admit
 from service.imaging.decode import read_codes
 from service.imaging.dicom import looks_like_dicom, parse
-from service.imaging.mammogram import Mammogram
+from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
+from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
@@ -21,6 +22,13 @@ _RASTER_STARTS: tuple[tuple[bytes, RasterKind], ...] = (
     (b"MM\0*", "tiff"),
     (b"II+\0", "tiff"),
     (b"MM\0+", "tiff"),
+)
+
+
+BRIGHT_BACKGROUND = Caveat(
+    "background-bright",
+    "The background looks white, as if the photometric interpretation were wrong; the header was "
+    "followed all the same.",
 )
 
 
@@ -92,6 +100,8 @@ def _read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
     layout = admit(file, limits.max_pixels, limits.accept_modalities)
     codes, layout = read_codes(file, layout)
     pixels, caveats = to_display(codes, layout, file.dataset)
+    if background_is_bright(pixels):
+        caveats += (BRIGHT_BACKGROUND,)
     place = geometry.read_geometry(file.dataset)
     uid = elements.uid(file.dataset, "SOPInstanceUID")
     if uid is None:

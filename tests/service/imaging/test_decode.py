@@ -176,6 +176,21 @@ def test_a_frame_in_several_fragments_and_with_bytes_after_it(syntax):
         np.testing.assert_array_equal(decoded(body), values)
 
 
+@pytest.mark.parametrize("cut", (30, 300))
+def test_a_fragment_that_breaks_off(cut):
+    frame = np.random.default_rng(0).integers(0, 4096, (72, 56), np.int32)
+    with pytest.raises(UnreadableImage) as refusal:
+        decoded(dicom_file(frame, syntax=RLE)[:-cut])
+    assert refusal.value.code == "pixel-data-truncated"
+
+
+def test_charls_never_sees_a_stream_without_an_end(monkeypatch):
+    monkeypatch.setattr(decode.imagecodecs, "jpegls_decode", lambda *_: pytest.fail("decoded"))
+    frame = encode(phantom(12), JPEG_LS, 16, 12)[:-4]
+    with pytest.raises(UnreadableImage):
+        decoded(dicom_file(syntax=JPEG_LS, frame=frame))
+
+
 def test_two_frames_in_the_offset_table_are_refused():
     frame = encode(phantom(12), RLE, 16, 12)
     data = fragments(frame, frame, table=b"\0\0\0\0" + (len(frame) + 8).to_bytes(4, "little"))

@@ -158,6 +158,26 @@ def test_the_voi_table_outranks_the_window(syntax):
     assert caveats == []
 
 
+def test_the_first_of_several_voi_tables():
+    values = phantom(12)
+    both = Sequence([table([0, 1023], 2000, 10), table([0, 3], 0, 2)])
+    pixels, caveats = shown(dicom_file(values, VOILUTSequence=both))
+    np.testing.assert_array_equal(pixels, np.where(values > 2000, FULL, 0))
+    assert caveats == ["voi-first-of-several"]
+
+
+@pytest.mark.parametrize("photometric", ("MONOCHROME1", "MONOCHROME2"))
+@pytest.mark.parametrize("shape", ("IDENTITY", "INVERSE"))
+def test_the_shape_of_the_presentation_inverts_nothing(photometric, shape):
+    plain, _ = shown(dicom_file(PhotometricInterpretation=photometric))
+    pixels, caveats = shown(
+        dicom_file(PhotometricInterpretation=photometric, PresentationLUTShape=shape)
+    )
+    np.testing.assert_array_equal(pixels, plain)
+    agrees = (photometric == "MONOCHROME1") == (shape == "INVERSE")
+    assert caveats == ([] if agrees else ["presentation-lut-shape-ignored"])
+
+
 def test_the_modality_table_comes_first():
     values = phantom(12)
     entries = [4095 - i for i in range(4096)]

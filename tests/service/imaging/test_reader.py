@@ -85,6 +85,20 @@ def test_a_declared_kind_without_such_content():
     assert refusal(read_raster, dicom_file(), LIMITS) == (400, "not-an-image")
 
 
+def test_what_is_not_recognised_is_said_to_be_neither():
+    with pytest.raises(MammosegError) as caught:
+        read_image(b"hello", None, LIMITS)
+    assert "DICOM" in caught.value.detail
+
+
+def test_a_header_that_lies_about_polarity_is_followed_and_said():
+    right = read_dicom(dicom_file(), LIMITS)
+    wrong = read_dicom(dicom_file(PhotometricInterpretation="MONOCHROME1"), LIMITS)
+    assert right.caveats == ()
+    assert [caveat.code for caveat in wrong.caveats] == ["background-bright"]
+    np.testing.assert_array_equal(wrong.pixels, 65535 - right.pixels)
+
+
 def test_an_invalid_uid_does_not_travel_on():
     mammogram = read_dicom(dicom_file(SOPInstanceUID="1.2.canary"), LIMITS)
     assert mammogram.sop_instance_uid is None
