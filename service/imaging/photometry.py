@@ -176,14 +176,27 @@ def _contradiction(layout: PixelLayout, dataset: Dataset) -> tuple[Caveat, ...]:
 def _observed(
     modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    size = len(modality)
-    counts = cv2.calcHist([codes], [0], None, [size], [0, size]).ravel()
-    present = modality[(counts > 0) & ~padding]
+    present = _present(modality, codes, padding)
     if present.size == 0 or present.max() <= present.min():
         return np.zeros(modality.shape)
     low, high = present.min(), present.max()
     shown: NDArray[np.float64] = np.clip((modality - low) / (high - low), 0.0, 1.0)
     return shown
+
+
+def _present(
+    modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Give the values that occur, or at least the smallest and the largest of them."""
+    least, most, _, _ = cv2.minMaxLoc(codes)
+    used = slice(int(least), int(most) + 1)
+    steps = np.diff(modality[used])
+    if not padding[used].any() and (np.all(steps >= 0) or np.all(steps <= 0)):
+        return np.array([modality[used.start], modality[used.stop - 1]])
+    # Ten times as slow as looking for the ends.
+    counts = cv2.calcHist([codes], [0], None, [len(modality)], [0, len(modality)]).ravel()
+    present: NDArray[np.float64] = modality[(counts > 0) & ~padding]
+    return present
 
 
 def _table(

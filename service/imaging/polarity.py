@@ -5,6 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 THUMBNAIL_SIDE = 160
+ROWS_LOOKED_AT = 4
+"""Of each row of the thumbnail."""
+
 BAND = 0.15
 """Part of the grey range at each end that may be air; films scatter."""
 
@@ -32,7 +35,9 @@ def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
         uint16, shape (rows, columns).
     """
     size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    # A few rows of each thumbnail row are enough, and cost a fraction of all.
+    thinned = pixels[:: max(1, pixels.shape[0] // (ROWS_LOOKED_AT * THUMBNAIL_SIDE))]
+    small = cv2.resize(thinned, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     low, high = np.percentile(small, (0.5, 99.5))
     if high - low < NEARLY_EMPTY:
         return bool(np.median(small) > 32767)
