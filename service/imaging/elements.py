@@ -17,8 +17,9 @@ from pydicom.sequence import Sequence
 LONGEST_VALUE = 2**16
 """Bytes. No element read here needs more, and converting a longer text costs time."""
 
-LONGEST_SEQUENCE = 2**20
-"""Bytes of an encoded sequence; a full 16-bit look-up table takes 2**17."""
+LONGEST_SEQUENCE = 2**19
+"""Bytes of an encoded sequence; a full 16-bit look-up table takes 2**17. One that holds nothing but
+item headers takes a second to take apart."""
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 

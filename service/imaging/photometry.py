@@ -127,7 +127,7 @@ def _shown(
     if table is not None:
         several = len(elements.items(dataset, "VOILUTSequence")) > 1
         return table.look_up(modality) / table.maximum, (FIRST_OF_SEVERAL,) if several else ()
-    broken = (WINDOW_IGNORED,) if elements.items(dataset, "VOILUTSequence") else ()
+    broken = (WINDOW_IGNORED,) if "VOILUTSequence" in dataset else ()
     if "WindowCenter" not in dataset and "WindowWidth" not in dataset:
         return None, broken
     centers = elements.numbers(dataset, "WindowCenter")

@@ -125,6 +125,7 @@ def test_the_first_of_several_windows():
         {"WindowCenter": [100, 200], "WindowWidth": 400},
         {"WindowCenter": -90000, "WindowWidth": 10},
         {"VOILUTSequence": Sequence([Dataset()])},
+        {"VOILUTSequence": Sequence([table([0, 1] * 2**15, 0, 1)] * 5)},
     ),
 )
 def test_broken_windows_fall_back(bad):
