@@ -34,17 +34,22 @@ def open_segmenter(settings: Settings) -> Segmenter:
         The model or the device is not fit to serve.
     """
     device = resolve_device(settings.device)
-    segmenter = Segmenter.open(
-        settings.model or BUNDLED_MODEL,
-        device=device,
-        runners=settings.runners if device == "cpu" else 1,
-        reader=Workers(
-            count=settings.readers,
-            limits=settings.read_limits(),
-            memory_mib=settings.reader_memory_mib,
-            deadline_s=settings.reader_deadline_s,
-        ),
+    reader = Workers(
+        count=settings.readers,
+        limits=settings.read_limits(),
+        memory_mib=settings.reader_memory_mib,
+        deadline_s=settings.reader_deadline_s,
     )
+    try:
+        segmenter = Segmenter.open(
+            settings.model or BUNDLED_MODEL,
+            device=device,
+            runners=settings.runners if device == "cpu" else 1,
+            reader=reader,
+        )
+    except BaseException:
+        reader.close()
+        raise
     log.info(
         "model-ready", device=device, model=segmenter.model.name, sha256=segmenter.model.sha256
     )
