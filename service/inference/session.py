@@ -24,6 +24,9 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()
 
+DRIVER_LIBRARIES = {"libcuda.so.1", "libnvidia-ml.so.1"}
+"""No package brings these: they belong to the host, and a container is given them."""
+
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -151,6 +154,8 @@ def missing_library() -> str | None:
             ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             found = re.match(r"([\w.+-]+): cannot open shared object", str(error))
+            if found and found[1] in DRIVER_LIBRARIES:
+                return f"the NVIDIA driver's {found[1]} is not visible to this process"
             if found:
                 return f"the library {found[1]} is missing; install mammoseg[cuda]"
             return f"the library {name} does not load"
