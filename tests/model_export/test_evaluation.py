@@ -113,6 +113,13 @@ def test_the_has_mask_threshold_weighs_sources_alike() -> None:
     assert choose_has_mask(images, [score for _, _, score in rows]) == 0.3
 
 
+def test_of_two_thresholds_as_good_the_lower_is_taken() -> None:
+    # From .5 down to .4 one positive in a hundred is won and one negative in a hundred is lost.
+    rows = [(True, 0.5)] * 99 + [(True, 0.4)] + [(False, 0.4)] + [(False, 0.1)] * 99
+    images = [examined("rsna-640", "1", label, score) for label, score in rows]
+    assert choose_has_mask(images, [score for _, score in rows]) == 0.4
+
+
 def test_a_threshold_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="with and without"):
         choose_has_mask([examined("cdd-cesm", "1", True, 0.4)], [0.4])
