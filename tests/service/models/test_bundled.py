@@ -1,0 +1,54 @@
+"""The model that ships, and what it says of one real view: a change in preprocessing must show."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.inference.golden import check_golden
+from service.segmenter import BUNDLED_MODEL, Segmenter, Wishes
+
+pytestmark = pytest.mark.integration
+
+FOLDER = BUNDLED_MODEL.parent
+
+GOLDEN_VIEW = ("sfm-benign-0", "1-131.dcm")
+GOLDEN_SCORE = 0.5488
+GOLDEN_MASK_PIXELS = 353_822
+"""Of model 0.2.0, ungated, on a CPU in float32. A new model has new ones; nothing else may."""
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Iterator[Segmenter]:
+    with Segmenter.open() as segmenter:
+        yield segmenter
+
+
+def test_it_is_one_small_file_that_reproduces_its_golden_tile(segmenter: Segmenter) -> None:
+    models = list(FOLDER.glob("*.onnx*"))
+    assert models == [BUNDLED_MODEL]
+    assert BUNDLED_MODEL.stat().st_size <= 12 * 2**20
+    assert check_golden(segmenter.scheduler.session) <= segmenter.contract.golden.tolerance
+
+
+def test_it_says_what_it_was_trained_on_and_for(segmenter: Segmenter) -> None:
+    provenance = segmenter.contract.provenance
+    assert set(provenance.training_data) == {"cdd-cesm", "mini-mias", "rsna-640"}
+    assert "no commercial use" in provenance.licence
+    assert "Not a medical device" in provenance.intended_use
+    assert provenance.evaluation
+
+
+def test_its_card_and_licence_lie_beside_it(segmenter: Segmenter) -> None:
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert segmenter.contract.version in card
+    assert re.search("not a medical device", card, re.IGNORECASE)
+    assert "research" in (FOLDER / "LICENSE").read_text(encoding="utf-8").lower()
+
+
+def test_one_real_view_gives_what_it_gave(segmenter: Segmenter, cbis_files: list[Path]) -> None:
+    (view,) = [file for file in cbis_files if (file.parent.name, file.name) == GOLDEN_VIEW]
+    findings = segmenter.segment(view.read_bytes(), wishes=Wishes(gate=False))
+    assert findings.has_mask.score == pytest.approx(GOLDEN_SCORE, abs=0.005)
+    assert int(findings.mask.sum()) == pytest.approx(GOLDEN_MASK_PIXELS, rel=0.02)
