@@ -1,6 +1,5 @@
 """A trained net -> one ONNX file that says everything about itself."""
 
-import copy
 from pathlib import Path
 from typing import cast
 
@@ -118,25 +117,43 @@ def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
     partial.replace(target)
 
 
-def receptive_field(net: nn.Module) -> int:
+def receptive_field(net: SegmentationNet) -> int:
     """Give the side, in pixels, of the input that one output pixel can depend on.
 
-    Counted, not computed: with all weights equal and pooling by mean, the gradient of an output
-    is positive exactly where the input matters. The largest of 32 neighbouring outputs counts.
+    Counted, not computed: in a net of the same kernels with one channel, equal weights and
+    pooling by mean, the gradient of an output is positive exactly where the input matters. The
+    largest of 32 neighbouring outputs counts.
+
+    Parameters
+    ----------
+    net
+        Folded.
     """
-    probe = copy.deepcopy(net)
-    for module in probe.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.MaxPool2d):
-                setattr(module, name, nn.AvgPool2d(child.kernel_size))
-    for parameter in probe.parameters():
-        nn.init.constant_(parameter, 0.0 if parameter.ndim == 1 else 1.0 / parameter[0].numel())
-    probe = probe.double()
+    probe = _one_channel(net)
     tile = torch.ones(1, 1, 1408, 32, dtype=torch.float64, requires_grad=True)
-    logits = probe(tile).logits
+    logits = probe(tile)
     widest = 0
     for row in range(704, 736):
         (gradient,) = torch.autograd.grad(logits[0, 0, row, 16], tile, retain_graph=True)
         touched = torch.nonzero(gradient[0, 0].abs().amax(dim=1))
         widest = max(widest, int(touched[-1] - touched[0]) + 1)
     return widest
+
+
+def _one_channel(net: SegmentationNet) -> nn.Sequential:
+    chain = [*net.encoder.modules(), *net.decoder.modules()]
+    layers = [layer for layer in chain if not isinstance(layer, nn.Sequential)]
+    thin: list[nn.Module] = []
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        if isinstance(layer, nn.Conv2d):
+            outputs = 4 if isinstance(following, nn.PixelShuffle) else 1
+            kernel, stride, dilation = layer.kernel_size[0], layer.stride[0], layer.dilation[0]
+            pad = dilation * (kernel // 2)
+            conv = nn.Conv2d(1, outputs, kernel, stride, padding=pad, dilation=dilation, bias=False)
+            nn.init.constant_(conv.weight, 1.0 / kernel**2)
+            thin.append(conv)
+        elif isinstance(layer, nn.MaxPool2d):
+            thin.append(nn.AvgPool2d(layer.kernel_size))
+        else:
+            thin.append(layer)
+    return nn.Sequential(*thin).double()

@@ -131,21 +131,15 @@ def test_the_averaged_weights_of_a_checkpoint_are_read(
 
 
 def test_the_receptive_field_of_a_chain_is_counted() -> None:
-    class Chain(SegmentationNet):
-        def __init__(self) -> None:
-            nn.Module.__init__(self)
-            # 3 px, then 3 px 32 apart: 3 + 2 * 32.
-            self.encoder = nn.Sequential(
-                nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=32, dilation=32)
-            )
-            self.decoder = nn.Sequential()
-            self.head = nn.Identity()  # type: ignore[assignment]
+    net = lived_in("small")
+    # 3 px, then 3 px 32 apart: 3 + 2 * 32.
+    net.encoder = nn.Sequential(
+        nn.Conv2d(1, 5, 3, padding=1), nn.Conv2d(5, 2, 3, padding=32, dilation=32)
+    )
+    net.decoder = nn.Sequential(nn.Sequential(nn.ReLU(), nn.Conv2d(2, 1, 1)))
+    assert receptive_field(net) == 67
 
-        def forward(self, tiles: torch.Tensor) -> "Chain.Out":  # type: ignore[override]
-            return Chain.Out(self.encoder(tiles))
 
-        class Out:
-            def __init__(self, logits: torch.Tensor) -> None:
-                self.logits = logits
-
-    assert receptive_field(Chain()) == 67
+def test_the_receptive_field_of_the_nets_is_about_a_tile() -> None:
+    for name in ("small", "seed"):
+        assert 601 <= receptive_field(fold(lived_in(name))) <= 640  # type: ignore[arg-type]

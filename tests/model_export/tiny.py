@@ -19,6 +19,7 @@ def tiny_config(epochs: int = 2) -> TrainingConfig:
         learning_rate=1e-3,
         weight_decay=0.01,
         precision="32-true",
+        threads=1,
         workers=0,
         validate_every=1,
     )
