@@ -50,5 +50,5 @@ def test_its_card_and_licence_lie_beside_it(segmenter: Segmenter) -> None:
 def test_one_real_view_gives_what_it_gave(segmenter: Segmenter, cbis_files: list[Path]) -> None:
     (view,) = [file for file in cbis_files if (file.parent.name, file.name) == GOLDEN_VIEW]
     findings = segmenter.segment(view.read_bytes(), wishes=Wishes(gate=False))
-    assert findings.has_mask.score == pytest.approx(GOLDEN_SCORE, abs=0.005)
-    assert int(findings.mask.sum()) == pytest.approx(GOLDEN_MASK_PIXELS, rel=0.02)
+    assert findings.has_mask.score == pytest.approx(GOLDEN_SCORE, abs=0.001)
+    assert int(findings.mask.sum()) == pytest.approx(GOLDEN_MASK_PIXELS, rel=0.005)
