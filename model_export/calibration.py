@@ -23,8 +23,6 @@ MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(15))
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
 CANDIDATE = 0.2
 MINIMUM_REGION_MM2 = 10.0
-YOUDEN_SLACK = 0.03
-"""The index is flat and noisy at its best; of two scores as good, fewer misses are worth more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +39,7 @@ def calibrate(path: Path, data: Path) -> dict[str, Figure]:
 
     The mask threshold maximises the mean Dice of CDD-CESM; temperature and a shift of the
     has-mask logit, which goes into the last bias of the head, minimise the cross-entropy of the
-    sources that have both classes; the has-mask threshold is the lowest of about the best Youden
+    sources that have both classes; the has-mask threshold is the lowest of the best Youden
     index, every source weighing the same. The figures, written along, are of the same split and
     so a little too good.
 
@@ -78,8 +76,8 @@ def _choose(
     point = OperatingPoint(
         has_mask=round(choose_has_mask(images, scores), 4),
         chosen_by=(
-            f"lowest within {YOUDEN_SLACK} of the best Youden index on the validation split, "
-            "sources weighing the same; one threshold does not serve all, see the model card"
+            "best Youden index on the validation split, sources weighing the same; "
+            "one threshold does not serve all, see the model card"
         ),
         mask=choose_mask(drawn),
         candidate=CANDIDATE,
@@ -191,9 +189,9 @@ def _shift(
 
 
 def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> float:
-    """Give the lowest score at which mean sensitivity + mean specificity is about the best.
+    """Give the lowest score at which mean sensitivity + mean specificity is the best.
 
-    Means are over the sources. About: within `YOUDEN_SLACK`.
+    Means are over the sources.
 
     Raises
     ------
@@ -213,10 +211,7 @@ def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> floa
         spared = [float(np.mean(np.array(own) < level)) for own in negatives.values()]
         return float(np.mean(found) + np.mean(spared))
 
-    levels = sorted(set(scores))
-    indices = [youden(level) for level in levels]
-    good = max(indices) - YOUDEN_SLACK
-    return next(level for level, index in zip(levels, indices, strict=True) if index >= good)
+    return max(sorted(set(scores)), key=youden)
 
 
 def _balanced(images: Sequence[Examined]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -88,7 +88,7 @@ def _post(url: str, view: Path, out: Path) -> dict[str, Any]:
     import httpx
 
     answer = httpx.post(
-        f"{url}/v1/segment?include=mask,overlay",
+        f"{url}/v1/segment?include=mask,overlay&gate=false",
         content=view.read_bytes(),
         headers={"Content-Type": "application/dicom"},
         timeout=60.0,
@@ -115,7 +115,8 @@ def _table(results: list[tuple[Path, dict[str, Any]]]) -> Table:
         title="What the service found",
         box=None,
         padding=(0, 2, 0, 0),
-        caption=f"Regions: in the mask / candidates. Warnings: {', '.join(notes) or 'none'}.",
+        caption="Regions: in the mask / candidates; masks are shown whatever the score.\n"
+        f"Warnings: {', '.join(notes) or 'none'}.",
     )
     table.add_column("view", no_wrap=True)
     for heading in ("pixels", "has-mask", "regions", "top p", "read", "net", "all ms"):

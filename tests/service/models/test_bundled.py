@@ -16,7 +16,7 @@ FOLDER = BUNDLED_MODEL.parent
 GOLDEN_VIEW = ("sfm-benign-0", "1-131.dcm")
 GOLDEN_SCORE = 0.5488
 GOLDEN_MASK_PIXELS = 353_822
-"""Of model 0.2.0, ungated, on a CPU in float32. A new model has new ones; nothing else may."""
+"""Of model 0.2.1, ungated, on a CPU in float32. A new model has new ones; nothing else may."""
 
 
 @pytest.fixture(scope="module")
