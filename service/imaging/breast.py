@@ -100,7 +100,7 @@ def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     # Whole factors take OpenCV's fast path, four times as fast as one fractional step; the rows
     # and columns left over are less than a quarter of a thumbnail pixel.
-    factor = max(1, int(0.25 / scale))
+    factor = max(1, min(int(0.25 / scale), rows, columns))
     part = pixels[: rows // factor * factor, : columns // factor * factor]
     part = cv2.resize(part, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA)
     small: NDArray[np.uint16] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)

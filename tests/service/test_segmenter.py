@@ -9,6 +9,8 @@ from service.clock import Clock
 from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
 from service.imaging.mammogram import Mammogram
+from service.outputs.png import mask_png, overlay_png
+from service.outputs.result import result_of
 from service.segmenter import Segmenter, Wishes
 from tests.identity_net import identity_contract, write_identity_net
 
@@ -70,6 +72,23 @@ def test_an_empty_frame_is_answered_with_a_warning(segmenter: Segmenter) -> None
     assert [caveat.code for caveat in findings.caveats] == ["breast-not-found"]
     assert not findings.mask.any()
     assert findings.regions == ()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (1, 5000), (5000, 1), (3, 3), (2000, 31), (7, 4000), (40000, 300), (300, 40000)],
+)
+def test_any_shape_is_answered_on_its_own_grid(
+    segmenter: Segmenter, shape: tuple[int, int]
+) -> None:
+    pixels = np.zeros(shape, np.uint16)
+    pixels[shape[0] // 4 :, : shape[1] // 2 + 1] = 30000
+    pixels[shape[0] // 2 :, : shape[1] // 4 + 1] = 60000
+    findings = segmenter.examine(Mammogram(pixels, None), Wishes(gate=False), Clock())
+    assert findings.mask.shape == shape
+    assert overlay_png(findings, 64) and mask_png(findings)
+    result = result_of(findings, (), 64)
+    assert sum(result.mask.counts) == pixels.size
 
 
 def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
