@@ -3,7 +3,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from service.imaging import photometry
 from service.imaging.admission import admit
 from service.imaging.decode import read_codes
 from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
@@ -276,10 +275,3 @@ def test_a_range_of_padding_in_either_order():
         )
         assert not pixels[:8].any()
         assert pixels[8:].max() == FULL
-
-
-def test_older_opencv_gives_the_same(monkeypatch):
-    body = dicom_file(phantom(12), WindowCenter=1500, WindowWidth=1000)
-    expected, _ = shown(body)
-    monkeypatch.setattr(photometry, "_OPENCV_LOOKS_UP_16_BITS", False)
-    np.testing.assert_array_equal(shown(body)[0], expected)
