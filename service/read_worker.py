@@ -53,8 +53,9 @@ class Refusal:
 
 def main(socket: int, memory_mib: int) -> None:
     """Serve until the other end goes away."""
-    # Ctrl-C reaches the whole process group; it is the service that ends its workers.
+    # Ctrl-C and a stop of the unit reach every process; it is the service that ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _bound_memory(memory_mib)
     pipe = Connection(socket)

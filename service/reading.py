@@ -24,6 +24,9 @@ from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file,
 
 START_TIMEOUT_S = 60.0
 
+ATTEMPTS = 2
+"""A worker may be killed from outside, too; a file is to blame when two have died of it."""
+
 _SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 """Mapped in one go where the system can: a frame is 6,500 pages, a fault each."""
 
@@ -99,16 +102,19 @@ class Workers:
             self._idle.put(None)
             raise Overloaded("draining", "The service is shutting down.")
         try:
-            if not worker.is_ready(START_TIMEOUT_S):
-                worker = self._replace(worker)
-                worker.is_ready(START_TIMEOUT_S)
-            return worker.read(body, Order(kind, self._limits), self._deadline_s)
-        except TimeoutError:
-            worker = self._replace(worker)
-            raise UnsuitableImage("decode-limit", "The image takes too long to read.") from None
-        except (EOFError, OSError):
-            worker = self._replace(worker)
-            raise UnreadableImage("decode-failed", "The image cannot be decoded.") from None
+            for _ in range(ATTEMPTS):
+                if not worker.is_ready(START_TIMEOUT_S):
+                    worker = self._replace(worker)
+                try:
+                    return worker.read(body, Order(kind, self._limits), self._deadline_s)
+                except TimeoutError:
+                    worker = self._replace(worker)
+                    raise UnsuitableImage(
+                        "decode-limit", "The image takes too long to read."
+                    ) from None
+                except (EOFError, OSError):
+                    worker = self._replace(worker)
+            raise UnreadableImage("decode-failed", "The image cannot be decoded.")
         finally:
             self._idle.put(worker)
 
@@ -123,7 +129,10 @@ class Workers:
 
     def _replace(self, worker: "_Worker") -> "_Worker":
         worker.kill()
-        return _start(self._memory_mib)
+        fresh = _start(self._memory_mib)
+        if not fresh.is_ready(START_TIMEOUT_S):
+            raise Overloaded("no-reader", "No process could be started to read the image.")
+        return fresh
 
 
 @dataclass(slots=True)
