@@ -52,6 +52,8 @@ def serve(
         port=settings.port,
         log_config=None,
         access_log=False,
+        # Its handshake would log the URL, and nothing here speaks it.
+        ws="none",
         server_header=False,
         timeout_graceful_shutdown=settings.drain_s,
     )

@@ -29,7 +29,11 @@ def configure_logs(level: str, form: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_exception_text,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
@@ -40,6 +44,19 @@ def configure_logs(level: str, form: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Requests are logged once, by our own middleware, without query strings.
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def _without_exception_text(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep of an exception its type and place: its text may quote an image."""
+    info = event.pop("exc_info", None)
+    for name in ("exc_text", "exception", "stack", "stack_info"):
+        event.pop(name, None)
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["error"], event["at"] = type(error).__name__, where(error)
+    return event
 
 
 def where(error: BaseException) -> list[str]:

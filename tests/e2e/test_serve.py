@@ -153,7 +153,11 @@ def test_logs_and_metrics_hold_nothing_of_the_patient(
     body = variant(cbis_files[0], PatientName=canary, PatientID=canary, StudyDescription=canary)
     answer = post(service, body, **{"X-Patient": canary})
     assert answer.status_code == 200
-    broken = post(service, body[:50_000], f"?output={canary}")
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    httpx.get(f"{service.url}/MUSTERMANN?name=MUSTERMANN", headers=upgrade | key)
+    broken = post(service, body[:50_000])
+    assert broken.json()["code"] != "output"
     for text in (
         answer.text,
         broken.text,

@@ -18,13 +18,19 @@ structlog.get_logger("mammoseg").debug("hidden")
 logging.getLogger("uvicorn.error").info("started")
 logging.getLogger("uvicorn.access").info("GET /MUSTERMANN")
 logging.getLogger("pydicom").error("MUSTERMANN")
+try:
+    raise ValueError("MUSTERMANN")
+except ValueError:
+    logging.getLogger("asyncio").exception("broken")
 """
 
 
 def test_logs_are_json_lines_and_foreign_voices_are_silent() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in run.stderr.splitlines()]
-    assert [line["event"] for line in lines] == ["request", "started"]
+    assert [line["event"] for line in lines] == ["request", "started", "broken"]
+    assert lines[2]["error"] == "ValueError" and lines[2]["at"]
+    assert "MUSTERMANN" not in run.stderr
     assert lines[0]["status"] == 200 and lines[0]["level"] == "info"
     assert run.stdout == ""
 
