@@ -69,6 +69,13 @@ class UnsuitableImage(MammosegError):
     title = "This model must not judge this image"
 
 
+class HeadersTooLarge(MammosegError):
+    """431: the request's headers are longer than any honest ones."""
+
+    status = 431
+    title = "Headers too large"
+
+
 class Overloaded(MammosegError):
     """503: full or draining; the request may be sent again after `retry_after_s`."""
 

@@ -1,5 +1,6 @@
 """Around every request: an id, a log line, metrics, and a wall that no exception text passes."""
 
+import asyncio
 import time
 import uuid
 from typing import Any
@@ -8,11 +9,19 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
-from service.errors import MammosegError
+from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
 from service.metrics import Metrics
 
+MAX_HEADER_BYTES = 16 * 1024
+"""Names and values together; parsers of headers take long over long ones."""
+
 log = structlog.get_logger("mammoseg")
+
+
+def _refuse_long_headers(scope: Scope) -> None:
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge("headers-too-large", "The request's headers are too long.")
 
 
 class RequestContext:
@@ -43,7 +52,16 @@ class RequestContext:
             await send(message)
 
         try:
+            _refuse_long_headers(scope)
             await self.app(scope, receive, send_with_id)
+        except HeadersTooLarge as error:
+            await problem_response(error, request_id)(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            # The drain's time is up: the caller learns that it may try elsewhere.
+            if "status" not in answered:
+                refusal = Overloaded("draining", "The service is shutting down.")
+                await problem_response(refusal, request_id)(scope, receive, send_with_id)
+            raise
         except Exception as error:
             log.error(
                 "unhandled", request_id=request_id, error=type(error).__name__, at=where(error)

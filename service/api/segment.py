@@ -17,7 +17,7 @@ from service.segmenter import Wishes
 router = APIRouter(tags=["segmentation"])
 
 MAX_SIDE = 1024
-_MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5)"
+_MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5(?:\.0{1,8})?)"
 """A number from 0.01 to 5: no detector or film scanner lies beyond."""
 SPACING = rf"^{_MM}(?:,{_MM})?$"
 _RENDER = f"(?:{'|'.join(get_args(Render))})"
