@@ -1,5 +1,6 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,12 +11,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.imaging.reader import ReadLimits
 from service.inference.device import DeviceChoice
 
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
 
 def available_cores() -> int:
-    """Give the cores this process may use: its affinity, not the host's count."""
+    """Give the cores this process may use: its affinity and its container's quota, not the host's.
+
+    The quota is cgroup v2's: "<microseconds> <period>", or "max <period>" for none.
+    """
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = CPU_QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return cores
 
 
 class Settings(BaseSettings):

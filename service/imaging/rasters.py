@@ -3,6 +3,7 @@
 import io
 from typing import Literal
 
+import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +140,9 @@ def _one_channel(samples: Samples, tolerance: int) -> Samples:
     if samples.shape[2] in (2, 4) and samples[..., -1].min() < np.iinfo(samples.dtype).max:
         raise UnsuitableImage("transparency", "The image has transparent pixels.")
     if samples.shape[2] >= 3:
-        red, green, blue = (samples[..., i].astype(np.int32) for i in range(3))
-        if max(abs(red - green).max(), abs(blue - green).max()) > tolerance:
+        red, green, blue = (samples[..., channel] for channel in range(3))
+        # Unsigned and in place of wider copies: a worker's memory is bounded.
+        if any(cv2.absdiff(other, green).max() > tolerance for other in (red, blue)):
             raise not_greyscale()
         return samples[..., 1]
     return samples[..., 0]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from service.errors import MammosegError, UnreadableImage
+from service.errors import MammosegError, UnreadableImage, UnsuitableImage
 from service.imaging import elements, geometry
 from service.imaging.admission import admit
 from service.imaging.decode import read_codes
@@ -90,6 +90,8 @@ def read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
         return _read_dicom(body, limits)
     except MammosegError:
         raise
+    except MemoryError:
+        raise UnsuitableImage("decode-limit", "The image takes too much memory to read.") from None
     except Exception:
         # Foreign messages quote the file; the cause is dropped with them.
         raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
@@ -133,5 +135,7 @@ def read_raster(body: bytes, limits: ReadLimits) -> Mammogram:
         return read_raster_file(body, kind, limits.max_pixels)
     except MammosegError:
         raise
+    except MemoryError:
+        raise UnsuitableImage("decode-limit", "The image takes too much memory to read.") from None
     except Exception:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None

@@ -71,9 +71,10 @@ def to_working_grid(
 
 def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
     """Resample to `shape` (rows, columns), edges aligned: area mean when shrinking, else linear."""
-    shrinks = shape[0] <= pixels.shape[0] and shape[1] <= pixels.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: NDArray[np.uint16] = cv2.resize(
-        pixels, (shape[1], shape[0]), interpolation=interpolation
-    )
-    return resized
+    # An axis at a time where one shrinks and the other grows: no linear step may skip pixels.
+    smaller = (min(shape[0], pixels.shape[0]), min(shape[1], pixels.shape[1]))
+    if smaller != pixels.shape:
+        pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller != shape:
+        pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return pixels

@@ -42,3 +42,12 @@ def test_enlarging_never_leaves_the_range() -> None:
     larger = resize(pixels, (50, 70))
     assert larger.min() >= 100 and larger.max() <= 200
     assert larger.dtype == np.uint16
+
+
+def test_one_axis_may_shrink_while_the_other_grows() -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.integers(0, 60000, (800, 100)).astype(np.uint16)
+    mixed = resize(noise, (100, 110))
+    # The mean of eight rows: noise must fall by nearly the root of eight.
+    assert mixed.std() < noise.std() / 2
+    assert mixed.shape == (100, 110)
