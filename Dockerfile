@@ -9,7 +9,7 @@ RUN pip install --require-hashes --no-deps --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY model_export model_export
-RUN pip install --no-deps . && python -c "import service.cli"
+RUN pip install --no-deps . && cd / && MAMMOSEG_DEVICE=cpu mammoseg doctor
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

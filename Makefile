@@ -40,7 +40,7 @@ clean: ## remove what make made
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Install python3-venv first." >&2; exit 1; }
 
 $(VENV)/installed-demo: $(VENV)/bin/python requirements/demo.txt requirements/gpu.txt pyproject.toml
 ifeq ($(VARIANT),gpu)

