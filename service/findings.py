@@ -10,7 +10,7 @@ from service.imaging.breast import Breast
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.regions import Region, find_regions, mask_of
 from service.imaging.stitch import LesionMap
-from service.inference.contract import Contract, OperatingPoint
+from service.inference.contract import Contract, OperatingPoint, sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,7 @@ def image_score(logits: Sequence[float], contract: Contract) -> HasMask:
     """Combine the tiles' logits by the contract's rule; no tile at all scores 0."""
     if not logits:
         return HasMask(0.0, contract.operating_point.has_mask)
-    logit = max(logits) / contract.score.temperature
-    score = float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+    score = sigmoid(max(logits) / contract.score.temperature)
     return HasMask(score, contract.operating_point.has_mask)
 
 

@@ -131,6 +131,7 @@ class Workers:
         worker.kill()
         fresh = _start(self._memory_mib)
         if not fresh.is_ready(START_TIMEOUT_S):
+            fresh.kill()
             raise Overloaded("no-reader", "No process could be started to read the image.")
         return fresh
 

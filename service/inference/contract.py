@@ -27,6 +27,11 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 GridMultiple = Annotated[int, Field(gt=0, multiple_of=GRID)]
 
 
+def sigmoid(logit: float | np.floating) -> float:
+    """Give the probability of a logit, in double precision."""
+    return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

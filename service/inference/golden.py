@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ContractError, DeviceError
-from service.inference.contract import Contract
+from service.inference.contract import Contract, sigmoid
 from service.inference.session import Session, TileOutputs
 
 
@@ -41,7 +41,7 @@ def golden_deviation(contract: Contract, outputs: TileOutputs) -> float:
     """Give the largest absolute difference from the expected probabilities, map and score."""
     expected = contract.golden.expected_probability(contract.tiling.tile_size)
     of_map = np.abs(eighth(outputs.probability[0]) - expected).max()
-    of_score = abs(_sigmoid(outputs.has_mask[0]) - _sigmoid(contract.golden.has_mask_logit))
+    of_score = abs(sigmoid(outputs.has_mask[0]) - sigmoid(contract.golden.has_mask_logit))
     return float(max(of_map, of_score))
 
 
@@ -62,7 +62,3 @@ def check_golden(session: Session) -> float:
             f"deviation {deviation:.2g}, tolerance {contract.golden.tolerance:.2g}"
         )
     return deviation
-
-
-def _sigmoid(logit: float | np.floating) -> float:
-    return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
