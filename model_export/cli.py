@@ -76,7 +76,7 @@ def calibrate(model: Model, data: Data = DATA, save: Save = None) -> None:
 
 @app.command()
 def evaluate(model: Model, data: Data = DATA, save: Save = None) -> None:
-    """Give the figures of an ONNX file on the validation split, through the service."""
+    """Give the figures of an ONNX file on the test split, through the service."""
     from model_export.calibration import evaluate as measure
 
     _show(measure(model, data), save)

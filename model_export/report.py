@@ -14,7 +14,7 @@ HEADINGS = ("figure", "value", "95 % interval", "images", "patients")
 
 def table(figures: Mapping[str, Figure]) -> Table:
     """Give a table for the terminal."""
-    shown = Table(*HEADINGS, title="validation patients, through service.segmenter")
+    shown = Table(*HEADINGS, title="test patients, through service.segmenter")
     for name, figure in figures.items():
         shown.add_row(*_cells(name, figure))
     return shown

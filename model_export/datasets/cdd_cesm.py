@@ -26,7 +26,8 @@ def read(folder: Path) -> Iterator[Sample]:
     Parameters
     ----------
     folder
-        Holds manifest.csv with columns name, patient, side, view, scale.
+        Holds manifest.csv with columns name, patient, side, view, density, machine,
+        scale.
     """
     with (folder / "manifest.csv").open(newline="") as table:
         for row in csv.DictReader(table):
@@ -46,4 +47,6 @@ def read(folder: Path) -> Iterator[Sample]:
                 intent="presentation",
                 laterality=cast(Laterality, row["side"]),
                 view_position=row["view"],
+                density=row["density"] or None,
+                manufacturer=f"machine {row['machine']}" if row["machine"] else None,
             )

@@ -33,8 +33,8 @@ def read(folder: Path) -> Iterator[Sample]:
     Parameters
     ----------
     folder
-        Holds findings.csv with columns id, patient, abnormality, x, y_from_top, radius; one row
-        a finding, the rows of one image together.
+        Holds findings.csv with columns id, patient, tissue, abnormality, x, y_from_top, radius;
+        one row a finding, the rows of one image together.
     """
     with (folder / "findings.csv").open(newline="") as table:
         rows = sorted(csv.DictReader(table), key=lambda row: row["id"])
@@ -57,6 +57,7 @@ def _sample(folder: Path, name: str, findings: list[Row]) -> Sample:
         intent="film",
         laterality=_laterality(name),
         view_position="MLO",
+        density=findings[0]["tissue"] or None,
     )
 
 

@@ -26,6 +26,10 @@ class Sample:
         uint16, shape (rows, columns), larger is brighter.
     pixel_spacing_mm
         Millimetres between (row, column) centres, as stated or inferred by the reader.
+    density
+        The source's own grade of the tissue; grades of two sources cannot be compared.
+    manufacturer
+        Of the device, in the source's own words.
     has_lesion
         Whether an annotated or suspicious lesion, benign or malignant, is in the image.
     annotation
@@ -45,6 +49,8 @@ class Sample:
     intent: Intent = "unstated"
     laterality: Laterality | None = None
     view_position: str | None = None
+    density: str | None = None
+    manufacturer: str | None = None
 
     def __post_init__(self) -> None:
         if self.lesion is not None and self.lesion.shape != self.pixels.shape:

@@ -50,11 +50,11 @@ mdb005,3,G,CALC,B,,,
 
 
 def write_rsna_640(folder: Path, patients: int = 3) -> None:
-    """Write one image a patient: odd ones a cancer, even ones inverted, the third empty."""
+    """Write one image a patient: every third from 1 a cancer, even ones inverted, 3 empty."""
     (folder / "images").mkdir(parents=True)
     rows = ["name,patient,cancer"]
     for number in range(1, patients + 1):
-        rows.append(f"{number}_1,{number},{number % 2}")
+        rows.append(f"{number}_1,{number},{int(number % 3 == 1)}")
         breast = breast_phantom(640) if number != 3 else np.zeros((640, 640), np.uint8)
         pixels = breast if number % 2 else 255 - breast
         cv2.imwrite(str(folder / "images" / f"{number}_1.jpg"), pixels)
@@ -65,7 +65,7 @@ def write_all(data: Path) -> Path:
     """Write the three sources side by side and give the folder."""
     write_cdd_cesm(data / "cdd-cesm", patients=12)
     write_mini_mias(data / "mini-mias")
-    write_rsna_640(data / "rsna-640", patients=16)
+    write_rsna_640(data / "rsna-640", patients=25)
     return data
 
 

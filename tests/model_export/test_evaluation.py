@@ -129,5 +129,5 @@ def test_the_summary_and_the_report_name_every_figure() -> None:
     found = figures([examined("rsna-640", str(n), n > 1, 0.1 * n) for n in range(4)], 0.5)
     kept = summary(found)
     assert kept["rsna-640/auc"] == 1.0
-    assert "same patients" in str(kept["optimism"])
+    assert str(kept["split"]).startswith("test patients")
     assert all(f"| {name} |" in markdown(found) for name in found)

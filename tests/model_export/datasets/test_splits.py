@@ -6,13 +6,14 @@ pytestmark = pytest.mark.unit
 
 
 def test_the_split_never_changes() -> None:
-    # A changed hash would put training patients into validation, unseen.
+    # A changed hash would report on patients that trained, unseen.
     found = [split_of("cdd-cesm", f"P{number}") for number in range(12)]
-    assert [number for number, split in enumerate(found) if split == "validation"] == [4, 7]
+    assert [number for number, split in enumerate(found) if split == "test"] == [4, 7]
 
 
-def test_about_a_fifth_validates_and_sources_are_split_apart() -> None:
+@pytest.mark.parametrize(("split", "share"), [("test", 0.20), ("validation", 0.12)])
+def test_the_shares_are_held_and_sources_are_split_apart(split: str, share: float) -> None:
     names = [str(number) for number in range(5000)]
-    held = {name for name in names if split_of("mini-mias", name) == "validation"}
-    assert len(held) == pytest.approx(1000, rel=0.1)
-    assert held != {name for name in names if split_of("rsna-640", name) == "validation"}
+    held = {name for name in names if split_of("mini-mias", name) == split}
+    assert len(held) == pytest.approx(share * 5000, rel=0.1)
+    assert held != {name for name in names if split_of("rsna-640", name) == split}
