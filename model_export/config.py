@@ -2,10 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from model_export.networks.options import NetworkOptions
 from service.imaging.normalise import Normalisation
 from service.inference.contract import GridMultiple
 
@@ -34,23 +35,56 @@ class Stream(_Part):
         return sum(self.mix.values())
 
 
+class MaskTerms(_Part):
+    """Weights of the terms that make the loss of the mask; a term of weight 0 is left out."""
+
+    bce: float = Field(default=1.0, ge=0.0)
+    iou_batch: float = Field(default=1.0, ge=0.0)
+    iou_tile: float = Field(default=1.0, ge=0.0)
+    dice: float = Field(default=0.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not any(weight for _, weight in self):
+            raise ValueError("at least one term of the mask's loss must weigh more than 0")
+        return self
+
+
 class Phase(_Part):
     """`epochs` epochs whose steps go round the streams in turn."""
 
     epochs: int = Field(gt=0)
-    streams: tuple[Stream, ...] = Field(min_length=1)
+    streams: tuple[Stream, ...] = ()
+    """None given, and the run's own count."""
+    mask: MaskTerms | None = None
+    """None given, and `losses.mask` counts."""
+
+
+class PosWeight(_Part):
+    """How many times a pixel of a lesion counts: changes linearly over the run."""
+
+    start: float = Field(default=3.0, gt=0.0)
+    end: float = Field(default=3.0, gt=0.0)
+
+    def at(self, done: float) -> float:
+        """Give the weight when a share `done`, 0 to 1, of the steps is done."""
+        return self.start + (self.end - self.start) * done
 
 
 class Losses(_Part):
     """Weights of the terms, and of what is known less well."""
 
-    pixel_pos_weight: float = Field(default=3.0, gt=0.0)
+    mask: MaskTerms = MaskTerms()
+    pixel_pos_weight: PosWeight = PosWeight()
+    """Of the term `bce` alone."""
     cell_pos_weight: float = Field(default=4.0, gt=0.0)
     has_mask: float = Field(default=0.5, ge=0.0)
     cells: float = Field(default=0.3, ge=0.0)
     diffuse_from: float = Field(default=0.3, gt=0.0)
     """Share of the breast from which an outline counts as diffuse."""
     diffuse_weight: float = Field(default=0.4, ge=0.0, le=1.0)
+    circle_weight: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Weight of a mask that is a circle around the lesion, not its outline."""
     weak_negative: float = Field(default=0.5, ge=0.0, le=1.0)
     """Weight of "no cancer": the breast may still hold a benign lesion."""
     weak_crop: float = Field(default=0.3, ge=0.0, le=1.0)
@@ -76,10 +110,12 @@ class TrainingConfig(_Part):
     """Everything that decides the weights, next to code and data."""
 
     name: str
-    network: Literal["small", "seed"]
+    network: NetworkOptions
     seed: int = 0
     working_mm: float = Field(gt=0.0)
     normalisation: Normalisation = Normalisation()
+    streams: tuple[Stream, ...] = ()
+    """Of every phase that names none."""
     phases: tuple[Phase, ...] = Field(min_length=1)
     steps_per_epoch: int = Field(gt=0)
     learning_rate: float = Field(gt=0.0)
@@ -96,6 +132,12 @@ class TrainingConfig(_Part):
     losses: Losses = Losses()
     augmentation: Augmentation = Augmentation()
 
+    @model_validator(mode="after")
+    def _streams_everywhere(self) -> Self:
+        if not self.streams and not all(phase.streams for phase in self.phases):
+            raise ValueError("a phase without streams needs streams of the run")
+        return self
+
     @property
     def epochs(self) -> int:
         """Of all phases."""
@@ -109,7 +151,7 @@ class TrainingConfig(_Part):
     @property
     def sources(self) -> tuple[str, ...]:
         """Every source that some stream draws from."""
-        streams = [stream for phase in self.phases for stream in phase.streams]
+        streams = [stream for phase in self.phases for stream in phase.streams or self.streams]
         return tuple(sorted({name for stream in streams for name in stream.mix}))
 
     def phase_of(self, epoch: int) -> Phase:
@@ -119,6 +161,14 @@ class TrainingConfig(_Part):
                 return phase
             epoch -= phase.epochs
         return self.phases[-1]
+
+    def streams_of(self, epoch: int) -> tuple[Stream, ...]:
+        """Give the streams of an epoch."""
+        return self.phase_of(epoch).streams or self.streams
+
+    def mask_terms_of(self, epoch: int) -> MaskTerms:
+        """Give the terms of the mask's loss in an epoch."""
+        return self.phase_of(epoch).mask or self.losses.mask
 
     @classmethod
     def read(cls, path: Path) -> "TrainingConfig":

@@ -1,21 +1,32 @@
-"""What the nets are trained by: soft IoU, weighted cross-entropy, their sum, and the head's terms.
+"""What the nets are trained by: the terms of the mask's loss, their sum, and the head's terms.
 
 All take logits, (N, 1, H, W), and targets of the same shape holding 0 and 1. `weight`, (N,), says
 how much each tile counts; a tile of weight 0 changes nothing.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model_export.config import MaskTerms
+
 EPSILON = 1.0
-"""Pixels added to intersection and union, so that an empty tile has a loss and a gradient."""
+"""Pixels added to both sides of a ratio, so that an empty tile has a loss and a gradient."""
 
 CELL = 32
 """Input pixels a side of one cell of the activation map."""
 
 CELL_POSITIVE = 0.3
 """Share of a cell that must be lesion for the cell to be positive; cells between are left out."""
+
+
+class MaskLoss(NamedTuple):
+    """The weighted sum, with its gradient, and the value of each term in it before its weight."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
 
 
 def iou_batch(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -41,6 +52,20 @@ def iou_tile(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (each * loss).sum() / each.sum().clamp(min=1e-6)
 
 
+def dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Give 1 - soft Dice of the foreground of the whole batch taken as one image.
+
+    Milletari et al., "V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image
+    Segmentation", 2016; with sums, not squares, below the line. Over the batch, so that a false
+    positive in a tile without lesion costs something.
+    """
+    probability = torch.sigmoid(logits)
+    each = weight.view(-1, 1, 1, 1)
+    intersection = (each * probability * target).sum()
+    both = (each * (probability + target)).sum()
+    return 1.0 - (2.0 * intersection + EPSILON) / (both + EPSILON)
+
+
 def weighted_bce(logits: Tensor, target: Tensor, weight: Tensor, pos_weight: float) -> Tensor:
     """Give the mean cross-entropy over pixels, those of lesions counting `pos_weight` times."""
     loss = F.binary_cross_entropy_with_logits(
@@ -49,13 +74,22 @@ def weighted_bce(logits: Tensor, target: Tensor, weight: Tensor, pos_weight: flo
     return (weight * loss.flatten(1).mean(1)).sum() / weight.sum().clamp(min=1e-6)
 
 
-def segmentation(logits: Tensor, target: Tensor, weight: Tensor, pos_weight: float) -> Tensor:
-    """Give the sum of the three."""
-    return (
-        iou_batch(logits, target, weight)
-        + iou_tile(logits, target, weight)
-        + weighted_bce(logits, target, weight, pos_weight)
-    )
+def segmentation(
+    logits: Tensor, target: Tensor, weight: Tensor, weights: MaskTerms, pos_weight: float
+) -> MaskLoss:
+    """Give the sum of the terms, each times its weight; terms of weight 0 are not computed."""
+    terms = {}
+    if weights.bce:
+        terms["bce"] = weighted_bce(logits, target, weight, pos_weight)
+    if weights.iou_batch:
+        terms["iou_batch"] = iou_batch(logits, target, weight)
+    if weights.iou_tile:
+        terms["iou_tile"] = iou_tile(logits, target, weight)
+    if weights.dice:
+        terms["dice"] = dice(logits, target, weight)
+    parts = [getattr(weights, name) * term for name, term in terms.items()]
+    detached = {name: term.detach() for name, term in terms.items()}
+    return MaskLoss(torch.stack(parts).sum(), detached)
 
 
 def has_mask(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class CropBatches(Dataset[Batch]):
     def __init__(self, samples: Sequence[Packed], config: TrainingConfig, epoch: int) -> None:
         self._config = config
         self._epoch = epoch
-        self._streams = config.phase_of(epoch).streams
+        self._streams = config.streams_of(epoch)
         self._strata: dict[tuple[str, bool], list[Packed]] = defaultdict(list)
         for sample in samples:
             self._strata[sample.source, sample.has_lesion].append(sample)
@@ -105,7 +105,9 @@ class CropBatches(Dataset[Batch]):
 
     def _mask_weight(self, sample: Packed) -> float:
         losses = self._config.losses
-        return losses.diffuse_weight if sample.lesion_fraction > losses.diffuse_from else 1.0
+        diffuse = sample.lesion_fraction > losses.diffuse_from
+        weight = losses.diffuse_weight if diffuse else 1.0
+        return weight * (losses.circle_weight if sample.annotation == "circle" else 1.0)
 
     def _label(
         self, sample: Packed, lesion: NDArray[np.uint8] | None, stream: Stream

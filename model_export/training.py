@@ -23,7 +23,7 @@ from model_export import losses
 from model_export.config import TrainingConfig
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
-from model_export.networks import NETWORKS
+from model_export.networks import build, pretrain
 from model_export.sampling import Batch, CropBatches
 from model_export.validation import validate
 
@@ -42,7 +42,8 @@ class SegmentationTask(lightning.LightningModule):
     def __init__(self, config: TrainingConfig, held_out: Sequence[Packed] = ()) -> None:
         super().__init__()
         self.config = config
-        self.net = NETWORKS[config.network]()
+        self.net = build(config.network)
+        pretrain(self.net, config.network)
         # With bfloat16 twice as fast on a CPU; the types of `to` do not know it.
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._held_out = held_out
@@ -51,21 +52,25 @@ class SegmentationTask(lightning.LightningModule):
         """Give the loss of a batch. Tiles without masks skip the decoder."""
         weights = self.config.losses
         tiles = batch.tiles.contiguous(memory_format=torch.channels_last)
-        features = self.net.encoder(tiles)
-        activation, has_mask = self.net.head(features)
+        features = self.net.encode(tiles)
+        activation, has_mask = self.net.head(features[-1])
         activation, has_mask = activation.float(), has_mask.float()
         loss = weights.has_mask * losses.has_mask(has_mask, batch.label, batch.label_weight)
         self.log("loss/has_mask", loss.detach())
         drawn = len(batch.lesion)
         if drawn:
-            logits = self.net.decoder(features[:drawn]).float()
+            logits = self.net.decode(tuple(one[:drawn] for one in features)).float()
             each = batch.lesion_weight
-            mask_loss = losses.segmentation(logits, batch.lesion, each, weights.pixel_pos_weight)
+            pos_weight = weights.pixel_pos_weight.at(self._done())
+            terms = self.config.mask_terms_of(self.current_epoch)
+            mask_loss = losses.segmentation(logits, batch.lesion, each, terms, pos_weight)
+            self.log("pos_weight", pos_weight)
+            self.log_dict({f"loss/mask/{name}": one for name, one in mask_loss.terms.items()})
             cell_loss = losses.cells(
                 activation[:drawn], batch.lesion, each, weights.cell_pos_weight
             )
-            self.log_dict({"loss/mask": mask_loss.detach(), "loss/cells": cell_loss.detach()})
-            loss = loss + mask_loss + weights.cells * cell_loss
+            self.log_dict({"loss/mask": mask_loss.total.detach(), "loss/cells": cell_loss.detach()})
+            loss = loss + mask_loss.total + weights.cells * cell_loss
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -94,6 +99,10 @@ class SegmentationTask(lightning.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _done(self) -> float:
+        """Give the share of the run's steps that is done."""
+        return min(1.0, self.global_step / self.config.steps)
 
     def _rate(self, step: int) -> float:
         done = min(1.0, step / self.config.steps)

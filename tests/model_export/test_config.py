@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from model_export.cli import CONFIGS
-from model_export.config import TrainingConfig
+from model_export.config import MaskTerms, PosWeight, TrainingConfig
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.unit
@@ -23,6 +23,35 @@ def test_phases_follow_each_other() -> None:
     assert (config.epochs, config.steps) == (6, 18)
     lengths = [config.phase_of(epoch).epochs for epoch in range(8)]
     assert lengths == [3, 3, 3, 2, 2, 1, 1, 1]
+
+
+def test_a_phase_may_have_streams_and_terms_of_its_own() -> None:
+    config = tiny_config()
+    own = config.phases[0].streams[:1]
+    bce = MaskTerms(iou_batch=0.0, iou_tile=0.0)
+    plain = config.phases[0].model_copy(update={"epochs": 1, "streams": ()})
+    special = plain.model_copy(update={"streams": own, "mask": bce})
+    update = {"streams": config.phases[0].streams, "phases": (plain, special)}
+    config = config.model_copy(update=update)
+    assert config.streams_of(0) == config.streams
+    assert config.streams_of(1) == own
+    assert config.mask_terms_of(0) == config.losses.mask
+    assert config.mask_terms_of(1) == bce
+
+
+def test_every_phase_needs_streams_and_every_loss_a_term() -> None:
+    values = tiny_config().model_dump()
+    values["phases"][0]["streams"] = ()
+    with pytest.raises(ValidationError, match="needs streams"):
+        TrainingConfig.model_validate(values)
+    with pytest.raises(ValidationError, match="at least one term"):
+        MaskTerms(bce=0, iou_batch=0, iou_tile=0)
+
+
+def test_the_weight_of_lesion_pixels_changes_linearly() -> None:
+    schedule = PosWeight(start=9.0, end=1.0)
+    assert [schedule.at(done) for done in (0.0, 0.25, 1.0)] == [9.0, 7.0, 1.0]
+    assert PosWeight().at(0.5) == 3.0
 
 
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:

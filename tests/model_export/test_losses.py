@@ -2,9 +2,13 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import log_loss
 from torch import Tensor
+from torchmetrics.functional.classification import binary_jaccard_index
+from torchmetrics.functional.segmentation import dice_score
 
 from model_export import losses
+from model_export.config import MaskTerms
 
 pytestmark = pytest.mark.unit
 
@@ -41,14 +45,42 @@ def test_weighted_bce_by_hand() -> None:
     assert float(loss) == pytest.approx((first + second) / 2)
 
 
-def test_the_sum_is_the_sum() -> None:
+def test_dice_by_hand() -> None:
+    # Twice 3/4 over 1 + (3/4 + 1/2 + 1/4 + 1/2); one pixel is added to each.
+    loss = losses.dice(*worked_example(), ONES)
+    assert float(loss) == pytest.approx(1 - (2 * 0.75 + 1) / (3.0 + 1))
+
+
+ALL = MaskTerms(bce=0.5, iou_batch=2.0, iou_tile=3.0, dice=4.0)
+
+
+def test_the_sum_is_the_weighted_sum() -> None:
     logits, target = worked_example()
-    parts = (
-        losses.iou_batch(logits, target, ONES)
-        + losses.iou_tile(logits, target, ONES)
-        + losses.weighted_bce(logits, target, ONES, 3.0)
+    parts = {
+        "bce": losses.weighted_bce(logits, target, ONES, 3.0),
+        "iou_batch": losses.iou_batch(logits, target, ONES),
+        "iou_tile": losses.iou_tile(logits, target, ONES),
+        "dice": losses.dice(logits, target, ONES),
+    }
+    loss = losses.segmentation(logits, target, ONES, ALL, 3.0)
+    assert {name: float(term) for name, term in loss.terms.items()} == {
+        name: float(part) for name, part in parts.items()
+    }
+    expected = (
+        0.5 * parts["bce"]
+        + 2.0 * parts["iou_batch"]
+        + 3.0 * parts["iou_tile"]
+        + 4.0 * parts["dice"]
     )
-    torch.testing.assert_close(losses.segmentation(logits, target, ONES, 3.0), parts)
+    torch.testing.assert_close(loss.total, expected)
+
+
+def test_a_term_of_weight_zero_is_left_out() -> None:
+    logits, target = worked_example()
+    terms = MaskTerms(bce=0.0, iou_batch=2.0, iou_tile=0.0)
+    loss = losses.segmentation(logits, target, ONES, terms, 3.0)
+    assert list(loss.terms) == ["iou_batch"]
+    torch.testing.assert_close(loss.total, 2.0 * losses.iou_batch(logits, target, ONES))
 
 
 @pytest.mark.parametrize("ignored", [0, 1])
@@ -59,24 +91,62 @@ def test_a_tile_of_weight_zero_changes_nothing(ignored: int) -> None:
     changed = logits.clone()
     changed[ignored] += 5.0
     torch.testing.assert_close(
-        losses.segmentation(changed, target, weight, 3.0),
-        losses.segmentation(logits, target, weight, 3.0),
+        losses.segmentation(changed, target, weight, ALL, 3.0).total,
+        losses.segmentation(logits, target, weight, ALL, 3.0).total,
     )
 
 
 def test_a_perfect_answer_costs_next_to_nothing() -> None:
     target = torch.zeros(1, 1, 8, 8)
     target[..., 2:5, 3:6] = 1.0
-    assert float(losses.segmentation((target - 0.5) * 60, target, torch.ones(1), 3.0)) < 1e-4
+    loss = losses.segmentation((target - 0.5) * 60, target, torch.ones(1), ALL, 3.0)
+    assert float(loss.total) < 1e-4
 
 
-def test_gradients_are_right() -> None:
+def test_of_hard_answers_the_terms_are_what_others_call_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(losses, "EPSILON", 0.0)
+    generator = torch.Generator().manual_seed(1)
+    answer = (torch.rand(3, 1, 16, 16, generator=generator) > 0.5).float()
+    target = (torch.rand(3, 1, 16, 16, generator=generator) > 0.7).float()
+    logits, ones = (answer - 0.5) * 200, torch.ones(3)
+    one_image = [each.long().reshape(1, 1, -1, 16) for each in (answer, target)]
+    torch.testing.assert_close(
+        losses.dice(logits, target, ones), 1 - dice_score(*one_image, num_classes=1).squeeze()
+    )
+    torch.testing.assert_close(
+        losses.iou_batch(logits, target, ones), 1 - binary_jaccard_index(*one_image)
+    )
+    each = [binary_jaccard_index(*pair) for pair in zip(answer, target.long(), strict=True)]
+    torch.testing.assert_close(losses.iou_tile(logits, target, ones), 1 - torch.stack(each).mean())
+
+
+def test_weighted_bce_is_a_weighted_log_loss() -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(2, 1, 8, 8, generator=generator, dtype=torch.float64)
+    target = (torch.rand(2, 1, 8, 8, generator=generator) > 0.7).double()
+    weight = torch.tensor([1.0, 0.25], dtype=torch.float64)
+    pixel = weight.view(-1, 1, 1, 1) * (1 + 4 * target)
+    known = log_loss(
+        target.flatten().numpy(),
+        torch.sigmoid(logits).flatten().numpy(),
+        sample_weight=pixel.flatten().numpy(),
+        normalize=False,
+    )
+    loss = losses.weighted_bce(logits, target, weight, pos_weight=5.0)
+    assert float(loss) == pytest.approx(known / 64 / 1.25)
+
+
+@pytest.mark.parametrize("term", ["bce", "iou_batch", "iou_tile", "dice"])
+def test_gradients_are_right(term: str) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 1, 3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
     target = (torch.rand(2, 1, 3, 4, generator=generator) > 0.6).double()
     weight = torch.tensor([1.0, 0.4], dtype=torch.float64)
+    alone = MaskTerms(**{"bce": 0.0, "iou_batch": 0.0, "iou_tile": 0.0, term: 2.0})
     assert torch.autograd.gradcheck(
-        lambda one: losses.segmentation(one, target, weight, 3.0), logits
+        lambda one: losses.segmentation(one, target, weight, alone, 3.0).total, logits
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,3 +100,12 @@ def test_diffuse_outlines_count_less() -> None:
     weights = batches[0].lesion_weight
     assert weights.min() == pytest.approx(losses.diffuse_weight)
     assert weights.max() <= 1.0
+
+
+def test_circles_count_less() -> None:
+    config = tiny_config()
+    losses = config.losses.model_copy(update={"circle_weight": 0.5, "diffuse_from": 0.99})
+    config = config.model_copy(update={"losses": losses})
+    circles = [replace(one, annotation="circle") for one in packed_all()]
+    assert set(CropBatches(packed_all(), config, 0)[0].lesion_weight.tolist()) == {1.0}
+    assert set(CropBatches(circles, config, 0)[0].lesion_weight.tolist()) == {0.5}

@@ -88,9 +88,11 @@ def test_every_part_of_the_loss_falls_on_one_batch() -> None:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    assert sorted(logged) == ["loss", "loss/cells", "loss/has_mask", "loss/mask"]
-    for name, values in logged.items():
-        assert values[-1] < 0.9 * values[0], name
+    assert logged.pop("pos_weight") == [3.0] * 15
+    parts = ["cells", "has_mask", "mask", "mask/bce", "mask/iou_batch", "mask/iou_tile"]
+    assert sorted(logged) == ["loss", *(f"loss/{part}" for part in parts)]
+    for name in ("loss", "loss/cells", "loss/has_mask", "loss/mask"):
+        assert logged[name][-1] < 0.9 * logged[name][0], name
 
 
 def test_the_rate_warms_up_and_falls() -> None:
