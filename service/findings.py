@@ -26,11 +26,19 @@ class ModelIdentity:
 class HasMask:
     """Is an annotated or suspicious lesion present, benign or malignant?
 
-    `score` in [0, 1]; `decision` is `score >= threshold`.
+    Attributes
+    ----------
+    score
+        Of the image, in [0, 1]; `decision` is `score >= threshold`.
+    threshold
+        The contract's.
+    tile_scores
+        Of each tile alone, at the same temperature, in the order of the tiles.
     """
 
     score: float
     threshold: float
+    tile_scores: tuple[float, ...] = ()
 
     @property
     def decision(self) -> bool:
@@ -82,8 +90,8 @@ def image_score(logits: Sequence[float], contract: Contract) -> HasMask:
     """Combine the tiles' logits by the contract's rule; no tile at all scores 0."""
     if not logits:
         return HasMask(0.0, contract.operating_point.has_mask)
-    score = sigmoid(max(logits) / contract.score.temperature)
-    return HasMask(score, contract.operating_point.has_mask)
+    scores = tuple(sigmoid(logit / contract.score.temperature) for logit in logits)
+    return HasMask(max(scores), contract.operating_point.has_mask, scores)
 
 
 def regions_and_mask(

@@ -108,6 +108,7 @@ def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature()
     assert image_score([-3.0, 1.0, 0.0], contract).score == pytest.approx(1 / (1 + np.exp(-1)))
     assert image_score([-3.0, 1.0, 0.0], hot).score == pytest.approx(1 / (1 + np.exp(-0.5)))
     assert image_score([], contract).score == 0.0
+    assert image_score([-3.0, 0.0], hot).tile_scores == pytest.approx((1 / (1 + np.exp(1.5)), 0.5))
 
 
 def test_a_net_that_does_not_reproduce_its_golden_tile_is_not_served(tmp_path: Path) -> None:
