@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from model_export.datasets import READERS, Sample
+from model_export.datasets import Sample, read_source
 from model_export.datasets.splits import Split, split_of
 from model_export.metrics import Candidates, auc, brightest, dice, froc_sensitivity, match
 from service.clock import Clock
@@ -70,7 +70,7 @@ class Figure:
 def read_split(data: Path, sources: Sequence[str], split: Split) -> Iterator[Sample]:
     """Give the samples of one side of the split, source after source."""
     for source in sources:
-        for sample in READERS[source](data / source):
+        for sample in read_source(data, source):
             if split_of(sample.source, sample.patient) == split:
                 yield sample
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from model_export.datasets import READERS
+from model_export.datasets import read_source
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.splits import Split, split_of
 from service.imaging.breast import find_breast
@@ -113,7 +113,7 @@ def build(
         target = _path(folder, source, working_mm)
         if target.exists():
             continue
-        samples = READERS[source](data / source)
+        samples = read_source(data, source)
         packed = [
             pack(sample, working_mm, normalisation)
             for sample in track(samples, description=f"packing {source}", total=None)

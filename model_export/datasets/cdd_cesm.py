@@ -5,16 +5,19 @@ intelligence research", Scientific Data 2022; TCIA 10.7937/29kw-ae92. All images
 or malignant finding. Layout: manifest.csv, images/NAME.jpg, masks/NAME.png.
 """
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 from model_export.datasets.images import read_grey, widen
 from model_export.datasets.sample import Sample
+from model_export.datasets.tables import number, read_rows
 from service.imaging.mammogram import Laterality
 
 SOURCE = "cdd-cesm"
+
+TABLE = "manifest.csv"
+COLUMNS = ("name", "patient", "side", "view", "density", "machine", "scale")
 
 ORIGINAL_SPACING_MM = 0.1
 """Of the GE originals; the source does not state it, and `scale` tells how much was shrunk."""
@@ -26,27 +29,30 @@ def read(folder: Path) -> Iterator[Sample]:
     Parameters
     ----------
     folder
-        Holds manifest.csv with columns name, patient, side, view, density, machine,
-        scale.
+        Holds manifest.csv, images/ and masks/.
+
+    Raises
+    ------
+    DatasetError
+        The table, one of its columns or a file that it names is missing.
     """
-    with (folder / "manifest.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            lesion = read_grey(folder / "masks" / f"{row['name']}.png") > 127
-            if not lesion.any():
-                continue
-            spacing = ORIGINAL_SPACING_MM / float(row["scale"])
-            yield Sample(
-                source=SOURCE,
-                name=row["name"],
-                patient=row["patient"],
-                pixels=widen(read_grey(folder / "images" / f"{row['name']}.jpg")),
-                pixel_spacing_mm=(spacing, spacing),
-                has_lesion=True,
-                annotation="pixel_mask",
-                lesion=lesion,
-                intent="presentation",
-                laterality=cast(Laterality, row["side"]),
-                view_position=row["view"],
-                density=row["density"] or None,
-                manufacturer=f"machine {row['machine']}" if row["machine"] else None,
-            )
+    for row in read_rows(folder, TABLE, COLUMNS):
+        lesion = read_grey(folder, f"masks/{row['name']}.png") > 127
+        if not lesion.any():
+            continue
+        spacing = ORIGINAL_SPACING_MM / number(row, "scale", TABLE)
+        yield Sample(
+            source=SOURCE,
+            name=row["name"],
+            patient=row["patient"],
+            pixels=widen(read_grey(folder, f"images/{row['name']}.jpg")),
+            pixel_spacing_mm=(spacing, spacing),
+            has_lesion=True,
+            annotation="pixel_mask",
+            lesion=lesion,
+            intent="presentation",
+            laterality=cast(Laterality, row["side"]),
+            view_position=row["view"],
+            density=row["density"] or None,
+            manufacturer=f"machine {row['machine']}" if row["machine"] else None,
+        )

@@ -1,4 +1,4 @@
-"""Reading 8-bit grey files into the service's 16-bit range."""
+"""Reading image files: masks and 8-bit sets as they are, all others as the service reads them."""
 
 from pathlib import Path
 
@@ -6,18 +6,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.datasets.tables import DatasetError
+from service.errors import MammosegError
+from service.imaging import elements
+from service.imaging.dicom import looks_like_dicom, parse
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ReadLimits, read_image
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
+ASSUMED_LONG_SIDE_MM = 240.0
+"""Of an image that states no spacing, as the model's contract tells the service to assume: the long
+side of a standard film and of the common detectors."""
+
+
+def read_grey(folder: Path, name: str) -> NDArray[np.uint8]:
     """Read an image file as 8-bit grey, shape (rows, columns).
 
     Raises
     ------
-    FileNotFoundError
+    DatasetError
         The file is absent or no image.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    pixels = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise FileNotFoundError(f"not a readable image: {path}")
+        raise DatasetError(f"{name} is missing or not a readable image")
     grey: NDArray[np.uint8] = pixels.astype(np.uint8, copy=False)
     return grey
 
@@ -25,3 +36,33 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
 def widen(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Spread 8 bits over 16 so that 255 becomes 65535, as the service does for uploads."""
     return pixels.astype(np.uint16) * np.uint16(257)
+
+
+def read_mammogram(folder: Path, name: str) -> Mammogram:
+    """Read a DICOM, PNG, JPEG or TIFF file through the service's own reader.
+
+    Raises
+    ------
+    DatasetError
+        The file is absent, or the service would refuse it.
+    """
+    try:
+        return read_image(_body(folder, name), None, ReadLimits())
+    except MammosegError as error:
+        raise DatasetError(f"{name}: {error.detail}") from error
+
+
+def manufacturer(folder: Path, name: str) -> str | None:
+    """Give Manufacturer (0008,0070) of a DICOM file; None when it says nothing or is none."""
+    body = _body(folder, name)
+    if not looks_like_dicom(body):
+        return None
+    dataset = parse(body, ReadLimits().max_inflated_bytes).dataset
+    return elements.text(dataset, "Manufacturer")
+
+
+def _body(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError:
+        raise DatasetError(f"{name} is missing or cannot be opened") from None

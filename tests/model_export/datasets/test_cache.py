@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_export.datasets import cache, cdd_cesm
+from model_export.datasets import cache, cdd_cesm, read_source
 from service.imaging.breast import find_breast
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import to_working_grid
@@ -37,9 +37,7 @@ def test_a_built_cache_gives_back_every_sample(tmp_path: Path) -> None:
     sources = ("cdd-cesm", "mini-mias", "rsna-640")
     cache.build(data, folder, sources, 1.6, Normalisation())
     for source in sources:
-        fresh = [
-            cache.pack(one, 1.6, Normalisation()) for one in cache.READERS[source](data / source)
-        ]
+        fresh = [cache.pack(one, 1.6, Normalisation()) for one in read_source(data, source)]
         loaded = cache.load(folder, source, 1.6)
         assert [one.name for one in loaded] == [one.name for one in fresh]
         for one, other in zip(loaded, fresh, strict=True):

@@ -1,0 +1,64 @@
+"""Reading the tables that data sets come with, with errors that name the file and the column."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+Row = dict[str, str]
+
+
+class DatasetError(Exception):
+    """A data set on disk is not what its reader expects.
+
+    The message names the file relative to the data set's folder.
+    """
+
+
+def read_rows(
+    folder: Path, name: str, columns: Iterable[str], *, delimiter: str = ","
+) -> list[Row]:
+    """Read a CSV file whose first line names its columns.
+
+    Values are stripped: the tables of TCIA hold line breaks inside cells. What a short row lacks
+    is empty.
+
+    Parameters
+    ----------
+    folder, name
+        The data set's folder, and the table's path in it.
+    columns
+        Those that must be there; others are kept as well.
+    delimiter
+        Between two cells.
+
+    Raises
+    ------
+    DatasetError
+        The file or a column is missing.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise DatasetError(f"{name} is missing in {folder.name}/")
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as table:
+        reader = csv.DictReader(table, delimiter=delimiter, restval="")
+        missing = sorted(set(columns) - {one.strip() for one in reader.fieldnames or ()})
+        if missing:
+            raise DatasetError(f"{name} has no column {', '.join(map(repr, missing))}")
+        return [
+            {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str)}
+            for row in reader
+        ]
+
+
+def number(row: Row, column: str, name: str) -> float:
+    """Give a cell as a number.
+
+    Raises
+    ------
+    DatasetError
+        It is none; the message names the table, the column and the cell.
+    """
+    try:
+        return float(row[column])
+    except ValueError:
+        raise DatasetError(f"{name}: {column!r} is {row[column]!r}, not a number") from None
