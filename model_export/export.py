@@ -5,13 +5,13 @@ from typing import cast
 
 import onnx
 import torch
-from torch import nn
 
 from model_export.config import TrainingConfig
 from model_export.folding import fold
 from model_export.golden import make_golden
 from model_export.graph import build_graph
-from model_export.networks import NETWORKS, SegmentationNet
+from model_export.networks import NetworkOptions, SegmentationNet, build
+from model_export.receptive_field import receptive_field
 from service.inference.contract import (
     Contract,
     InputSpec,
@@ -41,7 +41,7 @@ UNCALIBRATED = OperatingPoint(
 )
 
 
-def load_net(checkpoint: Path, network: str) -> SegmentationNet:
+def load_net(checkpoint: Path, options: NetworkOptions) -> SegmentationNet:
     """Read the averaged weights of a Lightning checkpoint into a net in evaluation mode."""
     stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
     weights = {
@@ -49,7 +49,7 @@ def load_net(checkpoint: Path, network: str) -> SegmentationNet:
         for key, value in stored["state_dict"].items()
         if key.startswith("net.")
     }
-    net = NETWORKS[network]()
+    net = build(options)
     net.load_state_dict(weights)
     return net.eval()
 
@@ -69,12 +69,14 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
         "major.minor.patch" of the model.
     """
     folded = cast(SegmentationNet, fold(net))
-    contract = _contract(folded, config, version)
+    contract = _contract(folded, config, version, receptive_field(net))
     write(build_graph(folded, TILE_SIZE), contract, target)
     return contract
 
 
-def _contract(folded: SegmentationNet, config: TrainingConfig, version: str) -> Contract:
+def _contract(
+    folded: SegmentationNet, config: TrainingConfig, version: str, sight: int
+) -> Contract:
     spec = InputSpec(
         name="tile", dtype="float32", minimum=0.0, maximum=config.normalisation.maximum
     )
@@ -87,7 +89,7 @@ def _contract(folded: SegmentationNet, config: TrainingConfig, version: str) -> 
             tile_size=TILE_SIZE,
             stride=STRIDE,
             blend="hann",
-            receptive_field=receptive_field(folded),
+            receptive_field=sight,
         ),
         spacing=Spacing(working_mm=config.working_mm, assumed_long_side_mm=ASSUMED_LONG_SIDE_MM),
         normalisation=config.normalisation,
@@ -115,45 +117,3 @@ def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
     partial = target.with_suffix(".part")
     partial.write_bytes(model.SerializeToString())
     partial.replace(target)
-
-
-def receptive_field(net: SegmentationNet) -> int:
-    """Give the side, in pixels, of the input that one output pixel can depend on.
-
-    Counted, not computed: in a net of the same kernels with one channel, equal weights and
-    pooling by mean, the gradient of an output is positive exactly where the input matters. The
-    largest of 32 neighbouring outputs counts.
-
-    Parameters
-    ----------
-    net
-        Folded.
-    """
-    probe = _one_channel(net)
-    tile = torch.ones(1, 1, 1408, 32, dtype=torch.float64, requires_grad=True)
-    logits = probe(tile)
-    widest = 0
-    for row in range(704, 736):
-        (gradient,) = torch.autograd.grad(logits[0, 0, row, 16], tile, retain_graph=True)
-        touched = torch.nonzero(gradient[0, 0].abs().amax(dim=1))
-        widest = max(widest, int(touched[-1] - touched[0]) + 1)
-    return widest
-
-
-def _one_channel(net: SegmentationNet) -> nn.Sequential:
-    chain = [*net.encoder.modules(), *net.decoder.modules()]
-    layers = [layer for layer in chain if not isinstance(layer, nn.Sequential)]
-    thin: list[nn.Module] = []
-    for layer, following in zip(layers, [*layers[1:], None], strict=True):
-        if isinstance(layer, nn.Conv2d):
-            outputs = 4 if isinstance(following, nn.PixelShuffle) else 1
-            kernel, stride, dilation = layer.kernel_size[0], layer.stride[0], layer.dilation[0]
-            pad = dilation * (kernel // 2)
-            conv = nn.Conv2d(1, outputs, kernel, stride, padding=pad, dilation=dilation, bias=False)
-            nn.init.constant_(conv.weight, 1.0 / kernel**2)
-            thin.append(conv)
-        elif isinstance(layer, nn.MaxPool2d):
-            thin.append(nn.AvgPool2d(layer.kernel_size))
-        else:
-            thin.append(layer)
-    return nn.Sequential(*thin).double()

@@ -91,9 +91,9 @@ def _segment(
     device = next(net.parameters()).device
     tiles = torch.from_numpy(tile).to(device, memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-        features = net.encoder(tiles)
-        _, has_mask = net.head(features)
-        logits = None if sample.lesion is None else net.decoder(features)
+        features = net.encode(tiles)
+        _, has_mask = net.head(features[-1])
+        logits = None if sample.lesion is None else net.decode(features)
     score = float(torch.sigmoid(has_mask.float())[0, 0])
     if logits is None:
         return None, score

@@ -26,30 +26,39 @@ class Maps(NamedTuple):
 
 
 class SegmentationNet(nn.Module):
-    """Encoder, decoder without skips, has-mask head.
+    """Encoder, decoder, has-mask head.
 
     Parameters
     ----------
     encoder
-        (N, 1, H, W) -> (N, channels, H / 32, W / 32).
+        (N, 1, H, W) -> the feature maps that the decoder wants, as a tuple, finest first; the
+        last is (N, channels, H / 32, W / 32). Without skips it is the only one.
     decoder
-        (N, channels, H / 32, W / 32) -> logits (N, 1, H, W).
+        That tuple -> logits (N, 1, H, W).
     channels
-        Of the encoder's output.
+        Of the deepest feature map, which the head reads.
     """
 
-    def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential, channels: int) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, channels: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.head = HasMaskHead(channels)
         self.apply(_initialise)
 
+    def encode(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        """Give the feature maps of tiles, float32, (N, 1, H, W), finest first, deepest last."""
+        return cast(tuple[Tensor, ...], self.encoder(tiles))
+
+    def decode(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Give the logits, (N, 1, H, W), of what `encode` gave."""
+        return cast(Tensor, self.decoder(features))
+
     def forward(self, tiles: Tensor) -> Maps:
         """Segment tiles, float32, (N, 1, H, W); H and W are multiples of 32."""
-        features = self.encoder(tiles)
-        activation, has_mask = self.head(features)
-        return Maps(cast(Tensor, self.decoder(features)), activation, has_mask)
+        features = self.encode(tiles)
+        activation, has_mask = self.head(features[-1])
+        return Maps(self.decode(features), activation, has_mask)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -3,13 +3,23 @@
 import torch
 from torch import nn
 
-from model_export.networks import NETWORKS, SegmentationNet
+from model_export.networks import (
+    LiteOptions,
+    NetworkOptions,
+    SeedOptions,
+    SegmentationNet,
+    SmallOptions,
+    build,
+)
+
+KINDS: tuple[NetworkOptions, ...] = (LiteOptions(), SmallOptions(), SeedOptions())
+"""Every kind of net, as it is by default."""
 
 
-def lived_in(name: str) -> SegmentationNet:
+def lived_in(options: NetworkOptions) -> SegmentationNet:
     """Give a net in evaluation mode with random weights and random running statistics."""
     torch.manual_seed(3)
-    net = NETWORKS[name]()
+    net = build(options)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None and module.running_var is not None

@@ -22,7 +22,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     (run / "checkpoints").mkdir()
     (run / "config.json").write_text(tiny_config().model_dump_json())
-    weights = {f"net.{key}": value for key, value in lived_in("small").state_dict().items()}
+    weights = {
+        f"net.{key}": value for key, value in lived_in(tiny_config().network).state_dict().items()
+    }
     torch.save({"state_dict": weights}, run / "checkpoints" / "best.ckpt")
     return run
 
@@ -69,7 +71,7 @@ def test_a_file_of_another_net_fails_with_an_exit_code(
 ) -> None:
     monkeypatch.setattr(export, "receptive_field", lambda _: 633)
     target = tmp_path / "net.onnx"
-    export.export(lived_in("small"), tiny_config(), target, "0.1.0")
+    export.export(lived_in(tiny_config().network), tiny_config(), target, "0.1.0")
     model = onnx.load(target)
     bias = next(one for one in model.graph.initializer if list(one.dims) == [16])
     bias.raw_data = b"\0" * len(bias.raw_data)

@@ -9,27 +9,31 @@ from torch import nn
 
 from model_export import verify as verifying
 from model_export.config import TrainingConfig
-from model_export.export import export, load_net, receptive_field
+from model_export.export import export, load_net
 from model_export.folding import fold
 from model_export.graph import OPSET, build_graph
-from model_export.networks import SegmentationNet
+from model_export.networks import NetworkOptions, SegmentationNet, SmallOptions
 from model_export.verify import ParityError, verify
 from service.inference.contract import Contract
 from service.inference.session import Session
-from tests.model_export.lived_in import lived_in
+from tests.model_export.lived_in import KINDS, lived_in
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration
 
 PLAIN = {
+    "Add",
+    "Clip",
     "Conv",
     "DepthToSpace",
     "MaxPool",
+    "Mul",
     "ReduceMean",
     "Relu",
     "Reshape",
     "Resize",
     "Sigmoid",
+    "Sub",
     "TopK",
 }
 """Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
@@ -42,7 +46,7 @@ def config() -> TrainingConfig:
 
 @pytest.fixture(scope="module")
 def net() -> SegmentationNet:
-    return lived_in("small")
+    return lived_in(SmallOptions())
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_torch_and_onnx_runtime_agree(exported: Path, net: SegmentationNet) -> N
 
 
 def test_another_net_is_told_apart_loudly(exported: Path, net: SegmentationNet) -> None:
-    other = lived_in("small")
+    other = lived_in(SmallOptions())
     nn.init.constant_(other.head.project.bias, 0.01)
     with pytest.raises(ParityError, match="differ"):
         verify(exported, other)
@@ -115,8 +119,9 @@ def test_the_answer_does_not_depend_on_the_batch(exported: Path) -> None:
     np.testing.assert_allclose(together.has_mask[1], alone.has_mask[0], atol=1e-4)
 
 
-def test_seed_exports_too() -> None:
-    model = build_graph(fold(lived_in("seed")), 640)  # type: ignore[arg-type]
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_every_kind_has_a_plain_graph(options: NetworkOptions) -> None:
+    model = build_graph(fold(lived_in(options)), 640)  # type: ignore[arg-type]
     assert {node.op_type for node in model.graph.node} <= PLAIN
 
 
@@ -126,20 +131,5 @@ def test_the_averaged_weights_of_a_checkpoint_are_read(
     path = tmp_path / "one.ckpt"
     weights = {f"net.{key}": value for key, value in net.state_dict().items()}
     torch.save({"state_dict": weights, "current_model_state": {}}, path)
-    read = load_net(path, "small").state_dict()
+    read = load_net(path, SmallOptions()).state_dict()
     assert all(torch.equal(read[key], value) for key, value in net.state_dict().items())
-
-
-def test_the_receptive_field_of_a_chain_is_counted() -> None:
-    net = lived_in("small")
-    # 3 px, then 3 px 32 apart: 3 + 2 * 32.
-    net.encoder = nn.Sequential(
-        nn.Conv2d(1, 5, 3, padding=1), nn.Conv2d(5, 2, 3, padding=32, dilation=32)
-    )
-    net.decoder = nn.Sequential(nn.Sequential(nn.ReLU(), nn.Conv2d(2, 1, 1)))
-    assert receptive_field(net) == 67
-
-
-def test_the_receptive_field_of_the_nets_is_about_a_tile() -> None:
-    for name in ("small", "seed"):
-        assert 601 <= receptive_field(fold(lived_in(name))) <= 640  # type: ignore[arg-type]

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from model_export.folding import as_convolution, fold
-from model_export.networks import NETWORKS
-from tests.model_export.lived_in import lived_in
+from model_export.networks import NetworkOptions, SmallOptions
+from tests.model_export.lived_in import KINDS, lived_in
 
 pytestmark = pytest.mark.unit
 
@@ -24,9 +24,9 @@ def test_another_shape_is_refused() -> None:
         as_convolution(nn.ConvTranspose2d(2, 2, 2, stride=2))
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_a_folded_net_is_the_same_function(name: str) -> None:
-    net = lived_in(name).double()
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_a_folded_net_is_the_same_function(options: NetworkOptions) -> None:
+    net = lived_in(options).double()
     folded = fold(net)
     left = [type(one) for one in folded.modules()]
     assert nn.BatchNorm2d not in left
@@ -38,7 +38,7 @@ def test_a_folded_net_is_the_same_function(name: str) -> None:
 
 
 def test_the_net_itself_is_left_alone() -> None:
-    net = lived_in("small")
+    net = lived_in(SmallOptions())
     before = {key: value.clone() for key, value in net.state_dict().items()}
     fold(net)
     after = net.state_dict()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from model_export.golden import as_input, make_golden
+from model_export.networks import SmallOptions
 from model_export.phantom import MASSES, breast_phantom
 from service.imaging.breast import find_breast
 from service.inference.contract import InputSpec
@@ -29,7 +30,7 @@ def test_values_stand_for_what_the_contract_says() -> None:
 
 
 def test_the_golden_tile_holds_the_answer_of_the_net() -> None:
-    golden = make_golden(lived_in("small"), SPEC, 64)
+    golden = make_golden(lived_in(SmallOptions()), SPEC, 64)
     expected = golden.expected_probability(64)
     assert expected.shape == (8, 8)
     assert expected.std() > 0

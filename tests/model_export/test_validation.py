@@ -15,9 +15,14 @@ class Bright(SegmentationNet):
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
-        self.encoder = nn.Sequential(nn.Identity())
-        self.decoder = nn.Sequential(Affine())
+        self.encoder = Alone()
+        self.decoder = Affine()
         self.head = Mean()  # type: ignore[assignment]
+
+
+class Alone(nn.Module):
+    def forward(self, tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (tiles,)
 
 
 class Affine(nn.Module):
@@ -25,8 +30,8 @@ class Affine(nn.Module):
         super().__init__()
         self.level = nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, value: torch.Tensor) -> torch.Tensor:
-        return (value - self.level) * 40.0
+    def forward(self, features: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        return (features[-1] - self.level) * 40.0
 
 
 class Mean(nn.Module):

@@ -1,6 +1,7 @@
 """A run so small that it trains within a test."""
 
 from model_export.config import Phase, Stream, TrainingConfig
+from model_export.networks import SmallOptions
 
 MIX = {"cdd-cesm": 2, "mini-mias": 2, "rsna-640": 1}
 
@@ -11,7 +12,7 @@ def tiny_config(epochs: int = 2) -> TrainingConfig:
     whole = Stream(rows=96, columns=64, mix=MIX, whole=True)
     return TrainingConfig(
         name="tiny",
-        network="small",
+        network=SmallOptions(),
         seed=5,
         working_mm=1.6,
         phases=(Phase(epochs=epochs, streams=(crops, whole)),),

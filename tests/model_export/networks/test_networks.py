@@ -2,21 +2,37 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from model_export.networks import NETWORKS, SegmentationNet
+from model_export.networks import (
+    LiteOptions,
+    NetworkOptions,
+    SeedOptions,
+    SegmentationNet,
+    SmallOptions,
+    build,
+)
 from model_export.networks.blocks import transposed
 from model_export.networks.heads import TOP_CELLS, pool
+from tests.model_export.lived_in import KINDS
 
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture(scope="module", params=sorted(NETWORKS))
+@pytest.fixture(scope="module", params=KINDS, ids=str)
 def net(request: pytest.FixtureRequest) -> SegmentationNet:
-    return NETWORKS[request.param]().eval()
+    return build(request.param).eval()
 
 
 def test_seed_reaches_20x20x512_from_640() -> None:
-    features = NETWORKS["seed"]().eval().encoder(torch.zeros(1, 1, 640, 640))
+    with torch.no_grad():
+        (features,) = build(SeedOptions()).eval().encode(torch.zeros(1, 1, 640, 640))
     assert features.shape == (1, 512, 20, 20)
+
+
+def test_lite_gives_its_skips_finest_first() -> None:
+    with torch.no_grad():
+        features = build(LiteOptions()).eval().encode(torch.zeros(1, 1, 96, 64))
+    shapes = [tuple(one.shape[1:]) for one in features]
+    assert shapes == [(24, 24, 16), (40, 12, 8), (112, 6, 4), (192, 3, 2)]
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (96, 160), (352, 64)])
@@ -30,10 +46,13 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "gigaflop"), [("seed", 12.5e6, 43.3), ("small", 2.46e6, 6.6)]
+    ("options", "parameters", "gigaflop"),
+    [(SeedOptions(), 12.5e6, 43.3), (SmallOptions(), 2.46e6, 6.6), (LiteOptions(), 2.47e6, 6.35)],
 )
-def test_size_and_cost_are_the_designed_ones(name: str, parameters: float, gigaflop: float) -> None:
-    net = NETWORKS[name]().eval()
+def test_size_and_cost_are_the_designed_ones(
+    options: NetworkOptions, parameters: float, gigaflop: float
+) -> None:
+    net = build(options).eval()
     assert sum(one.numel() for one in net.parameters()) == pytest.approx(parameters, rel=0.01)
     # Cost grows with the area: 128 px stand for 640.
     with FlopCounterMode(display=False) as counter, torch.no_grad():

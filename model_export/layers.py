@@ -1,0 +1,160 @@
+"""The ONNX form of every operation that a folded net is made of."""
+
+import operator
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import nn
+
+from model_export.networks.heads import TOP_CELLS, HasMaskHead
+from model_export.networks.lite import SameConv2d
+
+
+class GraphBuilder:
+    """Collects nodes and constants; every `add` gives the name of the new value."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+        """Append a node with one output; its name is made up unless given."""
+        name = output or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, values: NDArray[np.generic]) -> str:
+        """Append a constant."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def number(self, value: float) -> str:
+        """Append a float32 scalar."""
+        return self.constant(np.array(value, np.float32))
+
+
+@singledispatch
+def add_layer(layer: nn.Module, graph: GraphBuilder, value: str) -> Any:
+    """Append a layer that reads `value`, and give the name (names) of what it makes."""
+    raise TypeError(f"no ONNX form for {type(layer).__name__}")
+
+
+def has_form(layer: nn.Module) -> bool:
+    """Say whether a layer is written as one operation."""
+    return add_layer.dispatch(type(layer)) is not add_layer.dispatch(object)
+
+
+@add_layer.register
+def _(layer: nn.Identity | nn.Dropout2d, graph: GraphBuilder, value: str) -> str:
+    return value
+
+
+@add_layer.register
+def _(layer: nn.Conv2d, graph: GraphBuilder, value: str) -> str:
+    assert isinstance(layer.padding, tuple)
+    return _convolve(layer, graph, value, [*layer.padding, *layer.padding])
+
+
+@add_layer.register
+def _(layer: SameConv2d, graph: GraphBuilder, value: str) -> str:
+    before, behind = layer.around
+    return _convolve(layer, graph, value, [before, before, behind, behind])
+
+
+def _convolve(layer: nn.Conv2d, graph: GraphBuilder, value: str, pads: list[int]) -> str:
+    weight, bias = _arrays(layer)
+    return graph.add(
+        "Conv",
+        value,
+        graph.constant(weight),
+        graph.constant(bias),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        group=layer.groups,
+        pads=pads,
+    )
+
+
+@add_layer.register
+def _(layer: nn.ReLU, graph: GraphBuilder, value: str) -> str:
+    return graph.add("Relu", value)
+
+
+@add_layer.register
+def _(layer: nn.ReLU6, graph: GraphBuilder, value: str) -> str:
+    return graph.add("Clip", value, graph.number(0.0), graph.number(6.0))
+
+
+@add_layer.register
+def _(layer: nn.MaxPool2d, graph: GraphBuilder, value: str) -> str:
+    side = [layer.kernel_size, layer.kernel_size]
+    return graph.add("MaxPool", value, kernel_shape=side, strides=side)
+
+
+@add_layer.register
+def _(layer: nn.PixelShuffle, graph: GraphBuilder, value: str) -> str:
+    return graph.add("DepthToSpace", value, blocksize=layer.upscale_factor, mode="CRD")
+
+
+@add_layer.register
+def _(layer: nn.Upsample, graph: GraphBuilder, value: str) -> str:
+    assert isinstance(layer.scale_factor, float)
+    scales = graph.constant(np.array([1, 1, layer.scale_factor, layer.scale_factor], np.float32))
+    if layer.mode == "nearest":
+        how = {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+    else:
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return graph.add("Resize", value, "", scales, **how)
+
+
+@add_layer.register
+def _(layer: HasMaskHead, graph: GraphBuilder, value: str) -> tuple[str, str]:
+    weight, bias = _arrays(layer.project)
+    activation = graph.add(
+        "Conv", value, graph.constant(weight), graph.constant(bias), output="activation"
+    )
+    # 0 copies the batch axis, whatever it is.
+    flat = graph.add("Reshape", activation, graph.constant(np.array([0, 1, -1], np.int64)))
+    count = graph.constant(np.array([TOP_CELLS], np.int64))
+    graph.nodes.append(helper.make_node("TopK", [flat, count], ["top", "top_cells"], axis=2))
+    last = graph.constant(np.array([2], np.int64))
+    return activation, graph.add("ReduceMean", "top", last, output="has_mask", keepdims=0)
+
+
+def _arrays(conv: nn.Conv2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+    return conv.weight.detach().float().cpu().numpy(), bias.float().cpu().numpy()
+
+
+FUNCTIONS: dict[Callable[..., Any], str] = {
+    operator.add: "Add",
+    operator.mul: "Mul",
+    operator.sub: "Sub",
+    torch.sigmoid: "Sigmoid",
+}
+"""What a `forward` may do by itself, and the kind of node that does it, operand by operand."""
+
+
+def add_function(function: Callable[..., Any], graph: GraphBuilder, *operands: str | float) -> str:
+    """Append what a `forward` does outside of any layer, and give the name of what it makes.
+
+    Raises
+    ------
+    TypeError
+        It has no ONNX form here.
+    """
+    if function not in FUNCTIONS:
+        raise TypeError(f"no ONNX form for {function.__name__}")
+    names = [one if isinstance(one, str) else graph.number(one) for one in operands]
+    return graph.add(FUNCTIONS[function], *names)

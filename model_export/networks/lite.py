@@ -1,0 +1,125 @@
+"""EfficientNet-Lite0 up to its 192 channels, and a small decoder: the default.
+
+Tan & Le, "EfficientNet", 2019, in the Lite variant: no squeeze-and-excitation, ReLU6 for swish.
+Left out is what only a classifier needs: the last block, the head's convolution, the classifier.
+"""
+
+from collections import OrderedDict
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_export.networks.blocks import conv, squeeze, stretch, upsample
+from model_export.networks.decoder import Decoder, Level, merge
+from model_export.networks.options import LiteOptions
+from model_export.networks.segmenter import SegmentationNet
+
+STAGES = ((1, 3, 1, 1, 16), (6, 3, 2, 2, 24), (6, 5, 2, 2, 40))
+STAGES += ((6, 3, 2, 3, 80), (6, 5, 1, 3, 112), (6, 5, 2, 4, 192))
+"""Expansion, kernel, stride of the first block, blocks, channels."""
+
+FINER = (2, 4, 10)
+"""The blocks whose outputs, 24, 40 and 112 channels at 1/4, 1/8 and 1/16, are the skips."""
+
+EPSILON, MOMENTUM = 1e-3, 0.05
+"""Of the batch norms: the reference's, and a running mean that follows a fine-tuning in time (the
+reference's .01 was meant for hundreds of thousands of steps)."""
+
+RARE = -2.0
+"""First bias of the logits: lesions are small, and so the first gradients are too."""
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution of stride 2 padded as TensorFlow's "SAME" pads an even size: more behind."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int) -> None:
+        super().__init__(inputs, outputs, kernel, stride=2, groups=groups, bias=False)
+
+    @property
+    def around(self) -> tuple[int, int]:
+        """Zeros before and behind, on both axes."""
+        total = self.kernel_size[0] - self.stride[0]
+        return total // 2, total - total // 2
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Give half the size of an even one."""
+        return super().forward(functional.pad(value, self.around * 2))
+
+
+def _unit(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, active: bool = True
+) -> nn.Sequential:
+    convolution = (
+        SameConv2d(inputs, outputs, kernel, groups)
+        if stride == 2
+        else nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+    )
+    norm = nn.BatchNorm2d(outputs, eps=EPSILON, momentum=MOMENTUM)
+    parts: dict[str, nn.Module] = {"conv": convolution, "norm": norm}
+    if active:
+        parts["relu"] = nn.ReLU6(inplace=True)
+    return nn.Sequential(OrderedDict(parts))
+
+
+class InvertedResidual(nn.Module):
+    """Widen by 1x1, filter each channel by itself, narrow by 1x1; add the input where it fits."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = nn.Identity() if expansion == 1 else _unit(inputs, wide, 1)
+        self.depthwise = _unit(wide, wide, kernel, stride, groups=wide)
+        self.project = _unit(wide, outputs, 1, active=False)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Give (N, outputs, H / stride, W / stride)."""
+        narrow = cast(Tensor, self.project(self.depthwise(self.expand(value))))
+        return value + narrow if self.residual else narrow
+
+
+class LiteEncoder(nn.Module):
+    """Grey tiles in [0, 1] -> maps of 24, 40, 112 (the skips, if any are wanted), 192 channels."""
+
+    def __init__(self, finer: tuple[int, ...]) -> None:
+        super().__init__()
+        self.finer = finer
+        self.stem = _unit(1, 32, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        channels = 32
+        for expansion, kernel, stride, count, outputs in STAGES:
+            for index in range(count):
+                first = stride if index == 0 else 1
+                self.blocks.append(InvertedResidual(channels, outputs, expansion, kernel, first))
+                channels = outputs
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        """Give the maps, finest first. The weights were made for values in [-1, 1]."""
+        value = self.stem(tiles * 2.0 - 1.0)
+        outputs = []
+        for index, block in enumerate(self.blocks):
+            value = block(value)
+            if index in self.finer:
+                outputs.append(value)
+        return (*outputs, value)
+
+
+def lite(options: LiteOptions) -> SegmentationNet:
+    """Build it with random weights; `pretrain` puts those of ImageNet into the encoder.
+
+    The decoder squeezes to 96 channels, goes up to 1/4 and has the logits enlarged from there.
+    """
+    skips = options.skips
+    levels = [
+        Level(upsample(2), merge(112, 96, skips), conv(96, 64)),
+        Level(upsample(2), merge(40, 64, skips), conv(64, 32)),
+        Level(upsample(2), merge(24, 32, skips), conv(32, 32)),
+    ]
+    logits = nn.Conv2d(32, 1, 1)
+    decoder = Decoder(squeeze(192, 96), levels, nn.Sequential(logits, stretch(4)))
+    encoder = LiteEncoder(() if skips == "none" else FINER)
+    net = SegmentationNet(encoder, decoder, channels=192)
+    assert logits.bias is not None
+    nn.init.constant_(logits.bias, RARE)
+    return net
