@@ -38,6 +38,10 @@ class Table:
 def lookup_table(item: Dataset, *, signed: bool) -> Table | None:
     """Read a table from an item of Modality or VOI LUT Sequence; None when it is broken.
 
+    Broken is a descriptor of other than three values, entries of no or over 16 bits, data shorter
+    or longer than the descriptor counts (which of the two is right cannot be told), or a table
+    that is black throughout.
+
     Parameters
     ----------
     item
@@ -57,9 +61,10 @@ def lookup_table(item: Dataset, *, signed: bool) -> Table | None:
     if len(data) == (count + 1) // 2 < count and bits <= 8:
         # Two 8-bit entries to a 16-bit word, the first in the low byte.
         data = tuple(byte for word in data for byte in (word & 0xFF, (word >> 8) & 0xFF))
-    if len(data) < count or not 1 <= bits <= 16:
+        data = data[:count]
+    if len(data) != count or not 1 <= bits <= 16:
         return None
-    entries = np.asarray(data[:count], np.float64) % 65536
+    entries = np.asarray(data, np.float64) % 65536
     largest = float(entries.max())
     if largest <= 0:
         return None

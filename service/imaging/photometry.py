@@ -2,7 +2,14 @@
 
 The order is the standard's: Modality LUT or rescale (PS3.3 C.11.1), VOI LUT or window (C.11.2),
 and the inversion that MONOCHROME1 asks for last (C.7.6.3.1.2), so that a larger value is brighter.
+
+Presentation LUT Shape inverts nothing here. In an image, IDENTITY shall go with MONOCHROME2 and
+INVERSE with MONOCHROME1 (C.7.6.1, C.8.11.3): it says once more what the photometric interpretation
+says. Only in a presentation state (C.11.6) does it stand for itself. Where the two contradict each
+other, the photometric interpretation is followed, as the decoders of others do, and it is said.
 """
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -17,6 +24,9 @@ from service.imaging.mammogram import Caveat
 
 FULL = 65535
 
+VOI_LUT_IGNORED = Caveat(
+    "voi-lut-ignored", "The display look-up table (VOI LUT) is not usable and was left out."
+)
 WINDOW_IGNORED = Caveat(
     "window-ignored",
     "The display window is not usable; the observed range of values was shown instead.",
@@ -28,9 +38,15 @@ SHAPE_IGNORED = Caveat(
     "presentation-lut-shape-ignored",
     "Presentation LUT Shape contradicts the photometric interpretation, which was followed.",
 )
+MODALITY_LUT_IGNORED = Caveat(
+    "modality-lut-ignored", "The modality look-up table is not usable and was left out."
+)
 RESCALE_IGNORED = Caveat(
     "rescale-ignored", "The rescale slope and intercept are not usable and were left out."
 )
+
+Display = tuple[NDArray[np.float64] | None, tuple[Caveat, ...]]
+"""Values scaled to [0, 1], or None where what the image offers is broken; and what to say of it."""
 
 
 def to_display(
@@ -39,7 +55,8 @@ def to_display(
     """Bring stored values to display values.
 
     Pixels of Pixel Padding Value (and up to Pixel Padding Range Limit, PS3.3 C.7.5.1.1.2) become
-    0, the darkest. Without any usable VOI transform the observed range maps linearly to the full.
+    0, the darkest. A VOI LUT outranks a window, either may be used (C.11.2.1), and one that is
+    broken or shows nothing gives way to the next; without any, the observed range is shown.
 
     Parameters
     ----------
@@ -60,14 +77,18 @@ def to_display(
     stored = stored_values(layout, codes.dtype.itemsize)
     padding = _padding(stored, dataset)
     modality, caveats = _modality(stored, dataset)
-    shown, chosen = _shown(modality, dataset)
-    caveats += chosen + _contradiction(layout, dataset)
-    if shown is not None:
-        pixels = _apply(_table(shown, padding, layout), codes)
-        low, high, _, _ = cv2.minMaxLoc(pixels)
-        if high > low:
-            return pixels, caveats
-        caveats += (WINDOW_IGNORED,)
+    caveats += _contradiction(layout, dataset)
+    for offer, ignored in _OFFERS:
+        offered = offer(modality, dataset)
+        if offered is None:
+            continue
+        shown, said = offered
+        if shown is not None:
+            pixels = _apply(_table(shown, padding, layout), codes)
+            low, high, _, _ = cv2.minMaxLoc(pixels)
+            if high > low:
+                return pixels, caveats + said
+        caveats += (ignored,)
     shown = _observed(modality, codes, padding)
     return _apply(_table(shown, padding, layout), codes), caveats
 
@@ -102,9 +123,11 @@ def _padding(stored: NDArray[np.int32], dataset: Dataset) -> NDArray[np.bool_]:
 def _modality(
     stored: NDArray[np.int32], dataset: Dataset
 ) -> tuple[NDArray[np.float64], tuple[Caveat, ...]]:
-    table = _first_table(dataset, "ModalityLUTSequence", bool(stored.min() < 0))
-    if table is not None:
-        return table.look_up(stored), ()
+    if "ModalityLUTSequence" in dataset:
+        table = _first_table(dataset, "ModalityLUTSequence", bool(stored.min() < 0))
+        if table is not None:
+            return table.look_up(stored), ()
+        return stored.astype(np.float64), (MODALITY_LUT_IGNORED,)
     if "RescaleSlope" not in dataset and "RescaleIntercept" not in dataset:
         return stored.astype(np.float64), ()
     slope = elements.number(dataset, "RescaleSlope")
@@ -119,24 +142,34 @@ def _first_table(dataset: Dataset, keyword: str, signed: bool) -> Table | None:
     return lookup_table(items[0], signed=signed) if items else None
 
 
-def _shown(
-    modality: NDArray[np.float64], dataset: Dataset
-) -> tuple[NDArray[np.float64] | None, tuple[Caveat, ...]]:
-    """Apply the VOI transform, scaled to [0, 1]; None where there is none that works."""
+def _voi_table(modality: NDArray[np.float64], dataset: Dataset) -> Display | None:
+    """Apply the first VOI LUT (PS3.3 C.11.2.1.1); None where the image has none."""
+    if "VOILUTSequence" not in dataset:
+        return None
     table = _first_table(dataset, "VOILUTSequence", bool(modality.min() < 0))
-    if table is not None:
-        several = len(elements.items(dataset, "VOILUTSequence")) > 1
-        return table.look_up(modality) / table.maximum, (FIRST_OF_SEVERAL,) if several else ()
-    broken = (WINDOW_IGNORED,) if "VOILUTSequence" in dataset else ()
+    if table is None:
+        return None, ()
+    several = len(elements.items(dataset, "VOILUTSequence")) > 1
+    return table.look_up(modality) / table.maximum, (FIRST_OF_SEVERAL,) if several else ()
+
+
+def _window(modality: NDArray[np.float64], dataset: Dataset) -> Display | None:
+    """Apply the first window (PS3.3 C.11.2.1.2); None where the image has none."""
     if "WindowCenter" not in dataset and "WindowWidth" not in dataset:
-        return None, broken
+        return None
     centers = elements.numbers(dataset, "WindowCenter")
     widths = elements.numbers(dataset, "WindowWidth")
     function = elements.text(dataset, "VOILUTFunction") or "LINEAR"
     if not centers or len(centers) != len(widths) or not _valid_width(widths[0], function):
-        return None, (WINDOW_IGNORED,)
+        return None, ()
     shown = apply_window(modality, centers[0], widths[0], function)
     return shown, (FIRST_OF_SEVERAL,) if len(centers) > 1 else ()
+
+
+_OFFERS: tuple[tuple[Callable[[NDArray[np.float64], Dataset], Display | None], Caveat], ...] = (
+    (_voi_table, VOI_LUT_IGNORED),
+    (_window, WINDOW_IGNORED),
+)
 
 
 def _valid_width(width: float, function: str) -> bool:

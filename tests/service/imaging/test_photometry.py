@@ -30,7 +30,7 @@ def stretched(values, low, high):
 def table(entries, first, bits, vr="US"):
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [len(entries) % 65536, first % 65536, bits])
-    item.add_new("LUTData", vr, entries)
+    item.add_new("LUTData", vr, list(entries))
     return item
 
 
@@ -123,8 +123,6 @@ def test_the_first_of_several_windows():
         {"WindowCenter": "", "WindowWidth": ""},
         {"WindowCenter": [100, 200], "WindowWidth": 400},
         {"WindowCenter": -90000, "WindowWidth": 10},
-        {"VOILUTSequence": Sequence([Dataset()])},
-        {"VOILUTSequence": Sequence([table([0, 1] * 2**15, 0, 1)] * 5)},
     ),
 )
 def test_broken_windows_fall_back(bad):
@@ -132,6 +130,58 @@ def test_broken_windows_fall_back(bad):
     pixels, caveats = shown(dicom_file(values, **bad))
     np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
     assert caveats == ["window-ignored"]
+
+
+def mismatched(count, entries):
+    item = table(entries, 0, 12)
+    item.LUTDescriptor = [count, 0, 12]
+    return item
+
+
+BROKEN_TABLES = (
+    Dataset(),
+    mismatched(4096, range(4095)),
+    mismatched(4095, range(4096)),
+    mismatched(4096, []),
+    table([0] * 4096, 0, 12),
+    table(range(4096), 0, 17),
+    table(range(4096), 5000, 12),
+)
+
+
+@pytest.mark.parametrize("bad", BROKEN_TABLES)
+def test_a_broken_voi_table_gives_way_to_the_window(bad):
+    values = phantom(12)
+    window = {"WindowCenter": 1500, "WindowWidth": 1000}
+    pixels, caveats = shown(dicom_file(values, VOILUTSequence=Sequence([bad]), **window))
+    np.testing.assert_array_equal(pixels, shown(dicom_file(values, **window))[0])
+    assert caveats == ["voi-lut-ignored"]
+
+
+@pytest.mark.parametrize("bad", BROKEN_TABLES)
+def test_a_broken_voi_table_alone_gives_way_to_the_observed_range(bad):
+    values = phantom(12)
+    pixels, caveats = shown(dicom_file(values, VOILUTSequence=Sequence([bad])))
+    np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
+    assert caveats == ["voi-lut-ignored"]
+
+
+def test_both_broken_are_both_said():
+    values = phantom(12)
+    absurd = Sequence([table([0, 1] * 2**15, 0, 1)] * 5)
+    pixels, caveats = shown(
+        dicom_file(values, VOILUTSequence=absurd, WindowCenter=1, WindowWidth=0)
+    )
+    np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
+    assert caveats == ["voi-lut-ignored", "window-ignored"]
+
+
+def test_a_broken_modality_table_is_left_out_and_said():
+    values = phantom(12)
+    broken = Sequence([mismatched(4096, range(9))])
+    pixels, caveats = shown(dicom_file(values, ModalityLUTSequence=broken))
+    np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
+    assert caveats == ["modality-lut-ignored"]
 
 
 def test_a_flat_image_stays_flat():
