@@ -36,6 +36,8 @@ class Mammogram:
         Modality LUT, VOI LUT or window, and MONOCHROME1 inversion (PS3.3 C.11.1, C.11.2).
     pixel_spacing_mm
         Millimetres between (row, column) centres, or None when the image does not say.
+    pixel_aspect
+        Height of a pixel over its width; matters only where there is no spacing.
     intent
         What the pixels are for.
     laterality, view_position
@@ -50,6 +52,7 @@ class Mammogram:
 
     pixels: NDArray[np.uint16]
     pixel_spacing_mm: tuple[float, float] | None
+    pixel_aspect: float = 1.0
     intent: Intent = "unstated"
     laterality: Laterality | None = None
     view_position: str | None = None

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.errors import MammosegError, UnreadableImage, UnsuitableImage
-from service.imaging import elements, geometry
+from service.imaging import elements
 from service.imaging.admission import admit
+from service.imaging.anatomy import read_anatomy
 from service.imaging.decode import read_codes
 from service.imaging.dicom import looks_like_dicom, parse
+from service.imaging.geometry import read_geometry
+from service.imaging.intent import intent
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
@@ -24,7 +27,9 @@ _RASTER_STARTS: tuple[tuple[bytes, RasterKind], ...] = (
     (b"MM\0+", "tiff"),
 )
 
-
+UID_IGNORED = Caveat(
+    "uid-ignored", "The SOP Instance UID breaks the rules of DICOM and was left out."
+)
 BRIGHT_BACKGROUND = Caveat(
     "background-bright",
     "The background looks white, as if the photometric interpretation were wrong; the header was "
@@ -104,19 +109,20 @@ def _read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
     pixels, caveats = to_display(codes, layout, file.dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)
-    place = geometry.read_geometry(file.dataset)
     uid = elements.uid(file.dataset, "SOPInstanceUID")
     if uid is None:
-        caveats += (geometry.UID_IGNORED,)
+        caveats += (UID_IGNORED,)
+    place, anatomy = read_geometry(file.dataset), read_anatomy(file.dataset)
     return Mammogram(
         pixels=pixels,
         pixel_spacing_mm=place.pixel_spacing_mm,
-        intent=geometry.intent(file.dataset),
-        laterality=place.laterality,
-        view_position=place.view_position,
+        pixel_aspect=place.pixel_aspect,
+        intent=intent(file.dataset),
+        laterality=anatomy.laterality,
+        view_position=anatomy.view_position,
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
-        caveats=caveats + place.caveats,
+        caveats=caveats + place.caveats + anatomy.caveats,
     )
 
 

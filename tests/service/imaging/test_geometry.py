@@ -1,34 +1,11 @@
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
-from service.imaging import geometry
-from service.imaging.geometry import (
-    intent,
-    laterality,
-    pixel_spacing,
-    read_geometry,
-    spacing_or_assumed,
-    view_position,
-)
+from service.imaging.geometry import pixel_aspect, pixel_spacing, read_geometry, spacing_or_assumed
 from service.imaging.mammogram import Mammogram
-from tests.dicom_files import MAMMOGRAPHY_FOR_PRESENTATION, dataset
+from tests.dicom_files import dataset
 
 pytestmark = pytest.mark.unit
-
-FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-
-
-def coded(value, scheme="SCT", **elements):
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator = value, scheme
-    for keyword, sequence in elements.items():
-        setattr(item, keyword, sequence)
-    return item
 
 
 @pytest.mark.parametrize(
@@ -81,87 +58,31 @@ def test_pixel_spacing(elements, spacing, caveats):
     assert [caveat.code for caveat in said] == caveats
 
 
-def test_laterality():
-    assert laterality(dataset(None, ImageLaterality="R", Laterality="L")) == "R"
-    assert laterality(dataset(None, Laterality="L")) == "L"
-    assert laterality(dataset(None, ImageLaterality="B", Laterality="")) is None
-    assert laterality(dataset(None)) is None
-
-
-VIEWS = (
-    ("CranioCaudal", "CC"),
-    ("MedioLateralObliqueProjection", "MLO"),
-    ("MedioLateralProjection", "ML"),
-    ("LateroMedial", "LM"),
-    ("LateroMedialOblique", "LMO"),
-    ("CaudoCranial", "FB"),
-    ("SuperolateralToInferomedialOblique", "SIO"),
-    ("InferomedialToSuperolateralOblique", "ISO"),
-    ("CranioCaudalExaggeratedLaterally", "XCCL"),
-    ("CranioCaudalExaggeratedMedially", "XCCM"),
-)
-
-
-@pytest.mark.parametrize(("name", "view"), VIEWS)
-def test_view_codes_are_those_of_the_standard(name, view):
-    code = getattr(codes.CID4014, name)
-    item = dataset(None, ViewCodeSequence=Sequence([coded(code.value)]), ViewPosition="CC")
-    assert view_position(item) == view
-    older = [value for value, at in geometry._VIEWS.items() if at == view and "-" in value]
-    assert [Code(value, "SRT", "") == code for value in older] == [True]
-
-
-def test_view_position():
-    unknown = Sequence([coded("0-0")])
-    assert view_position(dataset(None, ViewCodeSequence=unknown, ViewPosition="ML")) == "ML"
-    assert view_position(dataset(None, PatientOrientation="MLO")) == "MLO"
-    assert view_position(dataset(None, PatientOrientation=["A", "F"])) is None
-    assert view_position(dataset(None, ViewPosition="Canary")) is None
-    assert view_position(dataset(None)) is None
-
-
 @pytest.mark.parametrize(
-    ("elements", "kind"),
+    ("elements", "aspect", "caveats"),
     (
-        ({}, "presentation"),
-        ({"PresentationIntentType": None}, "presentation"),
-        ({"SOPClassUID": None}, "presentation"),
-        ({"SOPClassUID": FOR_PROCESSING}, "processing"),
-        ({"SOPClassUID": FOR_PROCESSING, "PresentationIntentType": None}, "processing"),
-        ({"SOPClassUID": None, "PresentationIntentType": "FOR PROCESSING"}, "processing"),
-        ({"PresentationIntentType": "FOR PROCESSING"}, "presentation"),
-        ({"SOPClassUID": SECONDARY_CAPTURE, "PresentationIntentType": None}, "film"),
-        ({"SOPClassUID": None, "PresentationIntentType": None, "ConversionType": "DF"}, "film"),
-        ({"SOPClassUID": None, "PresentationIntentType": None, "ConversionType": "WSD"}, "film"),
-        ({"SOPClassUID": None, "PresentationIntentType": None}, "unstated"),
-        ({"SOPClassUID": "1.2.3", "PresentationIntentType": ""}, "unstated"),
+        ({}, 1.0, []),
+        ({"PixelAspectRatio": [2, 1]}, 2.0, []),
+        ({"PixelAspectRatio": [3, 4]}, 0.75, []),
+        ({"PixelAspectRatio": ""}, 1.0, []),
+        ({"PixelAspectRatio": [0, 1]}, 1.0, ["pixel-aspect-ignored"]),
+        ({"PixelAspectRatio": [1, 0]}, 1.0, ["pixel-aspect-ignored"]),
+        ({"PixelAspectRatio": [-1, -1]}, 1.0, ["pixel-aspect-ignored"]),
+        ({"PixelAspectRatio": [9, 1]}, 1.0, ["pixel-aspect-ignored"]),
+        ({"PixelAspectRatio": [1, 9]}, 1.0, ["pixel-aspect-ignored"]),
+        ({"PixelAspectRatio": 2}, 1.0, ["pixel-aspect-ignored"]),
     ),
 )
-def test_intent(elements, kind):
-    assert intent(dataset(None, **elements)) == kind
-    assert MAMMOGRAPHY_FOR_PRESENTATION != FOR_PROCESSING
+def test_pixel_aspect(elements, aspect, caveats):
+    found, said = pixel_aspect(dataset(None, **elements))
+    assert found == pytest.approx(aspect)
+    assert [caveat.code for caveat in said] == caveats
 
 
-@pytest.mark.parametrize(
-    ("elements", "codes_said"),
-    (
-        ({"BurnedInAnnotation": "NO", "BreastImplantPresent": "NO"}, []),
-        ({"BurnedInAnnotation": "YES"}, ["burned-in-annotation"]),
-        ({"BreastImplantPresent": "YES"}, ["implant"]),
-    ),
-)
-def test_oddities_become_caveats(elements, codes_said):
-    assert [
-        caveat.code for caveat in read_geometry(dataset(None, **elements)).caveats
-    ] == codes_said
-
-
-@pytest.mark.parametrize("name", ("SpotCompression", "Magnification", "Tangential"))
-def test_special_views_become_caveats(name):
-    modifier = Sequence([coded(getattr(codes.CID4015, name).value)])
-    view = coded(codes.CID4014.CranioCaudal.value, ViewModifierCodeSequence=modifier)
-    said = read_geometry(dataset(None, ViewCodeSequence=Sequence([view]))).caveats
-    assert [caveat.code for caveat in said] == ["special-view"]
+def test_a_spacing_outranks_the_aspect_ratio():
+    both = dataset(None, ImagerPixelSpacing=[0.1, 0.1], PixelAspectRatio=[0, 1])
+    assert read_geometry(both) == ((0.1, 0.1), 1.0, ())
+    assert read_geometry(dataset(None, PixelAspectRatio=[2, 1])) == (None, 2.0, ())
 
 
 def test_spacing_or_assumed():
@@ -169,3 +90,19 @@ def test_spacing_or_assumed():
     assert spacing_or_assumed(Mammogram(pixels, (0.1, 0.07)), 240.0) == ((0.1, 0.07), False)
     assert spacing_or_assumed(Mammogram(pixels, None), 240.0) == ((0.5, 0.5), True)
     assert spacing_or_assumed(Mammogram(pixels.T, None), 240.0) == ((0.5, 0.5), True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "aspect", "spacing"),
+    (
+        ((480, 200), 2.0, (0.5, 0.25)),
+        ((480, 200), 0.5, (0.5, 1.0)),
+        ((100, 480), 2.0, (1.0, 0.5)),
+        ((100, 120), 2.0, (2.4, 1.2)),
+    ),
+)
+def test_the_assumed_spacing_keeps_the_shape_of_a_pixel(shape, aspect, spacing):
+    mammogram = Mammogram(np.zeros(shape, np.uint16), None, pixel_aspect=aspect)
+    found, assumed = spacing_or_assumed(mammogram, 240.0)
+    assert (found, assumed) == (pytest.approx(spacing), True)
+    assert max(shape[0] * found[0], shape[1] * found[1]) == pytest.approx(240.0)
