@@ -71,8 +71,9 @@ def _info(folder: Path) -> list[Row]:
         if match is None:
             raise DatasetError(f"{INFO}: not a row of the table: {line.strip()!r}")
         found = match.groupdict(default="")
-        # Note 1: films 2k - 1 and 2k are one patient.
-        found["patient"] = str((int(found["id"].removeprefix("mdb")) + 1) // 2)
+        # Note 1: films 2k - 1 and 2k are one patient. Counted from 0 as in findings.csv, so that
+        # a patient is on the same side of the split in both layouts.
+        found["patient"] = str((int(found["id"].removeprefix("mdb")) - 1) // 2)
         found["y_from_top"] = str(SIDE - int(found["y"])) if found["y"] else ""
         rows.append(found)
     return rows
