@@ -125,8 +125,8 @@ def test_pixels_that_are_not_square(segmenter: Segmenter, aspect: float) -> None
         PixelAspectRatio=[1, 2] if aspect == 0.5 else [2, 1],
     )
     findings = segmenter.segment(body)
-    # Half a pixel is lost at edges that enlarging softens.
-    assert (findings.mask != (stored == 250)).sum() <= 60
+    # A source pixel is lost along two edges that enlarging softens.
+    assert (findings.mask != (stored == 250)).sum() <= 80
     box = findings.lesion_map.box
     scale = (stored.shape[0] / 240, stored.shape[1] / 160)
     assert findings.lesion_map.probability.shape == (
