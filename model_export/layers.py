@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
+from model_export.networks.blocks import Join
 from model_export.networks.heads import TOP_CELLS, HasMaskHead
 from model_export.networks.lite import SameConv2d
+from model_export.networks.rotation import TURNS, RotationMax
+from model_export.networks.staged import Alike
 
 
 class GraphBuilder:
@@ -41,8 +44,8 @@ class GraphBuilder:
 
 
 @singledispatch
-def add_layer(layer: nn.Module, graph: GraphBuilder, value: str) -> Any:
-    """Append a layer that reads `value`, and give the name (names) of what it makes."""
+def add_layer(layer: nn.Module, graph: GraphBuilder, *values: str) -> Any:
+    """Append a layer that reads `values`, and give the name (names) of what it makes."""
     raise TypeError(f"no ONNX form for {type(layer).__name__}")
 
 
@@ -58,22 +61,22 @@ def _(layer: nn.Identity | nn.Dropout2d, graph: GraphBuilder, value: str) -> str
 
 @add_layer.register
 def _(layer: nn.Conv2d, graph: GraphBuilder, value: str) -> str:
-    assert isinstance(layer.padding, tuple)
-    return _convolve(layer, graph, value, [*layer.padding, *layer.padding])
-
-
-@add_layer.register
-def _(layer: SameConv2d, graph: GraphBuilder, value: str) -> str:
-    before, behind = layer.around
-    return _convolve(layer, graph, value, [before, before, behind, behind])
-
-
-def _convolve(layer: nn.Conv2d, graph: GraphBuilder, value: str, pads: list[int]) -> str:
     weight, bias = _arrays(layer)
+    return _convolve(layer, graph, value, graph.constant(weight), bias)
+
+
+def _convolve(
+    layer: nn.Conv2d, graph: GraphBuilder, value: str, kernels: str, bias: NDArray[np.float32]
+) -> str:
+    assert isinstance(layer.padding, tuple)
+    pads = [*layer.padding, *layer.padding]
+    if isinstance(layer, SameConv2d):
+        before, behind = layer.around
+        pads = [before, before, behind, behind]
     return graph.add(
         "Conv",
         value,
-        graph.constant(weight),
+        kernels,
         graph.constant(bias),
         strides=list(layer.stride),
         dilations=list(layer.dilation),
@@ -93,9 +96,20 @@ def _(layer: nn.ReLU6, graph: GraphBuilder, value: str) -> str:
 
 
 @add_layer.register
+def _(layer: nn.ELU, graph: GraphBuilder, value: str) -> str:
+    return graph.add("Elu", value, alpha=layer.alpha)
+
+
+@add_layer.register
 def _(layer: nn.MaxPool2d, graph: GraphBuilder, value: str) -> str:
-    side = [layer.kernel_size, layer.kernel_size]
-    return graph.add("MaxPool", value, kernel_shape=side, strides=side)
+    return graph.add(
+        "MaxPool",
+        value,
+        kernel_shape=[layer.kernel_size] * 2,
+        strides=[layer.stride] * 2,
+        pads=[layer.padding] * 4,
+        ceil_mode=int(layer.ceil_mode),
+    )
 
 
 @add_layer.register
@@ -116,6 +130,42 @@ def _(layer: nn.Upsample, graph: GraphBuilder, value: str) -> str:
     else:
         how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     return graph.add("Resize", value, "", scales, **how)
+
+
+@add_layer.register
+def _(layer: Join, graph: GraphBuilder, *values: str) -> str:
+    return graph.add("Concat", *values, axis=1)
+
+
+@add_layer.register
+def _(layer: Alike, graph: GraphBuilder, value: str, other: str) -> str:
+    # Nothing to cut from the tiles that a graph is written for: the shapes it promises say so.
+    return value
+
+
+@add_layer.register
+def _(layer: RotationMax, graph: GraphBuilder, value: str) -> str:
+    if not isinstance(layer.norm, nn.Identity):
+        raise TypeError("no ONNX form for a batch norm that is not folded")
+    weight, bias = _arrays(layer.conv)
+    kernels = _turned(weight, graph)
+    each = _convolve(layer.conv, graph, value, kernels, np.tile(bias, TURNS))
+    turns = [f"{each}_turn_{index}" for index in range(TURNS)]
+    graph.nodes.append(helper.make_node("Split", [each], turns, axis=1, num_outputs=TURNS))
+    return graph.add("Max", *turns)
+
+
+def _turned(weight: NDArray[np.float32], graph: GraphBuilder) -> str:
+    """Give kernels in all quarter turns, written once: a session works them out as it opens."""
+    outputs, inputs, rows, columns = weight.shape
+    flat = graph.constant(weight.reshape(outputs, inputs, -1))
+    places = np.arange(rows * columns).reshape(rows, columns)
+    turned = [
+        graph.add("Gather", flat, graph.constant(np.rot90(places, turn).ravel()), axis=2)
+        for turn in range(TURNS)
+    ]
+    shape = graph.constant(np.array([outputs * TURNS, inputs, rows, columns], np.int64))
+    return graph.add("Reshape", graph.add("Concat", *turned, axis=0), shape)
 
 
 @add_layer.register

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_export.layers import has_form
 from model_export.networks import SegmentationNet
 from model_export.networks.heads import HasMaskHead
 from model_export.networks.lite import SameConv2d
+from model_export.networks.rotation import RotationMax
+from model_export.networks.staged import Alike
 from model_export.tracing import Walk
 
-ROWS, COLUMNS = 2048, 32
+ROWS, COLUMNS = 2048, 64
 """Of the probe: longer than any net sees, and as narrow as a net allows."""
 
-PERIOD = 32
+PERIOD = 64
 """Outputs so many pixels apart see equally far."""
-
-LAYERS = (SameConv2d, HasMaskHead)
-"""What the probe runs as one operation, next to torch's own layers."""
 
 
 def receptive_field(net: SegmentationNet) -> int:
@@ -27,7 +27,7 @@ def receptive_field(net: SegmentationNet) -> int:
 
     Counted, not computed: in a net of the same kernels with one channel, equal weights, pooling
     by mean and no activations, the gradient of an output is positive exactly where the input
-    matters. The largest of 32 neighbouring outputs counts.
+    matters. The largest of `PERIOD` neighbouring outputs counts.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def receptive_field(net: SegmentationNet) -> int:
     logits = _Probe(net).run(tile).logits
     widest = 0
     for row in range(ROWS // 2, ROWS // 2 + PERIOD):
-        (gradient,) = torch.autograd.grad(logits[0, 0, row, 16], tile, retain_graph=True)
+        (gradient,) = torch.autograd.grad(logits[0, 0, row, 0], tile, retain_graph=True)
         touched = torch.nonzero(gradient[0, 0].amax(dim=1))
         widest = max(widest, int(touched[-1] - touched[0]) + 1)
     return widest
@@ -48,20 +48,23 @@ class _Probe(Walk):
     """Runs a net on one channel: each value becomes a mean, or a sum, of what it depends on."""
 
     def __init__(self, net: SegmentationNet) -> None:
-        super().__init__(net, lambda layer: isinstance(layer, LAYERS))
+        super().__init__(net, has_form)
 
     def layer(self, layer: nn.Module, *values: Any) -> Any:
-        (value,) = values
+        value, *others = values
         match layer:
             case nn.Conv2d() | nn.ConvTranspose2d():
                 return _convolve(layer, value)
+            case RotationMax():
+                return _convolve(layer.conv, value)
             case nn.MaxPool2d():
-                return functional.avg_pool2d(value, layer.kernel_size)
-            case nn.Upsample():
-                return layer(value)
+                shape = (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+                return functional.avg_pool2d(value, *shape)
+            case nn.Upsample() | Alike():
+                return layer(*values)
             case HasMaskHead():
                 return value, value
-        return value
+        return sum(others, start=value)
 
     def function(self, function: Callable[..., Any], *values: Any) -> Any:
         tensors = [one for one in values if isinstance(one, Tensor)]

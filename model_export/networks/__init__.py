@@ -1,11 +1,22 @@
 """The nets: `build` makes one of its options, `pretrain` gives it what it starts training from."""
 
+from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
+
 from model_export.networks import imagenet
 from model_export.networks.lite import LiteEncoder, lite
-from model_export.networks.options import LiteOptions, NetworkOptions, SeedOptions, SmallOptions
+from model_export.networks.options import (
+    LiteOptions,
+    NetworkOptions,
+    SeedOptions,
+    SmallOptions,
+    StagedOptions,
+    UnetOptions,
+)
 from model_export.networks.seed import seed
 from model_export.networks.segmenter import Maps, SegmentationNet
 from model_export.networks.small import small
+from model_export.networks.unet import unet
 
 __all__ = [
     "LiteOptions",
@@ -14,6 +25,7 @@ __all__ = [
     "SeedOptions",
     "SegmentationNet",
     "SmallOptions",
+    "UnetOptions",
     "build",
     "pretrain",
 ]
@@ -23,11 +35,17 @@ def build(options: NetworkOptions) -> SegmentationNet:
     """Give a net with random weights."""
     match options:
         case LiteOptions():
-            return lite(options)
+            net = lite(options)
         case SmallOptions():
-            return small(options)
+            net = small(options)
         case SeedOptions():
-            return seed(options)
+            net = seed(options)
+        case UnetOptions():
+            net = unet(options)
+    if isinstance(options, StagedOptions) and options.weight_norm:
+        for part in (net.encoder, net.decoder):
+            _normalise_weights(part)
+    return net
 
 
 def pretrain(net: SegmentationNet, options: NetworkOptions) -> None:
@@ -41,3 +59,11 @@ def pretrain(net: SegmentationNet, options: NetworkOptions) -> None:
     if isinstance(options, LiteOptions) and options.pretrained:
         assert isinstance(net.encoder, LiteEncoder)
         imagenet.load(net.encoder)
+
+
+def _normalise_weights(part: nn.Module) -> None:
+    for module in list(part.modules()):
+        if isinstance(module, nn.Conv2d):
+            weight_norm(module)
+        elif isinstance(module, nn.ConvTranspose2d):
+            weight_norm(module, dim=1)

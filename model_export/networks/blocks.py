@@ -2,23 +2,34 @@
 
 from collections import OrderedDict
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+
+class Join(nn.Module):
+    """Puts maps of one size behind each other, channel after channel."""
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Give (N, sum of the channels, H, W)."""
+        return torch.cat(values, dim=1)
 
 
 def normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
+    """Give a convolution and its batch norm."""
+    norm = nn.BatchNorm2d(convolution.out_channels)
+    return nn.Sequential(OrderedDict(conv=convolution, norm=norm))
+
+
+def active(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
     """Give a convolution, batch norm, ReLU."""
-    return nn.Sequential(
-        OrderedDict(
-            conv=convolution,
-            norm=nn.BatchNorm2d(convolution.out_channels),
-            relu=nn.ReLU(inplace=True),
-        )
-    )
+    unit = normed(convolution)
+    unit.add_module("relu", nn.ReLU(inplace=True))
+    return unit
 
 
 def conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Give a 3x3 convolution, batch norm, ReLU; the size changes only by `stride`."""
-    return normed(
+    return active(
         nn.Conv2d(
             inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
         )
@@ -27,7 +38,7 @@ def conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn
 
 def squeeze(inputs: int, outputs: int) -> nn.Sequential:
     """Give a 1x1 convolution, batch norm, ReLU."""
-    return normed(nn.Conv2d(inputs, outputs, 1, bias=False))
+    return active(nn.Conv2d(inputs, outputs, 1, bias=False))
 
 
 def upsample(factor: int) -> nn.Upsample:
@@ -51,7 +62,7 @@ def transposed(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.Seq
     """
     if kernel % stride:
         raise ValueError("kernel must be divisible by stride")
-    return normed(
+    return active(
         nn.ConvTranspose2d(
             inputs, outputs, kernel, stride=stride, padding=(kernel - stride) // 2, bias=False
         )

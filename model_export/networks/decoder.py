@@ -1,12 +1,14 @@
 """The way back up: from the deepest feature map to logits, with or without skips."""
 
 from collections.abc import Iterable
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from model_export.networks.blocks import squeeze
-from model_export.networks.options import Skips
+from model_export.networks.blocks import conv, squeeze, transposed, upsample
+from model_export.networks.options import Skips, Upsampling
 
 
 class Merge(nn.Module):
@@ -30,15 +32,10 @@ class Merge(nn.Module):
 
     def forward(self, value: Tensor, finer: Tensor) -> Tensor:
         """Give both joined; their sizes are the same."""
-        lateral = self.lateral(finer)
+        lateral: Tensor = self.lateral(finer)
         if self.gate is not None:
             lateral = lateral * torch.sigmoid(self.gate(value))
         return value + lateral
-
-
-def merge(lateral: int, channels: int, skips: Skips) -> Merge | None:
-    """Give what joins a map of `lateral` channels to a value of `channels`; None joins nothing."""
-    return None if skips == "none" else Merge(lateral, channels, gated=skips == "gated")
 
 
 class Level(nn.Module):
@@ -55,7 +52,43 @@ class Level(nn.Module):
         value = self.up(value)
         if self.merge is not None:
             value = self.merge(value, *finer)
-        return self.refine(value)
+        return cast(Tensor, self.refine(value))
+
+
+def level(
+    inputs: int,
+    outputs: tuple[int, ...],
+    *,
+    factor: int = 2,
+    lateral: int = 0,
+    skips: Skips = "none",
+    upsampling: Upsampling = "nearest",
+) -> Level:
+    """Give a level whose 3x3 convolutions have `outputs` channels.
+
+    Parameters
+    ----------
+    inputs
+        Channels of what is enlarged.
+    factor
+        By which it is, a power of two.
+    lateral
+        Channels of the encoder's map, which `skips` says how to merge.
+    upsampling
+        Transposed convolutions of stride 2 replace resize and first convolution.
+    """
+    first = outputs[0]
+    convolutions = [conv(*widths) for widths in pairwise(outputs)]
+    if upsampling == "nearest":
+        up: nn.Module = upsample(factor)
+        merged = inputs
+        convolutions.insert(0, conv(inputs, first))
+    else:
+        widths = [inputs, *[first] * (factor.bit_length() - 1)]
+        up = nn.Sequential(*(transposed(*pair, kernel=4, stride=2) for pair in pairwise(widths)))
+        merged = first
+    merge = None if skips == "none" else Merge(lateral, merged, gated=skips == "gated")
+    return Level(up, merge, nn.Sequential(*convolutions))
 
 
 class Decoder(nn.Module):
@@ -84,4 +117,4 @@ class Decoder(nn.Module):
         for level in self.levels:
             value = level(value, *finer[-1:])
             finer = finer[:-1]
-        return self.tail(value)
+        return cast(Tensor, self.tail(value))

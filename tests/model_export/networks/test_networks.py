@@ -8,16 +8,16 @@ from model_export.networks import (
     SeedOptions,
     SegmentationNet,
     SmallOptions,
+    UnetOptions,
     build,
 )
-from model_export.networks.blocks import transposed
 from model_export.networks.heads import TOP_CELLS, pool
-from tests.model_export.lived_in import KINDS
+from tests.model_export.lived_in import KINDS, SWITCHED, name
 
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=str)
+@pytest.fixture(scope="module", params=[*KINDS, *SWITCHED], ids=name)
 def net(request: pytest.FixtureRequest) -> SegmentationNet:
     return build(request.param).eval()
 
@@ -47,7 +47,12 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
 
 @pytest.mark.parametrize(
     ("options", "parameters", "gigaflop"),
-    [(SeedOptions(), 12.5e6, 43.3), (SmallOptions(), 2.46e6, 6.6), (LiteOptions(), 2.47e6, 6.35)],
+    [
+        (SeedOptions(), 12.5e6, 43.3),
+        (SmallOptions(), 2.46e6, 6.6),
+        (LiteOptions(), 2.47e6, 6.35),
+        (UnetOptions(), 2.75e6, 37.8),
+    ],
 )
 def test_size_and_cost_are_the_designed_ones(
     options: NetworkOptions, parameters: float, gigaflop: float
@@ -58,11 +63,6 @@ def test_size_and_cost_are_the_designed_ones(
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 1, 128, 128))
     assert counter.get_total_flops() * 25 == pytest.approx(gigaflop * 1e9, rel=0.01)
-
-
-def test_a_kernel_that_would_draw_a_checkerboard_is_refused() -> None:
-    with pytest.raises(ValueError, match="divisible"):
-        transposed(4, 4, kernel=3, stride=2)
 
 
 def test_the_logit_is_the_mean_of_the_top_cells() -> None:
