@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import dcmwrite
 
 from service.imaging.dicom import (
@@ -25,6 +25,7 @@ from service.imaging.dicom import (
 )
 
 MAMMOGRAPHY_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
+TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 SOP_INSTANCE_UID = "1.2.826.0.1.3680043.10.1.1"
 
 Stored = NDArray[np.int32]
@@ -186,6 +187,50 @@ def dicom_file(
         built["PixelData"].VR = "OB"
         built["PixelData"].is_undefined_length = True
     return write(built, syntax)
+
+
+def multi_frame_file(
+    frames: list[Stored],
+    *,
+    syntax: str = EXPLICIT_LITTLE,
+    table: str = "basic",
+    fragments: int = 1,
+    bits_stored: int = 12,
+    bits_allocated: int = 16,
+    **elements: Any,
+) -> bytes:
+    """Write a multi-frame object, a tomosynthesis unless `elements` say otherwise.
+
+    Parameters
+    ----------
+    frames
+        The stored values of each.
+    table
+        "basic", "extended" or "none": how compressed frames are found.
+    fragments
+        Number of fragments that a compressed frame is cut into.
+    """
+    made: dict[str, Any] = {"SOPClassUID": TOMOSYNTHESIS, "NumberOfFrames": len(frames)}
+    if syntax in ENCAPSULATED:
+        coded = [encode(frame, syntax, bits_allocated, bits_stored) for frame in frames]
+        if table == "extended":
+            data, offsets, lengths = encapsulate_extended(coded)
+            made |= {"ExtendedOffsetTable": offsets, "ExtendedOffsetTableLengths": lengths}
+        else:
+            data = encapsulate(coded, fragments, has_bot=table == "basic")
+    else:
+        codes = np.stack([to_codes(frame, bits_allocated, bits_stored) for frame in frames])
+        order = ">" if syntax == EXPLICIT_BIG else "<"
+        data = codes.astype(codes.dtype.newbyteorder(order)).tobytes()
+        data += b"\0" * (len(data) % 2)
+    return dicom_file(
+        frames[0],
+        syntax=syntax,
+        pixel_data=data,
+        bits_stored=bits_stored,
+        bits_allocated=bits_allocated,
+        **made | elements,
+    )
 
 
 def write(built: Dataset, syntax: str = EXPLICIT_LITTLE) -> bytes:

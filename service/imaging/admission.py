@@ -9,10 +9,11 @@ from service.errors import TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import elements
 from service.imaging.codestream import pixel_data_truncated
 from service.imaging.dicom import ENCAPSULATED, DicomFile
+from service.imaging.frames import MOST_FRAMES, no_such_frame, several_frames
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
 
-_MULTI_FRAME_CLASSES = frozenset(
+MULTI_FRAME_CLASSES = frozenset(
     (
         "1.2.840.10008.5.1.4.1.1.13.1.3",  # Breast Tomosynthesis Image Storage
         "1.2.840.10008.5.1.4.1.1.13.1.4",  # Breast Projection X-Ray, For Presentation
@@ -23,7 +24,7 @@ _MULTI_FRAME_CLASSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PixelLayout:
-    """The Image Pixel module (PS3.3 C.7.6.3) of one grey frame.
+    """The Image Pixel module (PS3.3 C.7.6.3) of grey frames.
 
     Attributes
     ----------
@@ -37,6 +38,8 @@ class PixelLayout:
         Pixel Representation: two's complement.
     photometric_interpretation
         MONOCHROME1 shows the lowest value white, MONOCHROME2 black (PS3.3 C.7.6.3.1.2).
+    frames
+        How many there are (C.7.6.6).
     """
 
     rows: int
@@ -46,28 +49,49 @@ class PixelLayout:
     high_bit: int
     signed: bool
     photometric_interpretation: Photometric
+    frames: int = 1
 
     @property
     def frame_bytes(self) -> int:
-        """Length of the uncompressed frame."""
+        """Length of one uncompressed frame."""
         return self.rows * self.columns * (self.bits_allocated // 8)
 
 
-def admit(file: DicomFile, max_pixels: int, accept_modalities: frozenset[str]) -> PixelLayout:
-    """Decide whether this file is one grey frame that the service may decode.
+def admit(
+    file: DicomFile,
+    max_pixels: int,
+    accept_modalities: frozenset[str],
+    frame: int | None = None,
+) -> PixelLayout:
+    """Decide whether this file holds a grey frame that the service may decode.
+
+    Parameters
+    ----------
+    file
+        The parsed file.
+    max_pixels
+        Rows times columns of one frame.
+    accept_modalities
+        Values of Modality that are let in.
+    frame
+        Which frame is asked for, from 1 on; None asks for the only one.
 
     Raises
     ------
     MammosegError
-        422 for a valid image of another kind, 413 for too many pixels, 400 for a broken header.
+        422 for a valid image of another kind, 413 for too many pixels or frames, 400 for a broken
+        header or a frame that is not there.
     """
     dataset = file.dataset
     _refuse_other_kinds(file, accept_modalities)
+    frames = _frames(dataset, frame)
+    if file.pixel_offset is None:
+        raise UnsuitableImage("no-pixel-data", "The object holds no grey-scale pixel data.")
     _refuse_colour(dataset)
-    layout = _layout(dataset)
+    layout = _layout(dataset, frames)
     if layout.rows * layout.columns > max_pixels:
         raise too_many_pixels()
-    _refuse_missing_bytes(file, layout)
+    _refuse_missing_bytes(file, layout, frame or 1)
     return layout
 
 
@@ -82,14 +106,18 @@ def _refuse_other_kinds(file: DicomFile, accept_modalities: frozenset[str]) -> N
         raise UnreadableImage("truncated", "The file breaks off.")
     if elements.text(dataset, "Modality") not in accept_modalities:
         raise UnsuitableImage("modality-not-accepted", "The image's modality is not accepted.")
-    frames = elements.integer(dataset, "NumberOfFrames")
-    sop_class = elements.uid(dataset, "SOPClassUID")
-    if sop_class in _MULTI_FRAME_CLASSES or (frames is not None and frames > 1):
-        raise UnsuitableImage(
-            "multi-frame", "Tomosynthesis and other multi-frame images are not supported."
-        )
-    if file.pixel_offset is None:
-        raise UnsuitableImage("no-pixel-data", "The object holds no grey-scale pixel data.")
+
+
+def _frames(dataset: Dataset, frame: int | None) -> int:
+    frames = max(elements.integer(dataset, "NumberOfFrames") or 1, 1)
+    several = elements.uid(dataset, "SOPClassUID") in MULTI_FRAME_CLASSES or frames > 1
+    if frame is None and several:
+        raise several_frames()
+    if frames > MOST_FRAMES:
+        raise TooLarge("too-many-frames", "The object has more frames than any mammogram.")
+    if frame is not None and not 1 <= frame <= frames:
+        raise no_such_frame()
+    return frames
 
 
 def _refuse_colour(dataset: Dataset) -> None:
@@ -99,7 +127,7 @@ def _refuse_colour(dataset: Dataset) -> None:
         raise UnsuitableImage("not-greyscale", "The image is not a grey-scale image.")
 
 
-def _layout(dataset: Dataset) -> PixelLayout:
+def _layout(dataset: Dataset, frames: int) -> PixelLayout:
     rows = elements.integer(dataset, "Rows")
     columns = elements.integer(dataset, "Columns")
     if not rows or not columns or rows < 0 or columns < 0:
@@ -128,13 +156,14 @@ def _layout(dataset: Dataset) -> PixelLayout:
             if elements.text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
             else "MONOCHROME2"
         ),
+        frames=frames,
     )
 
 
-def _refuse_missing_bytes(file: DicomFile, layout: PixelLayout) -> None:
+def _refuse_missing_bytes(file: DicomFile, layout: PixelLayout, frame: int) -> None:
     if file.transfer_syntax_uid in ENCAPSULATED:
         return
     if file.pixel_length is None:
         raise UnreadableImage("pixel-data-corrupt", "The pixel data is not what its syntax says.")
-    if len(file.pixel_data) < layout.frame_bytes:
+    if len(file.pixel_data) < frame * layout.frame_bytes:
         raise pixel_data_truncated()

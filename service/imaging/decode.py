@@ -15,6 +15,7 @@ from pydicom.uid import UID
 
 from service.errors import UnreadableImage
 from service.imaging import containment as containment
+from service.imaging import elements
 from service.imaging.admission import PixelLayout
 from service.imaging.codestream import (
     Codestream,
@@ -25,7 +26,7 @@ from service.imaging.codestream import (
     rle_segments,
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
-from service.imaging.fragments import single_frame
+from service.imaging.fragments import OffsetTable, one_of_several, single_frame
 
 PLUGIN = "imagecodecs"
 
@@ -44,8 +45,15 @@ def is_available(uid: str) -> bool:
     return uid in ENCAPSULATED
 
 
-def read_codes(file: DicomFile, layout: PixelLayout) -> tuple[Codes, PixelLayout]:
-    """Decode the one frame of an admitted file.
+def read_codes(file: DicomFile, layout: PixelLayout, frame: int = 1) -> tuple[Codes, PixelLayout]:
+    """Decode one frame of an admitted file.
+
+    Parameters
+    ----------
+    file, layout
+        What was admitted.
+    frame
+        Which one, from 1 on; the others are not decoded.
 
     Returns
     -------
@@ -60,11 +68,26 @@ def read_codes(file: DicomFile, layout: PixelLayout) -> tuple[Codes, PixelLayout
         The pixel data does not decode to what the header says.
     """
     if file.transfer_syntax_uid not in ENCAPSULATED:
-        return _native(file, layout), layout
-    frame = single_frame(file.pixel_data)
-    claims = read_claims(frame, file.transfer_syntax_uid, layout)
-    codes = _through_pydicom(file, layout)
+        return _native(file, layout, frame), layout
+    # Shares the memory of `body`; pydicom would copy a view of it.
+    stream = BytesIO(file.body)
+    stream.seek(file.pixel_offset or 0)
+    table = _offset_table(file, layout)
+    codestream = (
+        single_frame(file.pixel_data)
+        if layout.frames == 1
+        else one_of_several(file.pixel_data, stream, frame, layout.frames, table)
+    )
+    claims = read_claims(codestream, file.transfer_syntax_uid, layout)
+    codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, frame, table)
     return codes, _codestream_layout(layout, claims)
+
+
+def _offset_table(file: DicomFile, layout: PixelLayout) -> OffsetTable | None:
+    offsets = elements.octets(file.dataset, "ExtendedOffsetTable")
+    lengths = elements.octets(file.dataset, "ExtendedOffsetTableLengths")
+    whole = len(offsets) == len(lengths) == 8 * layout.frames
+    return (offsets, lengths) if layout.frames > 1 and whole else None
 
 
 def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> Codestream | None:
@@ -88,36 +111,37 @@ def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> 
     return claims
 
 
-def _native(file: DicomFile, layout: PixelLayout) -> Codes:
-    data = file.pixel_data
+def _native(file: DicomFile, layout: PixelLayout, frame: int) -> Codes:
+    data, start = file.pixel_data, (frame - 1) * layout.frame_bytes
     shape, count = (layout.rows, layout.columns), layout.rows * layout.columns
     if layout.bits_allocated == 16:
-        words = np.frombuffer(data, "<u2" if file.little_endian else ">u2", count)
+        words = np.frombuffer(data, "<u2" if file.little_endian else ">u2", count, start)
         return words.astype(np.uint16, copy=False).reshape(shape)
     if file.little_endian or file.pixel_vr != "OW":
-        return np.frombuffer(data, np.uint8, count).reshape(shape)
+        return np.frombuffer(data, np.uint8, count, start).reshape(shape)
     # Two samples share a big-endian word, the first in its low byte (PS3.5 8.1.1 and annex D).
-    words = np.frombuffer(data, ">u2", (count + 1) // 2).astype("<u2")
-    return words.view(np.uint8)[:count].reshape(shape)
+    odd = start % 2
+    words = np.frombuffer(data, ">u2", (count + odd + 1) // 2, start - odd).astype("<u2")
+    return words.view(np.uint8)[odd : odd + count].reshape(shape)
 
 
-def _through_pydicom(file: DicomFile, layout: PixelLayout) -> Codes:
-    # Shares the memory of `body`; pydicom would copy a view of it.
-    stream = BytesIO(file.body)
-    stream.seek(file.pixel_offset or 0)
+def _through_pydicom(
+    stream: BytesIO, syntax: str, layout: PixelLayout, frame: int, table: OffsetTable | None
+) -> Codes:
     try:
-        buffer, properties = get_decoder(file.transfer_syntax_uid).as_buffer(
+        buffer, properties = get_decoder(syntax).as_buffer(
             stream,
-            index=0,
+            index=frame - 1,
             decoding_plugin=PLUGIN,
             rows=layout.rows,
             columns=layout.columns,
             samples_per_pixel=1,
-            number_of_frames=1,
+            number_of_frames=layout.frames,
             photometric_interpretation=layout.photometric_interpretation,
             bits_allocated=layout.bits_allocated,
             bits_stored=layout.bits_stored,
             pixel_representation=int(layout.signed),
+            extended_offsets=table,
         )
     except Exception:
         raise corrupt() from None

@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag
 from service.errors import MammosegError, TooLarge, UnreadableImage, UnsupportedMedia
 from service.imaging import containment as containment
 from service.imaging import elements
+from service.imaging.bounded import BoundedReader
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -34,9 +35,6 @@ _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _PREAMBLE = 128
-
-MOST_READS = 200_000
-"""About 70,000 elements, nested ones counted; a mammogram has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,23 +81,6 @@ class DicomFile:
         return memoryview(self.body)[start:end]
 
 
-class _BoundedReader(BytesIO):
-    """Bounds the work of pydicom's parser: every element costs it two or three reads."""
-
-    reads = 0
-    short = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > MOST_READS:
-            raise TooLarge("too-many-elements", "The file has too many data elements.")
-        data = super().read(size)
-        # A clean end is an element header that is not there at all.
-        if size is not None and len(data) < size and (data or size != 8):
-            self.short = True
-        return data
-
-
 @dataclass(slots=True)
 class _PixelElement:
     """Where the pixel data lies; filled by `stop`, which pydicom calls for each top-level tag."""
@@ -129,11 +110,11 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
         400 for what is no DICOM file or breaks off, 413 for what grows too large, 415 for a
         transfer syntax that is not read here.
     """
-    reader = _BoundedReader(body)
+    reader = BoundedReader(body)
     syntax = _transfer_syntax(reader, body)
     if syntax == DEFLATED:
         body = _inflate(memoryview(body)[reader.tell() :], max_inflated_bytes)
-        reader = _BoundedReader(body)
+        reader = BoundedReader(body)
     little_endian = syntax != EXPLICIT_BIG
     pixels = _PixelElement(reader)
     dataset = _contained(

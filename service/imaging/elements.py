@@ -11,8 +11,11 @@ import struct
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_sequence_item
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+
+from service.imaging.bounded import BoundedReader
 
 LONGEST_VALUE = 2**16
 """Bytes. No element read here needs more, and converting a longer text costs time."""
@@ -20,6 +23,8 @@ LONGEST_VALUE = 2**16
 LONGEST_SEQUENCE = 2**19
 """Bytes of an encoded sequence; a full 16-bit look-up table takes 2**17. One that holds nothing but
 item headers takes a second to take apart."""
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
@@ -101,8 +106,50 @@ def raw_integers(dataset: Dataset, keyword: str) -> tuple[int, ...]:
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
     """Give the items of a sequence; empty when it is absent, broken or absurdly long."""
-    value = _value(dataset, keyword, LONGEST_SEQUENCE)
+    return _items_of(_value(dataset, keyword, LONGEST_SEQUENCE))
+
+
+def _items_of(value: object) -> tuple[Dataset, ...]:
     return tuple(value) if isinstance(value, Sequence) else ()
+
+
+def item(dataset: Dataset, keyword: str, index: int) -> Dataset | None:
+    """Give one item of a sequence of any length, counted from 0; None when there is no such item.
+
+    The others are stepped over, not taken apart, where they state their length.
+    """
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
+        return None
+    try:
+        element = dataset.get_item(tag)
+        if not isinstance(element, RawDataElement):
+            return _items_of(element.value)[index]
+        return _item_at(element, index)
+    except Exception:
+        return None
+
+
+def _item_at(element: RawDataElement, index: int) -> Dataset | None:
+    reader = BoundedReader(element.value or b"")
+    order = "<" if element.is_little_endian else ">"
+    for _ in range(index):
+        start = reader.tell()
+        group, number, length = struct.unpack(f"{order}HHL", reader.read(8))
+        if (group, number) != (0xFFFE, 0xE000):
+            return None
+        if length == UNDEFINED_LENGTH:
+            reader.seek(start)
+            read_sequence_item(reader, element.is_implicit_VR, element.is_little_endian, "ascii")
+        else:
+            reader.seek(length, 1)
+    return read_sequence_item(reader, element.is_implicit_VR, element.is_little_endian, "ascii")
+
+
+def octets(dataset: Dataset, keyword: str) -> bytes:
+    """Give the value of a binary element (OB, OW, OV, UN); empty when it is absent."""
+    value = _value(dataset, keyword)
+    return value if isinstance(value, bytes) else b""
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:

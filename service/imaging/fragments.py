@@ -1,10 +1,14 @@
-"""The compressed frame inside encapsulated pixel data (PS3.5 A.4)."""
+"""The compressed frames inside encapsulated pixel data (PS3.5 A.4)."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from struct import unpack_from
 
-from service.errors import UnsuitableImage
+from pydicom.encaps import get_frame
+
+from service.imaging import containment as containment
 from service.imaging.codestream import corrupt, pixel_data_truncated
+from service.imaging.frames import several_frames
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
@@ -33,13 +37,47 @@ def single_frame(pixel_data: memoryview) -> bytes | memoryview:
     if offsets is None:
         raise corrupt()
     if len(offsets) > 4:
-        raise UnsuitableImage(
-            "multi-frame", "Tomosynthesis and other multi-frame images are not supported."
-        )
+        raise several_frames()
     found = list(fragments)
     if not found:
         raise corrupt()
     return found[0] if len(found) == 1 else b"".join(found)
+
+
+OffsetTable = tuple[bytes, bytes]
+"""Extended Offset Table and its lengths (PS3.3 C.7.6.3.1.8), as they are encoded."""
+
+
+def one_of_several(
+    pixel_data: memoryview, stream: BytesIO, frame: int, frames: int, table: OffsetTable | None
+) -> bytes:
+    """Give one of several frames: by an offset table, else one fragment each, else by its end.
+
+    Parameters
+    ----------
+    pixel_data
+        The value of Pixel Data, to be counted before it is searched.
+    stream
+        The same, for pydicom to search; left where it was.
+    frame, frames
+        Which, from 1 on, of how many.
+    table
+        Extended offset table, None without one.
+
+    Raises
+    ------
+    UnreadableImage
+        Items that break off or are none, or no such frame among them.
+    """
+    for _ in _items(pixel_data):
+        pass
+    start = stream.tell()
+    try:
+        found: bytes = get_frame(stream, frame - 1, number_of_frames=frames, extended_offsets=table)
+    except Exception:
+        raise corrupt() from None
+    stream.seek(start)
+    return found
 
 
 def _items(pixel_data: memoryview) -> Iterator[memoryview]:

@@ -46,6 +46,8 @@ class Mammogram:
         Validated UID of the source instance; None for PNG, JPEG and TIFF.
     transfer_syntax_uid
         Of the source instance; None for PNG, JPEG and TIFF.
+    frame
+        Number of the frame or page that was asked for, from 1 on; None for an only one.
     caveats
         What was assumed on the way here.
     """
@@ -58,6 +60,7 @@ class Mammogram:
     view_position: str | None = None
     sop_instance_uid: str | None = None
     transfer_syntax_uid: str | None = None
+    frame: int | None = None
     caveats: tuple[Caveat, ...] = ()
 
     @property

@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF -> grey pixels. They say nothing of the patient, spacing or polarity."""
 
 import io
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import imagecodecs
@@ -13,6 +13,7 @@ from service.errors import MammosegError, TooLarge, UnreadableImage, UnsuitableI
 from service.imaging import codestream
 from service.imaging import containment as containment
 from service.imaging.admission import too_many_pixels
+from service.imaging.frames import no_such_frame
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.polarity import background_is_bright
 from service.imaging.tiff import read_tags
@@ -36,36 +37,51 @@ JPEG_COLOUR_TOLERANCE = 8
 """Grey levels of 255 by which lossy compression may part the channels of a grey image."""
 
 _ORIENTATION = 0x0112
+_PNG_BIT_DEPTH = 24
+"""Where IHDR, which comes first, has it (PNG 11.2.1)."""
 
 
-def read_raster_file(body: bytes, kind: RasterKind, max_pixels: int) -> Mammogram:
-    """Decode a grey raster image of 8 or 16 bits.
+def read_raster_file(
+    body: bytes, kind: RasterKind, max_pixels: int, frame: int | None = None
+) -> Mammogram:
+    """Decode a grey raster image of 8 to 16 bits.
 
     Red, green and blue that are equal count as grey, as do palettes of greys. EXIF orientation
     (TIFF 6.0 tag 274) is applied. A bright background is inverted, unless a TIFF says that its
-    zero is white.
+    zero is white. Signed samples keep their order. `frame` is a TIFF's page, from 1 on.
 
     Raises
     ------
     MammosegError
-        400 for a broken file, 413 for too many pixels, 422 for colour, several pages,
-        transparency or another sample format.
+        400 for a broken file or a page that is not there, 413 for too many pixels, 422 for colour,
+        several pages, transparency or another sample format.
     """
-    read = {"png": _png, "jpeg": _jpeg, "tiff": _tiff}[kind]
     try:
-        samples, orientation, polarity_known = read(body, max_pixels)
+        if kind == "tiff":
+            samples, orientation, polarity_known = _tiff(body, max_pixels, frame)
+        elif frame not in (None, 1):
+            raise no_such_frame()
+        else:
+            samples, orientation = (_png if kind == "png" else _jpeg)(body, max_pixels)
+            polarity_known = False
     except MammosegError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_many_pixels() from None
     except Exception:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None
-    pixels = samples if samples.dtype == np.uint16 else samples.astype(np.uint16) * np.uint16(257)
-    pixels = turn(pixels.astype(np.uint16, copy=False), orientation)
-    caveats = (TURNED,) if 2 <= orientation <= 8 else ()
+    pixels = turn(_sixteen_bits(samples), orientation)
+    caveats: tuple[Caveat, ...] = (TURNED,) if 2 <= orientation <= 8 else ()
     if not polarity_known and background_is_bright(pixels):
-        return Mammogram(np.uint16(65535) - pixels, None, caveats=(*caveats, POLARITY_GUESSED))
-    return Mammogram(pixels, None, caveats=caveats)
+        np.subtract(np.uint16(65535), pixels, out=pixels)
+        caveats += (POLARITY_GUESSED,)
+    return Mammogram(pixels, None, frame=frame, caveats=caveats)
+
+
+def _sixteen_bits(samples: Samples) -> NDArray[np.uint16]:
+    if samples.dtype == np.uint16:
+        return samples.astype(np.uint16, copy=False)
+    return samples.astype(np.uint16) * np.uint16(257)
 
 
 def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
@@ -79,16 +95,18 @@ def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
     return np.ascontiguousarray(pixels)
 
 
-def _png(body: bytes, max_pixels: int) -> tuple[Samples, int, bool]:
+def _png(body: bytes, max_pixels: int) -> tuple[Samples, int]:
+    if body[_PNG_BIT_DEPTH] < 8:
+        raise sample_format()
     with Image.open(io.BytesIO(body), formats=("PNG",)) as image:
         _refuse_size(image.height, image.width, max_pixels)
         if getattr(image, "n_frames", 1) > 1:
-            raise multi_page()
+            raise UnsuitableImage("multi-frame", "Animated images are not supported.")
         orientation = int(image.getexif().get(_ORIENTATION, 1))
-    return _one_channel(imagecodecs.png_decode(body), 0), orientation, False
+    return _one_channel(imagecodecs.png_decode(body), 0), orientation
 
 
-def _jpeg(body: bytes, max_pixels: int) -> tuple[Samples, int, bool]:
+def _jpeg(body: bytes, max_pixels: int) -> tuple[Samples, int]:
     claims = codestream.read_jpeg(body, codestream.SEQUENTIAL | {codestream.PROGRESSIVE})
     _refuse_size(claims.rows, claims.columns, max_pixels)
     if claims.components not in (1, 3):
@@ -99,7 +117,7 @@ def _jpeg(body: bytes, max_pixels: int) -> tuple[Samples, int, bool]:
     samples = imagecodecs.jpeg8_decode(body)
     if claims.precision not in (8, 16):
         samples = samples << (8 * samples.dtype.itemsize - claims.precision)
-    return _one_channel(samples, JPEG_COLOUR_TOLERANCE), _jpeg_orientation(body), False
+    return _one_channel(samples, JPEG_COLOUR_TOLERANCE), _jpeg_orientation(body)
 
 
 def _jpeg_orientation(body: bytes) -> int:
@@ -111,28 +129,37 @@ def _jpeg_orientation(body: bytes) -> int:
         return 1
 
 
-def _tiff(body: bytes, max_pixels: int) -> tuple[Samples, int, bool]:
-    tags = read_tags(body)
+def _tiff(body: bytes, max_pixels: int, page: int | None) -> tuple[Samples, int, bool]:
+    tags = read_tags(body, page)
     _refuse_size(tags.rows, tags.columns, max_pixels)
-    if tags.pages > 1:
-        raise multi_page()
-    if not tags.unsigned or set(tags.bits) not in ({8}, {16}):
-        raise UnsuitableImage("sample-format", "Only 8-bit and 16-bit images are supported.")
-    samples = imagecodecs.tiff_decode(body)
-    if samples.shape[:2] != (tags.rows, tags.columns):
+    bits = tags.bits[0]
+    whole = not tags.signed or bits in (8, 16)
+    if not tags.integers or len(set(tags.bits)) > 1 or not 8 <= bits <= 16 or not whole:
+        raise sample_format()
+    decoded: NDArray[Any] = imagecodecs.tiff_decode(body, index=tags.directory)
+    if decoded.shape[:2] != (tags.rows, tags.columns):
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
     if tags.palette is not None:
-        return _one_channel(tags.palette[samples], 0), tags.orientation, False
-    samples = _one_channel(samples, 0)
+        return _one_channel(tags.palette[decoded], 0), tags.orientation, False
+    samples = _one_channel(_lifted(decoded) if tags.signed else decoded, 0)
+    if bits not in (8, 16):
+        samples = samples << (16 - bits)
     if tags.zero_is_white:
         samples = np.iinfo(samples.dtype).max - samples
     return samples, tags.orientation, tags.zero_is_white
 
 
+def _lifted(samples: NDArray[Any]) -> Samples:
+    """Move two's complement up by half the range, so that the lowest value is 0."""
+    unsigned: Samples = samples.view(f"u{samples.dtype.itemsize}")
+    unsigned ^= unsigned.dtype.type(1 << (8 * samples.dtype.itemsize - 1))
+    return unsigned
+
+
 def _one_channel(samples: Samples, tolerance: int) -> Samples:
     """Give the grey channel of (rows, columns[, 1 to 4]); the second or fourth is opacity."""
     if samples.dtype not in (np.uint8, np.uint16):
-        raise UnsuitableImage("sample-format", "Only 8-bit and 16-bit images are supported.")
+        raise sample_format()
     if samples.ndim == 2:
         return samples
     if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
@@ -155,9 +182,11 @@ def _refuse_size(rows: int, columns: int, max_pixels: int) -> None:
         raise too_many_pixels()
 
 
-def multi_page() -> UnsuitableImage:
-    """Give the error for several images in one file."""
-    return UnsuitableImage("multi-frame", "Images of several pages are not supported.")
+def sample_format() -> UnsuitableImage:
+    """Give the error for samples that are not integers of 8 to 16 bits."""
+    return UnsuitableImage(
+        "sample-format", "Only images of 8 to 16 bits a sample, in integers, are supported."
+    )
 
 
 def not_greyscale() -> UnsuitableImage:

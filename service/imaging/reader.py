@@ -9,6 +9,7 @@ from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
 from service.imaging.decode import read_codes
 from service.imaging.dicom import looks_like_dicom, parse
+from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
 from service.imaging.geometry import read_geometry
 from service.imaging.intent import intent
 from service.imaging.mammogram import Caveat, Mammogram
@@ -67,8 +68,22 @@ def sniff(body: bytes | memoryview) -> ImageKind | None:
     return next((kind for start, kind in _RASTER_STARTS if head.startswith(start)), None)
 
 
-def read_image(body: bytes, kind: ImageKind | None, limits: ReadLimits) -> Mammogram:
+def read_image(
+    body: bytes, kind: ImageKind | None, limits: ReadLimits, frame: int | None = None
+) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
+
+    Parameters
+    ----------
+    body
+        The file.
+    kind
+        What it is declared to be.
+    limits
+        What it may cost.
+    frame
+        Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an image that
+        has but one.
 
     Raises
     ------
@@ -80,19 +95,15 @@ def read_image(body: bytes, kind: ImageKind | None, limits: ReadLimits) -> Mammo
         raise UnreadableImage("empty-body", "The request carries no image.")
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
-    return read_dicom(body, limits) if found == "dicom" else read_raster(body, limits)
+    if found == "dicom":
+        return read_dicom(body, limits, frame)
+    return read_raster(body, limits, frame)
 
 
-def read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
-    """Read a DICOM file.
-
-    Raises
-    ------
-    MammosegError
-        A subclass with a 4xx status, whatever the bytes are.
-    """
+def read_dicom(body: bytes | memoryview, limits: ReadLimits, frame: int | None = None) -> Mammogram:
+    """Read a DICOM file; see `read_image`."""
     try:
-        return _read_dicom(body, limits)
+        return _read_dicom(body, limits, frame)
     except MammosegError:
         raise
     except MemoryError:
@@ -102,43 +113,41 @@ def read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
         raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
 
 
-def _read_dicom(body: bytes | memoryview, limits: ReadLimits) -> Mammogram:
+def _read_dicom(body: bytes | memoryview, limits: ReadLimits, frame: int | None) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
-    layout = admit(file, limits.max_pixels, limits.accept_modalities)
-    codes, layout = read_codes(file, layout)
-    pixels, caveats = to_display(codes, layout, file.dataset)
+    layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
+    dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
+    codes, layout = read_codes(file, layout, frame or 1)
+    pixels, caveats = to_display(codes, layout, dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)
-    uid = elements.uid(file.dataset, "SOPInstanceUID")
+    uid = elements.uid(dataset, "SOPInstanceUID")
     if uid is None:
         caveats += (UID_IGNORED,)
-    place, anatomy = read_geometry(file.dataset), read_anatomy(file.dataset)
+    if layout.frames > 1:
+        caveats += (FRAME_OF_SEVERAL,)
+    place, anatomy = read_geometry(dataset), read_anatomy(dataset)
     return Mammogram(
         pixels=pixels,
         pixel_spacing_mm=place.pixel_spacing_mm,
         pixel_aspect=place.pixel_aspect,
-        intent=intent(file.dataset),
+        intent=intent(dataset),
         laterality=anatomy.laterality,
         view_position=anatomy.view_position,
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
+        frame=frame,
         caveats=caveats + place.caveats + anatomy.caveats,
     )
 
 
-def read_raster(body: bytes, limits: ReadLimits) -> Mammogram:
-    """Read a PNG, JPEG or TIFF file of 8 or 16 grey bits.
-
-    Raises
-    ------
-    MammosegError
-        A subclass with a 4xx status, whatever the bytes are.
-    """
+def read_raster(body: bytes, limits: ReadLimits, frame: int | None = None) -> Mammogram:
+    """Read a PNG, JPEG or TIFF file; see `read_image`."""
     try:
         kind = sniff(body)
         if kind is None or kind == "dicom":
             raise UnreadableImage("not-an-image", "This is no PNG, JPEG or TIFF file.")
-        return read_raster_file(body, kind, limits.max_pixels)
+        return read_raster_file(body, kind, limits.max_pixels, frame)
     except MammosegError:
         raise
     except MemoryError:

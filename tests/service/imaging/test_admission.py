@@ -3,7 +3,7 @@ import pytest
 from service.errors import MammosegError
 from service.imaging.admission import admit
 from service.imaging.dicom import IMPLICIT_LITTLE, RLE, parse
-from tests.dicom_files import dataset, dicom_file, phantom, write
+from tests.dicom_files import dataset, dicom_file, multi_frame_file, phantom, write
 
 pytestmark = pytest.mark.unit
 
@@ -15,6 +15,7 @@ def layout_of(body, **limits):
         parse(body, 2**24),
         limits.get("max_pixels", 10**6),
         limits.get("accept_modalities", MG),
+        limits.get("frame"),
     )
 
 
@@ -61,10 +62,50 @@ def test_the_layout_of_a_mammogram():
         ({"HighBit": 10}, (400, "pixel-format")),
         ({"PixelRepresentation": 2}, (400, "pixel-format")),
         ({"Rows": 73}, (400, "pixel-data-truncated")),
+        ({"NumberOfFrames": 2**31 - 1}, (422, "multi-frame")),
     ),
 )
 def test_what_is_turned_away(elements, answer):
     assert refusal(dicom_file(phantom(12), **elements)) == answer
+
+
+@pytest.mark.parametrize(
+    ("frames", "frame", "answer"),
+    (
+        (3, 4, (400, "no-such-frame")),
+        (3, 0, (400, "no-such-frame")),
+        (1, 2, (400, "no-such-frame")),
+        (-7, 2, (400, "no-such-frame")),
+        (0, 2, (400, "no-such-frame")),
+        (4096, 4096, (400, "pixel-data-truncated")),
+        (4097, 1, (413, "too-many-frames")),
+        (2**31 - 1, 1, (413, "too-many-frames")),
+    ),
+)
+def test_frames_that_are_turned_away(frames, frame, answer):
+    assert refusal(dicom_file(NumberOfFrames=frames), frame=frame) == answer
+
+
+def test_a_frame_is_let_in_when_its_bytes_are_there():
+    body = multi_frame_file([phantom(12)] * 3)
+    for frame in (1, 2, 3):
+        assert layout_of(body, frame=frame).frames == 3
+    cut = body[: -2 * 72 * 56 - 2]
+    assert layout_of(cut, frame=1).frames == 3
+    assert refusal(cut, frame=2) == (400, "pixel-data-truncated")
+    one = dicom_file()
+    assert layout_of(one, frame=1).frames == 1
+
+
+def test_the_limit_is_a_frames():
+    body = multi_frame_file([phantom(12)] * 3)
+    assert layout_of(body, frame=3, max_pixels=72 * 56).frames == 3
+    assert refusal(body, frame=3, max_pixels=72 * 56 - 1) == (413, "too-many-pixels")
+
+
+@pytest.mark.parametrize("frames", (-7, 0, None))
+def test_a_number_of_frames_that_makes_no_sense_is_one(frames):
+    assert layout_of(dicom_file(NumberOfFrames=frames)).frames == 1
 
 
 def test_what_may_be_missing():
