@@ -170,7 +170,7 @@ def _as_mask(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.b
         or not bool(((pixels == low) | (pixels == high)).all())
     ):
         return None
-    mask = (pixels == high).astype(np.uint8)
+    mask: NDArray[np.uint8] = (pixels == high).astype(np.uint8)
     if mask.shape != shape:
         mask = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return mask.astype(np.bool_)

@@ -86,7 +86,8 @@ def _by_stem(folder: Path, part: str) -> dict[str, str]:
 def _sample(folder: Path, image: str, mask: str | None, row: Row) -> Sample:
     mammogram = read_mammogram(folder, image)
     has_lesion = _has_lesion(row, image)
-    lesion, annotation = None, cast(Annotation, "image_label")
+    lesion: NDArray[np.bool_] | None = None
+    annotation: Annotation = "image_label"
     if mask is not None:
         lesion = _lesion(folder, mask, (mammogram.rows, mammogram.columns))
         annotation = "pixel_mask" if lesion.any() else "normal"
@@ -129,7 +130,8 @@ def _levels(folder: Path, mask: str) -> NDArray[np.uint16]:
     values = cv2.imread(str(folder / mask), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
     if values is None or values.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{mask} is not a readable mask of 8 or 16 bits")
-    return values.astype(np.uint16)
+    levels: NDArray[np.uint16] = values.astype(np.uint16)
+    return levels
 
 
 def _has_lesion(row: Row, image: str) -> bool | None:
