@@ -1,4 +1,4 @@
-"""`python -m model_export train | export | verify | calibrate | evaluate`."""
+"""`python -m model_export audit | train | export | verify | calibrate | evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from rich.console import Console
 
 from model_export import report
 from model_export.config import TrainingConfig
+from model_export.datasets import DatasetError, sources_in
 from model_export.evaluation import Figure
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ console = Console()
 DATA = Path("../shared/data")
 PACKED = Path("data-cache")
 CONFIGS = Path(__file__).parent / "configs"
+SMALL = CONFIGS / "small.toml"
 
 Data = Annotated[Path, typer.Option(help="Folder that holds one folder a data set.")]
 Model = Annotated[Path, typer.Argument(help="The ONNX file.")]
@@ -27,19 +29,48 @@ Save = Annotated[Path | None, typer.Option(help="Folder for figures.json and fig
 
 
 @app.command()
+def audit(
+    data: Data = DATA,
+    sources: Annotated[
+        list[str] | None, typer.Option(help="Folders in it; all that can be read when not given.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for the report and pictures.")] = None,
+    threshold: Annotated[float, typer.Option(help="Cosine distance of near-duplicates.")] = 0.008,
+    config: Annotated[Path, typer.Option(help="Whose training tiles to probe.")] = SMALL,
+    packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
+    tiles: Annotated[int, typer.Option(help="Training tiles to probe; 0 for none.")] = 4000,
+) -> None:
+    """Look for duplicates, patients on two sides of the split, and labels that leak."""
+    from model_export.audit import findings, report
+
+    try:
+        found = findings.audit(data, sources or sources_in(data), threshold)
+        if tiles:
+            found = findings.with_tiles(found, TrainingConfig.read(config), data, packed, tiles)
+    except DatasetError as error:
+        raise _fault(error) from error
+    report.show(found, console)
+    if save is not None:
+        report.save(found, save)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command()
 def train(
     run: Run,
-    config: Annotated[Path, typer.Option(help="TOML file.")] = CONFIGS / "small.toml",
+    config: Annotated[Path, typer.Option(help="TOML file.")] = SMALL,
     data: Data = DATA,
     packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train a net into a run folder."""
+    from model_export.networks.imagenet import PretrainedWeightsError
     from model_export.training import train as start
 
     try:
         start(TrainingConfig.read(config), data, packed, run, resume=resume)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PretrainedWeightsError) as error:
         raise _fault(error) from error
 
 

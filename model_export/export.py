@@ -1,7 +1,6 @@
 """A trained net -> one ONNX file that says everything about itself."""
 
 from pathlib import Path
-from typing import cast
 
 import onnx
 import torch
@@ -11,6 +10,7 @@ from model_export.folding import fold
 from model_export.golden import make_golden
 from model_export.graph import build_graph
 from model_export.networks import NetworkOptions, SegmentationNet, build
+from model_export.networks.imagenet import notice
 from model_export.receptive_field import receptive_field
 from service.inference.contract import (
     Contract,
@@ -68,7 +68,7 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
     version
         "major.minor.patch" of the model.
     """
-    folded = cast(SegmentationNet, fold(net))
+    folded = fold(net)
     contract = _contract(folded, config, version, receptive_field(net))
     write(build_graph(folded, TILE_SIZE), contract, target)
     return contract
@@ -101,7 +101,7 @@ def _contract(
         operating_point=UNCALIBRATED,
         provenance=Provenance(
             training_data=config.sources,
-            licence=LICENCE,
+            licence=LICENCE + notice(config.network),
             intended_use=INTENDED_USE,
             evaluation={},
         ),

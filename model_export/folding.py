@@ -16,10 +16,11 @@ from torch.nn.utils import parametrize
 
 from model_export.networks.rotation import RotationMax
 
+Net = TypeVar("Net", bound=nn.Module)
 Convolution = TypeVar("Convolution", bound=nn.Conv2d | nn.ConvTranspose2d)
 
 
-def fold(net: nn.Module) -> nn.Module:
+def fold(net: Net) -> Net:
     """Give a folded copy of a net, in evaluation mode; the net itself is left alone.
 
     Every `nn.Sequential` in it is rewritten; anything else is only descended into.

@@ -56,7 +56,7 @@ def pretrain(net: SegmentationNet, options: NetworkOptions) -> None:
     imagenet.PretrainedWeightsError
         They are absent, or not the known ones.
     """
-    if isinstance(options, LiteOptions) and options.pretrained:
+    if imagenet.wanted(options):
         assert isinstance(net.encoder, LiteEncoder)
         imagenet.load(net.encoder)
 

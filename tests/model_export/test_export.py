@@ -5,7 +5,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tests.model_export.test_graph import PLAIN
 from torch import nn
 
 from model_export import verify as verifying
@@ -17,6 +16,7 @@ from model_export.verify import ParityError, verify
 from service.inference.contract import Contract
 from service.inference.session import Session
 from tests.model_export.lived_in import lived_in
+from tests.model_export.test_graph import PLAIN
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration

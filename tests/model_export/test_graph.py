@@ -38,7 +38,7 @@ PLAIN = {
 @pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
 def test_the_graph_is_the_net(options: NetworkOptions) -> None:
     net = lived_in(options)
-    model = build_graph(fold(net), 128)  # type: ignore[arg-type]
+    model = build_graph(fold(net), 128)
     assert {node.op_type for node in model.graph.node} <= PLAIN
     content = model.SerializeToString()
     assert len(content) < LARGEST_FILE or options.kind == "seed"
@@ -57,7 +57,7 @@ def test_the_graph_is_the_net(options: NetworkOptions) -> None:
 
 def test_turned_kernels_are_written_once() -> None:
     sizes = [
-        build_graph(fold(lived_in(SmallOptions(rotation_max=turned))), 64).ByteSize()  # type: ignore
+        build_graph(fold(lived_in(SmallOptions(rotation_max=turned))), 64).ByteSize()
         for turned in (False, True)
     ]
     assert sizes[1] - sizes[0] < 10_000
@@ -66,7 +66,7 @@ def test_turned_kernels_are_written_once() -> None:
 def test_a_size_that_a_net_would_cut_is_refused() -> None:
     net = fold(lived_in(SmallOptions(last_stage="pooled")))
     with pytest.raises(onnx.shape_inference.InferenceError):
-        build_graph(net, 96)  # type: ignore[arg-type]
+        build_graph(net, 96)
 
 
 def test_a_net_that_is_not_folded_is_refused() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from model_export import training
 from model_export.config import TrainingConfig
+from model_export.networks import LiteOptions, build, imagenet, pretrain
 from model_export.sampling import CropBatches
 from model_export.training import Batches, SegmentationTask, merit, train
 from tests.model_export.samples import packed_all, write_all
@@ -93,6 +94,20 @@ def test_every_part_of_the_loss_falls_on_one_batch() -> None:
     assert sorted(logged) == ["loss", *(f"loss/{part}" for part in parts)]
     for name in ("loss", "loss/cells", "loss/has_mask", "loss/mask"):
         assert logged[name][-1] < 0.9 * logged[name][0], name
+
+
+def test_a_net_with_skips_starts_pretrained_and_learns_in_every_layer() -> None:
+    pytest.importorskip(imagenet.PACKAGE)
+    config = tiny_config().model_copy(update={"network": LiteOptions()})
+    task = SegmentationTask(config)
+    expected = build(LiteOptions())
+    pretrain(expected, LiteOptions())
+    assert torch.equal(task.net.encoder.stem.conv.weight, expected.encoder.stem.conv.weight)
+    batch = CropBatches(packed_all(), config, 0)[0]
+    assert 0 < len(batch.lesion) < len(batch.tiles)
+    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    task.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
+    assert all(one.grad is not None and one.grad.any() for one in task.net.parameters())
 
 
 def test_the_rate_warms_up_and_falls() -> None:

@@ -51,6 +51,11 @@ def test_another_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         pretrain(build(LiteOptions()), LiteOptions())
 
 
+def test_the_licence_names_what_a_net_started_from() -> None:
+    assert "Apache" in imagenet.notice(LiteOptions())
+    assert imagenet.notice(LiteOptions(pretrained=False)) == imagenet.notice(SmallOptions()) == ""
+
+
 def test_other_nets_start_at_random() -> None:
     net = build(SmallOptions())
     before = {key: value.clone() for key, value in net.state_dict().items()}
