@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from model_export import report
+from model_export.audit import THRESHOLD
 from model_export.config import TrainingConfig
 from model_export.datasets import DatasetError, sources_in
 from model_export.evaluation import Figure
@@ -35,13 +36,17 @@ def audit(
         list[str] | None, typer.Option(help="Folders in it; all that can be read when not given.")
     ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for the report and pictures.")] = None,
-    threshold: Annotated[float, typer.Option(help="Cosine distance of near-duplicates.")] = 0.008,
+    threshold: Annotated[
+        float, typer.Option(help="Cosine distance of near-duplicates.")
+    ] = THRESHOLD,
     config: Annotated[Path, typer.Option(help="Whose training tiles to probe.")] = SMALL,
     packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
     tiles: Annotated[int, typer.Option(help="Training tiles to probe; 0 for none.")] = 4000,
 ) -> None:
     """Look for duplicates, patients on two sides of the split, and labels that leak."""
-    from model_export.audit import findings, report
+    from model_export.audit import findings
+    from model_export.audit.report import save as write
+    from model_export.audit.report import show
 
     try:
         found = findings.audit(data, sources or sources_in(data), threshold)
@@ -49,9 +54,9 @@ def audit(
             found = findings.with_tiles(found, TrainingConfig.read(config), data, packed, tiles)
     except DatasetError as error:
         raise _fault(error) from error
-    report.show(found, console)
+    show(found, console)
     if save is not None:
-        report.save(found, save)
+        write(found, save)
     if not found.sound:
         raise typer.Exit(1)
 

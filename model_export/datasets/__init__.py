@@ -49,7 +49,15 @@ def read_source(data: Path, source: str) -> Iterator[Sample]:
 
 
 def sources_in(data: Path) -> list[str]:
-    """Give the names of the sources that a data folder holds, in alphabetical order."""
+    """Give the names of the sources that a data folder holds, in alphabetical order.
+
+    Raises
+    ------
+    DatasetError
+        There is no such folder.
+    """
+    if not data.is_dir():
+        raise DatasetError(f"no data folder {data}")
     return sorted(
         one.name
         for one in data.iterdir()

@@ -1,0 +1,143 @@
+"""Can a linear model tell the classes apart without seeing a lesion?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from model_export.metrics import weighted_auc
+
+FOLDS = 5
+RESAMPLES = 2000
+AT_ONCE = 250
+"""Resamples counted together: bounds the memory."""
+
+SEED = 0
+
+INTERVAL = (2.5, 97.5)
+"""Percentiles of the resampled AUC."""
+
+FEWEST_PATIENTS = 5
+"""Of each class; with fewer an interval means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a linear model could tell.
+
+    Attributes
+    ----------
+    question
+        What it was to tell apart.
+    seen
+        Which numbers it saw.
+    where
+        Of which images.
+    auc, low, high
+        On patients that it was not fitted on, with the 95 % interval over resampled patients.
+        NaN when there were too few patients.
+    images, positives, patients
+        What it was counted over.
+    """
+
+    question: str
+    seen: str
+    where: str
+    auc: float
+    low: float
+    high: float
+    images: int
+    positives: int
+    patients: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there were enough patients to say anything."""
+        return not math.isnan(self.auc)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the interval lies above 0.5. One below it is chance: held-out scores that are
+        systematically wrong tell nothing apart."""
+        return self.known and self.low > 0.5
+
+
+def probe(
+    features: NDArray[np.float64],
+    labels: ArrayLike,
+    patients: Sequence[object],
+    *,
+    question: str,
+    seen: str,
+    where: str,
+) -> Probe:
+    """Fit a logistic regression on some patients and score the others, five times.
+
+    Scores are ranked within each fold: those of two models are not on one scale.
+
+    Parameters
+    ----------
+    features
+        Shape (images, numbers).
+    labels, patients
+        Of each image; a patient's images are never on both sides of a fold.
+    question, seen, where
+        Kept with the answer.
+    """
+    truth = np.asarray(labels, np.bool_)
+    names = {patient: index for index, patient in enumerate(dict.fromkeys(patients))}
+    owners = np.array([names[patient] for patient in patients], np.intp)
+    value, low, high = _auc(features, truth, owners)
+    return Probe(
+        question=question,
+        seen=seen,
+        where=where,
+        auc=value,
+        low=low,
+        high=high,
+        images=len(truth),
+        positives=int(truth.sum()),
+        patients=len(names),
+    )
+
+
+def _auc(
+    features: NDArray[np.float64], truth: NDArray[np.bool_], owners: NDArray[np.intp]
+) -> tuple[float, float, float]:
+    smallest = min(len(np.unique(owners[truth == side])) for side in (False, True))
+    if smallest < FEWEST_PATIENTS:
+        return math.nan, math.nan, math.nan
+    scores = _held_out_ranks(features, truth, owners)
+    value = weighted_auc(scores, truth, np.ones((1, len(truth))))[0]
+    rng = np.random.default_rng(SEED)
+    count = int(owners.max()) + 1
+    chances = np.full(count, 1 / count)
+    drawn = [
+        weighted_auc(scores, truth, rng.multinomial(count, chances, AT_ONCE)[:, owners] * 1.0)
+        for _ in range(RESAMPLES // AT_ONCE)
+    ]
+    low, high = np.nanpercentile(np.concatenate(drawn), INTERVAL)
+    return float(value), float(low), float(high)
+
+
+def _held_out_ranks(
+    features: NDArray[np.float64], truth: NDArray[np.bool_], owners: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    ranks = np.zeros(len(truth))
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
+    for fitted, held_out in folds.split(features, truth, owners):
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+        )
+        model.fit(features[fitted], truth[fitted])
+        scores = model.decision_function(features[held_out])
+        _, member, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        below = np.cumsum(counts) - (counts + 1) / 2
+        ranks[held_out] = below[member] / len(scores)
+    return ranks

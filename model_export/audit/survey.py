@@ -1,0 +1,94 @@
+"""One pass over the images, keeping of each what the audit compares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from model_export.audit.blocks import block_histograms, shrink
+from model_export.audit.brightness import brightness
+from model_export.datasets import Annotation, Sample, read_source
+from model_export.datasets.splits import Split, split_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surveyed:
+    """What is kept of an image.
+
+    Attributes
+    ----------
+    source, name, patient, has_lesion, annotation, manufacturer
+        See `Sample`.
+    split
+        The side of the split that the patient is on.
+    shape
+        (rows, columns) of the image.
+    brightness
+        float64, shape (6,); see `model_export.audit.brightness`.
+    blocks
+        float32 of length 1; see `model_export.audit.blocks`.
+    picture
+        uint8, shape (160, 160): to look at, with its contrast stretched.
+    """
+
+    source: str
+    name: str
+    patient: str
+    split: Split
+    has_lesion: bool
+    annotation: Annotation
+    manufacturer: str | None
+    shape: tuple[int, int]
+    brightness: NDArray[np.float64]
+    blocks: NDArray[np.float32]
+    picture: NDArray[np.uint8]
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Give source and patient; a patient's identifier alone may mean two people."""
+        return self.source, self.patient
+
+
+def survey(data: Path, sources: Sequence[str]) -> list[Surveyed]:
+    """Look at every image of the sources, with a progress bar.
+
+    Parameters
+    ----------
+    data
+        Holds one folder a source.
+    sources
+        Their names.
+
+    Raises
+    ------
+    DatasetError
+        A source cannot be read.
+    """
+    return [
+        look_at(sample)
+        for source in sources
+        for sample in track(read_source(data, source), description=f"looking at {source}")
+    ]
+
+
+def look_at(sample: Sample) -> Surveyed:
+    """Keep what the audit needs of a sample."""
+    small = shrink(sample.pixels).astype(np.float32)
+    low, high = np.percentile(small, (0.5, 99.5))
+    stretched = np.clip((small - low) / max(float(high - low), 1.0), 0.0, 1.0) * 255
+    return Surveyed(
+        source=sample.source,
+        name=sample.name,
+        patient=sample.patient,
+        split=split_of(sample.source, sample.patient),
+        has_lesion=sample.has_lesion,
+        annotation=sample.annotation,
+        manufacturer=sample.manufacturer,
+        shape=(sample.pixels.shape[0], sample.pixels.shape[1]),
+        brightness=brightness(sample.pixels) / 65535,
+        blocks=block_histograms(sample.pixels),
+        picture=stretched.astype(np.uint8),
+    )
