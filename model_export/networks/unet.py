@@ -21,7 +21,7 @@ WIDTHS = (16, 32, 64, 128, 128, 256)
 
 
 def unet(options: UnetOptions) -> SegmentationNet:
-    """Build it with random weights: about 2.7 M parameters."""
+    """Build it with random weights: about 2.75 M parameters, 38 GFLOP a 640 tile."""
     stages = [_double(1, WIDTHS[0], options.dropout)]
     for inputs, outputs in pairwise(WIDTHS):
         double = _double(inputs, outputs, options.dropout)
