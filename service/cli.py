@@ -64,6 +64,10 @@ def segment(
     files: Annotated[list[Path], typer.Argument(help="DICOM, PNG, JPEG or TIFF files.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("findings"),
     ungated: Annotated[bool, typer.Option(help="Keep the mask whatever the score.")] = False,
+    frame: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frame of a tomosynthesis, or page of a TIFF, from 1 on."),
+    ] = None,
 ) -> None:
     """Segment files without a server: JSON, mask and overlay for each, in a folder."""
     settings = _settings()
@@ -74,10 +78,11 @@ def segment(
         segmenter = open_segmenter(settings)
     except StartupError as error:
         _give_up(str(error))
+    wishes = Wishes(gate=not ungated, frame=frame)
     with segmenter:
         for file in files:
             try:
-                findings = segmenter.segment(file.read_bytes(), wishes=Wishes(gate=not ungated))
+                findings = segmenter.segment(file.read_bytes(), wishes=wishes)
             except (MammosegError, OSError) as error:
                 complaints.print(f"{file}: {error}", style="red", markup=False)
                 refused += 1

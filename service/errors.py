@@ -4,6 +4,8 @@ Every message is written here or by our own code at the place of the error; text
 exception never enters one, because decoders and parsers quote the file's bytes.
 """
 
+import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -25,6 +27,11 @@ class MammosegError(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer says in its header, too."""
+        return {}
 
 
 class UnreadableImage(MammosegError):
@@ -62,6 +69,19 @@ class UnsupportedMedia(MammosegError):
     title = "Unsupported media type or transfer syntax"
 
 
+class UnsupportedCoding(UnsupportedMedia):
+    """415: a content coding that is not undone here (RFC 9110, 15.5.16)."""
+
+    def __init__(self, code: str, detail: str, accepted: Sequence[str]) -> None:
+        super().__init__(code, detail)
+        self.accepted = accepted
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Name those that are, so that the caller can tell this 415 from the others."""
+        return {"Accept-Encoding": ", ".join(self.accepted)}
+
+
 class UnsuitableImage(MammosegError):
     """422: a valid image, but one that this model must not judge."""
 
@@ -85,6 +105,11 @@ class Overloaded(MammosegError):
     def __init__(self, code: str, detail: str, retry_after_s: int = 1) -> None:
         super().__init__(code, detail)
         self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
 
 
 class DeadlineExceeded(MammosegError):

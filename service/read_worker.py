@@ -32,6 +32,7 @@ class Order:
 
     kind: ImageKind | None
     limits: ReadLimits
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def main(socket: int, memory_mib: int) -> None:
 
 def _deliver(pipe: Connection, body: bytes, order: Order) -> None:
     try:
-        mammogram = read_image(body, order.kind, order.limits)
+        mammogram = read_image(body, order.kind, order.limits, order.frame)
         pixels = np.ascontiguousarray(mammogram.pixels)
         bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
         with anonymous_file() as file:

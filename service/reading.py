@@ -34,7 +34,7 @@ _SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 class Reader(Protocol):
     """Bytes -> Mammogram, however it is done."""
 
-    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
     def close(self) -> None:
@@ -47,9 +47,9 @@ class InProcess:
 
     limits: ReadLimits
 
-    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
         """Read one file."""
-        return read_image(body, kind, self.limits)
+        return read_image(body, kind, self.limits, frame)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -88,7 +88,7 @@ class Workers:
             self.close()
             raise DeviceError("the processes that read images do not start here")
 
-    def read(self, body: bytes, kind: ImageKind | None) -> Mammogram:
+    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
         """Read one file.
 
         Raises
@@ -106,7 +106,7 @@ class Workers:
                 if not worker.is_ready(START_TIMEOUT_S):
                     worker = self._replace(worker)
                 try:
-                    return worker.read(body, Order(kind, self._limits), self._deadline_s)
+                    return worker.read(body, Order(kind, self._limits, frame), self._deadline_s)
                 except TimeoutError:
                     worker = self._replace(worker)
                     raise UnsuitableImage(

@@ -17,7 +17,7 @@ from service.findings import (
 )
 from service.imaging.breast import find_breast
 from service.imaging.geometry import spacing_or_assumed
-from service.imaging.mammogram import Caveat, Mammogram
+from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.reader import ImageKind, ReadLimits
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
@@ -39,6 +39,14 @@ SPACING_ASSUMED = Caveat(
     "millimetres are not reported. Pass pixel_spacing_mm if it is known.",
 )
 
+REFUSED_INTENTS: dict[Intent, str] = {
+    "presentation": "The model was not made for images FOR PRESENTATION.",
+    "processing": "The model was not made for images FOR PROCESSING (raw detector values); send "
+    "the image FOR PRESENTATION of the same exposure.",
+    "film": "The model was not made for film scans.",
+    "unstated": "The model was not made for images that do not say what they are for.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -52,11 +60,14 @@ class Wishes:
         Empty the mask when the has-mask decision is no.
     timeout_s
         How long to wait for the net.
+    frame
+        Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
     gate: bool = True
     timeout_s: float = 30.0
+    frame: int | None = None
 
 
 class Segmenter:
@@ -109,10 +120,10 @@ class Segmenter:
         MammosegError
             One of its subclasses, by what is wrong with the file or the moment.
         """
-        clock = Clock()
-        mammogram = self.reader.read(body, kind)
+        clock, wishes = Clock(), wishes or Wishes()
+        mammogram = self.reader.read(body, kind, wishes.frame)
         clock.lap("read")
-        return self.examine(mammogram, wishes or Wishes(), clock)
+        return self.examine(mammogram, wishes, clock)
 
     def examine(self, mammogram: Mammogram, wishes: Wishes, clock: Clock) -> Findings:
         """Take a mammogram that is read already; see `segment`."""
@@ -154,7 +165,7 @@ class Segmenter:
     ) -> tuple[Mammogram, tuple[float, float]]:
         """Check that the model was made for this kind of image, and settle its spacing."""
         if mammogram.intent not in self.contract.accepted_intents:
-            raise UnsuitableImage("intent", "The model was not made for this kind of image.")
+            raise UnsuitableImage("intent", REFUSED_INTENTS[mammogram.intent])
         if wishes.pixel_spacing_mm is not None:
             mammogram = replace(mammogram, pixel_spacing_mm=wishes.pixel_spacing_mm)
         spacing_mm, assumed = spacing_or_assumed(

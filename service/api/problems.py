@@ -1,6 +1,5 @@
 """Everything that goes wrong becomes application/problem+json (RFC 9457)."""
 
-import math
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.errors import InvalidRequest, MammosegError, Overloaded
+from service.errors import InvalidRequest, MammosegError
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM_REF = "#/components/schemas/Problem"
@@ -29,9 +28,6 @@ class Problem(BaseModel):
 
 def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
     """Answer with the error's own status, code and message."""
-    headers = {}
-    if isinstance(error, Overloaded):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     problem = Problem(
         type=f"urn:mammoseg:problem:{error.code}",
         title=error.title,
@@ -40,7 +36,7 @@ def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
         detail=error.detail,
         request_id=request_id,
     )
-    return JSONResponse(problem.model_dump(), error.status, headers, MEDIA_TYPE)
+    return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
 
 
 def install_handlers(app: FastAPI) -> None:

@@ -9,7 +9,9 @@ from starlette.responses import Response
 from service.api.form import Form, choose_form
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
+from service.api.wishes import SPACING, parse_spacing, with_fields
 from service.findings import Findings
+from service.imaging.frames import MOST_FRAMES
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import Render, SegmentationResult, result_of
 from service.segmenter import Wishes
@@ -17,9 +19,6 @@ from service.segmenter import Wishes
 router = APIRouter(tags=["segmentation"])
 
 MAX_SIDE = 1024
-_MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5(?:\.0{1,8})?)"
-"""A number from 0.01 to 5: no detector or film scanner lies beyond."""
-SPACING = rf"^{_MM}(?:,{_MM})?$"
 _RENDER = f"(?:{'|'.join(get_args(Render))})"
 INCLUDE = f"^(?:{_RENDER}(?:,{_RENDER})*)?$"
 
@@ -28,7 +27,11 @@ _FORM = {
     "schema": {
         "type": "object",
         "description": "Any name will do; exactly one part may be a file.",
-        "properties": {"file": {"type": "string", "format": "binary"}},
+        "properties": {
+            "file": {"type": "string", "format": "binary"},
+            "frame": {"type": "string", "description": "As in the query, which outranks it."},
+            "pixel_spacing_mm": {"type": "string", "description": "As in the query."},
+        },
         "required": ["file"],
         "additionalProperties": {"type": "string"},
     }
@@ -99,6 +102,15 @@ async def segment(
             description="One number, or row,column, in mm from 0.01 to 5; overrides the image's.",
         ),
     ] = None,
+    frame: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=MOST_FRAMES,
+            description="Which frame of a tomosynthesis or other multi-frame object, or page of "
+            "a TIFF, from 1 on; without it those are refused.",
+        ),
+    ] = None,
 ) -> Response:
     """Read the image, find the breast, run the net, answer with mask, score and regions.
 
@@ -107,7 +119,7 @@ async def segment(
     form = choose_form(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings
-    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, settings.deadline_s)
+    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, settings.deadline_s, frame)
     intake = request.app.state.intake
     with intake.place():
         upload = await receive_upload(
@@ -115,18 +127,11 @@ async def segment(
             max_bytes=settings.max_body_mib << 20,
             timeout_s=settings.upload_timeout_s,
         )
+        wishes = with_fields(wishes, upload.fields)
         response: Response = await intake.work(
             lambda: _answer(request.app.state, upload, wishes, form, renders, max_side)
         )
     return response
-
-
-def parse_spacing(text: str | None) -> tuple[float, float] | None:
-    """Turn "0.1" or "0.1,0.12" into millimetres between (row, column) centres."""
-    if text is None:
-        return None
-    values = [float(part) for part in text.split(",")]
-    return values[0], values[-1]
 
 
 def parse_include(text: str) -> set[Render]:

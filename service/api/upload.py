@@ -1,14 +1,15 @@
 """The request's body -> one file and what kind it says it is."""
 
-import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from service.errors import InvalidRequest, TooLarge, UnreadableImage, UnsupportedMedia
+from service.api.body import receive_body
+from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind, sniff
 
 KINDS: dict[str, ImageKind] = {
@@ -22,19 +23,26 @@ UNDECLARED = {"", "application/octet-stream", "application/x-www-form-urlencoded
 
 MAX_PARTS = 32
 MAX_PARAMETERS = 1024
+MAX_FIELD_BYTES = 64
+"""Of the value of a form's field; what may be chosen there is short."""
 
 BOUNDARY = re.compile(
     r";\s*boundary=(?:\"(?P<quoted>[^\"\\\r\n]{1,70})\"|(?P<bare>[^\s;\",]{1,70}))", re.IGNORECASE
 )
+FIELD_NAME = re.compile(r";\s*name=\"?(?P<name>[a-z_]{1,64})\"?(?:;|$)")
 FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file; `kind` is None when its type was not declared."""
+    """One file; `kind` is None when its type was not declared.
+
+    `fields` holds the short text fields of the form that it came in, by name.
+    """
 
     body: bytes
     kind: ImageKind | None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -58,6 +66,14 @@ class _Part:
             return True
         return sniff(self.content) is not None
 
+    @property
+    def field(self) -> tuple[str, str] | None:
+        """Name and value of a short text field; None for any other part."""
+        named = FIELD_NAME.search(self.headers.get("content-disposition", ""))
+        if named is None or sum(map(len, self.pieces)) > MAX_FIELD_BYTES:
+            return None
+        return named["name"], self.content.decode("utf-8", "replace")
+
 
 async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) -> Upload:
     """Receive the body and find the one file in it.
@@ -67,47 +83,21 @@ async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) 
     TooLarge
         The body is over `max_bytes`.
     UnsupportedMedia
-        A media type or content encoding that is not read.
+        A media type or content coding that is not read.
     InvalidRequest
         The body did not arrive in time, or its multipart form is broken or holds not one file.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("content-encoding", "Send the body without content encoding.")
     media_type, boundary = _media_type(request.headers.get("content-type", ""))
     if not (media_type in KINDS or media_type in UNDECLARED or media_type.startswith("multipart/")):
         raise UnsupportedMedia(
             "media-type", "Send application/dicom, image/png, image/jpeg, image/tiff or multipart."
         )
-    try:
-        async with asyncio.timeout(timeout_s):
-            body = await _receive(request, max_bytes)
-    except TimeoutError:
-        raise InvalidRequest("upload-timeout", "The body did not arrive in time.") from None
-    except ClientDisconnect:
-        raise InvalidRequest("client-left", "The caller left before the body was whole.") from None
+    body = await receive_body(request, max_bytes=max_bytes, timeout_s=timeout_s)
     if not body:
         raise UnreadableImage("empty-body", "The body is empty.")
     if media_type.startswith("multipart/"):
         return _from_multipart(body, boundary)
     return Upload(body, KINDS.get(media_type))
-
-
-async def _receive(request: Request, max_bytes: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge("body-too-large", f"The body is over the limit of {max_bytes >> 20} MiB.")
 
 
 def _media_type(content_type: str) -> tuple[str, bytes]:
@@ -125,7 +115,8 @@ def _media_type(content_type: str) -> tuple[str, bytes]:
 def _from_multipart(body: bytes, boundary: bytes) -> Upload:
     if not boundary:
         raise InvalidRequest("multipart-broken", "The multipart body has no boundary parameter.")
-    files = [part for part in _parts(body, boundary) if part.is_file]
+    parts = _parts(body, boundary)
+    files = [part for part in parts if part.is_file]
     if len(files) != 1:
         raise InvalidRequest("one-file", "Send exactly one file in the multipart body.")
     (file,) = files
@@ -133,7 +124,8 @@ def _from_multipart(body: bytes, boundary: bytes) -> Upload:
         raise UnreadableImage("empty-body", "The file in the body is empty.")
     if file.media_type not in KINDS and file.media_type not in UNDECLARED | {"text/plain"}:
         raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
-    return Upload(file.content, KINDS.get(file.media_type))
+    fields = dict(part.field for part in parts if part is not file and part.field is not None)
+    return Upload(file.content, KINDS.get(file.media_type), fields)
 
 
 def _parts(body: bytes, boundary: bytes) -> list[_Part]:

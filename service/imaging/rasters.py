@@ -143,7 +143,7 @@ def _tiff(body: bytes, max_pixels: int, page: int | None) -> tuple[Samples, int,
         return _one_channel(tags.palette[decoded], 0), tags.orientation, False
     samples = _one_channel(_lifted(decoded) if tags.signed else decoded, 0)
     if bits not in (8, 16):
-        samples = samples << (16 - bits)
+        np.left_shift(samples, 16 - bits, out=samples)
     if tags.zero_is_white:
         samples = np.iinfo(samples.dtype).max - samples
     return samples, tags.orientation, tags.zero_is_white

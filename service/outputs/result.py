@@ -32,6 +32,9 @@ class ImagePart(_Part):
     sop_instance_uid: str | None
     rows: int
     columns: int
+    frame: int | None = Field(
+        description="Number of the frame or page that was asked for, from 1 on."
+    )
     pixel_spacing_mm: tuple[float, float] | None = Field(
         description="Between (row, column) centres; null when unknown."
     )
@@ -124,6 +127,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
             sop_instance_uid=mammogram.sop_instance_uid,
             rows=mammogram.rows,
             columns=mammogram.columns,
+            frame=mammogram.frame,
             pixel_spacing_mm=spacing,
             laterality=mammogram.laterality,
             view_position=mammogram.view_position,

@@ -8,7 +8,10 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.api.segment import parse_include, parse_spacing
+from service.api.segment import parse_include
+from service.api.wishes import parse_spacing
+from service.segmenter import REFUSED_INTENTS
+from tests.dicom_files import dicom_file
 from tests.service.api.conftest import breast_phantom
 
 pytestmark = pytest.mark.integration
@@ -153,18 +156,34 @@ class TestGate:
         assert raw["mask"]["area_mm2"] > 0
 
 
-@pytest.mark.parametrize("intents", [(), ("presentation",)])
-def test_an_intent_the_model_was_not_made_for_is_refused(
-    client: TestClient,
-    phantom_png: bytes,
-    intents: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
+FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@pytest.mark.parametrize(
+    ("elements", "intent"),
+    [
+        ({}, "presentation"),
+        ({"SOPClassUID": FOR_PROCESSING, "PresentationIntentType": None}, "processing"),
+        ({"SOPClassUID": SECONDARY_CAPTURE, "PresentationIntentType": None}, "film"),
+        ({"SOPClassUID": None, "PresentationIntentType": None}, "unstated"),
+    ],
+)
+def test_the_intent_decides_and_is_told(
+    client: TestClient, elements: dict[str, object], intent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
-    contract = segmenter.contract.model_copy(update={"accepted_intents": intents})
-    monkeypatch.setattr(segmenter, "contract", contract)
-    answer = client.post(SPACED, content=phantom_png, headers=PNG)
-    assert (answer.status_code, answer.json()["code"]) == (422, "intent")
+    body = dicom_file(**elements)
+    for accepted in ((intent,), tuple({"presentation", "processing", "film"} - {intent})):
+        contract = segmenter.contract.model_copy(update={"accepted_intents": accepted})
+        monkeypatch.setattr(segmenter, "contract", contract)
+        answer = client.post(SPACED, content=body)
+        if intent in accepted:
+            assert answer.json()["image"]["intent"] == intent
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (422, "intent")
+            assert answer.json()["detail"] == REFUSED_INTENTS[intent]  # type: ignore[index]
+    assert "FOR PRESENTATION" in REFUSED_INTENTS["processing"]
 
 
 @pytest.mark.parametrize(
