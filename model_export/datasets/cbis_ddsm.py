@@ -50,7 +50,6 @@ COLUMNS = (
     "left or right breast",
     "image view",
     "image file path",
-    "cropped image file path",
     "ROI mask file path",
 )
 
@@ -144,8 +143,8 @@ def _lesion(
 ) -> NDArray[np.bool_] | None:
     united = np.zeros(shape, np.bool_)
     for row in rows:
-        named = (row["ROI mask file path"], row["cropped image file path"])
-        files = dict.fromkeys(file for path in named for file in _files(cases, path))
+        # Mask and crop of an abnormality are in one case, whichever column names which.
+        files = _files(cases, row["ROI mask file path"])
         masks = (_as_mask(read_mammogram(folder, file).pixels, shape) for file in files)
         mask = next((one for one in masks if one is not None), None)
         if mask is None:

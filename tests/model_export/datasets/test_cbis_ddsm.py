@@ -72,7 +72,7 @@ def write(root: Path) -> None:
     one, other = "Mass-Training_P_00001_LEFT_CC", "Calc-Test_P_00001_LEFT_CC"
     lost = "Mass-Training_P_00002_RIGHT_MLO"
     for case in (one, other, lost):
-        put(root, case, full_1_1=film)
+        put(root, case, full_1_1=film, also_1_2=crop)
     put(root, f"{one}_1", roi_1_1=square(20, 10, 30), roi_1_2=crop)
     put(root, f"{one}_2", roi_1_1=crop, roi_1_2=square(100, 60, 20))
     # Mask and crop in two series; the mask a little larger than the film.

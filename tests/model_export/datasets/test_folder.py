@@ -101,7 +101,7 @@ def test_a_mask_must_have_the_size_of_its_image(tmp_path: Path) -> None:
 def test_a_black_jpeg_mask_holds_no_lesion_and_16_bits_are_kept(tmp_path: Path) -> None:
     root = write(tmp_path, TABLE.replace("CC,1", "CC,").replace("0,,\n", ",,\n"))
     specks = np.zeros((128, 128), np.uint8)
-    specks[5, 5] = 3
+    specks[8:16, 8:16] = 3
     (root / "masks" / "a.png").unlink()
     cv2.imwrite(str(root / "masks" / "a.jpg"), specks)
     cv2.imwrite(str(root / "masks" / "c.png"), (disc(128, 50, 50, 4) // 255).astype(np.uint16))
