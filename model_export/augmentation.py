@@ -6,7 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.artefacts import add_film_artefact, add_patch
 from model_export.config import Augmentation
+
+FLAT = 0.1
+"""Of the stored range: an exposure that leaves the breast less is no mammogram any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def intensities(
     spec: Augmentation,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Change gamma, contrast and brightness, blur, add noise and a border patch.
+    """Change the tone, draw artefacts, blur, add noise.
 
     Parameters
     ----------
@@ -67,7 +71,9 @@ def intensities(
     """
     values = _tone(maximum, spec, rng)[crop]
     if rng.random() < spec.patch_probability:
-        _add_patch(values, maximum, rng)
+        add_patch(values, maximum, rng)
+    if rng.random() < spec.film_probability:
+        add_film_artefact(values, maximum, rng)
     if rng.random() < spec.blur_probability:
         cv2.GaussianBlur(values, (0, 0), rng.uniform(0.4, 1.2), dst=values)
     if spec.noise > 0 and rng.random() < 0.3:
@@ -80,6 +86,8 @@ def intensities(
 def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
     """Give the table of 256 changed values."""
     grey = np.linspace(0.0, maximum, 256)
+    if rng.random() < spec.exposure_probability:
+        grey = exposed(grey, _exposure(spec, rng), maximum)
     gamma = np.exp(rng.uniform(-spec.log_gamma, spec.log_gamma))
     contrast = np.exp(rng.uniform(-spec.log_contrast, spec.log_contrast))
     shift = rng.uniform(-spec.brightness, spec.brightness)
@@ -88,10 +96,48 @@ def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArr
     return table
 
 
-def _add_patch(values: NDArray[np.float32], maximum: float, rng: np.random.Generator) -> None:
-    rows, columns = values.shape
-    along = int(rng.integers(0, max(rows, columns)))
-    corner = (along % columns, 0) if rng.random() < 0.5 else (0, along % rows)
-    axes = (int(rng.integers(4, max(5, columns // 5))), int(rng.integers(4, max(5, rows // 5))))
-    brightness = float(rng.uniform(0.6, 1.0) * maximum)
-    cv2.ellipse(values, corner, axes, float(rng.uniform(0, 180)), 0, 360, brightness, cv2.FILLED)
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A change of contrast before the image was stored.
+
+    `low` and `high` are the stored values, 0 to 1, that normalisation makes 0 and 1; `contrast`
+    multiplies the distance from `pivot`, and what leaves 0 to 1 is lost.
+    """
+
+    low: float
+    high: float
+    contrast: float
+    pivot: float
+
+
+def exposed(grey: NDArray[np.float64], exposure: Exposure, maximum: float) -> NDArray[np.float64]:
+    """Give what the service's normalisation makes of normalised values after an exposure.
+
+    Percentiles follow a map that keeps the order, so the new ones are the images of 0 and 1: a
+    change of contrast is undone but for what was clipped. Flat images stay as they are.
+    """
+    low, high = exposure.low, exposure.high
+
+    def stored(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        changed = exposure.pivot + exposure.contrast * (
+            low + values * (high - low) - exposure.pivot
+        )
+        clipped: NDArray[np.float64] = np.clip(changed, 0.0, 1.0)
+        return clipped
+
+    darkest, brightest = stored(np.array([0.0, 1.0]))
+    if brightest - darkest < FLAT:
+        return grey
+    again: NDArray[np.float64] = (stored(grey) - darkest) / (brightest - darkest)
+    return np.clip(again, 0.0, maximum)
+
+
+def _exposure(spec: Augmentation, rng: np.random.Generator) -> Exposure:
+    """Draw one of an image that was stored with some room to both sides."""
+    least, most = np.log(spec.exposure)
+    return Exposure(
+        low=float(rng.uniform(0.02, 0.35)),
+        high=float(rng.uniform(0.6, 1.0)),
+        contrast=float(np.exp(rng.uniform(least, most))),
+        pivot=float(rng.uniform(0.0, 0.5)),
+    )

@@ -91,19 +91,43 @@ class Losses(_Part):
     """Weight of a whole-image label given to a crop of it."""
 
 
+class Sampling(_Part):
+    """What the crops of images with masks are centred on; the rest is background."""
+
+    lesion: float = Field(default=0.5, ge=0.0, le=1.0)
+    near_miss: float = Field(default=0.25, ge=0.0, le=1.0)
+    matched_negatives: bool = True
+    """Background crops look as bright, full and large as lesion crops of their source, and only
+    such pairs teach the has-mask head; else sources without normals teach it nothing."""
+    tolerance: float = Field(default=0.8, gt=0.0)
+    """Largest distance between the looks of a pair, in standard deviations; see `matching`."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if not 0.0 < self.lesion + self.near_miss <= 1.0:
+            raise ValueError("lesion and near_miss are shares, and one must be above 0")
+        return self
+
+
 class Augmentation(_Part):
     """Ranges are half-widths around no change, unless said otherwise."""
 
     rotation_degrees: float = 15.0
     log_scale: float = 0.2
     log_gamma: float = 0.35
+    exposure: tuple[float, float] = (0.6, 2.1)
+    """Least and largest change of contrast before the image was stored and clipped."""
+    exposure_probability: float = 0.5
     log_contrast: float = 0.45
+    """After normalisation, as a wrong outline of the breast changes it."""
     brightness: float = 0.08
     blur_probability: float = 0.2
     noise: float = 0.03
     """Largest standard deviation, in units of the net's input."""
     patch_probability: float = 0.1
     """Of a bright patch that runs off the border, as skin markers and folds do."""
+    film_probability: float = 0.05
+    """Of scratches, dust or the white edge of a film."""
 
 
 class TrainingConfig(_Part):
@@ -130,6 +154,7 @@ class TrainingConfig(_Part):
     validate_every: int = Field(default=5, gt=0)
     """Epochs between validations."""
     losses: Losses = Losses()
+    sampling: Sampling = Sampling()
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="after")

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from model_export import placement
 from model_export.augmentation import View, intensities, warp
 from model_export.config import Stream, TrainingConfig
 from model_export.datasets.cache import Packed
+from model_export.matching import SEEN_PIXELS, Matchers
 
-SEEN_PIXELS = 30
-"""Lesion pixels that must be in a crop for the crop to count as positive."""
+FUTILE = 20
+"""Crops drawn for each one wanted before a leak probe is left with fewer."""
 
 
 class Batch(NamedTuple):
@@ -41,12 +43,24 @@ class Batch(NamedTuple):
     label_weight: Tensor
 
 
-class _Crop(NamedTuple):
+class Crop(NamedTuple):
+    """One tile and what it teaches; `lesion` is None where nobody drew it."""
+
+    source: str
     tile: NDArray[np.float32]
     lesion: NDArray[np.uint8] | None
     lesion_weight: float
     label: float
     label_weight: float
+
+
+class _Placed(NamedTuple):
+    """A view of an image; `expected` is the only label that may teach the head, None any."""
+
+    sample: Packed
+    view: View
+    label_weight: float
+    expected: bool | None = None
 
 
 class CropBatches(Dataset[Batch]):
@@ -60,15 +74,26 @@ class CropBatches(Dataset[Batch]):
         Of the run.
     epoch
         Counted from 0.
+    matchers
+        Of the same samples and config; passed on from epoch to epoch, because they take seconds
+        to make.
     """
 
-    def __init__(self, samples: Sequence[Packed], config: TrainingConfig, epoch: int) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Packed],
+        config: TrainingConfig,
+        epoch: int,
+        matchers: Matchers | None = None,
+    ) -> None:
         self._config = config
         self._epoch = epoch
         self._streams = config.streams_of(epoch)
         self._strata: dict[tuple[str, bool], list[Packed]] = defaultdict(list)
         for sample in samples:
             self._strata[sample.source, sample.has_lesion].append(sample)
+        self._matchers = Matchers(samples, config) if matchers is None else matchers
+        self._matchers.prepare(self._streams)
 
     def __len__(self) -> int:
         return self._config.steps_per_epoch
@@ -76,32 +101,64 @@ class CropBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._config.seed, self._epoch, step))
         stream = self._streams[step % len(self._streams)]
-        crops = [
-            self._crop(self._draw(source, rng), stream, rng)
+        return _collate(self.crops(stream, rng))
+
+    def crops(self, stream: Stream, rng: np.random.Generator) -> list[Crop]:
+        """Draw the crops of one batch of a stream."""
+        return [
+            self._cut(self._place(source, stream, rng), stream, rng)
             for source, count in stream.mix.items()
             for _ in range(count)
         ]
-        return _collate(crops)
 
     def _draw(self, source: str, rng: np.random.Generator) -> Packed:
         """Give a positive or a negative image with equal chances, where the source has both."""
         strata = [self._strata[source, has] for has in (False, True) if self._strata[source, has]]
-        stratum = strata[rng.integers(len(strata))]
-        return stratum[rng.integers(len(stratum))]
+        return _one_of(strata[rng.integers(len(strata))], rng)
 
-    def _crop(self, sample: Packed, stream: Stream, rng: np.random.Generator) -> _Crop:
+    def _place(self, source: str, stream: Stream, rng: np.random.Generator) -> _Placed:
+        """Choose an image and a view of it.
+
+        Sources whose images are all positive teach the head through its cells, and through
+        matched crops: a yes for every image would teach it to know the source.
+        """
+        sample = self._draw(source, rng)
         spec = self._config.augmentation
-        view = _view(sample, stream, spec.rotation_degrees, spec.log_scale, rng)
-        rows, columns = stream.rows, stream.columns
-        matrix = view.matrix(rows, columns)
+        if sample.lesion is None:
+            weight = 1.0 if sample.has_lesion else self._config.losses.weak_negative
+            weight *= 1.0 if stream.whole else self._config.losses.weak_crop
+        else:
+            weight = 1.0 if self._strata[source, False] else 0.0
+        if stream.whole:
+            return _Placed(sample, placement.whole(sample, stream, spec, rng), weight)
+        kind = placement.draw_kind(self._config.sampling, rng, positive=False)
+        matcher = None if sample.lesion is None else self._matchers.of(source, stream)
+        if matcher is None:
+            return _Placed(sample, placement.crop(sample, kind, stream, spec, rng), weight)
+        if sample.has_lesion and kind != "background":
+            view = placement.crop(sample, kind, stream, spec, rng)
+            return _Placed(sample, view, float(matcher.teaches(sample, view, rng)), expected=True)
+        negative = matcher.negative(rng)
+        if negative is not None:
+            return _Placed(*negative, 1.0, expected=False)
+        return _Placed(sample, placement.crop(sample, "background", stream, spec, rng), 0.0)
+
+    def _cut(self, placed: _Placed, stream: Stream, rng: np.random.Generator) -> Crop:
+        sample, rows, columns = placed.sample, stream.rows, stream.columns
+        matrix = placed.view.matrix(rows, columns)
         breast = warp(sample.breast, matrix, rows, columns, mask=True)
         crop = warp(sample.pixels, matrix, rows, columns, mask=False)
-        lesion = None
-        if sample.lesion is not None:
-            lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
         maximum = self._config.normalisation.maximum
-        tile = intensities(crop, breast, maximum, spec, rng)
-        return _Crop(tile, lesion, self._mask_weight(sample), *self._label(sample, lesion, stream))
+        tile = intensities(crop, breast, maximum, self._config.augmentation, rng)
+        if sample.lesion is None:
+            return Crop(
+                sample.source, tile, None, 0.0, float(sample.has_lesion), placed.label_weight
+            )
+        lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
+        label = int(lesion.sum()) >= SEEN_PIXELS
+        fits = placed.expected in (None, label)
+        weight = placed.label_weight if fits else 0.0
+        return Crop(sample.source, tile, lesion, self._mask_weight(sample), float(label), weight)
 
     def _mask_weight(self, sample: Packed) -> float:
         losses = self._config.losses
@@ -109,66 +166,12 @@ class CropBatches(Dataset[Batch]):
         weight = losses.diffuse_weight if diffuse else 1.0
         return weight * (losses.circle_weight if sample.annotation == "circle" else 1.0)
 
-    def _label(
-        self, sample: Packed, lesion: NDArray[np.uint8] | None, stream: Stream
-    ) -> tuple[float, float]:
-        """Give the crop's has-mask label and its weight.
 
-        Sources whose images are all positive teach the head through its cells only: a yes for
-        every image would teach it to know the source.
-        """
-        losses = self._config.losses
-        if lesion is not None:
-            seen = float(int(lesion.sum()) >= SEEN_PIXELS)
-            return seen, 1.0 if self._strata[sample.source, False] else 0.0
-        weight = 1.0 if sample.has_lesion else losses.weak_negative
-        return float(sample.has_lesion), weight * (1.0 if stream.whole else losses.weak_crop)
+def _one_of(samples: Sequence[Packed], rng: np.random.Generator) -> Packed:
+    return samples[int(rng.integers(len(samples)))]
 
 
-def _view(
-    sample: Packed, stream: Stream, degrees: float, log_scale: float, rng: np.random.Generator
-) -> View:
-    height, width = sample.pixels.shape
-    scale = float(np.exp(rng.uniform(-log_scale, log_scale)))
-    if stream.whole:
-        scale = min(scale, 1.05 * stream.rows / height, 1.05 * stream.columns / width)
-        centre = (
-            height / 2 + _slack(stream.rows / scale - height, rng),
-            width / 2 + _slack(stream.columns / scale - width, rng),
-        )
-    else:
-        centre = _centre(sample, min(stream.rows, stream.columns) / scale, rng)
-    flips = (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
-    return View(centre, scale, float(rng.uniform(-degrees, degrees)), flips)
-
-
-def _slack(free: float, rng: np.random.Generator) -> float:
-    return float(rng.uniform(-0.5, 0.5)) * max(0.0, free)
-
-
-def _centre(sample: Packed, side: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Choose lesion (half), near miss (a quarter) or background (a quarter), in image pixels."""
-    kind = rng.random()
-    if sample.lesion is None or kind >= 0.75 or not sample.lesion.any():
-        return _pixel_of(sample.breast, rng)
-    row, column = _pixel_of(sample.lesion, rng)
-    reach = (0.0, 0.35) if kind < 0.5 else (0.4, 0.7)
-    distance, angle = side * rng.uniform(*reach), rng.uniform(0, 2 * np.pi)
-    height, width = sample.pixels.shape
-    return (
-        float(np.clip(row + distance * np.sin(angle), 0, height - 1)),
-        float(np.clip(column + distance * np.cos(angle), 0, width - 1)),
-    )
-
-
-def _pixel_of(mask: NDArray[np.uint8], rng: np.random.Generator) -> tuple[float, float]:
-    """Give a random pixel of a mask that is not empty."""
-    where = np.flatnonzero(mask)
-    row, column = divmod(int(where[rng.integers(where.size)]), mask.shape[1])
-    return float(row), float(column)
-
-
-def _collate(crops: Sequence[_Crop]) -> Batch:
+def _collate(crops: Sequence[Crop]) -> Batch:
     ordered = sorted(crops, key=lambda crop: crop.lesion is None)
     drawn = [crop for crop in ordered if crop.lesion is not None]
     masks = [crop.lesion for crop in drawn if crop.lesion is not None]
@@ -181,3 +184,47 @@ def _collate(crops: Sequence[_Crop]) -> Batch:
         label=torch.tensor([crop.label for crop in ordered]),
         label_weight=torch.tensor([crop.label_weight for crop in ordered]),
     )
+
+
+def tiles_as_sampled(
+    samples: Sequence[Packed], config: TrainingConfig, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
+    """Give crops as the first epoch's first stream of crops has them, for a leak probe.
+
+    Only crops that teach the has-mask label and whose label is drawn, not weak: lesions, near
+    misses, background.
+
+    Parameters
+    ----------
+    samples
+        Of one split, all sources.
+    count
+        Crops wanted; fewer come back where the data hold no such crops.
+
+    Returns
+    -------
+    float32 tiles (count, rows, columns); bool labels (count,); the source of each.
+
+    Raises
+    ------
+    ValueError
+            The first epoch has no stream of crops, or no crop of it teaches.
+    """
+    stream = next((one for one in config.streams_of(0) if not one.whole), None)
+    if stream is None:
+        raise ValueError("the config has no stream of crops")
+    drawn = {one.source for one in samples if one.lesion is not None}
+    mix = {source: share for source, share in stream.mix.items() if source in drawn}
+    stream = stream.model_copy(update={"mix": mix})
+    batches = CropBatches(samples, config, 0)
+    rng = np.random.default_rng(config.seed)
+    taught: list[Crop] = []
+    for _ in range(FUTILE * count // max(1, stream.batch)):
+        taught += [crop for crop in batches.crops(stream, rng) if crop.label_weight > 0]
+        if len(taught) >= count:
+            break
+    if not taught:
+        raise ValueError("no crop teaches the has-mask label")
+    kept = taught[:count]
+    tiles = np.stack([crop.tile for crop in kept])
+    return tiles, np.array([crop.label > 0 for crop in kept]), [crop.source for crop in kept]

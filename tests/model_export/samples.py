@@ -1,5 +1,6 @@
 """Small data sets in their sources' own formats, and packed samples, made of phantoms."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -102,3 +103,19 @@ def packed_all() -> list[Packed]:
         packed("rsna-640", "e", has_lesion=True, drawn=False),
         packed("rsna-640", "f", has_lesion=False, drawn=False),
     ]
+
+
+def bright_half(name: str, seed: int) -> Packed:
+    """Give noise, 256 x 128, brighter in the upper half; there lies a lesion that cannot be seen.
+
+    Crops around lesions are brighter than others, for a reason that is none.
+    """
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(60, 100, (256, 128)).astype(np.uint8)
+    pixels[:128] += rng.integers(40, 60, dtype=np.uint8)
+    lesion = np.zeros_like(pixels)
+    row, column = rng.integers(40, 90, size=2)
+    lesion[row - 8 : row + 8, column - 8 : column + 8] = 1
+    breast = np.ones_like(pixels)
+    base = packed("cdd-cesm", name, has_lesion=True)
+    return replace(base, pixels=pixels, breast=breast, lesion=lesion, lesion_fraction=1 / 128)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.config import Stream
-from model_export.sampling import CropBatches
-from tests.model_export.samples import packed, packed_all
+from model_export.config import Sampling, Stream, TrainingConfig
+from model_export.sampling import CropBatches, tiles_as_sampled
+from tests.model_export.samples import bright_half, packed, packed_all
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.unit
@@ -109,3 +109,47 @@ def test_circles_count_less() -> None:
     circles = [replace(one, annotation="circle") for one in packed_all()]
     assert set(CropBatches(packed_all(), config, 0)[0].lesion_weight.tolist()) == {1.0}
     assert set(CropBatches(circles, config, 0)[0].lesion_weight.tolist()) == {0.5}
+
+
+def only_crops(mix: dict[str, int], *, matched: bool) -> TrainingConfig:
+    """Give a config with a single stream of crops."""
+    config = tiny_config()
+    stream = Stream(rows=64, columns=64, mix=mix)
+    phase = config.phases[0].model_copy(update={"streams": (stream,)})
+    update = {"phases": (phase,), "sampling": Sampling(matched_negatives=matched)}
+    return config.model_copy(update=update)
+
+
+BRIGHT = [bright_half(f"{seed}", seed) for seed in range(6)]
+
+
+def test_matched_crops_of_a_source_without_normals_teach_both_labels() -> None:
+    batch = CropBatches(BRIGHT, only_crops({"cdd-cesm": 60}, matched=True), 0)[0]
+    taught = batch.label[batch.label_weight > 0]
+    assert 0.0 < taught.mean() < 1.0
+    # Their labels are true.
+    seen = (batch.lesion.flatten(1).sum(1) >= 30).float()
+    assert torch.equal(batch.label, seen)
+    batch = CropBatches(BRIGHT, only_crops({"cdd-cesm": 60}, matched=False), 0)[0]
+    assert set(batch.label_weight.tolist()) == {0.0}
+
+
+def test_the_leak_probe_gets_the_drawn_crops_that_teach() -> None:
+    config = only_crops({"cdd-cesm": 3, "rsna-640": 3}, matched=True)
+    weak = [one for one in packed_all() if one.source == "rsna-640"]
+    tiles, labels, sources = tiles_as_sampled([*BRIGHT, *weak], config, 40)
+    assert tiles.shape == (40, 64, 64) and tiles.dtype == np.float32
+    assert labels.dtype == np.bool_ and 0 < labels.sum() < 40
+    assert sources == ["cdd-cesm"] * 40
+    again = tiles_as_sampled([*BRIGHT, *weak], config, 40)
+    np.testing.assert_array_equal(tiles, again[0])
+
+
+def test_a_leak_probe_needs_crops_that_teach() -> None:
+    config = only_crops({"cdd-cesm": 3}, matched=False)
+    with pytest.raises(ValueError, match="no crop teaches"):
+        tiles_as_sampled(BRIGHT, config, 10)
+    whole = Stream(rows=64, columns=64, mix={"cdd-cesm": 1}, whole=True)
+    phase = config.phases[0].model_copy(update={"streams": (whole,)})
+    with pytest.raises(ValueError, match="no stream of crops"):
+        tiles_as_sampled(BRIGHT, config.model_copy(update={"phases": (phase,)}), 10)
