@@ -6,6 +6,7 @@ import onnx
 import torch
 
 from model_export.config import TrainingConfig
+from model_export.datasets.images import ASSUMED_LONG_SIDE_MM
 from model_export.folding import fold
 from model_export.golden import make_golden
 from model_export.graph import build_graph
@@ -25,7 +26,6 @@ from service.inference.contract import (
 
 TILE_SIZE = 640
 STRIDE = 512
-ASSUMED_LONG_SIDE_MM = 240.0
 
 LICENCE = (
     "Research use only, no commercial use: see service/models/LICENSE. Trained on CDD-CESM, "
