@@ -47,6 +47,7 @@ class Crop(NamedTuple):
     """One tile and what it teaches; `lesion` is None where nobody drew it."""
 
     source: str
+    patient: str
     tile: NDArray[np.float32]
     lesion: NDArray[np.uint8] | None
     lesion_weight: float
@@ -150,15 +151,14 @@ class CropBatches(Dataset[Batch]):
         crop = warp(sample.pixels, matrix, rows, columns, mask=False)
         maximum = self._config.normalisation.maximum
         tile = intensities(crop, breast, maximum, self._config.augmentation, rng)
+        whose = (sample.source, sample.patient)
         if sample.lesion is None:
-            return Crop(
-                sample.source, tile, None, 0.0, float(sample.has_lesion), placed.label_weight
-            )
+            return Crop(*whose, tile, None, 0.0, float(sample.has_lesion), placed.label_weight)
         lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
         label = int(lesion.sum()) >= SEEN_PIXELS
         fits = placed.expected in (None, label)
         weight = placed.label_weight if fits else 0.0
-        return Crop(sample.source, tile, lesion, self._mask_weight(sample), float(label), weight)
+        return Crop(*whose, tile, lesion, self._mask_weight(sample), float(label), weight)
 
     def _mask_weight(self, sample: Packed) -> float:
         losses = self._config.losses
@@ -188,7 +188,7 @@ def _collate(crops: Sequence[Crop]) -> Batch:
 
 def tiles_as_sampled(
     samples: Sequence[Packed], config: TrainingConfig, count: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str], list[str]]:
     """Give crops as the first epoch's first stream of crops has them, for a leak probe.
 
     Only crops that teach the has-mask label and whose label is drawn, not weak: lesions, near
@@ -203,7 +203,7 @@ def tiles_as_sampled(
 
     Returns
     -------
-    float32 tiles (count, rows, columns); bool labels (count,); the source of each.
+    float32 tiles (count, rows, columns); bool labels (count,); the source and the patient of each.
 
     Raises
     ------
@@ -226,5 +226,9 @@ def tiles_as_sampled(
     if not taught:
         raise ValueError("no crop teaches the has-mask label")
     kept = taught[:count]
-    tiles = np.stack([crop.tile for crop in kept])
-    return tiles, np.array([crop.label > 0 for crop in kept]), [crop.source for crop in kept]
+    return (
+        np.stack([crop.tile for crop in kept]),
+        np.array([crop.label > 0 for crop in kept]),
+        [crop.source for crop in kept],
+        [crop.patient for crop in kept],
+    )

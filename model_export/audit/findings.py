@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+
 from model_export.audit import THRESHOLD
 from model_export.audit.duplicates import Pair, closest, shared_patients
 from model_export.audit.leak import Probe
@@ -16,9 +18,6 @@ from model_export.datasets.splits import Split
 BEYOND = 2.0
 """Pairs up to this multiple of the threshold are shown beside the near-duplicates, so that a reader
 sees whether it divides the same images from like ones."""
-
-TILES = 4000
-"""Sampled for the leak probe: its interval is about 0.04 wide then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +105,12 @@ def with_tiles(found: Audit, config: TrainingConfig, data: Path, packed: Path, c
     if missing:
         note = f"Training tiles were not probed: {config.name} draws from {sorted(missing)} too."
         return replace(found, notes=(*found.notes, note))
-    probes = found.probes + audit_tiles(config, data, packed, count)
-    return replace(found, probes=probes)
+    try:
+        probes = audit_tiles(config, data, packed, count)
+    except ValueError as error:
+        note = f"Training tiles were not probed: {error} ({config.name})."
+        return replace(found, notes=(*found.notes, note))
+    return replace(found, probes=found.probes + probes)
 
 
 def audit_tiles(config: TrainingConfig, data: Path, packed: Path, count: int) -> list[Probe]:
@@ -123,6 +126,11 @@ def audit_tiles(config: TrainingConfig, data: Path, packed: Path, count: int) ->
         Folder of the packed samples; what is missing there is made.
     count
         Of tiles.
+
+    Raises
+    ------
+    ValueError
+        The config samples no tiles that teach whether a lesion is there.
     """
     from model_export.sampling import tiles_as_sampled
 
@@ -133,4 +141,5 @@ def audit_tiles(config: TrainingConfig, data: Path, packed: Path, count: int) ->
         for sample in cache.load(packed, source, config.working_mm)
         if sample.split == "train"
     ]
-    return ask_tiles(*tiles_as_sampled(samples, config, count))
+    with Console().status(f"sampling {count} training tiles"):
+        return ask_tiles(*tiles_as_sampled(samples, config, count))

@@ -137,10 +137,11 @@ def test_matched_crops_of_a_source_without_normals_teach_both_labels() -> None:
 def test_the_leak_probe_gets_the_drawn_crops_that_teach() -> None:
     config = only_crops({"cdd-cesm": 3, "rsna-640": 3}, matched=True)
     weak = [one for one in packed_all() if one.source == "rsna-640"]
-    tiles, labels, sources = tiles_as_sampled([*BRIGHT, *weak], config, 40)
+    tiles, labels, sources, patients = tiles_as_sampled([*BRIGHT, *weak], config, 40)
     assert tiles.shape == (40, 64, 64) and tiles.dtype == np.float32
     assert labels.dtype == np.bool_ and 0 < labels.sum() < 40
     assert sources == ["cdd-cesm"] * 40
+    assert set(patients) == {one.patient for one in BRIGHT}
     again = tiles_as_sampled([*BRIGHT, *weak], config, 40)
     np.testing.assert_array_equal(tiles, again[0])
 
