@@ -5,18 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from model_export.audit.findings import Audit, examine
+from model_export.audit.findings import Audit, audit, examine, with_tiles
+from model_export.audit.questions import LESION
 from model_export.audit.report import markdown, plain, save, show
 from model_export.audit.survey import survey
 from model_export.cli import app
-from model_export.datasets import DatasetError
+from model_export.config import Phase, Sampling, Stream, TrainingConfig
+from model_export.datasets import DatasetError, sources_in
 from model_export.datasets.splits import split_of
+from model_export.phantom import breast_phantom
 from tests.model_export.audit.looked_at import looked_at, pixels
-from tests.model_export.samples import write_all
+from tests.model_export.samples import disc, write_all
+from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration
 
@@ -109,3 +114,46 @@ def test_no_data_is_an_error(tmp_path: Path, folder: str) -> None:
     assert result.exit_code == 1 and "failed:" in result.output
     with pytest.raises(DatasetError, match="no folder x/"):
         survey(tmp_path, ["x"])
+
+
+def write_own_set(data: Path) -> Path:
+    """Write a plain set of eight patients, every second with a lesion."""
+    for part in ("images", "masks"):
+        (data / "my-set" / part).mkdir(parents=True)
+    rows = ["name,patient,pixel_spacing_mm"]
+    for number in range(8):
+        name = f"{number}.png"
+        picture = breast_phantom(160, seed=number)
+        mask = disc(160, 58, 35, 9) * np.uint8(number % 2)
+        cv2.imwrite(str(data / "my-set" / "images" / name), np.maximum(picture, mask))
+        cv2.imwrite(str(data / "my-set" / "masks" / name), mask)
+        rows.append(f"{number},{number},1.0")
+    (data / "my-set" / "table.csv").write_text("\n".join(rows) + "\n")
+    return data
+
+
+def own_config(*, whole: bool) -> TrainingConfig:
+    stream = Stream(rows=64, columns=64, mix={"my-set": 4}, whole=whole)
+    phase = Phase(epochs=1, streams=(stream,))
+    # Three lesions are too few to find matches for.
+    sampling = Sampling(matched_negatives=False)
+    return tiny_config().model_copy(update={"phases": (phase,), "sampling": sampling})
+
+
+def test_tiles_of_the_training_patients_are_probed_as_a_run_samples_them(tmp_path: Path) -> None:
+    data = write_own_set(tmp_path / "data")
+    found = audit(data, sources_in(data))
+    asked = with_tiles(found, own_config(whole=False), data, tmp_path / "packed", 30)
+    (added,) = asked.probes[len(found.probes) :]
+    assert (added.question, added.where) == (LESION, "tiles as sampled for training: my-set")
+    train = {image.patient for image in found.images if image.split == "train"}
+    assert (added.images, added.patients) == (30, len(train))
+    assert 0 < added.positives < 30
+
+
+def test_a_config_that_samples_no_such_tiles_is_noted(tmp_path: Path) -> None:
+    data = write_own_set(tmp_path / "data")
+    found = audit(data, ["my-set"])
+    asked = with_tiles(found, own_config(whole=True), data, tmp_path / "packed", 30)
+    assert asked.probes == found.probes
+    assert "the config has no stream of crops" in asked.notes[0]
