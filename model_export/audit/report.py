@@ -92,10 +92,11 @@ def sections(found: Audit) -> Iterator[Section]:
     )
     yield Section(
         "leak probe: what a linear model tells apart without seeing a lesion",
-        "Passes when the 95 % interval reaches down to 0.5; of forty probes one fails by chance. "
+        "Passes unless the 95 % interval lies above 0.5; of forty probes one fails by chance. Of "
+        "two splits the second named counts as positive. "
         "What leaks within a source need not be a fault of the data, as dense breasts hold more "
         "cancers: it is what a net must beat clearly, and what its training tiles must not repeat.",
-        ("question", "seen", "where", "AUC", "interval", "images", "patients", "verdict"),
+        ("question", "seen", "where", "AUC", "interval", "positive", "patients", "verdict"),
         tuple(_probe(probe) for probe in found.probes),
     )
 
@@ -143,7 +144,7 @@ def plain(found: Audit) -> dict[str, Any]:
                 key: None if isinstance(value, float) and math.isnan(value) else value
                 for key, value in asdict(probe).items()
             }
-            | {"leaks": probe.leaks}
+            | {"leaks": probe.leaks, "verdict": probe.verdict}
             for probe in found.probes
         ],
         "notes": list(found.notes),
@@ -196,9 +197,9 @@ def _pairs(title: str, meaning: str, pairs: Sequence[Pair]) -> Section:
 
 
 def _probe(probe: Probe) -> Cells:
+    auc, interval = "-", "-"
+    if probe.known:
+        auc, interval = f"{probe.auc:.3f}", f"{probe.low:.3f} to {probe.high:.3f}"
+    count = f"{probe.positives} of {probe.images}"
     head = (probe.question, probe.seen, probe.where)
-    tail = (f"{probe.images} ({probe.positives} positive)", str(probe.patients))
-    if not probe.known:
-        return (*head, "-", "-", *tail, "too few patients")
-    interval = f"{probe.low:.3f} to {probe.high:.3f}"
-    return (*head, f"{probe.auc:.3f}", interval, *tail, "LEAKS" if probe.leaks else "pass")
+    return (*head, auc, interval, count, str(probe.patients), probe.verdict)

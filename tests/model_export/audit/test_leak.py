@@ -66,3 +66,20 @@ def test_too_few_patients_say_nothing() -> None:
     labels = np.arange(100) < 4
     found = ask(np.random.default_rng(5).normal(size=(100, 2)), labels, list(range(100)))
     assert math.isnan(found.auc) and not found.known and not found.leaks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.51, 0.6, "LEAKS"),
+        (0.5, 0.6, "pass"),
+        (0.4, 0.5, "pass"),
+        (0.3, 0.4, "pass (below 0.5)"),
+        (math.nan, math.nan, "too few patients"),
+    ],
+)
+def test_the_verdict_is_the_side_of_one_half_that_the_interval_is_on(
+    low: float, high: float, verdict: str
+) -> None:
+    found = Probe("q", "s", "w", (low + high) / 2, low, high, 9, 3, 9)
+    assert found.verdict == verdict
