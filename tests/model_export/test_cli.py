@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -6,8 +7,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from model_export import evaluation, export
+from model_export import export
 from model_export.cli import app
+from model_export.evaluation import bootstrap
+from model_export.report.card import BEGIN, END, section
 from service.inference.contract import Contract
 from tests.model_export.lived_in import lived_in
 from tests.model_export.samples import write_all
@@ -33,37 +36,62 @@ def contract_of(path: Path) -> Contract:
     return Contract.from_metadata({one.key: one.value for one in onnx.load(path).metadata_props})
 
 
-def test_export_calibrate_evaluate(
+def invoke(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_export_calibrate_evaluate_card(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "receptive_field", lambda _: 633)  # counted in its own test
-    monkeypatch.setattr(evaluation, "RESAMPLES", 20)
+    monkeypatch.setattr(export, "TILE_SIZE", 128)
+    monkeypatch.setattr(export, "STRIDE", 96)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
     target, data = tmp_path / "net.onnx", write_all(tmp_path / "data")
-    result = CliRunner().invoke(app, ["export", str(run), str(target), "--version", "0.1.0"])
-    assert result.exit_code == 0, result.output
-    assert "agree within" in result.output
+    assert "agree within" in invoke("export", run, target, "--version", "0.1.0")
     assert "not chosen" in contract_of(target).operating_point.chosen_by
 
-    result = CliRunner().invoke(app, ["calibrate", str(target), "--data", str(data)])
-    assert result.exit_code == 0, result.output
+    assert "has-mask threshold" in invoke("calibrate", target, "--data", data)
     contract = contract_of(target)
-    assert "Youden" in contract.operating_point.chosen_by
-    assert "cdd-cesm/dice" in contract.provenance.evaluation
-
-    result = CliRunner().invoke(app, ["verify", str(target), str(run)])
-    assert result.exit_code == 0, result.output
+    assert "validation patients" in contract.operating_point.chosen_by
+    # Nothing but the shift: figures are `evaluate`'s to find.
+    assert set(contract.provenance.evaluation) == {"has_mask_shift"}
     assert float(contract.provenance.evaluation["has_mask_shift"]) != 0.0
+    invoke("verify", target, run)
 
-    saved = tmp_path / "report"
-    result = CliRunner().invoke(
-        app, ["evaluate", str(target), "--data", str(data), "--save", str(saved)]
-    )
-    assert result.exit_code == 0, result.output
+    saved, asked = tmp_path / "report", ("evaluate", target, "--data", data, "--no-contrast")
+    assert "not met" in invoke(*asked, "--save", saved, "--record")
+    recorded = contract_of(target).provenance.evaluation
     found = json.loads((saved / "figures.json").read_text())
-    assert found["cdd-cesm/dice"]["value"] == pytest.approx(
-        float(contract.provenance.evaluation["cdd-cesm/dice"]), abs=1e-4
+    assert found["figures"]["cdd-cesm/dice"]["value"] == pytest.approx(
+        float(recorded["cdd-cesm/dice"]), abs=1e-4
     )
-    assert "cdd-cesm/dice" in (saved / "figures.md").read_text()
+    assert found["model"]["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+    invoke("verify", target, run)
+
+    card = tmp_path / "MODEL_CARD.md"
+    card.write_text(f"# Card\n{BEGIN}\n{END}\n")
+    invoke("card", target)
+    assert section(contract_of(target)) in card.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("evaluate", "net.onnx", "--external", "nowhere"), "cannot read the model"),
+        (("calibrate", "net.onnx"), "No such file"),
+        (("card", "net.onnx"), "MODEL_CARD.md"),
+    ],
+)
+def test_what_is_not_there_fails_with_an_exit_code(
+    arguments: tuple[str, ...], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 1
+    assert fault in result.output.replace("\n", "")
 
 
 def test_a_file_of_another_net_fails_with_an_exit_code(

@@ -1,0 +1,10 @@
+"""How good is a file? Asked of `service.segmenter`, so that the number we report is the one served.
+
+`run` asks, `compare` holds an answer against the truth, `figures`, `strata` and `targets` count.
+"""
+
+from model_export.evaluation.bootstrap import Figure
+from model_export.evaluation.examined import Examined
+from model_export.evaluation.run import Evaluation, Options, ask, evaluate, in_parallel
+
+__all__ = ["Evaluation", "Examined", "Figure", "Options", "ask", "evaluate", "in_parallel"]

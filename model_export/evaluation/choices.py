@@ -1,0 +1,57 @@
+"""Which of the examined images a figure can be counted over."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.evaluation.examined import Examined, Outlined
+
+
+def by_source(images: Sequence[Examined]) -> dict[str, list[Examined]]:
+    """Give the images of each source, in alphabetical order."""
+    sources = sorted({image.source for image in images})
+    return {name: [image for image in images if image.source == name] for name in sources}
+
+
+def told_of(images: Sequence[Examined]) -> list[Examined]:
+    """Give those known to hold a lesion or not."""
+    return [image for image in images if image.has_lesion is not None]
+
+
+def searched_of(images: Sequence[Examined]) -> list[Examined]:
+    """Give those where every lesion is outlined, lesion-free ones included."""
+    return [image for image in images if image.outlined is not None]
+
+
+def with_lesions(images: Sequence[Examined]) -> list[Examined]:
+    """Give those with outlined lesions."""
+    return [image for image in images if image.dice is not None]
+
+
+def has_both_classes(images: Sequence[Examined]) -> bool:
+    """Say whether images with and without lesions are among those of known truth."""
+    return len({image.has_lesion for image in told_of(images)}) == 2
+
+
+def scores_and_labels(
+    images: Sequence[Examined],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Give the has-mask scores, and where lesions are."""
+    return (
+        np.array([image.score for image in images]),
+        np.array([bool(image.has_lesion) for image in images]),
+    )
+
+
+def outlined(image: Examined) -> Outlined:
+    """Give the comparison with the outline.
+
+    Raises
+    ------
+    ValueError
+        Nobody drew.
+    """
+    if image.outlined is None:
+        raise ValueError(f"{image.name} has no outline")
+    return image.outlined

@@ -1,0 +1,42 @@
+"""The same mammogram at another contrast: the answer must stay.
+
+A classifier of the project's source texts fell from 96 % to 24 % accuracy at twice the contrast.
+"""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+FACTORS = (0.67, 1.5, 2.0)
+
+LABELLED_PERCENT = 20
+"""Of the images known only by a yes or no, which are many; outlined ones are all tried."""
+
+
+def contrasted(pixels: NDArray[np.uint16], factor: float) -> NDArray[np.uint16]:
+    """Stretch values about the mean of the whole image, clipped to the range.
+
+    As PIL's `ImageEnhance.Contrast`, at the source's own depth: where all values are 8-bit ones
+    spread over 16, the result is so again.
+
+    Parameters
+    ----------
+    pixels
+        uint16, shape (rows, columns).
+    factor
+        1 changes nothing, 0 leaves the mean.
+    """
+    step = 257 if not (pixels % 257).any() else 1
+    values = (pixels // np.uint16(step)).astype(np.float32)
+    # PIL rounds the mean, computes in single precision and drops the fraction.
+    mean = np.float32(int(values.mean(dtype=np.float64) + 0.5))
+    stretched: NDArray[np.uint16] = np.clip(
+        mean + np.float32(factor) * (values - mean), 0, 65535 // step
+    ).astype(np.uint16)
+    return stretched * np.uint16(step)
+
+
+def is_tried(source: str, name: str, *, outlined: bool) -> bool:
+    """Say whether an image takes part in the contrast test; a hash decides, so it never changes."""
+    return outlined or zlib.crc32(f"{source}/{name}".encode()) % 100 < LABELLED_PERCENT

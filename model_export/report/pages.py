@@ -1,0 +1,237 @@
+"""An evaluation as a folder: report.html, report.md, cases.md, figures.json, images.csv."""
+
+import base64
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from model_export.evaluation import Evaluation, Examined, Figure
+from model_export.evaluation.choices import by_source
+from model_export.evaluation.gallery import Case
+from model_export.evaluation.targets import Judged, judge
+from model_export.report.canvas import Plot
+from model_export.report.describe import GROUPS, Described, source_name
+from model_export.report.forest import MEASURES
+from model_export.report.plots import plots
+
+COLUMNS = (
+    "source",
+    "name",
+    "patient",
+    "has_lesion",
+    "annotation",
+    "view",
+    "density",
+    "score",
+    "probe",
+    "dice",
+    "dice_brightest",
+    "lesion_share",
+    "marks",
+    "selected",
+)
+"""Of images.csv."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of every source; None where a source cannot show it."""
+
+    described: Described
+    cells: tuple[Figure | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures that belong together, a column a source.
+
+    `counts` are the images and patients of the group's first figure in each source.
+    """
+
+    title: str
+    sources: tuple[str, ...]
+    counts: tuple[tuple[int, int] | None, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A case with the name of its file."""
+
+    case: Case
+    file: str
+
+
+def save(evaluation: Evaluation, folder: Path) -> None:
+    """Write everything into a folder.
+
+    report.html holds all its pictures. report.md and plots/ hold no image of a patient, so they
+    may be published where the data sets may not; cases.md and cases/ do hold them.
+
+    Parameters
+    ----------
+    evaluation
+        What was found.
+    folder
+        Created where it is absent; files of the same names are replaced.
+    """
+    drawn = plots(evaluation)
+    shown = [
+        Shown(case, f"{number:03d}.jpg") for number, case in enumerate(evaluation.cases, start=1)
+    ]
+    for part in ("plots", "cases"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for plot in drawn:
+        (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
+    for one in shown:
+        (folder / "cases" / one.file).write_bytes(one.case.jpeg)
+    context = _context(evaluation, drawn, shown)
+    for name in ("report.html", "report.md", "cases.md"):
+        (folder / name).write_text(_render(name, context), encoding="utf-8")
+    (folder / "figures.json").write_text(json.dumps(_plain(evaluation), indent=1) + "\n")
+    _write_images(evaluation.images, folder / "images.csv")
+
+
+def tables(figures: dict[str, Figure]) -> list[Table]:
+    """Lay out figures by group, leaving out rows that no source can fill."""
+    found = []
+    for group in GROUPS:
+        sources = sorted({key.rpartition("/")[0] for key in figures if _of(key, group.figures)})
+        rows = [
+            Row(one, tuple(figures.get(f"{source}/{one.key}") for source in sources))
+            for one in group.figures
+        ]
+        filled = tuple(row for row in rows if any(row.cells))
+        if filled:
+            counts = tuple(_count(filled, column) for column in range(len(sources)))
+            found.append(Table(group.title, tuple(sources), counts, filled))
+    return found
+
+
+def _of(key: str, described: Sequence[Described]) -> bool:
+    return key.rpartition("/")[2] in {one.key for one in described}
+
+
+def _count(rows: Sequence[Row], column: int) -> tuple[int, int] | None:
+    cells = [cell for row in rows if (cell := row.cells[column]) is not None]
+    return (cells[0].images, cells[0].patients) if cells else None
+
+
+def _context(
+    evaluation: Evaluation, drawn: Sequence[Plot], shown: Sequence[Shown]
+) -> dict[str, Any]:
+    point = evaluation.contract.operating_point
+    return {
+        "evaluation": evaluation,
+        "point": point,
+        "images": len(evaluation.images),
+        "patients": len({(one.source, one.patient) for one in evaluation.images}),
+        "judged": judge(evaluation.figures),
+        "tables": tables(evaluation.figures),
+        "plots": drawn,
+        "strata": evaluation.strata,
+        "measures": MEASURES,
+        "cases": _by_kind(shown),
+        "threshold": point.has_mask,
+    }
+
+
+def _by_kind(shown: Sequence[Shown]) -> dict[tuple[str, str], list[Shown]]:
+    kinds: dict[tuple[str, str], list[Shown]] = {}
+    for one in shown:
+        kinds.setdefault((one.case.image.source, one.case.kind), []).append(one)
+    return kinds
+
+
+def _render(name: str, context: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("model_export.report"),
+        autoescape=name.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "data": lambda content: base64.b64encode(content).decode(),
+        "number": lambda value: "-" if math.isnan(value) else f"{value:.3f}",
+        "source": source_name,
+    }
+    return environment.get_template(f"{name}.j2").render(context)
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Give everything numeric; what is not known is null."""
+    return {
+        "model": asdict(evaluation.model),
+        "options": asdict(evaluation.options),
+        "has_mask_threshold": evaluation.contract.operating_point.has_mask,
+        "refused": evaluation.refused,
+        "targets": [_plain_target(one) for one in judge(evaluation.figures)],
+        "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},
+        "strata": [
+            {
+                "source": one.source,
+                "dimension": one.dimension,
+                "name": one.name,
+                "positives": one.positives,
+                "small": one.is_small,
+                "figures": {key: _plain_figure(each) for key, each in one.figures.items()},
+            }
+            for one in evaluation.strata
+        ],
+    }
+
+
+def _plain_target(judged: Judged) -> dict[str, Any]:
+    target = judged.target
+    return {
+        "text": target.text,
+        "figure": target.key,
+        "bar": target.bar,
+        "at_most": target.at_most,
+        "verdict": judged.verdict,
+    }
+
+
+def _plain_figure(figure: Figure) -> dict[str, float | int | None]:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(figure).items()
+    }
+
+
+def _write_images(images: Sequence[Examined], path: Path) -> None:
+    """Write one line an image, so that two models can be compared image by image."""
+    with path.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.writer(table)
+        writer.writerow(COLUMNS)
+        for own in by_source(images).values():
+            writer.writerows(_line(image) for image in own)
+
+
+def _line(image: Examined) -> tuple[object, ...]:
+    drawn = image.outlined
+    values = (
+        image.source,
+        image.name,
+        image.patient,
+        None if image.has_lesion is None else int(image.has_lesion),
+        image.annotation,
+        image.view,
+        image.density,
+        round(image.score, 6),
+        None if image.probe is None else round(image.probe, 6),
+        None if image.dice is None else round(image.dice, 6),
+        None if drawn is None or drawn.dice_brightest is None else round(drawn.dice_brightest, 6),
+        None if drawn is None else round(drawn.share, 6),
+        len(image.marks),
+        image.selected,
+    )
+    return tuple("" if value is None else value for value in values)

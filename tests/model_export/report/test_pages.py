@@ -1,0 +1,137 @@
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from model_export.evaluation import Options, bootstrap
+from model_export.evaluation.gallery import Case
+from model_export.report import pages
+from model_export.report.pages import save, tables
+from model_export.report.plots import plots
+from model_export.report.terminal import show
+from tests.model_export.answers import evaluation, examined, positive
+
+pytestmark = pytest.mark.unit
+
+ODD = examined("cdd-cesm", "1", True, 0.4, outlined=positive(0.2))
+CASE = Case("lowest Dice", replace(ODD, name="<script>"), b"\xff\xd8picture")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "RESAMPLES", 20)
+        save(evaluation(cases=[CASE], refused={"views: not-an-image": 2}), folder)
+    return folder
+
+
+def test_the_page_holds_all_its_pictures_and_calls_nobody(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    drawn = len(list((folder / "plots").glob("*.png")))
+    assert page.count("data:image/png;base64,") == drawn >= 8
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "http" not in page
+
+
+def test_names_are_escaped(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_markdown_links_exist_and_hold_no_patient_s_picture(folder: Path) -> None:
+    text = (folder / "report.md").read_text()
+    links = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert links and all((folder / link).is_file() for link in links)
+    assert all(link.startswith("plots/") for link in links)
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", (folder / "cases.md").read_text())
+    assert shown == ["cases/001.jpg"]
+    assert (folder / shown[0]).read_bytes() == CASE.jpeg
+
+
+def test_every_markdown_table_is_whole(folder: Path) -> None:
+    rows = [row for row in (folder / "report.md").read_text().split("\n") if row.startswith("|")]
+    text = (folder / "report.md").read_text()
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert sum(block.count("\n") for block in blocks) == len(rows)
+    for block in blocks:
+        lines = block.splitlines()
+        assert set(lines[1]) <= set("| -")
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_targets_and_refusals_are_told(folder: Path) -> None:
+    for name in ("report.html", "report.md"):
+        text = (folder / name).read_text()
+        assert "not met" in text and "not measured" in text
+        assert "views: not-an-image" in text
+
+
+def test_json_is_strict_and_holds_every_figure(folder: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found = json.loads((folder / "figures.json").read_text(), parse_constant=refuse)
+    expected = evaluation().figures
+    assert set(found["figures"]) == set(expected)
+    value = found["figures"]["cdd-cesm/dice"]["value"]
+    assert value == pytest.approx(expected["cdd-cesm/dice"].value)
+    assert {one["verdict"] for one in found["targets"]} >= {"met", "not met"}
+
+
+def test_images_are_listed_so_that_models_can_be_compared(folder: Path) -> None:
+    with (folder / "images.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert len(rows) == len(evaluation().images)
+    untold = next(row for row in rows if row["source"] == "views")
+    assert (untold["has_lesion"], untold["dice"], untold["marks"]) == ("", "", "1")
+    assert {row["dice"] for row in rows if row["source"] == "cdd-cesm"} >= {"0.1", "0.2"}
+
+
+def test_a_try_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "plots", lambda _: [])
+    save(evaluation(options=Options(limit=3)), tmp_path)
+    for name in ("report.html", "report.md"):
+        assert "nothing" in (tmp_path / name).read_text().replace("\n", " ")
+
+
+def test_nothing_examined_makes_an_empty_report(tmp_path: Path) -> None:
+    save(evaluation([]), tmp_path)
+    assert "not measured" in (tmp_path / "report.md").read_text()
+    assert not list((tmp_path / "plots").iterdir())
+
+
+def test_plots_are_bounded_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    first, second = plots(evaluation()), plots(evaluation())
+    assert [plot.png for plot in first] == [plot.png for plot in second]
+    assert {"froc", "roc", "scores", "reliability", "dice", "contrast"} <= {p.name for p in first}
+    for plot in first:
+        image = cv2.imdecode(np.frombuffer(plot.png, np.uint8), cv2.IMREAD_COLOR)
+        assert max(image.shape) <= 2000 and len(plot.png) < 200_000
+        assert image.std() > 10
+
+
+def test_tables_have_a_column_a_source_and_no_empty_row() -> None:
+    found = {table.title: table for table in tables(evaluation().figures)}
+    assert found["Outlines"].sources == ("cdd-cesm", "mini-mias")
+    assert found["Images"].sources == ("cdd-cesm", "mini-mias", "rsna-640")
+    assert all(any(row.cells) for table in found.values() for row in table.rows)
+    dice = found["Outlines"].rows[0]
+    assert dice.cells[0] is not None and dice.cells[0].images == 6
+    assert found["Outlines"].counts[0] == (6, 4)
+
+
+def test_the_terminal_shows_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    show(evaluation(refused={"x: y": 1}), Console(width=160))
+    text = capsys.readouterr().out
+    assert "not met" in text and "1 x x: y" in text

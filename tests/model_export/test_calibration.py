@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from model_export.calibration import (
+    Scored,
+    choose_has_mask,
+    choose_mask,
+    choose_scale,
+    holds_for,
+)
+
+pytestmark = pytest.mark.unit
+
+
+def overconfident(images: int, scale: float, offset: float) -> tuple[list[Scored], list[float]]:
+    """Give images whose honest logit is (logit + offset) / scale, half of them positive."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(images) % 2 == 0
+    honest = rng.normal(np.where(labels, 1.0, -1.0), np.sqrt(2.0))
+    given = [Scored("rsna-640", bool(label), 0.5) for label in labels]
+    return given, [float(scale * value - offset) for value in honest]
+
+
+def test_temperature_and_shift_undo_an_overconfidence() -> None:
+    # Two normals of variance 2, 2 apart: the log likelihood ratio is the value itself.
+    temperature, shift = choose_scale(*overconfident(6_000, scale=3.0, offset=-1.5))
+    assert temperature == pytest.approx(3.0, rel=0.06)
+    assert shift == pytest.approx(-1.5, abs=0.1)
+
+
+def test_the_scale_does_not_follow_the_share_of_positives() -> None:
+    images, logits = overconfident(6_000, scale=1.0, offset=0.0)
+    fewer = [number for number, image in enumerate(images) if image.has_lesion or number % 10 == 1]
+    _, shift = choose_scale([images[one] for one in fewer], [logits[one] for one in fewer])
+    assert shift == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_source_without_negatives_does_not_set_the_scale() -> None:
+    images, logits = overconfident(2000, scale=1.0, offset=0.0)
+    only = [Scored("cdd-cesm", True, 0.5)] * 2000
+    alone = choose_scale(images, logits)
+    assert choose_scale(images + only, logits + [-9.0] * 2000) == alone
+    with pytest.raises(ValueError, match="no source"):
+        choose_scale(only, [1.0] * 2000)
+
+
+def test_the_has_mask_threshold_weighs_sources_alike() -> None:
+    # Counted by images, the hundred of CDD-CESM would put the threshold at .9.
+    images = [Scored("rsna-640", False, score) for score in (0.1, 0.2, 0.35)]
+    images += [Scored("rsna-640", True, 0.3), *[Scored("cdd-cesm", True, 0.9)] * 100]
+    assert choose_has_mask(images) == 0.3
+
+
+def test_of_two_thresholds_as_good_the_lower_is_taken() -> None:
+    # From .5 down to .4 one positive in a hundred is won and one negative in a hundred is lost.
+    rows = [(True, 0.5)] * 99 + [(True, 0.4)] + [(False, 0.4)] + [(False, 0.1)] * 99
+    assert choose_has_mask([Scored("rsna-640", label, score) for label, score in rows]) == 0.4
+
+
+def test_a_threshold_needs_both_classes_and_a_mask_outlines() -> None:
+    with pytest.raises(ValueError, match="with and without"):
+        choose_has_mask([Scored("cdd-cesm", True, 0.4)])
+    with pytest.raises(ValueError, match="outlined"):
+        choose_mask([])
+
+
+def test_the_contract_says_for_which_images_the_threshold_holds() -> None:
+    images = [Scored("cdd-cesm", True, 0.9), Scored("cdd-cesm", True, 0.2)]
+    images += [Scored("rsna-640", False, score) for score in (0.1, 0.4, 0.5, 0.6)]
+    text = holds_for(images, 0.5)
+    assert "cdd-cesm finds 0.50 of 2" in text
+    assert "rsna-640 spares 0.50 of 4" in text
+    assert "cdd-cesm spares" not in text
