@@ -92,9 +92,12 @@ TARGETS = (
     Target("RSNA: image AUC", "rsna-640/auc", 0.66),
     Target("RSNA: image AUC above the linear probe", "rsna-640/auc_over_probe", 0.06),
     Target("RSNA: patient AUC, mean of views", "rsna-640/patient_auc", 0.68),
+    Target("CBIS-DDSM, eight views: regions in the mask of an image", "cbis-ddsm-views/marks"),
+    Target("CBIS-DDSM, eight views: share said to hold a lesion", "cbis-ddsm-views/yes"),
     *_contrast_targets(),
 )
-"""Of the project's issue on the model. The leak probe is `model_export audit`'s to report."""
+"""Of the project's issue on the model. The leak probe is `model_export audit`'s to report; of the
+eight views nobody says where the lesions are, so hits cannot be counted."""
 
 
 def judge(figures: Mapping[str, Figure]) -> list[Judged]:

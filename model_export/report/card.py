@@ -63,19 +63,20 @@ def _point(contract: Contract) -> Iterator[tuple[str, str]]:
 
 
 def _figures(values: Mapping[str, float | str]) -> Iterator[tuple[str, ...]]:
-    """Give a row for every figure that is described, in the contract's order."""
-    for key, value in values.items():
-        source, _, name = key.rpartition("/")
-        if name in DESCRIBED and isinstance(value, float | int):
-            described = DESCRIBED[name]
-            yield (
-                source_name(source),
-                described.label + (f" ({described.meaning})" if described.meaning else ""),
-                f"{value:.3f}",
-                _interval(values, key),
-                _count(values, f"{key}/images"),
-                _count(values, f"{key}/patients"),
-            )
+    """Give a row for every figure that is described, source after source, as in the report."""
+    for source in sorted({key.split("/")[0] for key in values if "/" in key}):
+        for name, described in DESCRIBED.items():
+            key = f"{source}/{name}"
+            value = values.get(key)
+            if isinstance(value, float):
+                yield (
+                    source_name(source),
+                    described.label + (f" ({described.meaning})" if described.meaning else ""),
+                    f"{value:.3f}",
+                    _interval(values, key),
+                    _count(values, f"{key}/images"),
+                    _count(values, f"{key}/patients"),
+                )
 
 
 def _interval(values: Mapping[str, float | str], key: str) -> str:

@@ -129,7 +129,15 @@ GROUPS = (
 
 DESCRIBED = {figure.key: figure for group in GROUPS for figure in group.figures}
 
-NAMES = {"cdd-cesm": "CDD-CESM", "mini-mias": "mini-MIAS", "rsna-640": "RSNA", "all": "All sources"}
+NAMES = {
+    "all": "All sources",
+    "cbis-ddsm": "CBIS-DDSM",
+    "cbis-ddsm-views": "CBIS-DDSM, eight views",
+    "cdd-cesm": "CDD-CESM",
+    "inbreast": "INbreast",
+    "mini-mias": "mini-MIAS",
+    "rsna-640": "RSNA",
+}
 
 
 def source_name(source: str) -> str:

@@ -6,6 +6,7 @@ import onnx
 import pytest
 from tests.model_export.test_graph import PLAIN
 
+from model_export.report.card import rewrite
 from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
@@ -45,6 +46,12 @@ def test_it_was_trained_on_what_the_card_says_and_never_on_the_demo_images(
     assert f"version {contract.version}" in card
     assert "research use only" in card.lower()
     assert "not a medical device" in card.lower()
+
+
+def test_its_card_tells_the_figures_of_the_very_file(contract: Contract) -> None:
+    # After a new file: python -m model_export card service/models/mammoseg-small.onnx
+    card = (MODELS / "MODEL_CARD.md").read_text()
+    assert rewrite(card, contract) == card
 
 
 def test_its_thresholds_were_chosen_and_its_figures_written(contract: Contract) -> None:
