@@ -28,11 +28,12 @@ READY = "ready"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Read the file whose descriptor follows."""
+    """Read the file whose descriptor follows; fields as in `read_image`."""
 
     kind: ImageKind | None
     limits: ReadLimits
-    frame: int | None = None
+    frame: int | None
+    expendable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def main(socket: int, memory_mib: int) -> None:
 
 def _deliver(pipe: Connection, body: bytes, order: Order) -> None:
     try:
-        mammogram = read_image(body, order.kind, order.limits, order.frame)
+        mammogram = read_image(
+            body, order.kind, order.limits, order.frame, expendable=order.expendable
+        )
         pixels = np.ascontiguousarray(mammogram.pixels)
         bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
         with anonymous_file() as file:

@@ -10,6 +10,7 @@ import queue
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -23,9 +24,6 @@ from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, write_all
 
 START_TIMEOUT_S = 60.0
-
-ATTEMPTS = 2
-"""A worker may be killed from outside, too; a file is to blame when two have died of it."""
 
 _SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 """Mapped in one go where the system can: a frame is 6,500 pages, a fault each."""
@@ -95,18 +93,26 @@ class Workers:
         ------
         MammosegError
             What the reader says of the file; 422 `decode-limit` when it took too long, and 400
-            `decode-failed` when its worker died of it.
+            `decode-failed` when two workers died of it.
         """
         worker = self._idle.get()
         if worker is None:
             self._idle.put(None)
             raise Overloaded("draining", "The service is shutting down.")
         try:
-            for _ in range(ATTEMPTS):
+            if not worker.is_ready(START_TIMEOUT_S):
+                worker = self._replace(worker)
                 if not worker.is_ready(START_TIMEOUT_S):
-                    worker = self._replace(worker)
+                    raise _no_reader()
+            ends = time.monotonic() + self._deadline_s
+            # A worker may be killed from outside, too: a file is to blame when two died of it, the
+            # second with the careful decoders.
+            for expendable in (True, False):
+                if not expendable and not worker.is_ready(ends - time.monotonic()):
+                    break
+                order = Order(kind, self._limits, frame, expendable)
                 try:
-                    return worker.read(body, Order(kind, self._limits, frame), self._deadline_s)
+                    return worker.read(body, order, ends)
                 except TimeoutError:
                     worker = self._replace(worker)
                     raise UnsuitableImage(
@@ -128,12 +134,16 @@ class Workers:
         self._idle.put(None)
 
     def _replace(self, worker: "_Worker") -> "_Worker":
+        """End a worker and start another, without waiting for it."""
         worker.kill()
-        fresh = _start(self._memory_mib)
-        if not fresh.is_ready(START_TIMEOUT_S):
-            fresh.kill()
-            raise Overloaded("no-reader", "No process could be started to read the image.")
-        return fresh
+        try:
+            return _start(self._memory_mib)
+        except OSError:
+            raise _no_reader() from None
+
+
+def _no_reader() -> Overloaded:
+    return Overloaded("no-reader", "No process could be started to read the image.")
 
 
 @dataclass(slots=True)
@@ -144,19 +154,20 @@ class _Worker:
 
     def is_ready(self, timeout_s: float) -> bool:
         """Wait for the greeting of a new worker; false for one that is dead."""
-        if not self.greeted and self.pipe.poll(timeout_s):
-            try:
+        try:
+            if not self.greeted and self.pipe.poll(max(0.0, timeout_s)):
                 self.greeted = self.pipe.recv() == READY
-            except (EOFError, OSError):
-                return False
+        except (EOFError, OSError):
+            return False
         return self.greeted and self.process.poll() is None
 
-    def read(self, body: bytes, order: Order, deadline_s: float) -> Mammogram:
+    def read(self, body: bytes, order: Order, ends: float) -> Mammogram:
+        """Have a file read; `TimeoutError` when that is not done by `ends`, a monotonic time."""
         with anonymous_file() as file:
             write_all(file, body)
             self.pipe.send(order)
             send_handle(self.pipe, file, self.process.pid)
-        if not self.pipe.poll(deadline_s):
+        if not self.pipe.poll(max(0.0, ends - time.monotonic())):
             raise TimeoutError
         answer: Delivery | Refusal = self.pipe.recv()
         if isinstance(answer, Refusal):

@@ -33,6 +33,8 @@ class Codestream:
         Bits a sample.
     signed
         Whether samples are two's complement; None where the format cannot say (JPEG, JPEG-LS).
+    tiles
+        How many tiles it is cut into (JPEG 2000).
     """
 
     rows: int
@@ -40,6 +42,7 @@ class Codestream:
     components: int
     precision: int
     signed: bool | None = None
+    tiles: int = 1
 
 
 def corrupt() -> UnreadableImage:
@@ -120,8 +123,8 @@ def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
     if len(frame) < offset + 45 or bytes(frame[offset : offset + 4]) != b"\xff\x4f\xff\x51":
         raise corrupt()
     right, bottom, left, top = unpack_from(">4L", frame, offset + 8)
-    _check_tiles((left, right), *unpack_from(">LxxxxL", frame, offset + 24))
-    _check_tiles((top, bottom), *unpack_from(">LxxxxL", frame, offset + 28))
+    across = _tiles((left, right), *unpack_from(">LxxxxL", frame, offset + 24))
+    down = _tiles((top, bottom), *unpack_from(">LxxxxL", frame, offset + 28))
     (components,) = unpack_from(">H", frame, offset + 40)
     depth, horizontal, vertical = unpack_from(">3B", frame, offset + 42)
     if (horizontal, vertical) != (1, 1):
@@ -132,16 +135,19 @@ def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
         components=components,
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
+        tiles=across * down,
     )
 
 
-def _check_tiles(image: tuple[int, int], size: int, origin: int) -> None:
-    """Check the tile grid along one axis (ISO/IEC 15444-1 B.3)."""
+def _tiles(image: tuple[int, int], size: int, origin: int) -> int:
+    """Count the tiles along one axis, and check their grid (ISO/IEC 15444-1 B.3)."""
     start, end = image
     if not (origin <= start < origin + size and start < end):
         raise corrupt()
-    if -(-(end - origin) // size) > _MOST_TILES:
+    count = -(-(end - origin) // size)
+    if count > _MOST_TILES:
         raise corrupt()
+    return count
 
 
 def _codestream_in_jp2(frame: bytes | memoryview) -> int:

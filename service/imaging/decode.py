@@ -6,6 +6,7 @@ where they are installed, so this one is always asked for by name.
 
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -27,6 +28,7 @@ from service.imaging.codestream import (
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
 from service.imaging.fragments import OffsetTable, one_of_several, single_frame
+from service.imaging.htj2k import is_plain_and_whole
 
 PLUGIN = "imagecodecs"
 
@@ -45,7 +47,9 @@ def is_available(uid: str) -> bool:
     return uid in ENCAPSULATED
 
 
-def read_codes(file: DicomFile, layout: PixelLayout, frame: int = 1) -> tuple[Codes, PixelLayout]:
+def read_codes(
+    file: DicomFile, layout: PixelLayout, frame: int = 1, *, expendable: bool = False
+) -> tuple[Codes, PixelLayout]:
     """Decode one frame of an admitted file.
 
     Parameters
@@ -54,6 +58,8 @@ def read_codes(file: DicomFile, layout: PixelLayout, frame: int = 1) -> tuple[Co
         What was admitted.
     frame
         Which one, from 1 on; the others are not decoded.
+    expendable
+        This process may be lost to the file: decoders that guard their memory less may be used.
 
     Returns
     -------
@@ -79,7 +85,8 @@ def read_codes(file: DicomFile, layout: PixelLayout, frame: int = 1) -> tuple[Co
         else one_of_several(file.pixel_data, stream, frame, layout.frames, table)
     )
     claims = read_claims(codestream, file.transfer_syntax_uid, layout)
-    codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, frame, table)
+    options = {"index": frame - 1, "extended_offsets": table, "expendable": expendable}
+    codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, _codestream_layout(layout, claims)
 
 
@@ -126,12 +133,11 @@ def _native(file: DicomFile, layout: PixelLayout, frame: int) -> Codes:
 
 
 def _through_pydicom(
-    stream: BytesIO, syntax: str, layout: PixelLayout, frame: int, table: OffsetTable | None
+    stream: BytesIO, syntax: str, layout: PixelLayout, options: dict[str, Any]
 ) -> Codes:
     try:
         buffer, properties = get_decoder(syntax).as_buffer(
             stream,
-            index=frame - 1,
             decoding_plugin=PLUGIN,
             rows=layout.rows,
             columns=layout.columns,
@@ -141,7 +147,7 @@ def _through_pydicom(
             bits_allocated=layout.bits_allocated,
             bits_stored=layout.bits_stored,
             pixel_representation=int(layout.signed),
-            extended_offsets=table,
+            **options,
         )
     except Exception:
         raise corrupt() from None
@@ -164,7 +170,9 @@ def _codestream_layout(layout: PixelLayout, claims: Codestream | None) -> PixelL
     return replace(layout, bits_stored=bits, high_bit=bits - 1)
 
 
-def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes: int) -> Codes:
+def decode_frame(
+    frame: bytes, syntax: str, layout: PixelLayout, claims: Codestream | None, *, expendable: bool
+) -> Codes:
     """Decode one compressed frame whose claims have been checked.
 
     Parameters
@@ -173,16 +181,18 @@ def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes:
         The joined fragments of the frame.
     syntax
         Transfer syntax UID, one of `ENCAPSULATED`.
-    rows, columns
-        Size in pixels.
-    item_bytes
-        Bytes a sample, for RLE alone; the other codestreams say it themselves.
+    layout
+        Of the samples.
+    claims
+        The codestream's own; None for RLE.
+    expendable
+        This process may be lost to the file.
     """
-    if syntax == RLE:
-        return _decode_rle(frame, rows, columns, item_bytes)
-    if syntax in JPEG_2000 | HTJ2K:
-        # OpenJPH decodes HTJ2K three times as fast as OpenJPEG, but its memory faults on damaged
-        # quantisation tables would take the service with them.
+    if claims is None:
+        return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
+    if syntax in HTJ2K and expendable and is_plain_and_whole(frame, claims.tiles):
+        decoded = imagecodecs.htj2k_decode(frame)
+    elif syntax in JPEG_2000 | HTJ2K:
         decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
     elif syntax in JPEG_LS:
         # Without an end CharLS 2 reads on for four seconds, whatever the size.
@@ -191,7 +201,7 @@ def decode_frame(frame: bytes, syntax: str, rows: int, columns: int, item_bytes:
     else:
         check_jpeg_end(frame)
         decoded = imagecodecs.jpeg8_decode(frame)
-    if decoded.shape != (rows, columns) or decoded.dtype.itemsize > 2:
+    if decoded.shape != (layout.rows, layout.columns) or decoded.dtype.itemsize > 2:
         raise corrupt()
     codes: Codes = decoded.view(f"u{decoded.dtype.itemsize}")
     return codes
@@ -240,10 +250,9 @@ def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
         signed=runner.pixel_representation == 1,
         photometric_interpretation="MONOCHROME2",
     )
-    read_claims(src, runner.transfer_syntax, layout)
-    codes = decode_frame(
-        src, runner.transfer_syntax, layout.rows, layout.columns, layout.bits_allocated // 8
-    )
+    claims = read_claims(src, runner.transfer_syntax, layout)
+    expendable = bool(runner.get_option("expendable", False))
+    codes = decode_frame(src, runner.transfer_syntax, layout, claims, expendable=expendable)
     runner.set_option("bits_allocated", 8 * codes.dtype.itemsize)
     return np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data
 

@@ -69,7 +69,12 @@ def sniff(body: bytes | memoryview) -> ImageKind | None:
 
 
 def read_image(
-    body: bytes, kind: ImageKind | None, limits: ReadLimits, frame: int | None = None
+    body: bytes,
+    kind: ImageKind | None,
+    limits: ReadLimits,
+    frame: int | None = None,
+    *,
+    expendable: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
 
@@ -84,6 +89,8 @@ def read_image(
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an image that
         has but one.
+    expendable
+        This process may be lost to the file: decoders that guard their memory less may be used.
 
     Raises
     ------
@@ -96,14 +103,20 @@ def read_image(
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
-        return read_dicom(body, limits, frame)
+        return read_dicom(body, limits, frame, expendable=expendable)
     return read_raster(body, limits, frame)
 
 
-def read_dicom(body: bytes | memoryview, limits: ReadLimits, frame: int | None = None) -> Mammogram:
+def read_dicom(
+    body: bytes | memoryview,
+    limits: ReadLimits,
+    frame: int | None = None,
+    *,
+    expendable: bool = False,
+) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
     try:
-        return _read_dicom(body, limits, frame)
+        return _read_dicom(body, limits, frame, expendable)
     except MammosegError:
         raise
     except MemoryError:
@@ -113,11 +126,13 @@ def read_dicom(body: bytes | memoryview, limits: ReadLimits, frame: int | None =
         raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
 
 
-def _read_dicom(body: bytes | memoryview, limits: ReadLimits, frame: int | None) -> Mammogram:
+def _read_dicom(
+    body: bytes | memoryview, limits: ReadLimits, frame: int | None, expendable: bool
+) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
     dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
-    codes, layout = read_codes(file, layout, frame or 1)
+    codes, layout = read_codes(file, layout, frame or 1, expendable=expendable)
     pixels, caveats = to_display(codes, layout, dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)

@@ -1,9 +1,13 @@
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
@@ -11,8 +15,10 @@ import numpy as np
 import psutil
 import pytest
 
+from service import reading
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.reader import ReadLimits
+from service.read_worker import Order
 from service.reading import InProcess, Workers
 
 pytestmark = pytest.mark.integration
@@ -99,21 +105,94 @@ def test_a_worker_killed_at_work_costs_the_file_a_second_try(
     assert len(worker_pids()) == 2
 
 
-def test_a_file_that_two_workers_die_of_is_refused(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(self: object, *_: object) -> None:
+DEADLY = """
+import os, sys, time
+from service import read_worker
+
+def read_image(body, *arguments, expendable):
+    if body == b"deadly" or body == b"deadly if expendable" and expendable:
+        os.abort()
+    if body == b"endless":
+        time.sleep(60)
+    return original(body, *arguments, expendable=expendable)
+
+original, read_worker.read_image = read_worker.read_image, read_image
+read_worker.main(int(sys.argv[1]), 512)
+"""
+"""A worker with a decoder that faults on some bodies, as C code does."""
+
+
+@pytest.fixture
+def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    def start(_: int) -> reading._Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-c", DEADLY, str(theirs.fileno()), "service.read_worker"]
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        return reading._Worker(process, Connection(ours.detach()))
+
+    monkeypatch.setattr(reading, "_start", start)
+    workers = Workers(count=1, limits=LIMITS, memory_mib=512, deadline_s=20)
+    yield workers
+    workers.close()
+
+
+def test_a_file_that_two_workers_die_of_is_refused(mortal: Workers) -> None:
+    for _ in range(2):
+        with pytest.raises(UnreadableImage) as caught:
+            mortal.read(b"deadly", None)
+        assert caught.value.code == "decode-failed"
+        assert mortal.read(small_png(), None).rows == 64
+    assert len(worker_pids()) == 1
+
+
+def test_a_fault_of_a_fast_decoder_costs_the_file_nothing(mortal: Workers) -> None:
+    with pytest.raises(UnreadableImage) as caught:
+        mortal.read(b"deadly if expendable", None)
+    # What the second, careful attempt says of it.
+    assert caught.value.code == "not-an-image"
+
+
+def test_both_attempts_share_one_deadline(mortal: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
+
+    def die(_: object, __: bytes, order: Order, ends: float) -> None:
+        attempts.append((order.expendable, ends))
         raise EOFError
 
-    before = set(worker_pids())
     with monkeypatch.context() as patch:
-        patch.setattr("service.reading._Worker.read", die)
-        with pytest.raises(UnreadableImage) as caught:
-            workers.read(small_png(), None)
-    assert caught.value.code == "decode-failed"
-    assert len(before & set(worker_pids())) == 1
-    for _ in range(3):
-        assert workers.read(small_png(), None).rows == 64
+        patch.setattr(reading._Worker, "read", die)
+        with pytest.raises(UnreadableImage):
+            mortal.read(small_png(), None)
+    (first, second) = attempts
+    assert (first[0], second[0]) == (True, False)
+    assert first[1] == second[1]
+
+
+def test_a_worker_that_does_not_return_is_ended_at_the_deadline(mortal: Workers) -> None:
+    (before,) = worker_pids()
+    mortal._deadline_s = 0.2
+    with pytest.raises(UnsuitableImage) as caught:
+        mortal.read(b"endless", None)
+    assert caught.value.code == "decode-limit"
+    assert not psutil.pid_exists(before)
+    mortal._deadline_s = 20
+    assert mortal.read(small_png(), None).rows == 64
+
+
+def test_where_no_process_can_be_started_the_caller_may_come_back(
+    mortal: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> reading._Worker:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_start", refuse)
+        for body in (b"deadly", small_png()):
+            with pytest.raises(Overloaded) as caught:
+                mortal.read(body, None)
+            assert caught.value.code == "no-reader"
+    assert mortal.read(small_png(), None).rows == 64
 
 
 def test_workers_outlive_a_stop_of_the_whole_unit(workers: Workers) -> None:
@@ -167,9 +246,6 @@ def test_workers_end_with_their_service(tmp_path: Path) -> None:
         "w = Workers(count=1, limits=ReadLimits(), memory_mib=512, deadline_s=1); "
         "print('up', flush=True); time.sleep(60)"
     )
-    import subprocess
-    import sys
-
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"

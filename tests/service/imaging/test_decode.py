@@ -53,10 +53,10 @@ LOSSY = (
 )
 
 
-def decoded(body, **limits):
+def decoded(body, *, expendable=False):
     file = parse(body, 2**28)
     layout = admit(file, 10**6, frozenset({"MG"}))
-    codes, layout = read_codes(file, layout)
+    codes, layout = read_codes(file, layout, expendable=expendable)
     return stored_values(layout, codes.dtype.itemsize)[codes]
 
 
@@ -73,6 +73,58 @@ def test_lossless_syntaxes_give_the_stored_values_back(syntax, allocated, stored
         values, syntax=syntax, bits_allocated=allocated, bits_stored=stored, signed=signed
     )
     np.testing.assert_array_equal(decoded(body), values)
+
+
+@pytest.fixture
+def openjph(monkeypatch):
+    """Count what the fast decoder of HTJ2K is given."""
+    given = []
+
+    def spy(frame):
+        given.append(frame)
+        return original(frame)
+
+    original = decode.imagecodecs.htj2k_decode
+    monkeypatch.setattr(decode.imagecodecs, "htj2k_decode", spy)
+    return given
+
+
+@pytest.mark.parametrize("signed", (False, True), ids=("unsigned", "signed"))
+@pytest.mark.parametrize(("allocated", "stored"), BITS)
+@pytest.mark.parametrize("syntax", (HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K))
+def test_an_expendable_process_decodes_lossless_htj2k_fast(
+    syntax, allocated, stored, signed, openjph
+):
+    values = phantom(stored, signed=signed)
+    frame = encode(values, HTJ2K_LOSSLESS, allocated, stored)
+    body = dicom_file(
+        values,
+        syntax=syntax,
+        frame=frame,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        signed=signed,
+    )
+    np.testing.assert_array_equal(decoded(body, expendable=True), values)
+    assert len(openjph) == 1
+    np.testing.assert_array_equal(decoded(body), values)
+    assert len(openjph) == 1
+
+
+@pytest.mark.parametrize("keep", (0.3, 0.7, 0.97, 0.999))
+def test_the_fast_decoder_never_sees_a_stream_that_breaks_off(keep, openjph):
+    frame = encode(phantom(12), HTJ2K_LOSSLESS, 16, 12)
+    with pytest.raises(UnreadableImage):
+        decoded(
+            dicom_file(syntax=HTJ2K_LOSSLESS, frame=frame[: int(len(frame) * keep)]),
+            expendable=True,
+        )
+    assert openjph == []
+
+
+def test_the_fast_decoder_never_sees_quantisation(openjph):
+    decoded(dicom_file(syntax=HTJ2K), expendable=True)
+    assert openjph == []
 
 
 @pytest.mark.parametrize(("syntax", "allocated", "stored", "bound"), LOSSY)

@@ -95,9 +95,9 @@ def test_compressed_frames(syntax, table, fragments):
 def test_only_the_frame_asked_for_is_decoded(monkeypatch):
     decoded = []
 
-    def spy(*arguments):
+    def spy(*arguments, **options):
         decoded.append(arguments[0])
-        return original(*arguments)
+        return original(*arguments, **options)
 
     original = decode.decode_frame
     monkeypatch.setattr(decode, "decode_frame", spy)

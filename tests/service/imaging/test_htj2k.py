@@ -1,0 +1,88 @@
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from service.imaging.codestream import read_jpeg_2000
+from service.imaging.htj2k import is_plain_and_whole
+from tests.dicom_files import phantom, to_codes
+
+pytestmark = pytest.mark.unit
+
+DEEP = to_codes(phantom(12), 16, 12)
+FRAME = bytes(imagecodecs.htj2k_encode(DEEP, reversible=True))
+TILED = bytes(imagecodecs.htj2k_encode(DEEP, reversible=True, tile=(32, 32)))
+LOSSY = bytes(imagecodecs.htj2k_encode(DEEP, level=0.001, reversible=False))
+COMMENT = b"\xff\x64\0\4\0\1"
+TILE_PART = 12
+
+
+def test_a_reversible_stream_is_plain():
+    assert is_plain_and_whole(FRAME, 1)
+    assert is_plain_and_whole(FRAME + b"\0", 1)
+
+
+def test_a_stream_of_tiles():
+    tiles = read_jpeg_2000(TILED).tiles
+    assert tiles == 6
+    assert is_plain_and_whole(TILED, tiles)
+    np.testing.assert_array_equal(imagecodecs.htj2k_decode(TILED), DEEP)
+    first, second = (TILED.index(b"\xff\x90\0\x0a" + struct.pack(">H", tile)) for tile in (0, 1))
+    assert not is_plain_and_whole(TILED[:first] + TILED[second:], tiles)
+
+
+@pytest.mark.parametrize("frame", (FRAME, TILED), ids=("one tile", "tiles"))
+def test_no_stream_that_breaks_off_is_whole(frame):
+    tiles = read_jpeg_2000(frame).tiles
+    assert not any(is_plain_and_whole(frame[:length], tiles) for length in range(len(frame)))
+
+
+def test_a_last_tile_part_without_length_goes_to_the_end():
+    at = FRAME.index(b"\xff\x90")
+    open_ended = FRAME[: at + 6] + b"\0" * 4 + FRAME[at + 10 :]
+    assert is_plain_and_whole(open_ended, 1)
+
+
+@pytest.mark.parametrize("length", (1, 12, 14, 2**31, 2**32 - 1))
+def test_a_tile_part_of_impossible_length(length):
+    at = FRAME.index(b"\xff\x90")
+    assert not is_plain_and_whole(FRAME[: at + 6] + struct.pack(">L", length) + FRAME[at + 10 :], 1)
+
+
+def test_quantisation_is_not_plain():
+    assert not is_plain_and_whole(LOSSY, 1)
+    # Neither is a table of quantisation under a reversible wavelet, nor the other way round.
+    style = FRAME.index(b"\xff\x5c") + 4
+    assert not is_plain_and_whole(FRAME[:style] + b"\x42" + FRAME[style + 1 :], 1)
+    wavelet = FRAME.index(b"\xff\x52") + 13
+    assert FRAME[wavelet] == 1
+    assert not is_plain_and_whole(FRAME[:wavelet] + b"\0" + FRAME[wavelet + 1 :], 1)
+
+
+@pytest.mark.parametrize("marker", (0x53, 0x5D, 0x5E, 0x5F, 0x60, 0x57))
+def test_parameters_of_a_component_or_packed_headers_are_not_plain(marker):
+    at = FRAME.index(b"\xff\x5c")
+    segment = bytes((0xFF, marker)) + COMMENT[2:]
+    assert is_plain_and_whole(FRAME[:at] + COMMENT + FRAME[at:], 1)
+    assert not is_plain_and_whole(FRAME[:at] + segment + FRAME[at:], 1)
+
+
+@pytest.mark.parametrize("marker", (0x52, 0x53, 0x5C, 0x5D, 0x5E, 0x61))
+def test_parameters_of_a_tile_are_not_plain(marker):
+    at = FRAME.index(b"\xff\x90")
+    (length,) = struct.unpack_from(">L", FRAME, at + 6)
+
+    def with_segment(segment):
+        longer = struct.pack(">L", length + len(segment))
+        head = FRAME[: at + 6] + longer + FRAME[at + 10 : at + TILE_PART]
+        return head + segment + FRAME[at + TILE_PART :]
+
+    assert is_plain_and_whole(with_segment(COMMENT), 1)
+    assert not is_plain_and_whole(with_segment(bytes((0xFF, marker)) + COMMENT[2:]), 1)
+
+
+def test_headers_without_end_are_not_plain():
+    at = FRAME.index(b"\xff\x5c")
+    assert not is_plain_and_whole(FRAME[:at] + COMMENT * 1000 + FRAME[at:], 1)
+    assert not is_plain_and_whole(b"", 1)
