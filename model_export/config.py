@@ -141,8 +141,17 @@ class TrainingConfig(_Part):
     streams: tuple[Stream, ...] = ()
     """Of every phase that names none."""
     phases: tuple[Phase, ...] = Field(min_length=1)
+    start_from: Path | None = None
+    """Another run's checkpoint, whose averaged weights training starts from."""
+    train_only: str = ""
+    """Regular expression, searched for in the names of parameters; the others are frozen, and so
+    are the statistics of batch norms whose own weight is. Empty, and everything is trained."""
+    train_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Share of the training patients; every smaller share is part of every larger one."""
     steps_per_epoch: int = Field(gt=0)
     learning_rate: float = Field(gt=0.0)
+    encoder_rate: float = Field(default=1.0, gt=0.0)
+    """Of the encoder, in learning rates."""
     weight_decay: float = Field(ge=0.0)
     warm_up: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Share of all steps."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import onnx
-import torch
 
+from model_export.checkpoints import averaged_weights
 from model_export.config import TrainingConfig
 from model_export.datasets.images import ASSUMED_LONG_SIDE_MM
 from model_export.folding import fold
@@ -43,14 +43,8 @@ UNCALIBRATED = OperatingPoint(
 
 def load_net(checkpoint: Path, options: NetworkOptions) -> SegmentationNet:
     """Read the averaged weights of a Lightning checkpoint into a net in evaluation mode."""
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    weights = {
-        key.removeprefix("net."): value
-        for key, value in stored["state_dict"].items()
-        if key.startswith("net.")
-    }
     net = build(options)
-    net.load_state_dict(weights)
+    net.load_state_dict(averaged_weights(checkpoint))
     return net.eval()
 
 

@@ -1,115 +1,33 @@
-"""The training loop: Lightning drives, this says what a step is and what a run leaves behind."""
+"""A training run: Lightning drives; this says what it is given and what it leaves behind."""
 
+import json
+import signal
 import subprocess
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from model_export import losses
+from model_export.averaging import Averaging
+from model_export.checkpoints import start_from
 from model_export.config import TrainingConfig
+from model_export.curves import DrawCurves
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
-from model_export.networks import build, pretrain
+from model_export.matching import Matchers
 from model_export.sampling import Batch, CropBatches
-from model_export.validation import validate
-
-
-class SegmentationTask(lightning.LightningModule):
-    """One net in training.
-
-    Parameters
-    ----------
-    config
-        Of the run.
-    held_out
-        Validation samples; none, and nothing is validated.
-    """
-
-    def __init__(self, config: TrainingConfig, held_out: Sequence[Packed] = ()) -> None:
-        super().__init__()
-        self.config = config
-        self.net = build(config.network)
-        pretrain(self.net, config.network)
-        # With bfloat16 twice as fast on a CPU; the types of `to` do not know it.
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._held_out = held_out
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Give the loss of a batch. Tiles without masks skip the decoder."""
-        weights = self.config.losses
-        tiles = batch.tiles.contiguous(memory_format=torch.channels_last)
-        features = self.net.encode(tiles)
-        activation, has_mask = self.net.head(features[-1])
-        activation, has_mask = activation.float(), has_mask.float()
-        loss = weights.has_mask * losses.has_mask(has_mask, batch.label, batch.label_weight)
-        self.log("loss/has_mask", loss.detach())
-        drawn = len(batch.lesion)
-        if drawn:
-            logits = self.net.decode(tuple(one[:drawn] for one in features)).float()
-            each = batch.lesion_weight
-            pos_weight = weights.pixel_pos_weight.at(self._done())
-            terms = self.config.mask_terms_of(self.current_epoch)
-            mask_loss = losses.segmentation(logits, batch.lesion, each, terms, pos_weight)
-            self.log("pos_weight", pos_weight)
-            self.log_dict({f"loss/mask/{name}": one for name, one in mask_loss.terms.items()})
-            cell_loss = losses.cells(
-                activation[:drawn], batch.lesion, each, weights.cell_pos_weight
-            )
-            self.log_dict({"loss/mask": mask_loss.total.detach(), "loss/cells": cell_loss.detach()})
-            loss = loss + mask_loss.total + weights.cells * cell_loss
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss
-
-    def validation_step(self, *_: Any) -> None:
-        """Take the figures once an epoch: the loader has a single empty step."""
-        config = self.config
-        figures = validate(self.net, self._held_out, config.normalisation.maximum, config.precision)
-        self.log_dict(figures, batch_size=1)
-        self.log("figure_of_merit", merit(figures), batch_size=1, prog_bar=True)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; the rate warms up linearly and falls as a cosine, by the step alone."""
-        decayed = [p for p in self.net.parameters() if p.ndim > 1]
-        plain = [p for p in self.net.parameters() if p.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": decayed},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(
-            groups,
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def _done(self) -> float:
-        """Give the share of the run's steps that is done."""
-        return min(1.0, self.global_step / self.config.steps)
-
-    def _rate(self, step: int) -> float:
-        done = min(1.0, step / self.config.steps)
-        if done < self.config.warm_up:
-            return (step + 1) / (self.config.warm_up * self.config.steps + 1)
-        falling = (done - self.config.warm_up) / (1.0 - self.config.warm_up)
-        return float(0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * falling)))
+from model_export.subset import nested_share
+from model_export.task import SegmentationTask
 
 
 class Batches(lightning.LightningDataModule):
@@ -119,12 +37,13 @@ class Batches(lightning.LightningDataModule):
         super().__init__()
         self._config = config
         self._samples = samples
+        self._matchers = Matchers(samples, config)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Give the batches of the trainer's current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         return DataLoader(
-            CropBatches(self._samples, self._config, epoch),
+            CropBatches(self._samples, self._config, epoch, self._matchers),
             batch_size=None,
             num_workers=self._config.workers,
             prefetch_factor=8 if self._config.workers else None,
@@ -135,15 +54,8 @@ class Batches(lightning.LightningDataModule):
         return DataLoader([0], batch_size=None)  # type: ignore[arg-type]
 
 
-def merit(figures: dict[str, float]) -> float:
-    """Give the one number that chooses the checkpoint: the mean of the figures we promise."""
-    names = ("cdd-cesm/dice", "mini-mias/sensitivity_at_1", "mini-mias/auc", "rsna-640/auc")
-    known = [figures[name] for name in names if name in figures]
-    return float(np.mean(known)) if known else 0.0
-
-
 def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume: bool) -> None:
-    """Train into one run folder: config, seed, git state, logs, checkpoints.
+    """Train into one run folder: config, seed, git state, logs, curves, checkpoints.
 
     Parameters
     ----------
@@ -154,13 +66,22 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     run
         The run's folder.
     resume
-        Go on from `run`/checkpoints/last.ckpt, bit for bit where the hardware allows.
+        Go on from `run`/checkpoints/last.ckpt, the end of the last whole epoch, bit for bit where
+        the hardware allows.
 
     Raises
     ------
     FileNotFoundError
-        There is nothing to resume.
+        There is nothing to resume, or no checkpoint to start from.
+    ValueError
+        The run was started with another config, the checkpoint to start from holds another net,
+        or nothing is left to train.
+    KeyboardInterrupt
+        The run was interrupted; it can be resumed if an epoch was finished.
     """
+    last = run / "checkpoints" / "last.ckpt"
+    if resume:
+        _check_resumable(config, run, last)
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
@@ -169,17 +90,46 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         for source in config.sources
         for sample in cache.load(packed, source, config.working_mm)
     ]
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-    (run / "git.txt").write_text(_git_state())
-    last = run / "checkpoints" / "last.ckpt"
-    if resume and not last.exists():
-        raise FileNotFoundError(f"nothing to resume: no {last}")
+    training = [one for one in samples if one.split == "train"]
     task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
-    batches = Batches(config, [one for one in samples if one.split == "train"])
-    _trainer(config, run).fit(
-        task, datamodule=batches, ckpt_path=last if resume else None, weights_only=False
-    )
+    batches = Batches(config, nested_share(training, config.train_share))
+    run.mkdir(parents=True, exist_ok=True)
+    if config.start_from is not None and not resume:
+        started = start_from(task.net, config.start_from)
+        (run / "start.json").write_text(json.dumps(started, indent=2) + "\n")
+    (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    with (run / "git.txt").open("a" if resume else "w") as states:
+        states.write(_git_state())
+    _fit(_trainer(config, run), task, batches, last if resume else None)
+
+
+def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
+    if not last.exists():
+        raise FileNotFoundError(f"nothing to resume: no {last}")
+    if stored_config(run) != config:
+        raise ValueError(
+            f"{run} was started with another config; start a new run from its checkpoint instead"
+        )
+
+
+def stored_config(run: Path) -> TrainingConfig:
+    """Read the config of a run from its folder."""
+    return TrainingConfig.model_validate_json((run / "config.json").read_text())
+
+
+def _fit(
+    trainer: lightning.Trainer, task: SegmentationTask, batches: Batches, last: Path | None
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with warnings.catch_warnings():
+            # Lightning wonders at batch norms that are frozen.
+            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
+            trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=False)
+    except SystemExit as stop:
+        # Lightning turns an interrupt into an exit, and leaves interrupts ignored.
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from stop
 
 
 def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
@@ -198,8 +148,9 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
             mode="max",
             enable_version_counter=False,
         ),
-        EMAWeightAveraging(decay=config.ema_decay),
+        Averaging(config.ema_decay),
         LearningRateMonitor("step"),
+        DrawCurves(run),
         RichProgressBar(),
     ]
     return lightning.Trainer(
@@ -214,12 +165,13 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
         # Odd, or streams that take turns would be logged in part.
-        log_every_n_steps=25,
+        log_every_n_steps=5,
     )
 
 
 def _git_state() -> str:
-    """Give the commit and what differs from it; both empty outside a checkout."""
+    """Give the commit of this package and what differs from it; empty outside a checkout."""
     commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--short"])
-    results = [subprocess.run(one, capture_output=True, text=True) for one in commands]
+    here = Path(__file__).parent
+    results = [subprocess.run(one, capture_output=True, text=True, cwd=here) for one in commands]
     return "".join(result.stdout for result in results)

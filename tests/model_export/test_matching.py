@@ -89,3 +89,17 @@ def test_only_drawn_sources_are_matched_and_only_when_wanted() -> None:
     assert matchers.of("rsna-640", crops) is None
     unwanted = config.model_copy(update={"sampling": Sampling(matched_negatives=False)})
     assert Matchers(packed_all(), unwanted).of("cdd-cesm", crops) is None
+
+
+def test_overlap_weights_bring_the_means_together() -> None:
+    rng = np.random.default_rng(0)
+    pairs = rng.normal(size=(800, 2, matching.LOOKS))
+    pairs[:, 0, :2] += 0.6
+    overlap = matching._Overlap(pairs)
+    means = []
+    for side, lesion in ((0, True), (1, False)):
+        chances = [overlap.chance(look, lesion=lesion) for look in pairs[:, side]]
+        means.append(np.average(pairs[:, side], axis=0, weights=chances))
+        assert 0.6 < np.mean(chances) <= 1.0
+    # Before, the first two differ by 0.6.
+    assert np.abs(means[0] - means[1]).max() < 0.12

@@ -1,16 +1,21 @@
+import json
+import re
+import signal
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import lightning
 import pytest
 import torch
 
-from model_export import training
-from model_export.config import TrainingConfig
-from model_export.networks import LiteOptions, build, imagenet, pretrain
+from model_export import curves
+from model_export.config import Phase, PosWeight, TrainingConfig
+from model_export.networks import SmallOptions, UnetOptions, build
 from model_export.sampling import CropBatches
-from model_export.training import Batches, SegmentationTask, merit, train
+from model_export.task import SegmentationTask
+from model_export.training import Batches, stored_config, train
 from tests.model_export.samples import packed_all, write_all
 from tests.model_export.tiny import tiny_config
 
@@ -25,101 +30,126 @@ pytestmark = [
 ]
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
-    averaged: dict[str, torch.Tensor] = stored["state_dict"]
-    return averaged
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_all(tmp_path_factory.mktemp("data"))
 
 
-def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def stored(run: Path, key: str = "state_dict") -> dict[str, torch.Tensor]:
+    """Give the averaged weights, or those in training, of a run's last checkpoint."""
+    found = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
+    tensors: dict[str, torch.Tensor] = found[key]
+    return tensors
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def everything() -> TrainingConfig:
+    """Give a run with dropout, frozen layers, two sizes and changing weights."""
+    config = tiny_config()
+    small, _ = config.phases[0].streams
+    large = small.model_copy(update={"rows": 96, "columns": 96})
+    losses = config.losses.model_copy(update={"pixel_pos_weight": PosWeight(start=5, end=2)})
+    update = {
+        "network": UnetOptions(dropout=0.3),
+        "train_only": r"^(?!encoder\.stages\.[01]\.)",
+        "encoder_rate": 0.5,
+        "losses": losses,
+        "phases": (Phase(epochs=1, streams=(small,)), Phase(epochs=1, streams=(large,))),
+    }
+    return config.model_copy(update=update)
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, packed = write_all(tmp_path / "data"), tmp_path / "packed"
-    config = tiny_config(epochs=2)
-    train(config, data, packed, tmp_path / "whole", resume=False)
+    config, packed = everything(), tmp_path / "packed"
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    sizes = defaultdict(list)
+    step = SegmentationTask.training_step
 
-    make = training._trainer
-
-    def stopped(config: TrainingConfig, run: Path) -> training.lightning.Trainer:
-        trainer = make(config, run)
-        trainer.fit_loop.max_epochs = 1
-        return trainer
+    def watched(task: SegmentationTask, batch: object, index: int) -> torch.Tensor:
+        sizes[task.current_epoch].append(batch.tiles.shape[-1])  # type: ignore[attr-defined]
+        return step(task, batch, index)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_trainer", stopped)
-        train(config, data, packed, tmp_path / "broken", resume=False)
-    one, other = weights(tmp_path / "whole"), weights(tmp_path / "broken")
-    assert any(not torch.equal(one[key], other[key]) for key in one)
+        patched.setattr(SegmentationTask, "training_step", watched)
+        train(config, data, packed, whole, resume=False)
+    assert sizes == {0: [64, 64, 64], 1: [96, 96, 96]}
 
-    train(config, data, packed, tmp_path / "broken", resume=True)
-    other = weights(tmp_path / "broken")
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    def interrupted(task: SegmentationTask, batch: object, index: int) -> torch.Tensor:
+        if task.global_step == 4:
+            raise KeyboardInterrupt
+        return step(task, batch, index)  # type: ignore[arg-type]
 
-    run = tmp_path / "broken"
-    assert TrainingConfig.model_validate_json((run / "config.json").read_text()) == config
-    assert (run / "git.txt").exists()
-    assert (run / "checkpoints" / "best.ckpt").exists()
-    assert list(run.glob("tensorboard/**/events.*"))
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentationTask, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, data, packed, broken, resume=False)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not same(stored(whole), stored(broken))
+    with pytest.raises(ValueError, match="another config"):
+        train(config.model_copy(update={"seed": 9}), data, packed, broken, resume=True)
+
+    train(config, data, packed, broken, resume=True)
+    assert same(stored(whole), stored(broken))
+    assert same(stored(whole, "current_model_state"), stored(broken, "current_model_state"))
+    assert curves.read(broken)["loss"] == curves.read(whole)["loss"]
+    frozen_stay_and_others_move(config, stored(broken))
+
+    assert stored_config(broken) == config
+    assert (broken / "git.txt").exists()
+    assert (broken / "checkpoints" / "best.ckpt").exists()
+    assert (broken / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list(broken.glob("tensorboard/**/events.*"))
+
+
+def frozen_stay_and_others_move(config: TrainingConfig, end: dict[str, torch.Tensor]) -> None:
+    """Compare a run's averaged weights with those it started with."""
+    lightning.seed_everything(config.seed)
+    start = build(config.network).state_dict()
+    frozen = {name for name in start if not re.search(config.train_only, name)}
+    assert any(name.endswith("running_var") for name in frozen)
+    for name, before in start.items():
+        kept = torch.equal(before, end[f"net.{name}"])
+        assert kept == (name in frozen), name
+
+
+def test_a_new_run_starts_from_the_weights_of_another_at_another_size(
+    data: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    config, packed = tiny_config(epochs=1), tmp_path / "packed"
+    train(config, data, packed, first, resume=False)
+    larger = config.phases[0].streams[0].model_copy(update={"rows": 128, "columns": 128})
+    update = {
+        "start_from": first / "checkpoints" / "last.ckpt",
+        "phases": (Phase(epochs=1, streams=(larger,)),),
+        "train_only": r"^head\.",
+        "steps_per_epoch": 1,
+    }
+    train(config.model_copy(update=update), data, packed, second, resume=False)
+    before, after = stored(first), stored(second)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"net.head.project.weight", "net.head.project.bias"}
+    assert len(json.loads((second / "start.json").read_text())["sha256"]) == 64
+
+    other = config.model_copy(update={**update, "network": SmallOptions(skips="plain")})
+    with pytest.raises(ValueError, match="holds another net"):
+        train(other, data, packed, tmp_path / "third", resume=False)
 
 
 def test_each_epoch_gets_its_own_batches() -> None:
     config = tiny_config()
     batches = Batches(config, packed_all())
-    batches.trainer = cast(training.lightning.Trainer, SimpleNamespace(current_epoch=1))
+    batches.trainer = cast(lightning.Trainer, SimpleNamespace(current_epoch=1))
     first = next(iter(batches.train_dataloader()))
     assert torch.equal(first.tiles, CropBatches(packed_all(), config, 1)[0].tiles)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
-    data = write_all(tmp_path / "data")
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
-        train(tiny_config(), data, tmp_path / "packed", tmp_path / "run", resume=True)
-
-
-def test_every_part_of_the_loss_falls_on_one_batch() -> None:
-    config = tiny_config()
-    task = SegmentationTask(config)
-    batch = CropBatches(packed_all(), config, 0)[1]
-    optimiser = torch.optim.AdamW(task.parameters(), lr=3e-3)
-    logged: dict[str, list[float]] = defaultdict(list)
-    task.log = lambda name, value, **_: logged[name].append(float(value))  # type: ignore[method-assign]
-    task.log_dict = lambda parts: [task.log(*one) for one in parts.items()]  # type: ignore
-    for _ in range(15):
-        loss = task.training_step(batch, 0)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    assert logged.pop("pos_weight") == [3.0] * 15
-    parts = ["cells", "has_mask", "mask", "mask/bce", "mask/iou_batch", "mask/iou_tile"]
-    assert sorted(logged) == ["loss", *(f"loss/{part}" for part in parts)]
-    for name in ("loss", "loss/cells", "loss/has_mask", "loss/mask"):
-        assert logged[name][-1] < 0.9 * logged[name][0], name
-
-
-def test_a_net_with_skips_starts_pretrained_and_learns_in_every_layer() -> None:
-    pytest.importorskip(imagenet.PACKAGE)
-    config = tiny_config().model_copy(update={"network": LiteOptions()})
-    task = SegmentationTask(config)
-    expected = build(LiteOptions())
-    pretrain(expected, LiteOptions())
-    assert torch.equal(task.net.encoder.stem.conv.weight, expected.encoder.stem.conv.weight)
-    batch = CropBatches(packed_all(), config, 0)[0]
-    assert 0 < len(batch.lesion) < len(batch.tiles)
-    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
-    task.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
-    assert all(one.grad is not None and one.grad.any() for one in task.net.parameters())
-
-
-def test_the_rate_warms_up_and_falls() -> None:
-    config = tiny_config().model_copy(update={"steps_per_epoch": 100, "warm_up": 0.1})
-    rate = SegmentationTask(config)._rate
-    assert rate(0) < 0.1
-    assert rate(20) == pytest.approx(1.0, abs=0.01)
-    assert rate(110) == pytest.approx(0.505, abs=0.01)
-    assert rate(200) == rate(500) == pytest.approx(0.01)
-
-
-def test_the_merit_is_the_mean_of_what_is_known() -> None:
-    figures = {"cdd-cesm/dice": 0.4, "rsna-640/auc": 0.6, "rsna-640/mean_score": 0.9}
-    assert merit(figures) == pytest.approx(0.5)
-    assert merit({}) == 0.0
+        train(tiny_config(), tmp_path, tmp_path / "packed", tmp_path / "run", resume=True)
