@@ -46,8 +46,9 @@ def findings_by_hand(
     regions, mask = regions_and_mask(lesion_map, POINT, (0.1, 0.1))
     has_mask = HasMask(score, POINT.has_mask)
     gated = gate and not has_mask.decision
-    y, x = np.mgrid[0:rows, 0:columns]
-    glow = np.clip(1.0 - np.hypot((y / rows - 0.5) * 2, x / columns), 0.0, 1.0)
+    y, x = np.ogrid[0:rows, 0:columns]
+    down, right = (2 * y / rows - 1).astype(np.float32), (x / columns).astype(np.float32)
+    glow = np.clip(1.0 - np.hypot(down, right), 0.0, 1.0)
     fields: dict[str, Any] = {
         "pixel_spacing_mm": (0.1, 0.1),
         "intent": "presentation",

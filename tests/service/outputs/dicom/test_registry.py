@@ -1,0 +1,50 @@
+"""The table of results."""
+
+from io import BytesIO
+
+import pydicom
+import pytest
+
+from service.outputs.dicom import registry
+from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file
+from service.outputs.dicom.sr import measurement_report
+from tests.findings_by_hand import findings_by_hand
+from tests.mammogram_headers import full_header
+
+pytestmark = pytest.mark.unit
+
+CLASSES = {
+    "seg": "Segmentation Storage",
+    "seg-fractional": "Segmentation Storage",
+    "sr": "Enhanced SR Storage",
+    "cad-sr": "Mammography CAD SR Storage",
+    "sc": "Secondary Capture Image Storage",
+    "gsps": "Grayscale Softcopy Presentation State Storage",
+}
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_each_row_makes_its_class_in_its_syntax(kind: str) -> None:
+    read = pydicom.dcmread(BytesIO(dicom_file(kind, findings_by_hand(), full_header())))
+    assert read.SOPClassUID.name == CLASSES[kind]
+    assert read.file_meta.TransferSyntaxUID == OUTPUTS[kind].transfer_syntax_uid
+    assert read.file_meta.MediaStorageSOPInstanceUID == read.SOPInstanceUID
+    assert "research use only" in read.SeriesDescription
+    assert (read.ManufacturerModelName, read.DeviceSerialNumber) == (
+        "mammoseg-test",
+        findings_by_hand().model.sha256,
+    )
+
+
+def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = DicomOutput(measurement_report, pydicom.uid.ExplicitVRLittleEndian, "A test's own.")
+    monkeypatch.setattr(registry, "OUTPUTS", {**OUTPUTS, "own": row})
+    assert dicom_file("own", findings_by_hand(), full_header())
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_all_text_of_our_own_is_ascii(kind: str) -> None:
+    # It must fit whatever character set the source has.
+    read = pydicom.dcmread(BytesIO(dicom_file(kind, findings_by_hand(), full_header())))
+    for item in read.iterall():
+        assert str(item.value).isascii() or item.VR in ("OB", "OW"), item.keyword
