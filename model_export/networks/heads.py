@@ -10,10 +10,19 @@ large in a wide tile as in a narrow one."""
 
 
 class HasMaskHead(nn.Module):
-    """1x1 convolution on the encoder -> activation map -> mean of the top cells -> logit."""
+    """1x1 convolution on the encoder -> activation map -> mean of the top cells -> logit.
 
-    def __init__(self, channels: int) -> None:
+    Parameters
+    ----------
+    channels
+        Of the encoder's deepest map.
+    dropout
+        Share of them that a training step leaves out: few images teach the head.
+    """
+
+    def __init__(self, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.drop = nn.Dropout2d(dropout)
         self.project = nn.Conv2d(channels, 1, 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -21,7 +30,7 @@ class HasMaskHead(nn.Module):
 
         h * w must be at least `TOP_CELLS`.
         """
-        activation = cast(Tensor, self.project(features))
+        activation = cast(Tensor, self.project(self.drop(features)))
         return activation, pool(activation)
 
 

@@ -126,7 +126,7 @@ def lite(options: LiteOptions) -> SegmentationNet:
     logits = nn.Conv2d(32, 1, 1)
     decoder = Decoder(squeeze(192, 96), levels, nn.Sequential(logits, stretch(4)))
     encoder = LiteEncoder(() if skips == "none" else FINER)
-    net = SegmentationNet(encoder, decoder, channels=192)
+    net = SegmentationNet(encoder, decoder, channels=192, head_dropout=options.head_dropout)
     assert logits.bias is not None
     nn.init.constant_(logits.bias, RARE)
     return net

@@ -24,6 +24,8 @@ class LiteOptions(_Options):
     pretrained: bool = True
     """Training starts from ImageNet weights, which a package of the `train` extra holds."""
     skips: Skips = "plain"
+    head_dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    """Share of channels that the has-mask head leaves out in a training step."""
 
 
 class StagedOptions(_Options):

@@ -37,13 +37,17 @@ class SegmentationNet(nn.Module):
         That tuple -> logits (N, 1, H, W).
     channels
         Of the deepest feature map, which the head reads.
+    head_dropout
+        Share of them that the head leaves out while it is trained.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, channels: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, channels: int, head_dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.head = HasMaskHead(channels)
+        self.head = HasMaskHead(channels, head_dropout)
         self.apply(_initialise)
 
     def encode(self, tiles: Tensor) -> tuple[Tensor, ...]:
