@@ -1,4 +1,4 @@
-"""`python -m model_export audit | train | export | verify | calibrate | evaluate | card`."""
+"""`python -m model_export`: audit, train, ablate, export, verify, calibrate, evaluate, card."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +21,10 @@ console = Console()
 DATA = Path("../shared/data")
 PACKED = Path("data-cache")
 CONFIGS = Path(__file__).parent / "configs"
-SMALL = CONFIGS / "small.toml"
+LITE = CONFIGS / "lite.toml"
 
 Data = Annotated[Path, typer.Option(help="Folder that holds one folder a data set.")]
+Packed = Annotated[Path, typer.Option(help="Folder for the packed samples.")]
 Model = Annotated[Path, typer.Argument(help="The ONNX file.")]
 Run = Annotated[Path, typer.Argument(help="The run's folder.")]
 Checkpoint = Annotated[str, typer.Option(help="Which of the run's checkpoints: best or last.")]
@@ -39,8 +40,8 @@ def audit(
     threshold: Annotated[
         float, typer.Option(help="Cosine distance of near-duplicates.")
     ] = THRESHOLD,
-    config: Annotated[Path, typer.Option(help="Whose training tiles to probe.")] = SMALL,
-    packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
+    config: Annotated[Path, typer.Option(help="Whose training tiles to probe.")] = LITE,
+    packed: Packed = PACKED,
     tiles: Annotated[int, typer.Option(help="Training tiles to probe; 0 for none.")] = TILES,
 ) -> None:
     """Look for duplicates, patients on two sides of the split, and labels that leak."""
@@ -64,19 +65,58 @@ def audit(
 @app.command()
 def train(
     run: Run,
-    config: Annotated[Path, typer.Option(help="TOML file.")] = SMALL,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; lite.toml of this package, or that of a resumed run."),
+    ] = None,
     data: Data = DATA,
-    packed: Annotated[Path, typer.Option(help="Folder for the packed samples.")] = PACKED,
+    packed: Packed = PACKED,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Another run's checkpoint, for its weights.")
+    ] = None,
+    train_only: Annotated[
+        str | None, typer.Option(help="Regular expression: parameters to train.")
+    ] = None,
 ) -> None:
-    """Train a net into a run folder."""
+    """Train a net into a run folder; an interrupted run can be resumed."""
     from model_export.networks.imagenet import PretrainedWeightsError
+    from model_export.training import stored_config
     from model_export.training import train as start
 
+    given = {"start_from": start_from, "train_only": train_only}
+    changes = {name: value for name, value in given.items() if value is not None}
     try:
-        start(TrainingConfig.read(config), data, packed, run, resume=resume)
-    except (FileNotFoundError, PretrainedWeightsError) as error:
+        stored = resume and config is None
+        settings = stored_config(run) if stored else TrainingConfig.read(config or LITE)
+        settings = settings.model_copy(update=changes)
+        start(settings, data, packed, run, resume=resume)
+    except (OSError, ValueError, DatasetError, PretrainedWeightsError) as error:
         raise _fault(error) from error
+    except KeyboardInterrupt as error:
+        raise _interrupted("--resume goes on after the last whole epoch") from error
+
+
+@app.command()
+def ablate(
+    table: Annotated[Path, typer.Argument(help="TOML file, as in configs/ablations.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs and the results.")],
+    only: Annotated[list[str] | None, typer.Option(help="Rows; all when not given.")] = None,
+    data: Data = DATA,
+    packed: Packed = PACKED,
+) -> None:
+    """Train the rows of a table one after another and compare them; goes on where it stopped."""
+    from model_export.ablation.run import run as start
+    from model_export.ablation.table import read
+    from model_export.networks.imagenet import PretrainedWeightsError
+
+    try:
+        start(read(table), data, packed, out, console, only or ())
+    except (OSError, ValueError, DatasetError, PretrainedWeightsError) as error:
+        raise _fault(error) from error
+    except KeyboardInterrupt as error:
+        raise _interrupted("the same command goes on") from error
+    console.print(f"{out}/results.md, .json, .png")
 
 
 @app.command()
@@ -192,6 +232,11 @@ def _verify(run: Path, model: Path, checkpoint: str) -> None:
         f"{model}: torch and ONNX Runtime agree within {parity.probability:.1e} (map) and "
         f"{parity.score:.1e} (score); golden tile within {parity.golden:.1e}"
     )
+
+
+def _interrupted(advice: str) -> typer.Exit:
+    Console(stderr=True).print(f"[bold]interrupted:[/] {advice}")
+    return typer.Exit(130)
 
 
 def _fault(error: Exception) -> typer.Exit:

@@ -89,6 +89,8 @@ class Losses(_Part):
     """Weight of "no cancer": the breast may still hold a benign lesion."""
     weak_crop: float = Field(default=0.3, ge=0.0, le=1.0)
     """Weight of a whole-image label given to a crop of it."""
+    weak_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """How far a whole-image label is moved towards one half: "no cancer" is no certain no."""
 
 
 class Sampling(_Part):

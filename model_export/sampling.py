@@ -153,7 +153,9 @@ class CropBatches(Dataset[Batch]):
         tile = intensities(crop, breast, maximum, self._config.augmentation, rng)
         whose = (sample.source, sample.patient)
         if sample.lesion is None:
-            return Crop(*whose, tile, None, 0.0, float(sample.has_lesion), placed.label_weight)
+            smoothing = self._config.losses.weak_smoothing
+            weak = (1.0 - smoothing) * sample.has_lesion + 0.5 * smoothing
+            return Crop(*whose, tile, None, 0.0, weak, placed.label_weight)
         lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
         label = int(lesion.sum()) >= SEEN_PIXELS
         fits = placed.expected in (None, label)
@@ -184,6 +186,10 @@ def _collate(crops: Sequence[Crop]) -> Batch:
         label=torch.tensor([crop.label for crop in ordered]),
         label_weight=torch.tensor([crop.label_weight for crop in ordered]),
     )
+
+
+def _is_drawn_and_taught(crop: Crop) -> bool:
+    return crop.lesion is not None and crop.label_weight > 0
 
 
 def tiles_as_sampled(
@@ -220,7 +226,7 @@ def tiles_as_sampled(
     rng = np.random.default_rng(config.seed)
     taught: list[Crop] = []
     for _ in range(FUTILE * count // max(1, stream.batch)):
-        taught += [crop for crop in batches.crops(stream, rng) if crop.label_weight > 0]
+        taught += [one for one in batches.crops(stream, rng) if _is_drawn_and_taught(one)]
         if len(taught) >= count:
             break
     if not taught:

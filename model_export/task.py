@@ -16,6 +16,9 @@ from model_export.networks import build, pretrain
 from model_export.sampling import Batch
 from model_export.validation import validate
 
+MERITS = ("cdd-cesm/dice", "mini-mias/sensitivity_at_1", "mini-mias/auc", "rsna-640/auc")
+"""The figures we promise: their mean chooses the checkpoint."""
+
 
 class SegmentationTask(lightning.LightningModule):
     """One net in training.
@@ -129,6 +132,5 @@ class SegmentationTask(lightning.LightningModule):
 
 def merit(figures: dict[str, float]) -> float:
     """Give the one number that chooses the checkpoint: the mean of the figures we promise."""
-    names = ("cdd-cesm/dice", "mini-mias/sensitivity_at_1", "mini-mias/auc", "rsna-640/auc")
-    known = [figures[name] for name in names if name in figures]
+    known = [figures[name] for name in MERITS if name in figures]
     return float(np.mean(known)) if known else 0.0

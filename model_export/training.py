@@ -113,8 +113,17 @@ def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
 
 
 def stored_config(run: Path) -> TrainingConfig:
-    """Read the config of a run from its folder."""
-    return TrainingConfig.model_validate_json((run / "config.json").read_text())
+    """Read the config of a run from its folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no run in it.
+    """
+    path = run / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"nothing to resume: no {path}")
+    return TrainingConfig.model_validate_json(path.read_text())
 
 
 def _fit(

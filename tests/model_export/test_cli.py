@@ -7,8 +7,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from model_export import export
-from model_export.cli import app
+from model_export import export, training
+from model_export.ablation import run as ablation
+from model_export.cli import CONFIGS, app
+from model_export.config import TrainingConfig
 from model_export.evaluation import bootstrap
 from model_export.report.card import BEGIN, END, section
 from service.inference.contract import Contract
@@ -110,8 +112,51 @@ def test_a_file_of_another_net_fails_with_an_exit_code(
 
 
 def test_nothing_to_resume_fails_with_an_exit_code(tmp_path: Path) -> None:
-    data = write_all(tmp_path / "data")
-    arguments = ["train", str(tmp_path / "run"), "--data", str(data), "--resume"]
-    result = CliRunner().invoke(app, [*arguments, "--packed", str(tmp_path / "packed")])
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "run"), "--resume"])
     assert result.exit_code == 1
     assert "nothing to resume" in result.output
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainingConfig:
+    """Give the config with which `train` would start."""
+    started: list[TrainingConfig] = []
+    monkeypatch.setattr(training, "train", lambda config, *_, **__: started.append(config))
+    invoke("train", *arguments)
+    return started[0]
+
+
+def test_train_takes_the_default_a_file_or_the_runs_own_config(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trained(monkeypatch, tmp_path) == TrainingConfig.read(CONFIGS / "lite.toml")
+    small = CONFIGS / "small.toml"
+    assert trained(monkeypatch, tmp_path, "--config", small) == TrainingConfig.read(small)
+    assert trained(monkeypatch, run, "--resume") == tiny_config()
+    start = tmp_path / "last.ckpt"
+    changed = trained(monkeypatch, tmp_path, "--from", start, "--train-only", "^head")
+    assert (changed.start_from, changed.train_only) == (start, "^head")
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    result = CliRunner().invoke(app, ["train", str(tmp_path)])
+    assert result.exit_code == 130
+    assert "--resume" in result.output
+
+
+def test_ablate_says_where_the_results_are_and_which_row_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, rows = CONFIGS / "ablations" / "losses.toml", []
+    monkeypatch.setattr(ablation, "_train", lambda trial, *_: rows.append(trial.name))
+    output = invoke("ablate", table, "--out", tmp_path, "--only", "iou")
+    assert rows == ["iou-1", "iou-2", "iou-3"]
+    assert "results.md" in output
+    result = CliRunner().invoke(
+        app, ["ablate", str(table), "--out", str(tmp_path), "--only", "ious"]
+    )
+    assert result.exit_code == 1
+    assert "no such row: ious" in result.output

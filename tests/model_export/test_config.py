@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from torch import nn
 
 from model_export.cli import CONFIGS
 from model_export.config import MaskTerms, PosWeight, TrainingConfig
+from model_export.freezing import freeze
+from model_export.networks import LiteOptions, build
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.unit
@@ -14,6 +17,20 @@ pytestmark = pytest.mark.unit
 def test_every_config_in_the_package_is_valid(path: Path) -> None:
     config = TrainingConfig.read(path)
     assert config.sources == ("cdd-cesm", "mini-mias", "rsna-640")
+
+
+def test_the_default_freezes_edges_and_depthwise_kernels_and_nothing_else() -> None:
+    config = TrainingConfig.read(CONFIGS / "lite.toml")
+    assert isinstance(config.network, LiteOptions)
+    net = build(config.network.model_copy(update={"pretrained": False}))
+    freeze(net, config.train_only)
+    for name, parameter in net.named_parameters():
+        early = name.startswith("encoder.stem.") or any(
+            name.startswith(f"encoder.blocks.{number}.") for number in (0, 1, 2)
+        )
+        kernel = isinstance(net.get_submodule(name.rpartition(".")[0]), nn.Conv2d)
+        depthwise = kernel and name.startswith("encoder.") and parameter.shape[1] == 1
+        assert parameter.requires_grad == (not early and not depthwise), name
 
 
 def test_phases_follow_each_other() -> None:

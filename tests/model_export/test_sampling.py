@@ -78,6 +78,14 @@ def test_weak_labels_count_less_in_crops_and_no_cancer_counts_less_than_cancer()
     assert labels("rsna-640", whole=False) == {(1.0, 0.3), (0.0, 0.15)}
 
 
+def test_weak_labels_can_be_less_than_certain() -> None:
+    config = tiny_config()
+    losses = config.losses.model_copy(update={"weak_smoothing": 0.2})
+    batch = CropBatches(packed_all(), config.model_copy(update={"losses": losses}), 0)[1]
+    assert set(batch.label[:4].tolist()) <= {0.0, 1.0}
+    assert batch.label[4].item() in (pytest.approx(0.1), pytest.approx(0.9))
+
+
 def test_drawn_sources_are_labelled_by_what_the_crop_shows() -> None:
     assert labels("mini-mias", whole=True) == {(1.0, 1.0), (0.0, 1.0)}
 
