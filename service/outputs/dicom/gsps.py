@@ -3,6 +3,8 @@
 The image is shown as it is shown without it: whole, with its own window and Modality LUT.
 """
 
+from fractions import Fraction
+
 import highdicom as hd
 from pydicom.dataset import Dataset
 
@@ -104,8 +106,11 @@ def _set_moment(made: Dataset) -> None:
 
 
 def _set_pixel_size(made: Dataset, findings: Findings) -> None:
-    spacing = findings.mammogram.pixel_spacing_mm
-    if spacing is not None:
-        area = made.DisplayedAreaSelectionSequence[0]
+    """State the pixel's size where it is known, else the shape of it, height to width."""
+    spacing, area = findings.mammogram.pixel_spacing_mm, made.DisplayedAreaSelectionSequence[0]
+    if spacing is None:
+        ratio = Fraction(findings.mammogram.pixel_aspect).limit_denominator(1000)
+        area.PresentationPixelAspectRatio = list(ratio.as_integer_ratio())
+    else:
         area.PresentationPixelSpacing = [round(millimetres, 6) for millimetres in spacing]
         del area.PresentationPixelAspectRatio

@@ -12,6 +12,7 @@ from pydicom.charset import STAND_ALONE_ENCODINGS, convert_encodings, decode_byt
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from service.imaging import elements
 
@@ -19,12 +20,14 @@ UTF8 = "ISO_IR 192"
 LATIN_1 = "ISO_IR 100"
 
 LONGEST_VALUE = 2**12
-"""Bytes. A person name of three component groups in a multi-byte set stays below."""
+"""Bytes. No valid text read here is longer, in whatever character set."""
 
 _DELIMITERS = set(b"\\^=\n\r\t\f")
 """Where a code extension ends (PS3.5 6.1.2.5.3)."""
 _MISSPELT = re.compile(r"ISO[ _-]IR[ _-]([0-9]+)")
 _TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?")
+
+_UNDECODED = "\N{REPLACEMENT CHARACTER}"
 
 Check = Callable[[str], bool]
 
@@ -65,22 +68,14 @@ class HeaderText:
         None when it is absent, empty, has several values, does not decode, or `is_valid` says no.
         """
         value = self._decoded(keyword)
-        if not value or "�" in value or "\\" in value or not is_valid(value):
+        if not value or _UNDECODED in value or "\\" in value or not is_valid(value):
             return None
         self._kept.append(value)
         return value
 
     def is_present(self, keyword: str) -> bool:
         """Say whether an element has any value, valid or not."""
-        tag = tag_for_keyword(keyword)
-        if tag is None or tag not in self._header:
-            return False
-        element = self._header.get_item(tag)
-        value = element.value
-        stripped = (
-            value.strip(b" \0") if isinstance(value, bytes) else str(value or "").strip(" \0")
-        )
-        return len(stripped) > 0
+        return self._decoded(keyword) not in (None, "")
 
     def character_set(self) -> tuple[str, ...]:
         """Give the terms to write: those of the source if they hold every text read so far."""
@@ -90,24 +85,24 @@ class HeaderText:
         return terms if _hold(terms, self._kept) else (UTF8,)
 
     def _decoded(self, keyword: str) -> str | None:
+        """Give an element's text, None when absent; several values stay joined by a backslash."""
         tag = tag_for_keyword(keyword)
         if tag is None or tag not in self._header:
             return None
         element = self._header.get_item(tag)
-        if not isinstance(element, RawDataElement):
-            return str(element.value or "").strip(" \0") if element is not None else None
-        raw = element.value or b""
-        if len(raw) > LONGEST_VALUE:
-            return None
-        try:
-            return self._decode(raw).strip(" \0")
-        except Exception:
-            # pydicom's decoders raise and warn as they please.
-            return None
+        value = element.value
+        if isinstance(element, RawDataElement):
+            return self._decode(value[:LONGEST_VALUE]).strip(" \0") if value else ""
+        parts = value if isinstance(value, MultiValue) else [value]
+        return "\\".join("" if part is None else str(part) for part in parts).strip(" \0")
 
     def _decode(self, raw: bytes) -> str:
         if self._terms:
-            return decode_bytes(raw, convert_encodings(list(self._terms)), _DELIMITERS)
+            try:
+                return decode_bytes(raw, convert_encodings(list(self._terms)), _DELIMITERS)
+            except Exception:
+                # pydicom's decoders raise and warn as they please.
+                return _UNDECODED
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
 
 from service.outputs.dicom.instance import to_bytes
+from service.outputs.dicom.outline import shown_regions
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, dicom_result
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import ORIENTATIONS, VENDORS, as_file, flipped, full_header
@@ -139,6 +142,21 @@ def test_dcmtk_refuses_a_report_with_a_broken_relationship(tmp_path: Path) -> No
         file = tmp_path / "broken.dcm"
         file.write_bytes(to_bytes(broken))
         assert "E:" in program_says("dsrdump", "dcmtk", file), kind
+
+
+def test_dcmtk_reads_each_segment_back_to_the_pixel(tmp_path: Path) -> None:
+    # Not a whole number of bytes a frame: the second one starts within a byte.
+    findings = findings_by_hand((121, 83))
+    file, mask = tmp_path / "seg.dcm", np.zeros((121, 83), bool)
+    file.write_bytes(dicom_file("seg", findings, full_header(shape=(121, 83))))
+    for number, region in enumerate(shown_regions(findings), 1):
+        picture = tmp_path / f"{number}.pgm"
+        said = program_says("dcmj2pnm", "dcmtk", "+op", "+F", str(number), file, picture)
+        assert said == ""
+        drawn = np.asarray(Image.open(picture)) > 0
+        assert drawn.sum() == region.area_pixels
+        mask |= drawn
+    np.testing.assert_array_equal(mask, findings.mask)
 
 
 def test_dcmtk_decodes_the_compressed_ones(written: Written, tmp_path: Path) -> None:

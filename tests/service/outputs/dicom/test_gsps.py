@@ -51,9 +51,13 @@ def test_the_whole_image_is_shown_at_its_own_pixel_size() -> None:
     assert list(area.DisplayedAreaTopLeftHandCorner) == [1, 1]
     assert list(area.DisplayedAreaBottomRightHandCorner) == [SHAPE[1], SHAPE[0]]
     assert [float(value) for value in area.PresentationPixelSpacing] == [0.1, 0.1]
-    unknown = dicom_result("gsps", findings_by_hand(pixel_spacing_mm=None), full_header())
-    area = unknown.DisplayedAreaSelectionSequence[0]
-    assert list(area.PresentationPixelAspectRatio) == [1, 1]
+
+
+@pytest.mark.parametrize(("aspect", "ratio"), [(1.0, [1, 1]), (1.5, [3, 2])])
+def test_without_a_spacing_it_is_shown_in_the_pixels_shape(aspect: float, ratio: list[int]) -> None:
+    findings = findings_by_hand(pixel_spacing_mm=None, pixel_aspect=aspect)
+    area = dicom_result("gsps", findings, full_header()).DisplayedAreaSelectionSequence[0]
+    assert list(area.PresentationPixelAspectRatio) == ratio
     assert "PresentationPixelSpacing" not in area
 
 

@@ -66,6 +66,12 @@ def test_showing_the_mask_in_spite_of_the_decision_is_another_object() -> None:
     assert instance_uid(findings_by_hand(gate=False)) == instance_uid(findings_by_hand())
 
 
+def test_the_score_does_not_name_an_object() -> None:
+    # Devices differ in the last digits; the same image must not be filed twice for that.
+    above, below = findings_by_hand(score=0.5001), findings_by_hand(score=0.4999)
+    assert instance_uid(above) == instance_uid(below)
+
+
 def test_another_release_of_the_service_writes_other_objects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

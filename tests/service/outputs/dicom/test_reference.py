@@ -183,6 +183,18 @@ def test_a_patient_id_is_never_altered(patient_id: str) -> None:
     assert patient_id[:5] not in str(refused.value)
 
 
+@pytest.mark.parametrize("names", [["One^A", "Two^B"], ["One^A", ""]])
+def test_of_several_values_none_is_chosen(names: list[str]) -> None:
+    assert read_source(full_header(PatientName=names)).identity["PatientName"] is None
+    raw = "\\".join(names).encode()
+    assert read_source(with_raw("PatientName", raw)).identity["PatientName"] is None
+
+
+def test_what_does_not_decode_is_left_empty() -> None:
+    header = with_raw("PatientName", b"\xff\xfe\xff", SpecificCharacterSet="ISO_IR 192")
+    assert read_source(header).identity["PatientName"] is None
+
+
 @pytest.mark.parametrize(
     ("directions", "kept"),
     [

@@ -10,6 +10,7 @@ import pytest
 from pydicom.uid import JPEGLSLossless
 
 from service.findings import Findings
+from service.imaging.regions import Region
 from service.outputs.dicom.outline import shown_regions
 from service.outputs.dicom.registry import dicom_file
 from service.outputs.dicom.seg import MOST_SEGMENTS, NOTHING, probability_of
@@ -35,6 +36,14 @@ def segments_of(read: hd.seg.Segmentation) -> np.ndarray:
     return read.get_pixels_by_source_instance([SOP_INSTANCE_UID])[0]
 
 
+def drawn(region: Region, shape: tuple[int, ...]) -> np.ndarray:
+    """Give a region alone on the source's grid."""
+    alone = np.zeros(shape, bool)
+    box = region.box
+    alone[box.top : box.bottom, box.left : box.right] = region.pixels
+    return alone
+
+
 def test_highdicom_reads_each_region_back_to_the_pixel() -> None:
     findings = findings_by_hand(ODD)
     read = segmentation_of(findings)
@@ -42,10 +51,7 @@ def test_highdicom_reads_each_region_back_to_the_pixel() -> None:
     pixels = segments_of(read).astype(bool)
     assert pixels.shape == (*ODD, len(regions)) == (*ODD, 2)
     for index, region in enumerate(regions):
-        box = region.box
-        alone = np.zeros(ODD, bool)
-        alone[box.top : box.bottom, box.left : box.right] = region.pixels
-        np.testing.assert_array_equal(pixels[..., index], alone)
+        np.testing.assert_array_equal(pixels[..., index], drawn(region, ODD))
     np.testing.assert_array_equal(pixels.any(axis=-1), findings.mask)
 
 
@@ -64,7 +70,11 @@ def test_past_its_bound_findings_share_a_segment_and_none_is_lost() -> None:
     read = segmentation_of(findings)
     assert read.number_of_segments == MOST_SEGMENTS
     assert read.SegmentSequence[-1].SegmentLabel == f"Findings {MOST_SEGMENTS} to {found}"
-    np.testing.assert_array_equal(segments_of(read).any(axis=-1), findings.mask)
+    pixels = segments_of(read).astype(bool)
+    for index, region in enumerate(shown_regions(findings)):
+        part = pixels[..., min(index, MOST_SEGMENTS - 1)]
+        assert part[drawn(region, findings.mask.shape)].all()
+    np.testing.assert_array_equal(pixels.any(axis=-1), findings.mask)
 
 
 @pytest.mark.parametrize("findings", [findings_by_hand(score=0.1), findings_by_hand(blobs=())])
