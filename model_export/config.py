@@ -94,13 +94,15 @@ class Losses(_Part):
 
 
 class Sampling(_Part):
-    """What the crops of images with masks are centred on; the rest is background."""
+    """What the crops of images with masks are centred on."""
 
     lesion: float = Field(default=0.5, ge=0.0, le=1.0)
     near_miss: float = Field(default=0.25, ge=0.0, le=1.0)
+    """The rest is background, or more than the rest where negatives are matched."""
     matched_negatives: bool = True
-    """Background crops look as bright, full and large as lesion crops of their source, and only
-    such pairs teach the has-mask head; else sources without normals teach it nothing."""
+    """Lesion-free crops look as bright, full and large as lesion crops of their source, and only
+    such pairs, as many of the one as of the other, teach the has-mask head. If not, background is
+    anywhere, and sources without normals teach the head nothing."""
     tolerance: float = Field(default=0.8, gt=0.0)
     """Largest distance between the looks of a pair, in standard deviations; see `matching`."""
 

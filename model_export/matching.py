@@ -117,6 +117,12 @@ class Matcher:
         self._spread = np.maximum(looks.std(axis=0), 1e-6) if len(looks) else np.ones(LOOKS)
         self._stores = [self._store(zoom * augmentation.log_scale, rng) for zoom in ZOOMS]
         self._overlap = self._learn_overlap(seen)
+        self.negative_share = self._balance(seen, len(references))
+
+    def positive(self, rng: np.random.Generator) -> tuple[Packed, View]:
+        """Give a crop on or beside a lesion, as they are drawn whether matched or not."""
+        thumbnail, view = self._reference(rng)
+        return thumbnail.sample, view
 
     def teaches(self, sample: Packed, view: View, rng: np.random.Generator) -> bool:
         """Say whether a lesion crop is to teach the label: a lesion-free one looks like it."""
@@ -169,8 +175,10 @@ class Matcher:
         return found
 
     def _keeps(self, look: Look, rng: np.random.Generator, *, lesion: bool) -> bool:
-        chance = 1.0 if self._overlap is None else self._overlap.chance(look, lesion=lesion)
-        return bool(rng.random() < chance)
+        return bool(rng.random() < self._chance(look, lesion=lesion))
+
+    def _chance(self, look: Look, *, lesion: bool) -> float:
+        return 1.0 if self._overlap is None else self._overlap.chance(look, lesion=lesion)
 
     def _store(self, log_scale: float, rng: np.random.Generator) -> _Store | None:
         scale = float(np.exp(log_scale))
@@ -191,6 +199,18 @@ class Matcher:
         numbers = np.array([number for number, _, _ in kept])
         centres = np.array([place[1:] for place in kept])
         return _Store(KDTree(np.array(looks) / self._spread), numbers, centres)
+
+    def _balance(self, seen: Sequence[tuple[Look, View]], drawn: int) -> float:
+        """Give the share of negatives with which as many of them teach as of lesion crops.
+
+        So a source has no more yes than another, by which it could be known.
+        """
+        chances = [
+            self._chance(look, lesion=True) for look, view in seen if self._nearest(look, view)
+        ]
+        teaching = float(sum(chances)) / drawn
+        found = 1.0 - (1.0 - teaching) ** TRIES
+        return teaching / (teaching + found) if teaching else 0.0
 
     def _learn_overlap(self, seen: Sequence[tuple[Look, View]]) -> "_Overlap | None":
         found = [(look, self._nearest(look, view)) for look, view in seen]

@@ -15,7 +15,7 @@ from model_export import placement
 from model_export.augmentation import View, intensities, warp
 from model_export.config import Stream, TrainingConfig
 from model_export.datasets.cache import Packed
-from model_export.matching import SEEN_PIXELS, Matchers
+from model_export.matching import SEEN_PIXELS, Matcher, Matchers
 
 FUTILE = 20
 """Crops drawn for each one wanted before a leak probe is left with fewer."""
@@ -132,17 +132,26 @@ class CropBatches(Dataset[Batch]):
             weight = 1.0 if self._strata[source, False] else 0.0
         if stream.whole:
             return _Placed(sample, placement.whole(sample, stream, spec, rng), weight)
-        kind = placement.draw_kind(self._config.sampling, rng, positive=False)
         matcher = None if sample.lesion is None else self._matchers.of(source, stream)
-        if matcher is None:
-            return _Placed(sample, placement.crop(sample, kind, stream, spec, rng), weight)
-        if sample.has_lesion and kind != "background":
-            view = placement.crop(sample, kind, stream, spec, rng)
-            return _Placed(sample, view, float(matcher.teaches(sample, view, rng)), expected=True)
-        negative = matcher.negative(rng)
-        if negative is not None:
-            return _Placed(*negative, 1.0, expected=False)
-        return _Placed(sample, placement.crop(sample, "background", stream, spec, rng), 0.0)
+        if matcher is not None:
+            return self._place_matched(sample, matcher, stream, rng)
+        kind = placement.draw_kind(self._config.sampling, rng, positive=False)
+        return _Placed(sample, placement.crop(sample, kind, stream, spec, rng), weight)
+
+    def _place_matched(
+        self, sample: Packed, matcher: Matcher, stream: Stream, rng: np.random.Generator
+    ) -> _Placed:
+        """Choose a lesion crop or one that looks like one; else background of the sample."""
+        spec, chosen = self._config.sampling, rng.random()
+        if chosen < matcher.negative_share:
+            negative = matcher.negative(rng)
+            if negative is not None:
+                return _Placed(*negative, 1.0, expected=False)
+        elif chosen >= 1.0 - spec.lesion - spec.near_miss:
+            positive = matcher.positive(rng)
+            return _Placed(*positive, float(matcher.teaches(*positive, rng)), expected=True)
+        view = placement.crop(sample, "background", stream, self._config.augmentation, rng)
+        return _Placed(sample, view, 0.0)
 
     def _cut(self, placed: _Placed, stream: Stream, rng: np.random.Generator) -> Crop:
         sample, rows, columns = placed.sample, stream.rows, stream.columns

@@ -103,3 +103,13 @@ def test_overlap_weights_bring_the_means_together() -> None:
         assert 0.6 < np.mean(chances) <= 1.0
     # Before, the first two differ by 0.6.
     assert np.abs(means[0] - means[1]).max() < 0.12
+
+
+def test_as_many_negatives_teach_as_lesions() -> None:
+    matcher = Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=0)
+    rng = np.random.default_rng(5)
+    lesions = [matcher.teaches(*matcher.positive(rng), rng) for _ in range(300)]
+    negatives = [matcher.negative(rng) is not None for _ in range(150)]
+    share = matcher.negative_share
+    taught = (1 - share) * np.mean(lesions), share * np.mean(negatives)
+    assert taught[0] == pytest.approx(taught[1], rel=0.25)
