@@ -113,26 +113,31 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     start = time.monotonic()
     runners = available_cores() if options.device == "cpu" else 1
     with Segmenter.open(path, device=options.device, runners=runners) as segmenter:
-        contract = segmenter.contract
-        _check_external(options.external, contract)
         examiner = _Examiner(segmenter, options.contrast)
-        trained_on = contract.provenance.training_data
-        sources = trained_on if options.sources is None else options.sources
-        images = [one for source in sources for one in _of_source(examiner, data, source, options)]
-        for name in options.external:
-            images += examiner.all(external(data, name, options.limit), name)
-        model = segmenter.model
+        images = _examine(examiner, data, options)
+    threshold = segmenter.contract.operating_point.has_mask
     return Evaluation(
-        model=model,
-        contract=contract,
+        model=segmenter.model,
+        contract=segmenter.contract,
         options=options,
         images=tuple(images),
-        figures=figures(images, contract.operating_point.has_mask),
+        figures=figures(images, threshold),
         strata=strata(images),
         cases=examiner.gallery.cases(),
         refused=examiner.refused,
         seconds=time.monotonic() - start,
     )
+
+
+def _examine(examiner: "_Examiner", data: Path, options: Options) -> list[Examined]:
+    contract = examiner.segmenter.contract
+    _check_external(options.external, contract)
+    trained_on = contract.provenance.training_data
+    sources = trained_on if options.sources is None else options.sources
+    images = [one for source in sources for one in _of_source(examiner, data, source, options)]
+    for name in options.external:
+        images += examiner.all(external(data, name, options.limit), name)
+    return images
 
 
 def _check_external(names: Iterable[str], contract: Contract) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import onnx
 import pytest
-from tests.model_export.test_graph import PLAIN
 
 from model_export.report.card import rewrite
 from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
 from service.segmenter import BUNDLED_MODEL
+from tests.model_export.test_graph import PLAIN
 
 pytestmark = pytest.mark.integration
 

@@ -57,7 +57,8 @@ def test_export_calibrate_evaluate_card(
 
     assert "has-mask threshold" in invoke("calibrate", target, "--data", data)
     contract = contract_of(target)
-    assert "validation patients" in contract.operating_point.chosen_by
+    # Of the twelve patients of CDD-CESM one chooses and two report.
+    assert "cdd-cesm finds 1.00 of 1" in contract.operating_point.chosen_by
     # Nothing but the shift: figures are `evaluate`'s to find.
     assert set(contract.provenance.evaluation) == {"has_mask_shift"}
     assert float(contract.provenance.evaluation["has_mask_shift"]) != 0.0

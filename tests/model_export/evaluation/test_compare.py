@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,21 @@ def test_a_miss_counts_as_zero_and_a_no_empties_the_gated_mask(contract: Contrac
         0.0,
         0.0,
     )
+
+
+def test_a_mere_candidate_is_no_hit_of_the_mask(contract: Contract) -> None:
+    sample = lesion_sample()
+    assert sample.lesion is not None
+    answer = finding(sample, sample.lesion, 0.8)
+    (region,) = answer.regions
+    answer = replace(answer, regions=(replace(region, selected=False),))
+    found = examine(sample, answer, contract)
+    assert found.outlined is not None
+    assert found.outlined.candidates.hits == (frozenset({0}),)
+    assert (found.outlined.mask_hits, found.selected) == (False, 0)
+    elsewhere = examine(sample, finding(sample, np.roll(sample.lesion, 40, axis=0), 0.8), contract)
+    assert elsewhere.outlined is not None
+    assert (elsewhere.outlined.mask_hits, elsewhere.selected) == (False, 1)
 
 
 def test_a_normal_has_false_positives_and_no_dice(contract: Contract) -> None:

@@ -9,8 +9,11 @@ pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.67, 1.0, 1.5, 2.0])
-def test_eight_bits_are_stretched_as_pil_does(factor: float) -> None:
+@pytest.mark.parametrize("lifted", [0, 1])
+def test_eight_bits_are_stretched_as_pil_does(factor: float, lifted: int) -> None:
+    # Means of 33.4 and 33.8: one is rounded down, the other up.
     grey = breast_phantom(96)
+    grey[: 96 * lifted // 2] |= 1
     expected = np.asarray(ImageEnhance.Contrast(Image.fromarray(grey)).enhance(factor))
     found = contrasted(grey.astype(np.uint16) * np.uint16(257), factor)
     np.testing.assert_array_equal(found, expected.astype(np.uint16) * 257)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from model_export.evaluation import bootstrap
-from model_export.evaluation.figures import figures
+from model_export.evaluation.figures import figures, patient_auc
 from model_export.report.describe import DESCRIBED
 from tests.model_export.answers import examined, normal, positive, three_sources
 
@@ -44,6 +44,18 @@ def test_lesions_are_counted_over_all_searched_images_and_over_normals() -> None
     assert found["m/lesion_sensitivity_at_1_fp"] == 1.0
     assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
     assert found["m/lesion_sensitivity_at_1_fp_on_normals"] == 1.0
+    more = [examined("m", str(n), True, 0.9, outlined=positive(0.6, mark=0.5)) for n in (4, 5)]
+    found = values(*more, examined("m", "2", False, 0.2, outlined=normal(0.9)))
+    assert found["m/lesion_sensitivity_at_0.5_fp"] == 1.0
+    assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
+
+
+def test_the_froc_is_summed_up_beside_the_blobs() -> None:
+    found = values(
+        examined("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
+        examined("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
+        examined("m", "3", False, 0.2, outlined=normal()),
+    )
     assert found["m/froc_mean"] == pytest.approx(3 / 6)
     assert found["m/blob_sensitivity_at_1_fp"] == 1.0
 
@@ -66,6 +78,16 @@ def test_images_and_patients_are_told_apart() -> None:
     assert found["r/patient_auc"].value == 0.0
     assert (found["r/auc"].images, found["r/auc"].patients) == (3, 2)
     assert "r/dice" not in found
+
+
+def test_a_patient_is_drawn_with_all_views() -> None:
+    patients = [("3", True, 0.875), ("3", True, 0.75), ("4", False, 0.8125), ("5", False, 0.1)]
+    measure = patient_auc([examined("r", *one) for one in patients])
+    assert measure(np.array([[1.0, 1, 1, 1], [1, 1, 3, 1], [2, 2, 0, 1]])).tolist() == [
+        0.75,
+        pytest.approx((3 * 0.5 + 1) / 4),
+        1.0,
+    ]
 
 
 def test_a_missing_probe_is_no_probe() -> None:

@@ -29,7 +29,7 @@ def test_one_split_is_examined_and_training_images_feed_the_probe(data: Path) ->
 
 def test_the_probe_never_learns_from_what_is_examined(data: Path) -> None:
     trained: list = []
-    assert list(of_split(data, "cdd-cesm", "train", None, trained))
+    assert len(list(of_split(data, "cdd-cesm", "train", 1, trained))) == 1
     assert trained == []
 
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model_export.evaluation import Options, bootstrap
+from model_export.evaluation import Figure, Options, bootstrap
 from model_export.evaluation.gallery import Case
 from model_export.report import pages
 from model_export.report.pages import save, tables
@@ -84,6 +85,16 @@ def test_json_is_strict_and_holds_every_figure(folder: Path) -> None:
     value = found["figures"]["cdd-cesm/dice"]["value"]
     assert value == pytest.approx(expected["cdd-cesm/dice"].value)
     assert {one["verdict"] for one in found["targets"]} >= {"met", "not met"}
+
+
+def test_an_interval_that_is_unknown_is_null(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "plots", lambda _: [])
+    figure = Figure(0.5, math.nan, math.nan, 1, 1)
+    save(evaluation(figures={"cdd-cesm/dice": figure}), tmp_path)
+    kept = json.loads((tmp_path / "figures.json").read_text())["figures"]["cdd-cesm/dice"]
+    assert (kept["value"], kept["low"], kept["high"]) == (0.5, None, None)
 
 
 def test_images_are_listed_so_that_models_can_be_compared(folder: Path) -> None:
