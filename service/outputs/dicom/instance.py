@@ -65,11 +65,15 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
 
     Patient, General Study, General Series, General Equipment and SOP Common (PS3.3 C.7.1.1,
     C.7.2.1, C.7.3.1, C.7.5.1, C.12.1). Content Date and Time are the image's own, not the clock's:
-    the same image gives the same bytes. Content Qualification is RESEARCH.
+    the same image gives the same bytes. Content Qualification is RESEARCH. Every reference is to
+    the source, and gets its SOP class.
     """
     for keyword in _NOT_REPEATABLE:
         if keyword in dataset:
             delattr(dataset, keyword)
+    for element in dataset.iterall():
+        if element.keyword == "ReferencedSOPClassUID":
+            element.value = source.sop_class_uid
     if source.character_set:
         dataset.SpecificCharacterSet = list(source.character_set)
     for keyword, value in source.identity.items():

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
 
 from service.errors import NotAcceptable
 from service.imaging import elements
@@ -132,13 +133,18 @@ def read_source(header: Dataset) -> Source:
     )
 
 
+STAND_IN_CLASS = DigitalMammographyXRayImageStorageForPresentation
+"""Given to highdicom for the source's SOP class, since it refuses those that are a maker's own;
+`instance.file_under_source` writes the source's into every reference."""
+
+
 def bare_reference(source: Source, shape: tuple[int, ...]) -> Dataset:
     """Give highdicom what it needs of the source and nothing of the patient.
 
     It logs the names it takes for odd; `instance.file_under_source` adds the patient afterwards.
     """
     bare = Dataset()
-    bare.SOPClassUID, bare.SOPInstanceUID = source.sop_class_uid, source.sop_instance_uid
+    bare.SOPClassUID, bare.SOPInstanceUID = STAND_IN_CLASS, source.sop_instance_uid
     bare.StudyInstanceUID = source.study_instance_uid
     bare.SeriesInstanceUID = source.series_instance_uid
     for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"):

@@ -34,7 +34,7 @@ from service.outputs.dicom.document import set_document
 from service.outputs.dicom.identity import device_uid
 from service.outputs.dicom.instance import Kind, file_under_source
 from service.outputs.dicom.outline import area_mm2, frame_outline, outline, percent, shown_regions
-from service.outputs.dicom.reference import Source
+from service.outputs.dicom.reference import STAND_IN_CLASS, Source
 from service.outputs.dicom.tracking import image_tracking_uid, tracking_id, tracking_uid
 
 SR = Kind("sr", "SR", 9003, "Lesion report")
@@ -139,9 +139,7 @@ def _image_group(findings: Findings, source: Source) -> sr.MeasurementsAndQualit
         algorithm_id=_algorithm(findings),
         measurements=[score],
         qualitative_evaluations=[evaluation],
-        source_images=[
-            sr.SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid)
-        ],
+        source_images=[sr.SourceImageForMeasurementGroup(STAND_IN_CLASS, source.sop_instance_uid)],
     )
 
 
@@ -175,7 +173,7 @@ def _finding_group(
 
 
 def _source_image(source: Source) -> sr.SourceImageForRegion:
-    return sr.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid)
+    return sr.SourceImageForRegion(STAND_IN_CLASS, source.sop_instance_uid)
 
 
 def _sites(findings: Findings) -> list[sr.FindingSite]:

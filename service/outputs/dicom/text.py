@@ -89,7 +89,11 @@ class HeaderText:
         tag = tag_for_keyword(keyword)
         if tag is None or tag not in self._header:
             return None
-        element = self._header.get_item(tag)
+        try:
+            element = self._header.get_item(tag)
+        except Exception:
+            # pydicom converts an element that broke off, and raises whatever it meets.
+            return _UNDECODED
         value = element.value
         if isinstance(element, RawDataElement):
             return self._decode(value[:LONGEST_VALUE]).strip(" \0") if value else ""

@@ -183,6 +183,25 @@ def test_a_patient_id_is_never_altered(patient_id: str) -> None:
     assert patient_id[:5] not in str(refused.value)
 
 
+def test_what_broke_off_is_left_empty() -> None:
+    header = full_header()
+    tag = Tag("StudyTime")
+    header[tag] = RawDataElement(tag, "T\0", 6, None, 0, False, True)
+    assert read_source(header).study_time is None
+
+
+def test_a_makers_own_sop_class_is_referred_to(written: Written) -> None:
+    header = full_header(SOPClassUID="1.2.840.113619.4.30")
+    for kind, file in written(findings_by_hand(), header).items():
+        assert iod_errors(file) == [], kind
+        referred = {
+            item.value
+            for item in pydicom.dcmread(file).iterall()
+            if item.keyword == "ReferencedSOPClassUID"
+        }
+        assert referred == {"1.2.840.113619.4.30"}, kind
+
+
 @pytest.mark.parametrize("names", [["One^A", "Two^B"], ["One^A", ""]])
 def test_of_several_values_none_is_chosen(names: list[str]) -> None:
     assert read_source(full_header(PatientName=names)).identity["PatientName"] is None
