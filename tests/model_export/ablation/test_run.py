@@ -11,8 +11,10 @@ from model_export.ablation.table import Trial
 from model_export.config import MaskTerms, TrainingConfig
 from model_export.training import train
 from tests.model_export.samples import write_all
-from tests.model_export.test_training import pytestmark as pytestmark
+from tests.model_export.test_training import pytestmark, quick_picture
 from tests.model_export.tiny import tiny_config
+
+__all__ = ["pytestmark", "quick_picture"]
 
 
 def trials() -> list[Trial]:
