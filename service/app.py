@@ -35,9 +35,9 @@ def open_segmenter(settings: Settings) -> Segmenter:
     """
     device = resolve_device(settings.device)
     reader = Workers(
-        count=settings.readers,
+        count=settings.memory.readers,
         limits=settings.read_limits(),
-        memory_mib=settings.reader_memory_mib,
+        memory_mib=settings.memory.reader_mib,
         deadline_s=settings.reader_deadline_s,
     )
     try:
@@ -94,6 +94,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.intake = Intake(
         places=state.settings.max_in_flight,
         workers=2 * available_cores(),
+        memory=state.settings.memory,
+        timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
     )
     log.info("ready", version=__version__)

@@ -146,7 +146,10 @@ def _settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            ": ".join((*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")))
+            for fault in error.errors()
+        ]
         _give_up("; ".join(faults))
 
 

@@ -1,5 +1,6 @@
 """The way of a mammogram from bytes to findings. Start reading here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -102,7 +103,11 @@ class Segmenter:
         return cls(TileScheduler(session, runners=runners), reader or InProcess(ReadLimits()))
 
     def segment(
-        self, body: bytes, kind: ImageKind | None = None, wishes: Wishes | None = None
+        self,
+        body: bytes,
+        kind: ImageKind | None = None,
+        wishes: Wishes | None = None,
+        hold: Callable[[int], None] = lambda _: None,
     ) -> Findings:
         """Take one file and say where the lesions are.
 
@@ -114,6 +119,8 @@ class Segmenter:
             Which of them; recognised by its content when None.
         wishes
             The caller's choices.
+        hold
+            Called with the number of the image's pixels once it is read; may wait for memory.
 
         Raises
         ------
@@ -123,6 +130,8 @@ class Segmenter:
         clock, wishes = Clock(), wishes or Wishes()
         mammogram = self.reader.read(body, kind, wishes.frame)
         clock.lap("read")
+        hold(mammogram.rows * mammogram.columns)
+        clock.lap("wait")
         return self.examine(mammogram, wishes, clock)
 
     def examine(self, mammogram: Mammogram, wishes: Wishes, clock: Clock) -> Findings:

@@ -3,13 +3,14 @@
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.imaging.reader import ReadLimits
 from service.inference.device import DeviceChoice
+from service.memory import MemoryPlan
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -54,14 +55,24 @@ class Settings(BaseSettings):
     accept_modalities: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset({"MG"}), description="DICOM modalities accepted, separated by commas"
     )
-    readers: int = Field(
-        default_factory=available_cores,
+    memory_mib: int = Field(
+        default=2048,
+        ge=1,
+        le=2**20,
+        description="memory of the service and its readers together, MiB; see service/memory.py",
+    )
+    readers: int | None = Field(
+        default=None,
         ge=1,
         le=256,
-        description="processes that read images, one image each at a time",
+        description="processes that read images, one each at a time; by default one a core, or as "
+        "many as memory_mib holds",
     )
-    reader_memory_mib: int = Field(
-        default=768, ge=64, le=65536, description="memory that reading one image may take, MiB"
+    reader_memory_mib: int | None = Field(
+        default=None,
+        ge=64,
+        le=65536,
+        description="memory that reading one image may take, MiB; by default a share of memory_mib",
     )
     reader_deadline_s: float = Field(
         default=10.0, gt=0, le=600, description="longest time to read one image, seconds"
@@ -88,9 +99,27 @@ class Settings(BaseSettings):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @model_validator(mode="after")
+    def _memory_suffices(self) -> Self:
+        _ = self.memory
+        return self
+
+    @property
+    def memory(self) -> MemoryPlan:
+        """How `memory_mib` is shared out."""
+        return MemoryPlan.of(
+            self.memory_mib,
+            runners=self.runners,
+            cores=available_cores(),
+            max_body_mib=self.max_body_mib,
+            readers=self.readers,
+            reader_mib=self.reader_memory_mib,
+        )
+
     def read_limits(self) -> ReadLimits:
         """Give what the reader may accept."""
         return ReadLimits(
             max_pixels=self.max_megapixels * 1_000_000,
             accept_modalities=self.accept_modalities,
+            memory_bytes=self.memory.reader_mib << 20,
         )

@@ -6,25 +6,30 @@ from collections.abc import AsyncIterator, Iterator
 
 from starlette.requests import ClientDisconnect, Request
 
+from service.api.intake import Place
 from service.errors import InvalidRequest, TooLarge, UnsupportedCoding
 
 CODINGS = ("gzip", "deflate")
 """Content codings that are undone (RFC 9110, 8.4.1)."""
 
 STEP = 2**20
-"""Bytes inflated at once, about 3 ms; in between, others are served."""
+"""Bytes inflated, or claimed, at once. Inflating them takes about 3 ms; then others are served."""
 
 MOST_MEMBERS = 16_384
 """Of one gzip body. Block-wise writers make one every 64 KiB, and each costs its own state."""
 
 
-async def receive_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
+async def receive_body(
+    request: Request, place: Place, *, max_bytes: int, timeout_s: float
+) -> bytes:
     """Receive the body.
 
     Parameters
     ----------
     request
         Whose body.
+    place
+        Where room for it is claimed, before it is received if its length is declared.
     max_bytes
         Bound on the body, as it is sent and as it is once inflated.
     timeout_s
@@ -38,14 +43,21 @@ async def receive_body(request: Request, *, max_bytes: int, timeout_s: float) ->
         It has a content coding that is not undone here.
     InvalidRequest
         It did not arrive in time, breaks off, or is not coded as it says.
+    Overloaded
+        There is no room for it.
     """
     coding = _coding(request.headers.getlist("content-encoding"))
+    declared = request.headers.get("content-length", "")
+    claimed = int(declared) if declared.isdecimal() else STEP
+    if claimed > max_bytes:
+        raise _too_large(max_bytes)
+    await place.claim(claimed)
     try:
         async with asyncio.timeout(timeout_s):
             pieces = _received(request, max_bytes)
             if coding is not None:
                 pieces = _inflated(pieces, coding, max_bytes)
-            return b"".join([piece async for piece in pieces])
+            return b"".join([piece async for piece in _housed(pieces, place, claimed)])
     except TimeoutError:
         raise InvalidRequest("upload-timeout", "The body did not arrive in time.") from None
     except ClientDisconnect:
@@ -68,10 +80,18 @@ def _coding(headers: list[str]) -> str | None:
     return codings[0]
 
 
+async def _housed(pieces: AsyncIterator[bytes], place: Place, claimed: int) -> AsyncIterator[bytes]:
+    """Claim what comes beyond the room that was claimed, a step at a time."""
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        while size > claimed:
+            place.claim_now(STEP)
+            claimed += STEP
+        yield piece
+
+
 async def _received(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
     size = 0
     async for piece in request.stream():
         size += len(piece)

@@ -5,13 +5,36 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from service.api.room import BodyRoom, PixelRoom
 from service.errors import Overloaded
+from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
 
 Answer = TypeVar("Answer")
+
+
+class Place:
+    """One mammogram's place, and the room that its body takes."""
+
+    def __init__(self, room: BodyRoom, timeout_s: float) -> None:
+        self._room, self._timeout_s = room, timeout_s
+        self._claimed = 0
+
+    async def claim(self, size: int) -> None:
+        """Wait for room for a body of so many bytes; see `BodyRoom`."""
+        self._claimed += await self._room.claim(size, self._timeout_s)
+
+    def claim_now(self, size: int) -> None:
+        """Take room for so many bytes more, or fail; see `BodyRoom`."""
+        self._claimed += self._room.claim_now(size)
+
+    def release(self) -> None:
+        """Let go of all of it."""
+        self._room.give_back(self._claimed)
+        self._claimed = 0
 
 
 class Intake:
@@ -24,11 +47,20 @@ class Intake:
     workers
         Threads that decode, wait for the net, and encode. More than the cores, since a thread
         that waits for the net leaves its core to a decoder.
+    memory
+        What bodies and pixels may take.
+    timeout_s
+        Longest wait for that.
     metrics
         Where the number in flight is shown.
     """
 
-    def __init__(self, *, places: int, workers: int, metrics: Metrics) -> None:
+    def __init__(
+        self, *, places: int, workers: int, memory: MemoryPlan, timeout_s: float, metrics: Metrics
+    ) -> None:
+        self._bodies = BodyRoom(memory.bodies_mib << 20)
+        self._pixels = PixelRoom(memory.pixels_mib << 20)
+        self._timeout_s = timeout_s
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
         self._places = places
         self._workers = workers
@@ -38,8 +70,8 @@ class Intake:
         self.draining = False
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place while in the context.
+    def place(self) -> Iterator[Place]:
+        """Hold a place while in the context, and what is claimed through it.
 
         Raises
         ------
@@ -53,11 +85,17 @@ class Intake:
             raise Overloaded("busy", "All places are taken; try again later.", wait)
         self._held += 1
         self._gauge.set(self._held)
+        place = Place(self._bodies, self._timeout_s)
         try:
-            yield
+            yield place
         finally:
+            place.release()
             self._held -= 1
             self._gauge.set(self._held)
+
+    def pixels(self, count: int) -> AbstractContextManager[None]:
+        """Hold room for an image of so many pixels while in the context; waits for it."""
+        return self._pixels.claim(count * BYTES_PER_PIXEL, self._timeout_s)
 
     async def work(self, task: Callable[[], Answer]) -> Answer:
         """Run a CPU-bound task on a worker thread and wait for it."""

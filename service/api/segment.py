@@ -1,5 +1,6 @@
 """POST /v1/segment: a mammogram in, findings out."""
 
+from contextlib import ExitStack
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
@@ -121,9 +122,10 @@ async def segment(
     settings = request.app.state.settings
     wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, settings.deadline_s, frame)
     intake = request.app.state.intake
-    with intake.place():
+    with intake.place() as place:
         upload = await receive_upload(
             request,
+            place,
             max_bytes=settings.max_body_mib << 20,
             timeout_s=settings.upload_timeout_s,
         )
@@ -142,8 +144,18 @@ def parse_include(text: str) -> set[Render]:
 def _answer(
     state: Any, upload: Upload, wishes: Wishes, form: Form, renders: set[Render], max_side: int
 ) -> Response:
-    findings = state.segmenter.segment(upload.body, upload.kind, wishes)
-    state.metrics.observe_stages(findings.timing_ms)
+    with ExitStack() as room:
+        findings = state.segmenter.segment(
+            upload.body,
+            upload.kind,
+            wishes,
+            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels)),
+        )
+        state.metrics.observe_stages(findings.timing_ms)
+        return _encoded(findings, form, renders, max_side)
+
+
+def _encoded(findings: Findings, form: Form, renders: set[Render], max_side: int) -> Response:
     if form == "json":
         document = result_of(findings, renders, max_side).model_dump_json()
         return Response(document, media_type="application/json", headers={"Vary": "Accept"})

@@ -9,6 +9,7 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
 from service.api.body import receive_body
+from service.api.intake import Place
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind, sniff
 
@@ -75,8 +76,10 @@ class _Part:
         return named["name"], self.content.decode("utf-8", "replace")
 
 
-async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) -> Upload:
-    """Receive the body and find the one file in it.
+async def receive_upload(
+    request: Request, place: Place, *, max_bytes: int, timeout_s: float
+) -> Upload:
+    """Receive the body and find the one file in it; parameters as of `receive_body`.
 
     Raises
     ------
@@ -86,13 +89,15 @@ async def receive_upload(request: Request, *, max_bytes: int, timeout_s: float) 
         A media type or content coding that is not read.
     InvalidRequest
         The body did not arrive in time, or its multipart form is broken or holds not one file.
+    Overloaded
+        There is no room for it.
     """
     media_type, boundary = _media_type(request.headers.get("content-type", ""))
     if not (media_type in KINDS or media_type in UNDECLARED or media_type.startswith("multipart/")):
         raise UnsupportedMedia(
             "media-type", "Send application/dicom, image/png, image/jpeg, image/tiff or multipart."
         )
-    body = await receive_body(request, max_bytes=max_bytes, timeout_s=timeout_s)
+    body = await receive_body(request, place, max_bytes=max_bytes, timeout_s=timeout_s)
     if not body:
         raise UnreadableImage("empty-body", "The body is empty.")
     if media_type.startswith("multipart/"):

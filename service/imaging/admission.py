@@ -10,6 +10,7 @@ from service.imaging import elements
 from service.imaging.codestream import pixel_data_truncated
 from service.imaging.dicom import ENCAPSULATED, DicomFile
 from service.imaging.frames import MOST_FRAMES, no_such_frame, several_frames
+from service.imaging.limits import too_many_pixels
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
 
@@ -93,11 +94,6 @@ def admit(
         raise too_many_pixels()
     _refuse_missing_bytes(file, layout, frame or 1)
     return layout
-
-
-def too_many_pixels() -> TooLarge:
-    """Give the error for an image that would unpack to more than the limit."""
-    return TooLarge("too-many-pixels", "The image has more pixels than this service accepts.")
 
 
 def _refuse_other_kinds(file: DicomFile, accept_modalities: frozenset[str]) -> None:

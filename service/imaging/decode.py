@@ -42,6 +42,18 @@ Codes = NDArray[np.uint8] | NDArray[np.uint16]
 yet extended."""
 
 
+_BYTES_PER_PIXEL, _OPENJPEG_BYTES_PER_PIXEL = 5, 8
+"""From the file to display values, beside the file: two of codes, two of display values, and what
+the decoder holds meanwhile, as measured; OpenJPEG works on four bytes a sample."""
+
+
+def decoding_bytes(file: DicomFile, layout: PixelLayout) -> int:
+    """Estimate the memory that reading a frame takes beside the file."""
+    large = file.transfer_syntax_uid in JPEG_2000 | HTJ2K
+    pixels = layout.rows * layout.columns
+    return pixels * (_OPENJPEG_BYTES_PER_PIXEL if large else _BYTES_PER_PIXEL)
+
+
 def is_available(uid: str) -> bool:
     """Say whether this plug-in decodes the transfer syntax (pydicom's plug-in protocol)."""
     return uid in ENCAPSULATED

@@ -12,8 +12,8 @@ from PIL import Image
 from service.errors import MammosegError, TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import codestream
 from service.imaging import containment as containment
-from service.imaging.admission import too_many_pixels
 from service.imaging.frames import no_such_frame
+from service.imaging.limits import ReadLimits, too_many_pixels, too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.polarity import background_is_bright
 from service.imaging.tiff import read_tags
@@ -42,7 +42,7 @@ _PNG_BIT_DEPTH = 24
 
 
 def read_raster_file(
-    body: bytes, kind: RasterKind, max_pixels: int, frame: int | None = None
+    body: bytes, kind: RasterKind, limits: ReadLimits, frame: int | None = None
 ) -> Mammogram:
     """Decode a grey raster image of 8 to 16 bits.
 
@@ -58,16 +58,18 @@ def read_raster_file(
     """
     try:
         if kind == "tiff":
-            samples, orientation, polarity_known = _tiff(body, max_pixels, frame)
+            samples, orientation, polarity_known = _tiff(body, limits, frame)
         elif frame not in (None, 1):
             raise no_such_frame()
         else:
-            samples, orientation = (_png if kind == "png" else _jpeg)(body, max_pixels)
+            samples, orientation = (_png if kind == "png" else _jpeg)(body, limits)
             polarity_known = False
     except MammosegError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_many_pixels() from None
+    except MemoryError:
+        raise too_much_memory() from None
     except Exception:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None
     pixels = turn(_sixteen_bits(samples), orientation)
@@ -95,20 +97,22 @@ def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
     return np.ascontiguousarray(pixels)
 
 
-def _png(body: bytes, max_pixels: int) -> tuple[Samples, int]:
+def _png(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
     if body[_PNG_BIT_DEPTH] < 8:
         raise sample_format()
     with Image.open(io.BytesIO(body), formats=("PNG",)) as image:
-        _refuse_size(image.height, image.width, max_pixels)
+        samples = 1 if image.mode in ("L", "I", "I;16", "P") else 4
+        _refuse_size(body, (image.height, image.width), samples * body[_PNG_BIT_DEPTH], limits)
         if getattr(image, "n_frames", 1) > 1:
             raise UnsuitableImage("multi-frame", "Animated images are not supported.")
         orientation = int(image.getexif().get(_ORIENTATION, 1))
     return _one_channel(imagecodecs.png_decode(body), 0), orientation
 
 
-def _jpeg(body: bytes, max_pixels: int) -> tuple[Samples, int]:
+def _jpeg(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
     claims = codestream.read_jpeg(body, codestream.SEQUENTIAL | {codestream.PROGRESSIVE})
-    _refuse_size(claims.rows, claims.columns, max_pixels)
+    bits = claims.components * claims.precision
+    _refuse_size(body, (claims.rows, claims.columns), bits, limits)
     if claims.components not in (1, 3):
         raise not_greyscale()
     if body.count(b"\xff\xda") > MOST_SCANS:
@@ -129,9 +133,9 @@ def _jpeg_orientation(body: bytes) -> int:
         return 1
 
 
-def _tiff(body: bytes, max_pixels: int, page: int | None) -> tuple[Samples, int, bool]:
+def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, int, bool]:
     tags = read_tags(body, page)
-    _refuse_size(tags.rows, tags.columns, max_pixels)
+    _refuse_size(body, (tags.rows, tags.columns), sum(tags.bits), limits)
     bits = tags.bits[0]
     whole = not tags.signed or bits in (8, 16)
     if not tags.integers or len(set(tags.bits)) > 1 or not 8 <= bits <= 16 or not whole:
@@ -175,11 +179,15 @@ def _one_channel(samples: Samples, tolerance: int) -> Samples:
     return samples[..., 0]
 
 
-def _refuse_size(rows: int, columns: int, max_pixels: int) -> None:
-    if rows < 1 or columns < 1:
+def _refuse_size(body: bytes, size: tuple[int, int], bits: int, limits: ReadLimits) -> None:
+    """Refuse no pixels, too many, and too many of too many bits."""
+    pixels = size[0] * size[1]
+    if min(size) < 1:
         raise UnreadableImage("image-size", "The image has no pixels.")
-    if rows * columns > max_pixels:
+    if pixels > limits.max_pixels:
         raise too_many_pixels()
+    # As measured: what is decoded, as much again while channels are compared, and the grey result.
+    limits.refuse_memory(len(body) + pixels * (5 + 2 * bits // 8))
 
 
 def sample_format() -> UnsuitableImage:

@@ -1,17 +1,18 @@
 """Bytes -> Mammogram: the only way an image enters the service."""
 
-from dataclasses import dataclass
 from typing import Literal
 
-from service.errors import MammosegError, UnreadableImage, UnsuitableImage
+from service.errors import MammosegError, UnreadableImage
 from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
-from service.imaging.decode import read_codes
+from service.imaging.decode import decoding_bytes, read_codes
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
 from service.imaging.geometry import read_geometry
 from service.imaging.intent import intent
+from service.imaging.limits import ReadLimits as ReadLimits
+from service.imaging.limits import too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
@@ -36,25 +37,6 @@ BRIGHT_BACKGROUND = Caveat(
     "The background looks white, as if the photometric interpretation were wrong; the header was "
     "followed all the same.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """What an image may cost.
-
-    Attributes
-    ----------
-    max_pixels
-        Rows times columns, of the header and of the codestream.
-    max_inflated_bytes
-        Size of a deflated dataset once inflated.
-    accept_modalities
-        Values of Modality (0008,0060) that are let in.
-    """
-
-    max_pixels: int = 64_000_000
-    max_inflated_bytes: int = 256 * 2**20
-    accept_modalities: frozenset[str] = frozenset({"MG"})
 
 
 def sniff(body: bytes | memoryview) -> ImageKind | None:
@@ -120,7 +102,7 @@ def read_dicom(
     except MammosegError:
         raise
     except MemoryError:
-        raise UnsuitableImage("decode-limit", "The image takes too much memory to read.") from None
+        raise too_much_memory() from None
     except Exception:
         # Foreign messages quote the file; the cause is dropped with them.
         raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
@@ -131,6 +113,8 @@ def _read_dicom(
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
+    inflated = len(file.body) if file.body is not body else 0
+    limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
     dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
     codes, layout = read_codes(file, layout, frame or 1, expendable=expendable)
     pixels, caveats = to_display(codes, layout, dataset)
@@ -162,10 +146,10 @@ def read_raster(body: bytes, limits: ReadLimits, frame: int | None = None) -> Ma
         kind = sniff(body)
         if kind is None or kind == "dicom":
             raise UnreadableImage("not-an-image", "This is no PNG, JPEG or TIFF file.")
-        return read_raster_file(body, kind, limits.max_pixels, frame)
+        return read_raster_file(body, kind, limits, frame)
     except MammosegError:
         raise
     except MemoryError:
-        raise UnsuitableImage("decode-limit", "The image takes too much memory to read.") from None
+        raise too_much_memory() from None
     except Exception:
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None

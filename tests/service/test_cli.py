@@ -60,6 +60,17 @@ def test_a_setting_out_of_bounds_says_which(monkeypatch: pytest.MonkeyPatch) -> 
     assert "port" in result.stderr
 
 
+def test_memory_that_does_not_suffice_is_said_with_what_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAMMOSEG_MEMORY_MIB", "300")
+    result = CliRunner().invoke(app, ["serve"])
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "cannot start: MEMORY_MIB=300 cannot hold the service" in said
+    assert "at least" in said
+
+
 def test_openapi_yaml_has_not_drifted(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     assert (

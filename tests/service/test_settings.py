@@ -59,3 +59,17 @@ def test_cores_follow_the_containers_quota(
     monkeypatch.setattr("service.settings.CPU_QUOTA", quota)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     assert available_cores() == cores
+
+
+def test_memory_is_shared_out_from_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.settings.available_cores", lambda: 2)
+    settings = Settings(runners=2)
+    assert settings.memory_mib == 2048
+    assert settings.read_limits().memory_bytes == settings.memory.reader_mib << 20
+    assert Settings(runners=2, readers=1, reader_memory_mib=300).memory.reader_mib == 300
+
+
+def test_memory_that_cannot_hold_the_service_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMMOSEG_MEMORY_MIB", "300")
+    with pytest.raises(ValidationError, match="MEMORY_MIB=300 cannot hold"):
+        Settings()

@@ -52,7 +52,7 @@ def test_a_wrong_method_is_a_problem_too(client: TestClient) -> None:
 def test_an_error_on_our_side_shows_and_logs_no_text(
     client: TestClient, phantom_png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
 
     segmenter = client.app.state.segmenter  # type: ignore[attr-defined]

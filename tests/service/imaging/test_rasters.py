@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from service.errors import MammosegError
 from service.imaging import rasters
+from service.imaging.limits import ReadLimits
 from service.imaging.rasters import read_raster_file, turn
 from tests.dicom_files import phantom
 
@@ -28,7 +29,7 @@ def file_of(image, kind="PNG", **options):
 
 
 def read(body, kind="png", max_pixels=10**6, frame=None):
-    mammogram = read_raster_file(body, kind, max_pixels, frame)
+    mammogram = read_raster_file(body, kind, ReadLimits(max_pixels), frame)
     assert mammogram.frame == frame
     assert mammogram.pixels.dtype == np.uint16
     assert mammogram.pixels.flags.c_contiguous
@@ -39,7 +40,7 @@ def read(body, kind="png", max_pixels=10**6, frame=None):
 
 def refusal(body, kind="png", max_pixels=10**6, frame=None):
     with pytest.raises(MammosegError) as caught:
-        read_raster_file(body, kind, max_pixels, frame)
+        read_raster_file(body, kind, ReadLimits(max_pixels), frame)
     return caught.value.status, caught.value.code
 
 
@@ -319,6 +320,27 @@ def test_bombs_are_refused_by_their_header(side, monkeypatch):
         struct.pack("<HHL", 257, 3, 1) + b"\x48\0", struct.pack("<HHLH", 257, 3, 1, side)
     )
     assert refusal(bytes(tiff), "tiff") == (413, "too-many-pixels")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "sample_bytes"),
+    (
+        (file_of(GREY), "png", 1),
+        (imagecodecs.png_encode(DEEP), "png", 2),
+        (imagecodecs.png_encode(rgb(DEEP)), "png", 8),
+        (file_of(rgb(GREY), "JPEG"), "jpeg", 3),
+        (file_of(DEEP, "TIFF"), "tiff", 2),
+        (imagecodecs.tiff_encode(rgb(DEEP)), "tiff", 6),
+    ),
+)
+def test_what_takes_too_much_memory_is_refused_by_its_header(body, kind, sample_bytes, monkeypatch):
+    needed = len(body) + GREY.size * (5 + 2 * sample_bytes)
+    read_raster_file(body, kind, ReadLimits(memory_bytes=needed))
+    for codec in ("png_decode", "jpeg8_decode", "tiff_decode"):
+        monkeypatch.setattr(rasters.imagecodecs, codec, lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(MammosegError) as caught:
+        read_raster_file(body, kind, ReadLimits(memory_bytes=needed - 1))
+    assert (caught.value.status, caught.value.code) == (422, "decode-limit")
 
 
 def test_a_jpeg_of_many_scans_is_refused():

@@ -9,10 +9,10 @@ from PIL import Image
 from service import errors
 from service.errors import MammosegError
 from service.imaging import reader
-from service.imaging.dicom import DEFLATED, RLE
+from service.imaging.dicom import DEFLATED, EXPLICIT_LITTLE, HTJ2K, JPEG_2000, JPEG_LS, RLE
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import ReadLimits, read_dicom, read_image, read_raster, sniff
-from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, phantom
+from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, meta_length, phantom
 from tests.service.imaging.test_rasters import GREY, file_of
 
 pytestmark = pytest.mark.unit
@@ -112,6 +112,30 @@ def test_limits_reach_every_reader():
     assert refusal(read_raster, file_of(GREY), small) == (413, "too-many-pixels")
     anything = ReadLimits(accept_modalities=frozenset({"DX"}))
     assert refusal(read_dicom, dicom_file(), anything) == (422, "modality-not-accepted")
+
+
+@pytest.mark.parametrize(
+    ("syntax", "bytes_per_pixel"),
+    ((EXPLICIT_LITTLE, 5), (RLE, 5), (min(JPEG_LS), 5), (min(JPEG_2000), 8), (min(HTJ2K), 8)),
+)
+def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(
+    syntax, bytes_per_pixel, monkeypatch
+):
+    body = dicom_file(syntax=syntax)
+    needed = len(body) + 72 * 56 * bytes_per_pixel
+    assert read_dicom(body, ReadLimits(memory_bytes=needed)).rows == 72
+    monkeypatch.setattr(reader, "read_codes", lambda *_, **__: pytest.fail("decoded"))
+    less = ReadLimits(memory_bytes=needed - 1)
+    assert refusal(read_dicom, body, less) == (422, "decode-limit")
+
+
+def test_a_deflated_file_counts_twice():
+    body = dicom_file(syntax=DEFLATED)
+    inflated = len(dicom_file()) - meta_length(dicom_file())
+    needed = len(body) + inflated + 72 * 56 * 5
+    assert read_dicom(body, ReadLimits(memory_bytes=needed)).rows == 72
+    less = ReadLimits(memory_bytes=needed - 1)
+    assert refusal(read_dicom, body, less) == (422, "decode-limit")
 
 
 @pytest.mark.parametrize("surprise", (ValueError("canary"), RecursionError(), MemoryError()))

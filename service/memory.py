@@ -1,0 +1,81 @@
+"""How the memory of the whole process tree is shared out, from one setting.
+
+What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) and the bytes of the
+bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
+each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
+larger model, and on a GPU the driver and CUDA's libraries, come on top.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+SERVICE_MIB, RUNNER_MIB, READER_MIB = 352, 32, 72
+"""Resident at rest: the service, each runner's tile in it, and each reader."""
+
+LEAST_READER_MIB = 192
+"""What a reader may take beyond that: enough for a full-size mammogram in any transfer syntax, of
+which JPEG 2000 takes most, 8 bytes a pixel beside the file."""
+MOST_READER_MIB = 768
+
+LEAST_PIXELS_MIB = 128
+BYTES_PER_PIXEL = 12
+"""Of an image from decoding to encoding: two of the image, one of the mask, the rest while regions
+are found; twelve where they fill the frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Who may take what, in MiB.
+
+    Attributes
+    ----------
+    readers
+        Number of reader processes.
+    reader_mib
+        What each may take beyond what it has at rest.
+    bodies_mib
+        All bodies together.
+    pixels_mib
+        All images that are worked on.
+    """
+
+    readers: int
+    reader_mib: int
+    bodies_mib: int
+    pixels_mib: int
+
+    @classmethod
+    def of(
+        cls,
+        memory_mib: int,
+        *,
+        runners: int,
+        cores: int,
+        max_body_mib: int,
+        readers: int | None = None,
+        reader_mib: int | None = None,
+    ) -> Self:
+        """Share out `memory_mib`: half of what is not spoken for goes to the readers.
+
+        Raises
+        ------
+        ValueError
+            It does not suffice; the message says for what, and how much would.
+        """
+        taken = SERVICE_MIB + runners * RUNNER_MIB
+        share = (memory_mib - taken - max_body_mib - LEAST_PIXELS_MIB) // 2
+        if readers is None:
+            wanted = READER_MIB + (reader_mib or LEAST_READER_MIB)
+            readers = max(1, min(cores, share // wanted))
+        if reader_mib is None:
+            reader_mib = max(LEAST_READER_MIB, min(share // readers - READER_MIB, MOST_READER_MIB))
+        taken += readers * (READER_MIB + reader_mib)
+        least = taken + max_body_mib + LEAST_PIXELS_MIB
+        if memory_mib < least:
+            raise ValueError(
+                f"MEMORY_MIB={memory_mib} cannot hold the service with RUNNERS={runners}, "
+                f"{readers} readers of {reader_mib} MiB, and a body of MAX_BODY_MIB={max_body_mib}:"
+                f" set it to {least} at least, or lower one of those"
+            )
+        bodies_mib = max(max_body_mib, (memory_mib - taken) // 3)
+        return cls(readers, reader_mib, bodies_mib, memory_mib - taken - bodies_mib)
