@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 
 from service.imaging import elements
+from service.imaging.geometry import LARGEST_MAGNIFICATION
 from service.imaging.mammogram import Caveat, Laterality
 
 MAGNIFIED_FROM = 1.3
@@ -126,7 +127,7 @@ def _oddities(dataset: Dataset) -> tuple[Caveat, ...]:
         for modifier in elements.items(view, "ViewModifierCodeSequence")
     }
     factor = elements.number(dataset, "EstimatedRadiographicMagnificationFactor")
-    magnified = factor is not None and factor >= MAGNIFIED_FROM
+    magnified = factor is not None and MAGNIFIED_FROM <= factor <= LARGEST_MAGNIFICATION
     found = {
         BURNED_IN: elements.text(dataset, "BurnedInAnnotation") == "YES",
         IMPLANT: elements.text(dataset, "BreastImplantPresent") == "YES"

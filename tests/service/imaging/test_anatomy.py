@@ -100,6 +100,7 @@ def test_view_position():
         ({"PartialView": "YES"}, ["partial-view"]),
         ({"EstimatedRadiographicMagnificationFactor": 1.8}, ["special-view"]),
         ({"EstimatedRadiographicMagnificationFactor": 1.07}, []),
+        ({"EstimatedRadiographicMagnificationFactor": 650}, []),
         (
             {"BurnedInAnnotation": "YES", "PartialView": "YES"},
             ["burned-in-annotation", "partial-view"],
