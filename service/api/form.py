@@ -4,12 +4,22 @@ from typing import Literal, get_args
 
 from service.errors import NotAcceptable
 
-Form = Literal["json", "mask", "heatmap", "overlay"]
+Form = Literal[
+    "json", "mask", "heatmap", "overlay", "seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps"
+]
+"""JSON, three PNGs, and the DICOM objects of `service.outputs.dicom`."""
 
 PNG_FORM: Form = "overlay"
 """What `Accept: image/png` alone means."""
 
-_OFFERS: dict[str, Form] = {"application/json": "json", "image/png": PNG_FORM}
+DICOM_FORM: Form = "seg"
+"""What `Accept: application/dicom` alone means."""
+
+_OFFERS: dict[str, Form] = {
+    "application/json": "json",
+    "image/png": PNG_FORM,
+    "application/dicom": DICOM_FORM,
+}
 
 
 def choose_form(output: str | None, accept: str) -> Form:
@@ -36,7 +46,7 @@ def choose_form(output: str | None, accept: str) -> Form:
         return "json"
     best = max(_OFFERS, key=lambda offer: _quality(offer, accept))
     if _quality(best, accept) <= 0.0:
-        raise NotAcceptable("accept", "The result is application/json or image/png.")
+        raise NotAcceptable("accept", f"The result is one of {', '.join(_OFFERS)}.")
     return _OFFERS[best]
 
 

@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.api.encode import encode
 from service.api.form import Form, choose_form
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
 from service.api.wishes import SPACING, parse_spacing, with_fields
-from service.findings import Findings
 from service.imaging.frames import MOST_FRAMES
-from service.outputs.png import heatmap_png, mask_png, overlay_png
-from service.outputs.result import Render, SegmentationResult, result_of
+from service.outputs.result import Render, SegmentationResult
 from service.segmenter import Wishes
 
 router = APIRouter(tags=["segmentation"])
@@ -70,7 +69,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     responses={
         200: {
             "description": "The findings; by `output` or `Accept`.",
-            "content": {"image/png": _BINARY},
+            "content": {"image/png": _BINARY, "application/dicom": _BINARY},
         },
         **_PROBLEMS,
     },
@@ -152,33 +151,11 @@ def _answer(
             hold=lambda pixels: room.enter_context(state.intake.pixels(pixels)),
         )
         state.metrics.observe_stages(findings.timing_ms)
-        return _encoded(findings, form, renders, max_side)
-
-
-def _encoded(findings: Findings, form: Form, renders: set[Render], max_side: int) -> Response:
-    if form == "json":
-        document = result_of(findings, renders, max_side).model_dump_json()
-        return Response(document, media_type="application/json", headers={"Vary": "Accept"})
-    return Response(
-        _picture(findings, form, max_side), media_type="image/png", headers=_headers(findings)
-    )
-
-
-def _picture(findings: Findings, form: Form, max_side: int) -> bytes:
-    if form == "mask":
-        return mask_png(findings)
-    if form == "heatmap":
-        return heatmap_png(findings, max_side)
-    return overlay_png(findings, max_side)
-
-
-def _headers(findings: Findings) -> dict[str, str]:
-    """Say beside a picture what the JSON would: a PNG must not hide a warning."""
-    return {
-        "Vary": "Accept",
-        "Mammoseg-Model": f"{findings.model.name}/{findings.model.version}",
-        "Mammoseg-Has-Mask": "yes" if findings.has_mask.decision else "no",
-        "Mammoseg-Has-Mask-Score": f"{findings.has_mask.score:.6f}",
-        "Mammoseg-Gated": "yes" if findings.gated else "no",
-        "Mammoseg-Warnings": ", ".join(caveat.code for caveat in findings.caveats),
-    }
+        return encode(
+            findings,
+            upload.body,
+            form,
+            renders=renders,
+            max_side=max_side,
+            limits=state.settings.read_limits(),
+        )

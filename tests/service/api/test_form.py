@@ -1,7 +1,10 @@
+from typing import get_args
+
 import pytest
 
 from service.api.form import Form, choose_form
 from service.errors import NotAcceptable
+from service.outputs.dicom.registry import OUTPUTS
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +24,8 @@ pytestmark = pytest.mark.unit
         ("mask", "application/json", "mask"),
         ("json", "image/png", "json"),
         ("heatmap", "", "heatmap"),
+        (None, "application/dicom", "seg"),
+        ("cad-sr", "application/dicom", "cad-sr"),
     ],
 )
 def test_output_wins_over_accept(output: str | None, accept: str, form: Form) -> None:
@@ -34,3 +39,7 @@ def test_output_wins_over_accept(output: str | None, accept: str, form: Form) ->
 def test_what_cannot_be_met_is_refused(output: str | None, accept: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_form(output, accept)
+
+
+def test_every_dicom_object_has_a_form() -> None:
+    assert set(get_args(Form)) == {"json", "mask", "heatmap", "overlay", *OUTPUTS}

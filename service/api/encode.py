@@ -1,0 +1,89 @@
+"""Findings -> the response, in the form that the caller chose."""
+
+from starlette.responses import Response
+
+from service.api.form import Form
+from service.errors import MammosegError, NotAcceptable
+from service.findings import Findings
+from service.imaging.dicom import parse
+from service.imaging.frames import FRAME_OF_SEVERAL
+from service.imaging.limits import ReadLimits
+from service.outputs.dicom.registry import OUTPUTS, dicom_file
+from service.outputs.png import heatmap_png, mask_png, overlay_png
+from service.outputs.result import Render, result_of
+
+
+def encode(
+    findings: Findings,
+    body: bytes,
+    form: Form,
+    *,
+    renders: set[Render],
+    max_side: int,
+    limits: ReadLimits,
+) -> Response:
+    """Give the findings in one form.
+
+    Parameters
+    ----------
+    findings
+        What was found.
+    body
+        The file they were found in: DICOM results refer to its header.
+    renders
+        PNGs that the JSON embeds.
+    max_side
+        Longest side of heatmap and overlay, in pixels.
+    limits
+        Of the reader that took the body.
+
+    Raises
+    ------
+    NotAcceptable
+        A DICOM result is wanted of what is not one DICOM image.
+    """
+    if form == "json":
+        document = result_of(findings, renders, max_side).model_dump_json()
+        return Response(document, media_type="application/json", headers={"Vary": "Accept"})
+    if form in OUTPUTS:
+        content, media_type = _dicom(form, findings, body, limits), "application/dicom"
+    else:
+        content, media_type = _picture(findings, form, max_side), "image/png"
+    return Response(content, media_type=media_type, headers=_headers(findings))
+
+
+def _dicom(kind: str, findings: Findings, body: bytes, limits: ReadLimits) -> bytes:
+    if findings.mammogram.transfer_syntax_uid is None:
+        raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
+    if FRAME_OF_SEVERAL in findings.caveats:
+        # References to one frame of several (PS3.3 10.3) are not made yet.
+        raise NotAcceptable("output", "A DICOM result is made of an image of one frame only.")
+    try:
+        return dicom_file(kind, findings, parse(body, limits.max_inflated_bytes).dataset)
+    except MammosegError:
+        raise
+    except Exception:
+        # Foreign messages quote the header; the cause is dropped with them.
+        raise NotAcceptable(
+            "source-header", "No valid DICOM object can refer to an image with this header."
+        ) from None
+
+
+def _picture(findings: Findings, form: Form, max_side: int) -> bytes:
+    if form == "mask":
+        return mask_png(findings)
+    if form == "heatmap":
+        return heatmap_png(findings, max_side)
+    return overlay_png(findings, max_side)
+
+
+def _headers(findings: Findings) -> dict[str, str]:
+    """Say beside a picture what the JSON would: a PNG must not hide a warning."""
+    return {
+        "Vary": "Accept",
+        "Mammoseg-Model": f"{findings.model.name}/{findings.model.version}",
+        "Mammoseg-Has-Mask": "yes" if findings.has_mask.decision else "no",
+        "Mammoseg-Has-Mask-Score": f"{findings.has_mask.score:.6f}",
+        "Mammoseg-Gated": "yes" if findings.gated else "no",
+        "Mammoseg-Warnings": ", ".join(caveat.code for caveat in findings.caveats),
+    }

@@ -1,0 +1,69 @@
+import io
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from fastapi.testclient import TestClient
+
+from service.outputs.dicom.registry import OUTPUTS
+from tests.dicom_files import dicom_file, multi_frame_file
+from tests.service.api.conftest import breast_phantom
+
+pytestmark = pytest.mark.integration
+
+DICOM = {"Content-Type": "application/dicom"}
+UIDS = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
+
+
+def mammogram(**elements: Any) -> bytes:
+    stored = breast_phantom().astype(np.int32) * 16
+    spacing = {"ImagerPixelSpacing": [1.0, 1.0], "PixelSpacing": None}
+    return dicom_file(stored, **{"PatientID": "42", **spacing, **UIDS, **elements})
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_dicom_objects_come_over_http(client: TestClient, kind: str) -> None:
+    source = mammogram()
+    answer = client.post(f"/v1/segment?output={kind}&gate=false", content=source, headers=DICOM)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/dicom"
+    assert answer.headers["Mammoseg-Has-Mask"] in ("yes", "no")
+    result = pydicom.dcmread(io.BytesIO(answer.content))
+    assert result.StudyInstanceUID == "1.2.3.4"
+    assert result.PatientID == "42"
+    again = client.post(f"/v1/segment?output={kind}&gate=false", content=source, headers=DICOM)
+    assert again.content == answer.content
+
+
+def test_the_segmentation_is_the_mask(client: TestClient) -> None:
+    source = mammogram()
+    accept = DICOM | {"Accept": "application/dicom"}
+    answer = client.post("/v1/segment?gate=false", content=source, headers=accept)
+    frames = pydicom.dcmread(io.BytesIO(answer.content)).pixel_array.reshape(-1, 240, 160)
+    expected = np.zeros((240, 160), np.bool_)
+    expected[60:90, 30:70] = True
+    np.testing.assert_array_equal(frames.any(axis=0), expected)
+
+
+def test_what_is_no_dicom_image_has_no_dicom_result(client: TestClient, phantom_png: bytes) -> None:
+    png = {"Content-Type": "image/png"}
+    answer = client.post("/v1/segment?output=sr", content=phantom_png, headers=png)
+    assert (answer.status_code, answer.json()["code"]) == (406, "output")
+
+
+@pytest.mark.parametrize("missing", [*UIDS, "PatientID"])
+def test_a_header_that_names_nothing_is_refused(client: TestClient, missing: str) -> None:
+    body = mammogram(**{missing: "not valid\\" if missing == "PatientID" else "1.2.x"})
+    answer = client.post("/v1/segment?output=sr", content=body, headers=DICOM)
+    assert answer.status_code == 406
+    assert answer.json()["code"] in ("source-uids", "source-patient-id")
+    assert client.post("/v1/segment", content=body, headers=DICOM).status_code == 200
+
+
+def test_one_frame_of_several_has_none_yet(client: TestClient) -> None:
+    stored = breast_phantom().astype(np.int32) * 16
+    body = multi_frame_file([stored, stored], PatientID="42", **UIDS)
+    assert client.post("/v1/segment?frame=2", content=body, headers=DICOM).status_code == 200
+    answer = client.post("/v1/segment?output=sr&frame=2", content=body, headers=DICOM)
+    assert (answer.status_code, answer.json()["code"]) == (406, "output")
