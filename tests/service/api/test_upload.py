@@ -112,6 +112,9 @@ def test_a_body_over_the_limit_is_refused(client: TestClient, chunked: bool) -> 
             "; boundary=b",
             "too-many-parts",
         ),
+        # The parser bounds the headers of a part.
+        (b"--b\r\n" + b"a: b\r\n" * 99 + b"\r\nx\r\n--b--\r\n", "; boundary=b", "multipart-broken"),
+        (b"--b\r\na: " + b"b" * 99_999 + b"\r\n\r\nx\r\n--b--", "; boundary=b", "multipart-broken"),
     ],
 )
 def test_a_broken_form_is_refused(

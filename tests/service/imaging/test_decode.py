@@ -228,6 +228,19 @@ def test_a_frame_in_several_fragments_and_with_bytes_after_it(syntax):
         np.testing.assert_array_equal(decoded(body), values)
 
 
+@pytest.mark.parametrize("table", (b"", b"\0\0\0\0"))
+@pytest.mark.parametrize("hidden", (b"\xfe\xff\xdd\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\4\0\0\0"))
+def test_delimiters_inside_a_fragment_are_pixels(hidden, table):
+    values = phantom(12)
+    frame = encode(values, JPEG_2000_LOSSLESS, 16, 12)
+    at = frame.index(b"\xff\x52")
+    comment = b"\xff\x64" + (4 + len(hidden)).to_bytes(2, "big") + b"\0\0" + hidden
+    frame = frame[:at] + comment + frame[at:]
+    for data in (fragments(frame, table=table), fragments(frame[: at + 8], frame[at + 8 :])):
+        body = dicom_file(values, syntax=JPEG_2000_LOSSLESS, pixel_data=data)
+        np.testing.assert_array_equal(decoded(body), values)
+
+
 @pytest.mark.parametrize("cut", (30, 300))
 def test_a_fragment_that_breaks_off(cut):
     frame = np.random.default_rng(0).integers(0, 4096, (72, 56), np.int32)

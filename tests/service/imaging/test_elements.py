@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 
 
 def reread(built: Dataset, syntax: str = EXPLICIT_LITTLE) -> Dataset:
-    return parse(write(built, syntax), 2**20).dataset
+    return parse(write(built, syntax), 2**24).dataset
 
 
 def with_raw(keyword: str, vr: str, value: object) -> Dataset:
@@ -65,6 +65,25 @@ def test_numbers_that_are_none():
 def test_a_value_of_absurd_length_is_absent():
     long = with_raw("ImageComments", "UT", "1" * (elements.LONGEST_VALUE + 2))
     assert elements.text(long, "ImageComments") is None
+
+
+def test_a_sequence_of_absurd_length_is_absent():
+    def with_items(count: int) -> Dataset:
+        built = dataset(None)
+        built.VOILUTSequence = Sequence([Dataset() for _ in range(count)])
+        return reread(built)
+
+    most = elements.LONGEST_SEQUENCE // 8
+    assert len(elements.items(with_items(100), "VOILUTSequence")) == 100
+    assert elements.items(with_items(most + 1), "VOILUTSequence") == ()
+
+
+def test_a_private_element_of_any_length_is_stepped_over():
+    built = dataset(None)
+    built.private_block(0x0019, "MAKER", create=True).add_new(0x10, "UN", b"\1" * 2**23)
+    read = reread(built)
+    assert elements.text(read, "Modality") == "MG"
+    assert elements.integer(read, "BitsStored") == 12
 
 
 @pytest.mark.parametrize("syntax", (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG))

@@ -1,0 +1,126 @@
+"""pydicom's own test files and hostile ones, through a real reader process: none ends it.
+
+The tables say what comes of them, so that a change in what is let in does not pass unseen. What is
+read here is no mammogram: every modality is accepted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from service.errors import MammosegError
+from service.imaging.reader import ReadLimits
+from service.memory import LEAST_READER_MIB
+from service.reading import Workers
+
+pytestmark = pytest.mark.integration
+
+MODALITIES = frozenset(
+    ("CR", "CT", "ECG", "MG", "MR", "NM", "OT", "RTDOSE", "RTPLAN", "RTSTRUCT", "SEG", "SR", "US")
+)
+PYDICOM = {
+    None: {
+        "read": 59,
+        "422 no-pixel-data": 61,
+        "422 modality-not-accepted": 32,
+        "422 not-greyscale": 23,
+        "422 multi-frame": 7,
+        "400 not-dicom": 6,
+        "400 pixel-format": 6,
+        "400 pixel-data-corrupt": 1,
+        "400 pixel-data-truncated": 1,
+        "400 truncated": 1,
+    },
+    1: {
+        "read": 59,
+        "422 no-pixel-data": 61,
+        "422 modality-not-accepted": 32,
+        "422 not-greyscale": 27,
+        "400 not-dicom": 6,
+        "400 pixel-format": 9,
+        "400 pixel-data-corrupt": 1,
+        "400 pixel-data-truncated": 1,
+        "400 truncated": 1,
+    },
+}
+HOSTILE = {
+    None: {
+        "read": 204,
+        "400 truncated": 40,
+        "415 transfer-syntax": 16,
+        "400 pixel-format": 11,
+        "400 pixel-data-corrupt": 10,
+        "422 multi-frame": 6,
+        "422 not-greyscale": 5,
+        "400 not-dicom": 4,
+        "400 pixel-data-truncated": 5,
+        "422 modality-not-accepted": 4,
+        "400 image-size": 2,
+        "413 too-many-pixels": 1,
+    },
+    1: {
+        "read": 206,
+        "400 truncated": 40,
+        "415 transfer-syntax": 16,
+        "400 pixel-format": 11,
+        "400 pixel-data-corrupt": 10,
+        "422 not-greyscale": 5,
+        "400 not-dicom": 4,
+        "400 pixel-data-truncated": 5,
+        "422 modality-not-accepted": 4,
+        "413 too-many-frames": 3,
+        "400 image-size": 2,
+        "422 multi-frame": 1,
+        "413 too-many-pixels": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    limits = ReadLimits(accept_modalities=MODALITIES, memory_bytes=LEAST_READER_MIB << 20)
+    workers = Workers(count=1, limits=limits, memory_mib=LEAST_READER_MIB, deadline_s=10)
+    yield workers
+    workers.close()
+
+
+def outcomes(workers: Workers, files: list[Path], frame: int | None) -> Counter[str]:
+    """Count what comes of the files; the process that reads them must be one and the same."""
+    (before,) = process_of(workers)
+    counts: Counter[str] = Counter()
+    for path in files:
+        try:
+            workers.read(path.read_bytes(), "dicom", frame)
+            counts["read"] += 1
+        except MammosegError as refused:
+            counts[f"{refused.status} {refused.code}"] += 1
+        assert process_of(workers) == [before], path.name
+    return counts
+
+
+def process_of(workers: Workers) -> list[int]:
+    worker = workers._idle.get()
+    workers._idle.put(worker)
+    return [] if worker is None else [worker.process.pid]
+
+
+@pytest.mark.parametrize("frame", PYDICOM)
+def test_pydicoms_own_files(workers: Workers, frame: int | None) -> None:
+    folder = Path(pydicom.__file__).parent / "data"
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".json", ".txt", ".md")
+    )
+    counts = outcomes(workers, files, frame)
+    if pydicom.__version__ == "3.0.2":
+        assert counts == PYDICOM[frame]
+
+
+@pytest.mark.parametrize("frame", HOSTILE)
+def test_hostile_files(workers: Workers, shared_data: Path, frame: int | None) -> None:
+    files = sorted((shared_data / "malformed-dicom").rglob("*.dcm"))
+    assert outcomes(workers, files, frame) == HOSTILE[frame]
