@@ -148,6 +148,7 @@ def dicom_file(
     codes: NDArray[Any] | None = None,
     frame: bytes | None = None,
     pixel_data: bytes | None = None,
+    private: tuple[int, str] | None = None,
     **elements: Any,
 ) -> bytes:
     """Write a mammogram.
@@ -162,6 +163,8 @@ def dicom_file(
         The compressed frame to write in place of one encoded from `stored`.
     pixel_data
         The whole value of Pixel Data to write, encapsulation included.
+    private
+        Group and creator of a private block to add.
     elements
         By keyword; None drops one.
     """
@@ -174,6 +177,10 @@ def dicom_file(
         signed=signed,
         **elements,
     )
+    if private is not None:
+        block = built.private_block(private[0], private[1], create=True)
+        block.add_new(0x10, "LO", "1.0")
+        block.add_new(0x20, "UN", bytes(range(256)))
     if pixel_data is None and syntax in ENCAPSULATED:
         pixel_data = encapsulate([frame or encode(stored, syntax, bits_allocated, bits_stored)])
     if pixel_data is None:
