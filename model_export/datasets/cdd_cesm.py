@@ -53,6 +53,6 @@ def read(folder: Path) -> Iterator[Sample]:
             intent="presentation",
             laterality=cast(Laterality, row["side"]),
             view_position=row["view"],
-            density=row["density"] or None,
+            density=row["density"].strip("_") or None,
             manufacturer=f"machine {row['machine']}" if row["machine"] else None,
         )

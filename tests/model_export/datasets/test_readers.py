@@ -38,6 +38,17 @@ def test_cdd_cesm_gives_outlines_and_inferred_spacing(tmp_path: Path) -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((92, 56), abs=0.5)
 
 
+@pytest.mark.parametrize(("written", "density"), [("B", "B"), ("_", None)])
+def test_an_underscore_in_cdd_cesm_is_no_density(
+    tmp_path: Path, written: str, density: str | None
+) -> None:
+    write_cdd_cesm(tmp_path)
+    table = tmp_path / "manifest.csv"
+    table.write_text(table.read_text().replace(",MLO,B,", f",MLO,{written},"))
+    (sample,) = cdd_cesm.read(tmp_path)
+    assert sample.density == density
+
+
 def test_mini_mias_joins_the_findings_of_an_image(tmp_path: Path) -> None:
     write_mini_mias(tmp_path)
     samples = {sample.name: sample for sample in mini_mias.read(tmp_path)}
