@@ -34,7 +34,6 @@ LOSSLESS = {
 }
 LOSSY = {
     "jpeg-extended-12-bit": f"{_JPEG}51",
-    "jpeg-ls-near-lossless": f"{_JPEG}81",
     "jpeg-2000": f"{_JPEG}91",
     "htj2k": f"{_JPEG}203",
 }
@@ -62,6 +61,16 @@ def encodings(stored: Stored) -> Iterator[Variant]:
             same_as=REFERENCE_8 if syntax != EXPLICIT_LITTLE else "",
             exactly=False,
         )
+    # In 16 bits: decoded values may leave the 12 that the encoder knows nothing of.
+    near = mammogram(stored << 4, f"{_JPEG}81", bits_stored=16)
+    yield Variant(
+        name="syntax/jpeg-ls-near-lossless.dcm",
+        body=near,
+        what=f"16 bits, transfer syntax {_JPEG}81",
+        rule=rule,
+        same_as=REFERENCE,
+        exactly=False,
+    )
     yield refused(
         "syntax/mpeg-2.dcm",
         mammogram(stored).replace(f"{EXPLICIT_LITTLE}\0".encode(), f"{_JPEG}100".encode()[:20]),
