@@ -41,7 +41,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """Reads right here: for the command line and for evaluation, where files are one's own."""
+    """Reads right here, by careful decoders alone: for evaluation, where files are one's own."""
 
     limits: ReadLimits
 
