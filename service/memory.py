@@ -3,13 +3,15 @@
 What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) and the bytes of the
 bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
-larger model, and on a GPU the driver and CUDA's libraries, come on top.
+larger model, and on a GPU the driver and CUDA's libraries, come on top. So does, for a container's
+limit, what is on its way to a reader or from it: a body and an image each, in memory that belongs
+to no process.
 """
 
 from dataclasses import dataclass
 from typing import Self
 
-SERVICE_MIB, RUNNER_MIB, READER_MIB = 352, 32, 72
+SERVICE_MIB, RUNNER_MIB, READER_MIB = 352, 32, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
 LEAST_READER_MIB = 192
