@@ -2,6 +2,7 @@
 
 import math
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -104,9 +105,9 @@ class Settings(BaseSettings):
         _ = self.memory
         return self
 
-    @property
+    @cached_property
     def memory(self) -> MemoryPlan:
-        """How `memory_mib` is shared out."""
+        """How `memory_mib` is shared out. Worked out once: it asks for the container's quota."""
         return MemoryPlan.of(
             self.memory_mib,
             runners=self.runners,
