@@ -1,5 +1,7 @@
 """How results name the algorithm that made them, and what they say of its standing."""
 
+from typing import TypedDict
+
 from service.findings import Findings
 from service.outputs.dicom.text import long_string
 
@@ -9,6 +11,17 @@ UNAPPROVED = (
     "Unapproved research result: not a medical device, not for diagnosis or treatment. "
     "A lesion found may be benign or malignant; none found does not mean that there is none."
 )
+
+
+class Equipment(TypedDict):
+    """Arguments by which highdicom names what made an object, and what the object says it is."""
+
+    manufacturer: str
+    manufacturer_model_name: str
+    software_versions: str
+    device_serial_number: str
+    content_label: str
+    content_description: str
 
 
 def name(findings: Findings) -> str:
@@ -28,3 +41,15 @@ def parameters(findings: Findings) -> dict[str, str]:
         "has-mask threshold": f"{findings.has_mask.threshold:.6g}",
         "gated": "yes" if findings.gated else "no",
     }
+
+
+def equipment(findings: Findings) -> Equipment:
+    """Give what segmentation and presentation state say of their maker (PS3.3 C.7.5.2)."""
+    return Equipment(
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=name(findings),
+        software_versions=version(findings),
+        device_serial_number="0",
+        content_label="LESION",
+        content_description=RESEARCH_ONLY,
+    )

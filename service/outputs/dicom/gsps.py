@@ -34,12 +34,6 @@ def presentation_state(findings: Findings, source: Source) -> Dataset:
         series_number=GSPS.series_number,
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=algorithm.MANUFACTURER,
-        manufacturer_model_name=algorithm.name(findings),
-        software_versions=algorithm.version(findings),
-        device_serial_number="0",
-        content_label="LESION",
-        content_description=algorithm.RESEARCH_ONLY,
         graphic_layers=[layer],
         graphic_annotations=[_annotation(findings, source, reference, layer)],
         modality_lut_transformation=shown.modality,
@@ -47,6 +41,7 @@ def presentation_state(findings: Findings, source: Source) -> Dataset:
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape="INVERSE" if shown.inverse else "IDENTITY"
         ),
+        **algorithm.equipment(findings),
     )
     set_side(made, findings)
     file_under_source(made, findings, source, GSPS)

@@ -134,14 +134,9 @@ def _segmentation(
         series_number=kind.series_number,
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=algorithm.MANUFACTURER,
-        manufacturer_model_name=algorithm.name(findings),
-        software_versions=algorithm.version(findings),
-        device_serial_number="0",
-        content_label="LESION",
-        content_description=algorithm.RESEARCH_ONLY,
         transfer_syntax_uid=ExplicitVRLittleEndian if kind is SEG else JPEGLSLossless,
         omit_empty_frames=False,
+        **algorithm.equipment(findings),
     )
     dimensions = result_uid(findings, source.sop_instance_uid, kind.name, "dimensions")
     made.DimensionOrganizationSequence[0].DimensionOrganizationUID = dimensions
