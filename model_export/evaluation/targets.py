@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from model_export.datasets.names import source_name
 from model_export.evaluation.bootstrap import Figure
 
 Verdict = Literal["met", "not met", "reported", "not measured"]
@@ -54,29 +55,24 @@ class Judged:
 
 
 def _contrast_targets() -> list[Target]:
-    named = {"cdd-cesm": "CDD-CESM", "mini-mias": "mini-MIAS", "rsna-640": "RSNA"}
-    changes = [
+    changes = (
+        "mean change of the score",
+        "score_change",
+        0.03,
+        ("cdd-cesm", "mini-mias", "rsna-640"),
+    )
+    losses = ("loss of image AUC", "auc_loss", 0.02, ("mini-mias", "rsna-640"))
+    return [
         Target(
-            f"{name}: mean change of the score at contrast x{factor}",
-            f"{source}/contrast_{factor}_score_change",
-            0.03,
+            f"{source_name(source)}: {text} at contrast x{factor}",
+            f"{source}/contrast_{factor}_{figure}",
+            bar,
             at_most=True,
         )
-        for source, name in named.items()
+        for text, figure, bar, sources in (changes, losses)
+        for source in sources
         for factor in MILD
     ]
-    losses = [
-        Target(
-            f"{name}: loss of image AUC at contrast x{factor}",
-            f"{source}/contrast_{factor}_auc_loss",
-            0.02,
-            at_most=True,
-        )
-        for source, name in named.items()
-        for factor in MILD
-        if source != "cdd-cesm"
-    ]
-    return changes + losses
 
 
 TARGETS = (

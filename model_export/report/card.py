@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from model_export.report.describe import DESCRIBED, source_name
+from model_export.datasets.names import source_name
+from model_export.report.describe import DESCRIBED
 from service.inference.contract import Contract
 
 BEGIN = "<!-- figures: `python -m model_export card` writes what stands between these marks -->"

@@ -128,18 +128,3 @@ GROUPS = (
 )
 
 DESCRIBED = {figure.key: figure for group in GROUPS for figure in group.figures}
-
-NAMES = {
-    "all": "All sources",
-    "cbis-ddsm": "CBIS-DDSM",
-    "cbis-ddsm-views": "CBIS-DDSM, eight views",
-    "cdd-cesm": "CDD-CESM",
-    "inbreast": "INbreast",
-    "mini-mias": "mini-MIAS",
-    "rsna-640": "RSNA",
-}
-
-
-def source_name(source: str) -> str:
-    """Give a source's name as people write it."""
-    return NAMES.get(source, source)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from model_export.datasets.names import source_name
 from model_export.evaluation.strata import FEW, Stratum
 from model_export.report.canvas import DPI, INK, NET, PANEL, Plot, png
-from model_export.report.describe import source_name
 
 MEASURES = {"dice": "Dice", "lesion_sensitivity": "Lesions found", "auc": "Image AUC"}
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Examined, Figure
 from model_export.evaluation.choices import by_source
 from model_export.evaluation.gallery import Case
 from model_export.evaluation.targets import Judged, judge
 from model_export.report.canvas import Plot
-from model_export.report.describe import GROUPS, Described, source_name
+from model_export.report.describe import GROUPS, Described
 from model_export.report.forest import MEASURES
 from model_export.report.plots import plots
 

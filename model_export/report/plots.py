@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Examined
 from model_export.evaluation.choices import (
     by_source,
@@ -16,7 +17,6 @@ from model_export.evaluation.contrast import FACTORS
 from model_export.metrics import auc
 from model_export.report import panels
 from model_export.report.canvas import QUIET, SERIES, Plot, png, row_of_panels, style
-from model_export.report.describe import source_name
 from model_export.report.forest import forests
 
 Sources = Mapping[str, list[Examined]]

@@ -3,9 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
+from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Figure
 from model_export.evaluation.targets import judge
-from model_export.report.describe import DESCRIBED, source_name
+from model_export.report.describe import DESCRIBED
 
 COLOURS = {"met": "green", "not met": "red"}
 
