@@ -12,16 +12,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from model_export.metrics import weighted_auc
+from model_export.resampling import interval, patient_draws
 
 FOLDS = 5
-RESAMPLES = 2000
-AT_ONCE = 250
-"""Resamples counted together: bounds the memory."""
-
 SEED = 0
-
-INTERVAL = (2.5, 97.5)
-"""Percentiles of the resampled AUC."""
+"""Of the folds."""
 
 FEWEST_PATIENTS = 5
 """Of each class; with fewer an interval means nothing."""
@@ -127,13 +122,8 @@ def _auc(
         return math.nan, math.nan, math.nan
     scores = _held_out_ranks(features, truth, owners)
     value = weighted_auc(scores, truth, np.ones((1, len(truth))))[0]
-    rng = np.random.default_rng(SEED)
-    count = int(owners.max()) + 1
-    chances = np.full(count, 1 / count)
-    counts = (rng.multinomial(count, chances, AT_ONCE) for _ in range(RESAMPLES // AT_ONCE))
-    drawn = [weighted_auc(scores, truth, one[:, owners].astype(np.float64)) for one in counts]
-    low, high = np.nanpercentile(np.concatenate(drawn), INTERVAL)
-    return float(value), float(low), float(high)
+    drawn = [weighted_auc(scores, truth, weights) for weights in patient_draws(owners)]
+    return float(value), *interval(np.concatenate(drawn))
 
 
 def _held_out_ranks(

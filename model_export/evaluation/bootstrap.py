@@ -1,4 +1,4 @@
-"""Intervals by resampling patients: views of one patient are no independent observations."""
+"""Figures with their intervals, from resampled patients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.evaluation.examined import Examined
-
-RESAMPLES = 2000
-
-AT_ONCE = 250
-"""Resamples that a measure sees together: bounds its memory."""
+from model_export.resampling import interval, patient_draws
 
 Measure = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From weights, shape (resamples, images), to values, shape (resamples,)."""
@@ -41,22 +37,18 @@ def with_interval(images: Sequence[Examined], measure: Measure) -> Figure:
         Takes weights in the order of `images`.
     """
     value = float(measure(np.ones((1, len(images))))[0])
-    drawn = np.concatenate([measure(weights) for weights in resamples(images)])
-    known = drawn[~np.isnan(drawn)]
-    low, high = np.percentile(known, (2.5, 97.5)) if known.size else (np.nan, np.nan)
-    patients = len({(image.source, image.patient) for image in images})
-    return Figure(value, float(low), float(high), len(images), patients)
+    low, high = interval(np.concatenate([measure(weights) for weights in resamples(images)]))
+    return Figure(value, low, high, len(images), len(set(_patients(images))))
 
 
 def resamples(images: Sequence[Examined]) -> list[NDArray[np.float64]]:
     """Give how often each image is drawn when patients are: arrays (resamples, images)."""
-    names = [f"{image.source}/{image.patient}" for image in images]
-    distinct, patient = np.unique(names, return_inverse=True)
-    rng = np.random.default_rng(0)
-    each = np.full(len(distinct), 1.0 / len(distinct))
-    sizes = [AT_ONCE] * (RESAMPLES // AT_ONCE) + [RESAMPLES % AT_ONCE]
-    counts = (rng.multinomial(len(distinct), each, size=size) for size in sizes if size)
-    return [count[:, patient].astype(np.float64) for count in counts]
+    _, owners = np.unique(_patients(images), return_inverse=True)
+    return list(patient_draws(owners))
+
+
+def _patients(images: Sequence[Examined]) -> list[str]:
+    return [f"{image.source}/{image.patient}" for image in images]
 
 
 def mean_of(values: Sequence[float]) -> Measure:

@@ -7,11 +7,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from model_export import export, training
+from model_export import export, resampling, training
 from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
 from model_export.config import TrainingConfig
-from model_export.evaluation import bootstrap
 from model_export.report.card import BEGIN, END, section
 from service.inference.contract import Contract
 from tests.model_export.lived_in import lived_in
@@ -50,7 +49,7 @@ def test_export_calibrate_evaluate_card(
     monkeypatch.setattr(export, "receptive_field", lambda _: 633)  # counted in its own test
     monkeypatch.setattr(export, "TILE_SIZE", 128)
     monkeypatch.setattr(export, "STRIDE", 96)
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
     target, data = tmp_path / "net.onnx", write_all(tmp_path / "data")
     assert "agree within" in invoke("export", run, target, "--version", "0.1.0")
     assert "not chosen" in contract_of(target).operating_point.chosen_by

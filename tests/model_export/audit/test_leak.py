@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from model_export.audit import leak
+from model_export import resampling
 from model_export.audit.leak import Probe, probe
 
 pytestmark = pytest.mark.unit
@@ -52,7 +52,7 @@ def test_the_interval_counts_patients_not_images() -> None:
 
 
 def test_the_interval_covers_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leak, "RESAMPLES", 250)
+    monkeypatch.setattr(resampling, "RESAMPLES", 250)
     rng = np.random.default_rng(4)
     patients = np.repeat(np.arange(50), 2)
     leaks = 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_export.evaluation import bootstrap
+from model_export import resampling
 from model_export.evaluation.bootstrap import mean_of, ratio_of, resamples, with_interval
 from tests.model_export.answers import examined
 
@@ -30,7 +30,7 @@ def test_the_interval_of_a_mean_is_the_textbook_one() -> None:
 def test_every_resample_draws_as_many_patients_as_there_are() -> None:
     images = [examined("x", str(number // 2), True, 0.5) for number in range(12)]
     drawn = np.vstack(resamples(images))
-    assert drawn.shape == (bootstrap.RESAMPLES, 12)
+    assert drawn.shape == (resampling.RESAMPLES, 12)
     assert (drawn[:, ::2].sum(axis=1) == 6).all()
     assert (drawn[:, ::2] == drawn[:, 1::2]).all()
     assert drawn.max() > 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model_export.evaluation import bootstrap
+from model_export import resampling
 from model_export.evaluation.figures import figures, patient_auc
 from model_export.report.describe import DESCRIBED
 from tests.model_export.answers import examined, normal, positive, three_sources
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
 
 
 def values(*images: object, threshold: float = 0.5) -> dict[str, float]:

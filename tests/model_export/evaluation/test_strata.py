@@ -1,6 +1,6 @@
 import pytest
 
-from model_export.evaluation import bootstrap
+from model_export import resampling
 from model_export.evaluation.examined import Examined
 from model_export.evaluation.strata import Stratum, strata
 from tests.model_export.answers import examined, normal, positive
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
 
 
 def rows(*images: Examined) -> dict[tuple[str, str], Stratum]:

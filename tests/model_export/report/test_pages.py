@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from model_export.evaluation import Figure, Options, bootstrap
+from model_export import resampling
+from model_export.evaluation import Figure, Options
 from model_export.evaluation.gallery import Case
 from model_export.report import pages
 from model_export.report.pages import save, tables
@@ -27,7 +28,7 @@ CASE = Case("lowest Dice", replace(ODD, name="<script>"), b"\xff\xd8picture")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "RESAMPLES", 20)
+        patch.setattr(resampling, "RESAMPLES", 20)
         save(evaluation(cases=[CASE], refused={"views: not-an-image": 2}), folder)
     return folder
 
@@ -122,7 +123,7 @@ def test_nothing_examined_makes_an_empty_report(tmp_path: Path) -> None:
 def test_plots_are_bounded_and_the_same_each_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
     again = {plot.name: plot.png for plot in plots(evaluation())}
     assert {"froc", "roc", "scores", "reliability", "dice", "contrast"} <= set(again)
     for name, png in again.items():
