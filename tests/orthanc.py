@@ -1,0 +1,146 @@
+"""A real Orthanc with its DICOMweb plug-in, on free loopback ports, for as long as a test needs it.
+
+Debian packages `orthanc` and `orthanc-dicomweb`. Everything it keeps lies in the test's folder.
+"""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.programs import require_program
+
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+AET = "ORTHANC"
+
+
+@dataclass(frozen=True, slots=True)
+class Orthanc:
+    """A running server.
+
+    Attributes
+    ----------
+    url
+        Of its REST API.
+    dicomweb
+        Of its DICOMweb services; STOW-RS goes to `<dicomweb>/studies`.
+    dicom_port
+        Of C-STORE and C-ECHO on 127.0.0.1, to the AE title `AET`.
+    folder
+        Where its log, configuration and storage lie.
+    process
+        The server's.
+    """
+
+    url: str
+    dicomweb: str
+    dicom_port: int
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    def get(self, path: str) -> Any:
+        """Give the JSON at a path of the REST API."""
+        return httpx.get(f"{self.url}/{path.lstrip('/')}", timeout=30).raise_for_status().json()
+
+    def post(self, path: str, body: object) -> Any:
+        """POST JSON to a path of the REST API and give the JSON of the answer."""
+        answer = httpx.post(f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
+        return answer.raise_for_status().json()
+
+    def store(self, file: bytes) -> str:
+        """Put a DICOM file in over REST; gives Orthanc's own id of it."""
+        answer = httpx.post(f"{self.url}/instances", content=file, timeout=60).raise_for_status()
+        return str(answer.json()["ID"])
+
+    def file(self, instance: str) -> bytes:
+        """Give the DICOM file of one of Orthanc's own ids."""
+        answer = httpx.get(f"{self.url}/instances/{instance}/file", timeout=60)
+        return answer.raise_for_status().content
+
+    def tags(self) -> list[dict[str, str]]:
+        """Give the header of every instance it holds, by keyword."""
+        return [self.get(f"instances/{name}/simplified-tags") for name in self.get("instances")]
+
+
+def free_port() -> int:
+    """Give a TCP port that is free on the loopback now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_orthanc(folder: Path, **configuration: Any) -> Iterator[Orthanc]:
+    """Run Orthanc, and kill it at the end.
+
+    Parameters
+    ----------
+    folder
+        For its log, configuration and storage. One that was used before is taken as it was left.
+    configuration
+        Options of its configuration file, which outrank ours; mappings are merged.
+    """
+    program = require_program("Orthanc", "orthanc")
+    if not DICOMWEB_PLUGIN.exists():
+        require_program("libOrthancDicomWeb.so", "orthanc-dicomweb")
+    http_port, dicom_port = free_port(), free_port()
+    file, log = folder / "orthanc.json", folder / "orthanc.log"
+    file.write_text(json.dumps(_merged(_defaults(folder, http_port, dicom_port), configuration)))
+    with log.open("ab") as sink:
+        process = subprocess.Popen([program, str(file)], stdout=sink, stderr=sink)
+    url = f"http://127.0.0.1:{http_port}"
+    try:
+        _wait(url, process, log)
+        yield Orthanc(url, f"{url}/dicom-web", dicom_port, folder, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _defaults(folder: Path, http_port: int, dicom_port: int) -> dict[str, Any]:
+    return {
+        "Name": "test",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "HttpPort": http_port,
+        "DicomPort": dicom_port,
+        "DicomAet": AET,
+        "DicomCheckCalledAet": False,
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowEcho": True,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "StableAge": 1,
+        # A test waits for what it caused, not for another's place in a queue.
+        "ConcurrentJobs": 4,
+        "Plugins": [str(DICOMWEB_PLUGIN)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "Ssl": False},
+    }
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in changes.items():
+        known = both.get(name)
+        is_nested = isinstance(known, Mapping) and isinstance(value, Mapping)
+        both[name] = _merged(known, value) if is_nested else value
+    return both
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            httpx.get(f"{url}/dicom-web/studies", timeout=5).raise_for_status()
+            return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    pytest.fail(f"Orthanc did not start:\n{log.read_text(errors='replace')}")
