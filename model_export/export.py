@@ -26,6 +26,9 @@ from service.inference.contract import (
 
 TILE_SIZE = 640
 STRIDE = 512
+NARROWER = ((544, 256), (544, 320), (544, 416), (640, 256), (640, 320), (640, 416))
+"""Of the breasts at 0.4 mm in the three sets half are at most 540 pixels high and 270 wide: these
+shapes halve the work of 640 x 640 alone, and more of them would save another twentieth."""
 
 LICENCE = (
     "Research use only, no commercial use: see service/models/LICENSE. Trained on CDD-CESM, "
@@ -81,6 +84,7 @@ def _contract(
         input=spec,
         tiling=Tiling(
             tile_size=TILE_SIZE,
+            narrower=NARROWER,
             stride=STRIDE,
             blend="hann",
             receptive_field=sight,

@@ -1,8 +1,8 @@
 """A folded net as an ONNX graph, node by node.
 
 Written out instead of exported: the graph holds exactly the layers that the net's own `forward`
-calls, with constant sizes and a free batch axis, and no shape arithmetic that a GPU would leave to
-the CPU.
+calls, and no shape arithmetic that a GPU would leave to the CPU. Batch, rows and columns are free:
+a breast is seldom as wide as the largest tile.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from torch import nn
 
 from model_export.layers import GraphBuilder, add_function, add_layer, has_form
 from model_export.networks import Maps, SegmentationNet
+from model_export.networks.heads import CELL
 from model_export.tracing import Walk
 
 OPSET = 18
 """Resize of opset 19 used to fall back to the CPU under the CUDA provider."""
 
 IR_VERSION = 10
-CELL = 32
 
 
 class _Writer(Walk):
@@ -39,14 +39,14 @@ class _Writer(Walk):
 
 
 def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
-    """Give the model: `tile` (N, 1, S, S) -> `probability`, `has_mask`, `activation`.
+    """Give the model: `tile` (N, 1, H, W) -> `probability`, `has_mask`, `activation`.
 
     Parameters
     ----------
     net
         Folded: no batch norm, no transposed convolution.
     tile_size
-        S, in pixels.
+        H and W for which it is checked; other multiples of 32 will do as well.
 
     Raises
     ------
@@ -75,6 +75,7 @@ def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
         producer_name="mammoseg",
     )
     onnx.checker.check_model(model, full_check=True)
+    _free_sides(model)
     return model
 
 
@@ -92,6 +93,12 @@ def shift_activation(model: onnx.ModelProto, activation: str, amount: float) -> 
     (bias,) = (one for one in model.graph.initializer if one.name == node.input[2])
     moved = numpy_helper.to_array(bias) + np.float32(amount)
     bias.CopyFrom(numpy_helper.from_array(moved, bias.name))
+
+
+def _free_sides(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, side in enumerate(value.type.tensor_type.shape.dim[2:]):
+            side.dim_param = f"{value.name}_{('rows', 'columns')[axis]}"
 
 
 def _value(name: str, sides: list[int]) -> onnx.ValueInfoProto:

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from model_export.networks.blocks import Join
-from model_export.networks.heads import TOP_CELLS, HasMaskHead
+from model_export.networks.heads import CELL, SPOT, TOP_CELLS, HasMaskHead
 from model_export.networks.lite import SameConv2d
 from model_export.networks.rotation import TURNS, RotationMax
 from model_export.networks.staged import Alike
@@ -169,8 +169,10 @@ def _turned(weight: NDArray[np.float32], graph: GraphBuilder) -> str:
 
 
 @add_layer.register
-def _(layer: HasMaskHead, graph: GraphBuilder, value: str) -> tuple[str, str]:
+def _(layer: HasMaskHead, graph: GraphBuilder, value: str, logits: str) -> tuple[str, str]:
     weight, bias = _arrays(layer.project)
+    if layer.sees_mask:
+        value = graph.add("Concat", value, _surest(graph, logits), axis=1)
     activation = graph.add(
         "Conv", value, graph.constant(weight), graph.constant(bias), output="activation"
     )
@@ -180,6 +182,12 @@ def _(layer: HasMaskHead, graph: GraphBuilder, value: str) -> tuple[str, str]:
     graph.nodes.append(helper.make_node("TopK", [flat, count], ["top", "top_cells"], axis=2))
     last = graph.constant(np.array([2], np.int64))
     return activation, graph.add("ReduceMean", "top", last, output="has_mask", keepdims=0)
+
+
+def _surest(graph: GraphBuilder, logits: str) -> str:
+    spot, spots = [SPOT] * 2, [CELL // SPOT] * 2
+    mean = graph.add("AveragePool", logits, kernel_shape=spot, strides=spot)
+    return graph.add("MaxPool", mean, kernel_shape=spots, strides=spots)
 
 
 def _arrays(conv: nn.Conv2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

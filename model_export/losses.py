@@ -11,12 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model_export.config import MaskTerms
+from model_export.networks.heads import CELL
 
 EPSILON = 1.0
 """Pixels added to both sides of a ratio, so that an empty tile has a loss and a gradient."""
-
-CELL = 32
-"""Input pixels a side of one cell of the activation map."""
 
 CELL_POSITIVE = 0.3
 """Share of a cell that must be lesion for the cell to be positive; cells between are left out."""

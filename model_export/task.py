@@ -59,18 +59,18 @@ class SegmentationTask(lightning.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Give the loss of a batch. Tiles without masks skip the decoder."""
+        """Give the loss of a batch. Tiles without masks skip a decoder that the head ignores."""
         tiles = batch.tiles.contiguous(memory_format=torch.channels_last)
-        features = self.net.encode(tiles)
-        activation, has_mask = self.net.head(features[-1])
-        activation, has_mask = activation.float(), has_mask.float()
-        head = losses.has_mask(has_mask, batch.label, batch.label_weight)
+        features, drawn = self.net.encode(tiles), len(batch.lesion)
+        decoded = len(tiles) if self.net.head.sees_mask else drawn
+        logits = self.net.decode(tuple(one[:decoded] for one in features)) if decoded else None
+        activation, has_mask = self.net.head(features[-1], logits)
+        head = losses.has_mask(has_mask.float(), batch.label, batch.label_weight)
         self.log("loss/has_mask", head.detach())
         loss = self.config.losses.has_mask * head
-        drawn = len(batch.lesion)
-        if drawn:
-            logits = self.net.decode(tuple(one[:drawn] for one in features)).float()
-            loss = loss + self._drawn_loss(logits, activation[:drawn], batch)
+        if logits is not None and drawn:
+            seen = logits[:drawn].float()
+            loss = loss + self._drawn_loss(seen, activation[:drawn].float(), batch)
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 

@@ -92,10 +92,11 @@ def _segment(
     tiles = torch.from_numpy(tile).to(device, memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         features = net.encode(tiles)
-        _, has_mask = net.head(features[-1])
-        logits = None if sample.lesion is None else net.decode(features)
+        wanted = sample.lesion is not None or net.head.sees_mask
+        logits = net.decode(features) if wanted else None
+        _, has_mask = net.head(features[-1], logits)
     score = float(torch.sigmoid(has_mask.float())[0, 0])
-    if logits is None:
+    if logits is None or sample.lesion is None:
         return None, score
     probability = torch.sigmoid(logits.float())[0, 0, :rows, :columns].cpu().numpy()
     probability[sample.breast == 0] = 0.0

@@ -85,12 +85,15 @@ def has_mask_shift(contract: Contract) -> float:
 
 
 def _probes(session: Session) -> list[NDArray[np.float32]]:
-    """Give a lone phantom, and a batch of a phantom, noise and air."""
-    spec, size = session.contract.input, session.contract.tiling.tile_size
+    """Give a lone phantom, its left in the smallest shape, and a batch of phantom, noise, air."""
+    spec, tiling = session.contract.input, session.contract.tiling
+    size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
     noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))
     air = np.full((1, 1, size, size), spec.minimum, np.float32)
     other = as_input(breast_phantom(size, seed=11), spec)
+    lone = as_input(breast_phantom(size), spec)
     return [
-        as_input(breast_phantom(size), spec),
+        lone,
+        np.ascontiguousarray(lone[..., :rows, :columns]),
         np.concatenate([other, noise.astype(np.float32), air]),
     ]

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from model_export.networks.blocks import squeeze, stretch
 from model_export.networks.decoder import Decoder, level
+from model_export.networks.heads import HasMaskHead
 from model_export.networks.options import LiteOptions
 from model_export.networks.segmenter import SegmentationNet
 
@@ -126,7 +127,8 @@ def lite(options: LiteOptions) -> SegmentationNet:
     logits = nn.Conv2d(32, 1, 1)
     decoder = Decoder(squeeze(192, 96), levels, nn.Sequential(logits, stretch(4)))
     encoder = LiteEncoder(() if skips == "none" else FINER)
-    net = SegmentationNet(encoder, decoder, channels=192, head_dropout=options.head_dropout)
+    head = HasMaskHead(192, options.head_dropout, sees_mask=options.head_sees_mask)
+    net = SegmentationNet(encoder, decoder, head)
     assert logits.bias is not None
     nn.init.constant_(logits.bias, RARE)
     return net

@@ -16,6 +16,9 @@ in its cheapest form)."""
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    head_sees_mask: bool = False
+    """The has-mask head reads what the decoder drew, beside the encoder's deepest map."""
+
 
 class LiteOptions(_Options):
     """EfficientNet-Lite0 with a small decoder: the default."""

@@ -4,6 +4,7 @@ from torch import nn
 
 from model_export.networks.blocks import transposed
 from model_export.networks.decoder import Decoder, level
+from model_export.networks.heads import HasMaskHead
 from model_export.networks.options import SeedOptions
 from model_export.networks.segmenter import SegmentationNet
 from model_export.networks.staged import encoder
@@ -30,5 +31,5 @@ def seed(options: SeedOptions) -> SegmentationNet:
     return SegmentationNet(
         encoder((32, 64, 128, 256, 512), options),
         Decoder(nn.Identity(), levels, tail),
-        channels=512,
+        HasMaskHead(512, sees_mask=options.head_sees_mask),
     )

@@ -35,20 +35,17 @@ class SegmentationNet(nn.Module):
         last is (N, channels, H / 32, W / 32). Without skips it is the only one.
     decoder
         That tuple -> logits (N, 1, H, W).
-    channels
-        Of the deepest feature map, which the head reads.
-    head_dropout
-        Share of them that the head leaves out while it is trained.
+    head
+        Reads that map.
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, channels: int, head_dropout: float = 0.0
-    ) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, head: HasMaskHead) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.head = HasMaskHead(channels, head_dropout)
+        self.head = head
         self.apply(_initialise)
+        head.initialise()
 
     def encode(self, tiles: Tensor) -> tuple[Tensor, ...]:
         """Give the feature maps of tiles, float32, (N, 1, H, W), finest first, deepest last."""
@@ -61,8 +58,9 @@ class SegmentationNet(nn.Module):
     def forward(self, tiles: Tensor) -> Maps:
         """Segment tiles, float32, (N, 1, H, W); H and W are multiples of 32."""
         features = self.encode(tiles)
-        activation, has_mask = self.head(features[-1])
-        return Maps(self.decode(features), activation, has_mask)
+        logits = self.decode(features)
+        activation, has_mask = self.head(features[-1], logits)
+        return Maps(logits, activation, has_mask)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ from torch import nn
 
 from model_export.networks.blocks import squeeze, stretch, transposed
 from model_export.networks.decoder import Decoder, level
+from model_export.networks.heads import HasMaskHead
 from model_export.networks.options import SmallOptions
 from model_export.networks.segmenter import SegmentationNet
 from model_export.networks.staged import encoder
@@ -31,5 +32,5 @@ def small(options: SmallOptions) -> SegmentationNet:
     return SegmentationNet(
         encoder((16, 32, 64, 128, 256), options, wanted),
         Decoder(squeeze(256, 64), levels, tail),
-        channels=256,
+        HasMaskHead(256, sees_mask=options.head_sees_mask),
     )

@@ -12,6 +12,7 @@ from torch import nn
 
 from model_export.networks.blocks import Join, normed
 from model_export.networks.decoder import Decoder, Level
+from model_export.networks.heads import HasMaskHead
 from model_export.networks.options import UnetOptions
 from model_export.networks.segmenter import SegmentationNet
 from model_export.networks.staged import StagedEncoder
@@ -36,7 +37,8 @@ def unet(options: UnetOptions) -> SegmentationNet:
     ]
     decoder = Decoder(nn.Identity(), levels, nn.Conv2d(WIDTHS[0], 1, 1))
     encoder = StagedEncoder(stages, wanted=len(WIDTHS))
-    return SegmentationNet(encoder, decoder, channels=WIDTHS[-1])
+    head = HasMaskHead(WIDTHS[-1], sees_mask=options.head_sees_mask)
+    return SegmentationNet(encoder, decoder, head)
 
 
 def _double(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -22,6 +22,7 @@ KINDS: tuple[NetworkOptions, ...] = (
 """Every kind of net, as it is by default."""
 
 SWITCHED: tuple[NetworkOptions, ...] = (
+    LiteOptions(head_sees_mask=True),
     LiteOptions(skips="none"),
     LiteOptions(skips="gated"),
     SmallOptions(skips="plain"),

@@ -53,7 +53,7 @@ def test_the_file_says_everything_about_itself(exported: Path, config: TrainingC
     assert contract.provenance.training_data == ("cdd-cesm", "mini-mias", "rsna-640")
 
 
-def test_the_graph_is_plain_and_only_the_batch_is_free(exported: Path) -> None:
+def test_the_graph_is_plain_and_batch_and_sides_are_free(exported: Path) -> None:
     model = onnx.load(exported)
     assert {node.op_type for node in model.graph.node} <= PLAIN
     assert [one.version for one in model.opset_import] == [OPSET]
@@ -62,10 +62,10 @@ def test_the_graph_is_plain_and_only_the_batch_is_free(exported: Path) -> None:
         for value in (*model.graph.input, *model.graph.output)
     ]
     assert shapes == [
-        ["batch", 1, 640, 640],
-        ["batch", 1, 640, 640],
+        ["batch", 1, "tile_rows", "tile_columns"],
+        ["batch", 1, "probability_rows", "probability_columns"],
         ["batch", 1],
-        ["batch", 1, 20, 20],
+        ["batch", 1, "activation_rows", "activation_columns"],
     ]
 
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.integration
 
 PLAIN = {
     "Add",
+    "AveragePool",
     "Clip",
     "Concat",
     "Conv",

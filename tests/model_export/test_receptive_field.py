@@ -10,6 +10,7 @@ from model_export.networks import (
     UnetOptions,
     build,
 )
+from model_export.networks.heads import HasMaskHead
 from model_export.receptive_field import receptive_field
 
 pytestmark = pytest.mark.unit
@@ -27,7 +28,7 @@ class Last(nn.Sequential):
 
 
 def chain(encoder: list[nn.Module], decoder: list[nn.Module]) -> SegmentationNet:
-    return SegmentationNet(Alone(*encoder), Last(*decoder), channels=2)
+    return SegmentationNet(Alone(*encoder), Last(*decoder), HasMaskHead(2))
 
 
 def test_a_chain_is_counted() -> None:

@@ -35,7 +35,9 @@ class Affine(nn.Module):
 
 
 class Mean(nn.Module):
-    def forward(self, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    sees_mask = False
+
+    def forward(self, value: torch.Tensor, _: object) -> tuple[torch.Tensor, torch.Tensor]:
         return value, value.mean(dim=(2, 3))
 
 

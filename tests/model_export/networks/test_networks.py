@@ -11,7 +11,7 @@ from model_export.networks import (
     UnetOptions,
     build,
 )
-from model_export.networks.heads import TOP_CELLS, pool
+from model_export.networks.heads import CELL, SPOT, TOP_CELLS, HasMaskHead, pool, surest
 from tests.model_export.lived_in import KINDS, SWITCHED, name
 
 pytestmark = pytest.mark.unit
@@ -69,6 +69,21 @@ def test_the_logit_is_the_mean_of_the_top_cells() -> None:
     activation = torch.arange(12.0).reshape(1, 1, 3, 4)
     assert TOP_CELLS == 4
     assert pool(activation).tolist() == [[(8 + 9 + 10 + 11) / 4]]
+
+
+def test_a_cell_is_as_sure_as_its_surest_spot() -> None:
+    logits = torch.full((1, 1, CELL, 2 * CELL), -4.0)
+    logits[0, 0, SPOT : 2 * SPOT, CELL : CELL + SPOT] = 3.0
+    logits[0, 0, 0, 0] = 60.0  # one pixel alone makes no spot: (60 - 63 * 4) / 64 = -3
+    assert surest(logits).flatten().tolist() == [-3.0, 3.0]
+
+
+def test_a_yes_about_the_image_teaches_the_decoder_where_the_head_sees_the_mask() -> None:
+    logits = torch.zeros(1, 1, 3 * CELL, 3 * CELL, requires_grad=True)
+    head = HasMaskHead(5, sees_mask=True)
+    head.initialise()
+    head(torch.zeros(1, 5, 3, 3), logits)[1].backward()
+    assert logits.grad is not None and float(logits.grad.sum()) > 0
 
 
 def test_the_has_mask_logit_is_its_own_activation_pooled(net: SegmentationNet) -> None:
