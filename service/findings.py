@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.breast import Breast
+from service.imaging.frames import FRAME_OF_SEVERAL
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.regions import Region, find_regions, mask_of
 from service.imaging.stitch import LesionMap
@@ -84,6 +85,11 @@ class Findings:
     breast_pixels: float
     caveats: tuple[Caveat, ...]
     timing_ms: dict[str, float]
+
+    @property
+    def frame(self) -> int | None:
+        """Number of the frame of a multi-frame object, from 1 on; None for a single image."""
+        return self.mammogram.frame if FRAME_OF_SEVERAL in self.caveats else None
 
 
 def image_score(logits: Sequence[float], contract: Contract) -> HasMask:

@@ -6,7 +6,7 @@ from service.api.form import Form
 from service.errors import MammosegError, NotAcceptable
 from service.findings import Findings
 from service.imaging.dicom import parse
-from service.imaging.frames import FRAME_OF_SEVERAL
+from service.imaging.frames import as_of_frame
 from service.imaging.limits import ReadLimits
 from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from service.outputs.png import heatmap_png, mask_png, overlay_png
@@ -55,11 +55,10 @@ def encode(
 def _dicom(kind: str, findings: Findings, body: bytes, limits: ReadLimits) -> bytes:
     if findings.mammogram.transfer_syntax_uid is None:
         raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
-    if FRAME_OF_SEVERAL in findings.caveats:
-        # References to one frame of several (PS3.3 10.3) are not made yet.
-        raise NotAcceptable("output", "A DICOM result is made of an image of one frame only.")
     try:
-        return dicom_file(kind, findings, parse(body, limits.max_inflated_bytes).dataset)
+        header = parse(body, limits.max_inflated_bytes).dataset
+        frame = findings.frame
+        return dicom_file(kind, findings, header if frame is None else as_of_frame(header, frame))
     except MammosegError:
         raise
     except Exception:

@@ -3,11 +3,13 @@
 A UID is a name-based UUID (RFC 9562, version 5) in decimal under 2.25 (PS3.5 B.2). The name holds
 everything that changes an object's content: the source's SOP Instance UID, the model's name,
 version and sha256, the version of this service (which writes the object), the pixel spacing in
-use, and whether the mask was shown in spite of the has-mask decision. Sent twice, an image gives
-the same object byte for byte; asked otherwise, it gives another object, which needs another UID.
+use, whether the mask was shown in spite of the has-mask decision, and of several frames which. Sent
+twice, an image gives the same object byte for byte; asked otherwise, it gives another object, which
+needs another UID.
 """
 
 import uuid
+from dataclasses import dataclass
 
 from service import __version__
 from service.findings import Findings, ModelIdentity
@@ -24,28 +26,63 @@ def named_uid(*name: str) -> str:
     return f"2.25.{uuid.uuid5(NAMESPACE, chr(10).join(name)).int}"
 
 
-def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
-    """Give the UID of something made from findings: an object, its series, a finding in it.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Everything that the UIDs of an image's results follow from.
 
-    Parameters
+    Attributes
     ----------
-    findings
-        What was found.
     source_uid
         SOP Instance UID of the image.
-    role
-        What it is for, such as ("seg", "instance"); a finding's does not name the kind of object,
-        so that one lesion has one tracking UID in all of them.
+    model
+        Which model answers.
+    pixel_spacing_mm
+        In use, between (row, column) centres; None when it had to be assumed.
+    frame
+        Number of the frame of a multi-frame object, from 1 on; None for a single image.
+    ungated
+        The mask is shown in spite of the has-mask decision.
+    service_version
+        Of the service that writes the objects.
     """
-    model, spacing = findings.model, findings.mammogram.pixel_spacing_mm
-    ungated = not findings.gated and not findings.has_mask.decision
-    choices = (
-        "no spacing" if spacing is None else f"{spacing[0]!r} {spacing[1]!r}",
-        "ungated" if ungated else "as decided",
+
+    source_uid: str
+    model: ModelIdentity
+    pixel_spacing_mm: tuple[float, float] | None
+    frame: int | None = None
+    ungated: bool = False
+    service_version: str = __version__
+
+    def uid(self, *role: str) -> str:
+        """Give the UID of one thing made: an object, its series, a finding in it.
+
+        Parameters
+        ----------
+        role
+            What it is for, such as ("seg", "instance"); a finding's does not name the kind of
+            object, so that one lesion has one tracking UID in all of them.
+        """
+        model, spacing = self.model, self.pixel_spacing_mm
+        choices = [
+            "no spacing" if spacing is None else f"{spacing[0]!r} {spacing[1]!r}",
+            "ungated" if self.ungated else "as decided",
+        ]
+        if self.frame is not None:
+            choices.append(f"frame {self.frame}")
+        made_by = (model.name, model.version, model.sha256, self.service_version)
+        return named_uid(self.source_uid, *made_by, *choices, *role)
+
+
+def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
+    """Give the UID of something made from findings in an image; see `Origin.uid`."""
+    origin = Origin(
+        source_uid,
+        findings.model,
+        findings.mammogram.pixel_spacing_mm,
+        frame=findings.frame,
+        ungated=not findings.gated and not findings.has_mask.decision,
     )
-    return named_uid(
-        source_uid, model.name, model.version, model.sha256, __version__, *choices, *role
-    )
+    return origin.uid(*role)
 
 
 def device_uid(model: ModelIdentity) -> str:

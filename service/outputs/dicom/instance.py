@@ -11,7 +11,7 @@ from service import __version__
 from service.findings import Findings, ModelIdentity
 from service.outputs.dicom.algorithm import MANUFACTURER, RESEARCH_ONLY
 from service.outputs.dicom.identity import IMPLEMENTATION_CLASS_UID, result_uid
-from service.outputs.dicom.reference import Source
+from service.outputs.dicom.reference import Source, refer_to_frame
 from service.outputs.dicom.text import long_string
 
 _NOT_REPEATABLE = (
@@ -66,7 +66,7 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
     Patient, General Study, General Series, General Equipment and SOP Common (PS3.3 C.7.1.1,
     C.7.2.1, C.7.3.1, C.7.5.1, C.12.1). Content Date and Time are the image's own, not the clock's:
     the same image gives the same bytes. Content Qualification is RESEARCH. Every reference is to
-    the source, and gets its SOP class.
+    the source, and gets its SOP class and, of several frames, the number of the one looked at.
     """
     for keyword in _NOT_REPEATABLE:
         if keyword in dataset:
@@ -74,6 +74,8 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
     for element in dataset.iterall():
         if element.keyword == "ReferencedSOPClassUID":
             element.value = source.sop_class_uid
+    if findings.frame is not None:
+        refer_to_frame(dataset, findings.frame)
     if source.character_set:
         dataset.SpecificCharacterSet = list(source.character_set)
     for keyword, value in source.identity.items():

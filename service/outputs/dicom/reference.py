@@ -156,6 +156,25 @@ def bare_reference(source: Source, shape: tuple[int, ...]) -> Dataset:
     return bare
 
 
+_OF_IMAGES = ("SourceImageSequence", "ReferencedImageSequence", "ReferencedSOPSequence")
+"""Sequences whose items refer to an image by the macros that may name a frame: Image SOP Instance
+Reference (PS3.3 10.3), and an IMAGE content item's reference (C.17.3.5, C.18.4). Which objects
+belong together is said without (10.4, C.12.2)."""
+
+_OF_OBJECTS = "CurrentRequestedProcedureEvidenceSequence"
+
+
+def refer_to_frame(dataset: Dataset, frame: int) -> None:
+    """Say in each reference to the source image which of its frames is meant, from 1 on."""
+    for element in dataset:
+        if element.VR != "SQ" or element.keyword == _OF_OBJECTS:
+            continue
+        for item in element.value:
+            if element.keyword in _OF_IMAGES:
+                item.ReferencedFrameNumber = frame
+            refer_to_frame(item, frame)
+
+
 def _identity(text: HeaderText) -> dict[str, str | None]:
     found = {key: text.read(key, is_valid) for key, is_valid in _OPTIONAL_IDENTITY.items()}
     found["PatientID"] = text.read("PatientID", plain(64))

@@ -61,9 +61,23 @@ def test_a_header_that_names_nothing_is_refused(client: TestClient, missing: str
     assert client.post("/v1/segment", content=body, headers=DICOM).status_code == 200
 
 
-def test_one_frame_of_several_has_none_yet(client: TestClient) -> None:
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_one_frame_of_several_is_referred_to_by_its_number(client: TestClient, kind: str) -> None:
     stored = breast_phantom().astype(np.int32) * 16
     body = multi_frame_file([stored, stored], PatientID="42", **UIDS)
-    assert client.post("/v1/segment?frame=2", content=body, headers=DICOM).status_code == 200
-    answer = client.post("/v1/segment?output=sr&frame=2", content=body, headers=DICOM)
-    assert (answer.status_code, answer.json()["code"]) == (406, "output")
+    uids = set()
+    for frame in (1, 2):
+        url = f"/v1/segment?output={kind}&frame={frame}&gate=false"
+        answer = client.post(url, content=body, headers=DICOM)
+        assert answer.status_code == 200, answer.text
+        result = pydicom.dcmread(io.BytesIO(answer.content))
+        named = {
+            item.ReferencedFrameNumber
+            for element in result.iterall()
+            if element.VR == "SQ"
+            for item in element.value
+            if "ReferencedFrameNumber" in item
+        }
+        assert named == {frame}
+        uids.add(result.SOPInstanceUID)
+    assert len(uids) == 2

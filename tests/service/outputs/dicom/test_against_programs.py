@@ -1,6 +1,7 @@
 """Results judged by programs that nobody here wrote: dicom3tools and dcmtk."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.uid import BreastTomosynthesisImageStorage
 
+from service.imaging.frames import FRAME_OF_SEVERAL
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.outline import shown_regions
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, dicom_result
@@ -95,6 +98,24 @@ def test_every_orientation_is_valid_and_kept(
 )
 def test_every_outcome_is_valid(written: Written, findings: object) -> None:
     assert_valid(written(findings, full_header()))  # type: ignore[arg-type]
+
+
+def test_results_of_one_frame_of_several_are_valid_and_name_it(
+    written: Written, tmp_path: Path
+) -> None:
+    header = full_header(SOPClassUID=BreastTomosynthesisImageStorage, NumberOfFrames=3)
+    source = tmp_path / "source.dcm"
+    source.write_bytes(as_file(header))
+    for score in (0.93, 0.1):
+        findings = findings_by_hand(score=score, frame=2)
+        files = written(replace(findings, caveats=(FRAME_OF_SEVERAL,)), header)
+        assert_valid(files)
+        assert "Error" not in program_says(ENTITIES, "dicom3tools", source, *files.values())
+        for file in files.values():
+            said = program_says("dcmdump", "dcmtk", "+P", "ReferencedFrameNumber", file)
+            assert {line.split("[")[1][0] for line in said.splitlines()} == {"2"}
+        for kind in REPORTS:
+            assert ",,2)" in program_says("dsrdump", "dcmtk", files[kind])
 
 
 def test_the_validator_finds_a_missing_element_in_every_kind(tmp_path: Path) -> None:
