@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -46,18 +47,43 @@ async def receive_body(
     Overloaded
         There is no room for it.
     """
-    coding = _coding(request.headers.getlist("content-encoding"))
+    pieces = body_pieces(request, max_bytes)
     declared = request.headers.get("content-length", "")
     claimed = int(declared) if declared.isdecimal() else STEP
     if claimed > max_bytes:
         raise _too_large(max_bytes)
     await place.claim(claimed)
+    async with receiving(timeout_s):
+        return b"".join([piece async for piece in _housed(pieces, place, claimed)])
+
+
+def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """Give the body piece by piece, its content coding undone; to be read within `receiving`.
+
+    Raises
+    ------
+    UnsupportedCoding
+        It has a content coding that is not undone here.
+    TooLarge
+        While it is read: it is over `max_bytes`, as it is sent or once inflated.
+    """
+    coding = _coding(request.headers.getlist("content-encoding"))
+    pieces = _received(request, max_bytes)
+    return pieces if coding is None else _inflated(pieces, coding, max_bytes)
+
+
+@asynccontextmanager
+async def receiving(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
+    """Bound the time to receive a body, and say in our own words why it did not arrive.
+
+    Raises
+    ------
+    InvalidRequest
+        It did not arrive in time, breaks off, or is not coded as it says.
+    """
     try:
-        async with asyncio.timeout(timeout_s):
-            pieces = _received(request, max_bytes)
-            if coding is not None:
-                pieces = _inflated(pieces, coding, max_bytes)
-            return b"".join([piece async for piece in _housed(pieces, place, claimed)])
+        async with asyncio.timeout(timeout_s) as limit:
+            yield limit
     except TimeoutError:
         raise InvalidRequest("upload-timeout", "The body did not arrive in time.") from None
     except ClientDisconnect:

@@ -4,12 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
 from service.api.body import receive_body
 from service.api.intake import Place
+from service.api.multipart import MultipartReader, media_type_and_boundary
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind, sniff
 
@@ -23,13 +22,9 @@ UNDECLARED = {"", "application/octet-stream", "application/x-www-form-urlencoded
 """No type, the generic one, and what curl --data-binary sends: recognised by content."""
 
 MAX_PARTS = 32
-MAX_PARAMETERS = 1024
 MAX_FIELD_BYTES = 64
 """Of the value of a form's field; what may be chosen there is short."""
 
-BOUNDARY = re.compile(
-    r";\s*boundary=(?:\"(?P<quoted>[^\"\\\r\n]{1,70})\"|(?P<bare>[^\s;\",]{1,70}))", re.IGNORECASE
-)
 FIELD_NAME = re.compile(r";\s*name=\"?(?P<name>[a-z_]{1,64})\"?(?:;|$)")
 FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
 
@@ -48,7 +43,7 @@ class Upload:
 
 @dataclass(slots=True)
 class _Part:
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     pieces: list[bytes] = field(default_factory=list)
 
     @property
@@ -57,7 +52,7 @@ class _Part:
 
     @property
     def media_type(self) -> str:
-        return _media_type(self.headers.get("content-type", ""))[0]
+        return media_type_and_boundary(self.headers.get("content-type", ""))[0]
 
     @property
     def is_file(self) -> bool:
@@ -76,6 +71,22 @@ class _Part:
         return named["name"], self.content.decode("utf-8", "replace")
 
 
+@dataclass(slots=True)
+class _Parts:
+    """Keeps the parts in memory."""
+
+    parts: list[_Part] = field(default_factory=list)
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        self.parts.append(_Part(headers))
+
+    def write(self, data: bytes) -> None:
+        self.parts[-1].pieces.append(data)
+
+    def end(self) -> None:
+        pass
+
+
 async def receive_upload(
     request: Request, place: Place, *, max_bytes: int, timeout_s: float
 ) -> Upload:
@@ -92,7 +103,7 @@ async def receive_upload(
     Overloaded
         There is no room for it.
     """
-    media_type, boundary = _media_type(request.headers.get("content-type", ""))
+    media_type, boundary = media_type_and_boundary(request.headers.get("content-type", ""))
     if not (media_type in KINDS or media_type in UNDECLARED or media_type.startswith("multipart/")):
         raise UnsupportedMedia(
             "media-type", "Send application/dicom, image/png, image/jpeg, image/tiff or multipart."
@@ -105,22 +116,12 @@ async def receive_upload(
     return Upload(body, KINDS.get(media_type))
 
 
-def _media_type(content_type: str) -> tuple[str, bytes]:
-    """Split a Content-Type into its lower-case media type and its boundary.
-
-    The boundary is read by the grammar of RFC 2046, 5.1.1, quoted or not; the standard library's
-    parser decodes names in codecs of the caller's choice, and takes long over long headers.
-    """
-    media_type, _, parameters = content_type.partition(";")
-    found = BOUNDARY.search(";" + parameters[:MAX_PARAMETERS])
-    boundary = (found["quoted"] or found["bare"]) if found else ""
-    return media_type.strip().lower(), boundary.encode("latin-1", "replace")
-
-
 def _from_multipart(body: bytes, boundary: bytes) -> Upload:
-    if not boundary:
-        raise InvalidRequest("multipart-broken", "The multipart body has no boundary parameter.")
-    parts = _parts(body, boundary)
+    sink = _Parts()
+    reader = MultipartReader(boundary, sink, most_parts=MAX_PARTS)
+    reader.feed(body)
+    reader.close()
+    parts = sink.parts
     files = [part for part in parts if part.is_file]
     if len(files) != 1:
         raise InvalidRequest("one-file", "Send exactly one file in the multipart body.")
@@ -131,45 +132,3 @@ def _from_multipart(body: bytes, boundary: bytes) -> Upload:
         raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
     fields = dict(part.field for part in parts if part is not file and part.field is not None)
     return Upload(file.content, KINDS.get(file.media_type), fields)
-
-
-def _parts(body: bytes, boundary: bytes) -> list[_Part]:
-    """Parse multipart/form-data and multipart/related alike; payloads stay byte-exact."""
-    parts: list[_Part] = []
-    name, value = bytearray(), bytearray()
-    ended = False
-
-    def begin() -> None:
-        if len(parts) == MAX_PARTS:
-            raise InvalidRequest("too-many-parts", f"More than {MAX_PARTS} parts.")
-        parts.append(_Part())
-
-    def header_end() -> None:
-        parts[-1].headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        name.clear()
-        value.clear()
-
-    def end() -> None:
-        nonlocal ended
-        ended = True
-
-    try:
-        parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": begin,
-                "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
-                "on_header_value": lambda data, start, stop: value.extend(data[start:stop]),
-                "on_header_end": header_end,
-                "on_part_data": lambda data, start, stop: parts[-1].pieces.append(data[start:stop]),
-                "on_end": end,
-            },
-        )
-        parser.write(body)
-    except FormParserError:
-        raise InvalidRequest("multipart-broken", "The multipart body cannot be parsed.") from None
-    if not ended:
-        raise InvalidRequest(
-            "multipart-broken", "The multipart body ends before its last boundary."
-        )
-    return parts
