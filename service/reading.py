@@ -4,7 +4,6 @@ Decoders are C code that follows what a file says. Each read happens in one of a
 processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or dawdles is replaced.
 """
 
-import mmap
 import os
 import queue
 import socket
@@ -21,12 +20,9 @@ import numpy as np
 from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
-from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, write_all
+from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, mapped, write_all
 
 START_TIMEOUT_S = 60.0
-
-_SHARED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-"""Mapped in one go where the system can: a frame is 6,500 pages, a fault each."""
 
 
 class Reader(Protocol):
@@ -174,10 +170,9 @@ class _Worker:
             raise answer.error(answer.code, answer.detail)
         file = recv_handle(self.pipe)
         try:
-            memory = mmap.mmap(file, 0, flags=_SHARED, prot=mmap.PROT_READ)
+            memory = mapped(file)
         finally:
             os.close(file)
-        # The array keeps the mapping, and the mapping the memory.
         pixels = np.frombuffer(memory, np.uint16).reshape(answer.shape)
         return replace(answer.mammogram, pixels=pixels)
 

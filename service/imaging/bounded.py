@@ -1,6 +1,6 @@
-"""A reader whose work is bounded, for parsers that follow whatever a file says."""
+"""Readers over memory, for parsers that want a file and follow whatever it says."""
 
-from io import BytesIO
+import io
 
 from service.errors import TooLarge
 
@@ -8,7 +8,47 @@ MOST_READS = 200_000
 """About 70,000 elements, nested ones counted; a mammogram has a few hundred. A second's work."""
 
 
-class BoundedReader(BytesIO):
+class ViewReader:
+    """Reads bytes where they lie; `BytesIO` would copy all of a memoryview first.
+
+    Parameters
+    ----------
+    data
+        What is read.
+    """
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._view = memoryview(data)
+        self._at = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give up to `size` bytes, or all that are left, and step over them."""
+        start = self._at
+        stop = len(self._view) if size is None or size < 0 else start + size
+        data = bytes(self._view[start:stop])
+        self._at = start + len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place, beyond the end too, as in a file.
+
+        Raises
+        ------
+        ValueError
+            The place lies before the start.
+        """
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
+        if base + offset < 0:
+            raise ValueError("before the start")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Say where it is, in bytes from the start."""
+        return self._at
+
+
+class BoundedReader(ViewReader):
     """Bounds the work of pydicom's parser: every element costs it two or three reads.
 
     Attributes
@@ -23,7 +63,7 @@ class BoundedReader(BytesIO):
     short = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as `BytesIO` does.
+        """Read as `ViewReader` does.
 
         Raises
         ------

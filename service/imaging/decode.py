@@ -5,8 +5,7 @@ where they are installed, so this one is always asked for by name.
 """
 
 from dataclasses import replace
-from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import imagecodecs
 import numpy as np
@@ -18,6 +17,7 @@ from service.errors import UnreadableImage
 from service.imaging import containment as containment
 from service.imaging import elements
 from service.imaging.admission import PixelLayout
+from service.imaging.bounded import ViewReader
 from service.imaging.codestream import (
     Codestream,
     check_jpeg_end,
@@ -87,8 +87,7 @@ def read_codes(
     """
     if file.transfer_syntax_uid not in ENCAPSULATED:
         return _native(file, layout, frame), layout
-    # Shares the memory of `body`; pydicom would copy a view of it.
-    stream = BytesIO(file.body)
+    stream = ViewReader(file.body)
     stream.seek(file.pixel_offset or 0)
     table = _offset_table(file, layout)
     codestream = (
@@ -145,11 +144,11 @@ def _native(file: DicomFile, layout: PixelLayout, frame: int) -> Codes:
 
 
 def _through_pydicom(
-    stream: BytesIO, syntax: str, layout: PixelLayout, options: dict[str, Any]
+    stream: ViewReader, syntax: str, layout: PixelLayout, options: dict[str, Any]
 ) -> Codes:
     try:
         buffer, properties = get_decoder(syntax).as_buffer(
-            stream,
+            cast(BinaryIO, stream),
             decoding_plugin=PLUGIN,
             rows=layout.rows,
             columns=layout.columns,

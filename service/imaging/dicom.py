@@ -6,8 +6,8 @@ Nothing is decoded here, and nothing large is copied: the pixel data is a view o
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from struct import unpack_from
+from typing import BinaryIO, cast
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -85,7 +85,7 @@ class DicomFile:
 class _PixelElement:
     """Where the pixel data lies; filled by `stop`, which pydicom calls for each top-level tag."""
 
-    reader: BytesIO
+    reader: BoundedReader
     tag: int = 0
     offset: int = 0
     length: int = 0
@@ -119,7 +119,10 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
     pixels = _PixelElement(reader)
     dataset = _contained(
         lambda: read_dataset(
-            reader, syntax == IMPLICIT_LITTLE, little_endian, stop_when=pixels.stop
+            cast(BinaryIO, reader),
+            syntax == IMPLICIT_LITTLE,
+            little_endian,
+            stop_when=pixels.stop,
         )
     )
     return DicomFile(
@@ -149,7 +152,7 @@ def looks_like_dicom(body: bytes | memoryview) -> bool:
     return explicit or (head[5:8] == b"\0\0\0" and head[:2] == b"\x08\0")
 
 
-def _transfer_syntax(reader: BytesIO, body: bytes | memoryview) -> str:
+def _transfer_syntax(reader: BoundedReader, body: bytes | memoryview) -> str:
     """Read the file meta information; leave the reader at the dataset."""
     if len(body) == 0:
         raise UnreadableImage("empty-body", "The request carries no image.")
@@ -163,7 +166,10 @@ def _transfer_syntax(reader: BytesIO, body: bytes | memoryview) -> str:
         return _guess_syntax(body, start)
     meta = _contained(
         lambda: read_dataset(
-            reader, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 0x0002
+            cast(BinaryIO, reader),
+            False,
+            True,
+            stop_when=lambda tag, _vr, _length: tag >> 16 != 0x0002,
         )
     )
     syntax = elements.uid(meta, "TransferSyntaxUID")

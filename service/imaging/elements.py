@@ -7,6 +7,7 @@ whether an absent value matters is the caller's to say.
 import math
 import re
 import struct
+from typing import BinaryIO, cast
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -140,10 +141,16 @@ def _item_at(element: RawDataElement, index: int) -> Dataset | None:
             return None
         if length == UNDEFINED_LENGTH:
             reader.seek(start)
-            read_sequence_item(reader, element.is_implicit_VR, element.is_little_endian, "ascii")
+            _read_item(reader, element)
         else:
             reader.seek(length, 1)
-    return read_sequence_item(reader, element.is_implicit_VR, element.is_little_endian, "ascii")
+    return _read_item(reader, element)
+
+
+def _read_item(reader: BoundedReader, element: RawDataElement) -> Dataset | None:
+    return read_sequence_item(
+        cast(BinaryIO, reader), element.is_implicit_VR, element.is_little_endian, "ascii"
+    )
 
 
 def octets(dataset: Dataset, keyword: str) -> bytes:

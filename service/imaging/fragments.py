@@ -1,12 +1,12 @@
 """The compressed frames inside encapsulated pixel data (PS3.5 A.4)."""
 
 from collections.abc import Iterator
-from io import BytesIO
 from struct import unpack_from
 
 from pydicom.encaps import get_frame
 
 from service.imaging import containment as containment
+from service.imaging.bounded import ViewReader
 from service.imaging.codestream import corrupt, pixel_data_truncated
 from service.imaging.frames import several_frames
 
@@ -49,7 +49,7 @@ OffsetTable = tuple[bytes, bytes]
 
 
 def one_of_several(
-    pixel_data: memoryview, stream: BytesIO, frame: int, frames: int, table: OffsetTable | None
+    pixel_data: memoryview, stream: ViewReader, frame: int, frames: int, table: OffsetTable | None
 ) -> bytes:
     """Give one of several frames: by an offset table, else one fragment each, else by its end.
 

@@ -37,7 +37,7 @@ def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
     size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     # A few rows of each thumbnail row are enough, and cost a fraction of all.
     thinned = pixels[:: max(1, pixels.shape[0] // (ROWS_LOOKED_AT * THUMBNAIL_SIDE))]
-    small = cv2.resize(thinned, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(_narrowed(thinned), size, interpolation=cv2.INTER_AREA).astype(np.float32)
     low, high = np.percentile(small, (0.5, 99.5))
     if high - low < NEARLY_EMPTY:
         return bool(np.median(small) > 32767)
@@ -48,6 +48,15 @@ def background_is_bright(pixels: NDArray[np.uint16]) -> bool:
     in_favour = (flat & bright).mean() + EDGE_WEIGHT * _along_the_edge(bright)
     against = (flat & dark).mean() + EDGE_WEIGHT * _along_the_edge(dark)
     return bool(in_favour > against)
+
+
+def _narrowed(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Average whole numbers of columns, which takes a sixth of the time that parts of them do."""
+    across = max(1, pixels.shape[1] // THUMBNAIL_SIDE)
+    columns = pixels.shape[1] // across
+    size = (columns, pixels.shape[0])
+    narrow = cv2.resize(pixels[:, : columns * across], size, interpolation=cv2.INTER_AREA)
+    return np.asarray(narrow, np.uint16)
 
 
 def _along_the_edge(marked: NDArray[np.bool_]) -> float:

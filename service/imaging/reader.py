@@ -51,7 +51,7 @@ def sniff(body: bytes | memoryview) -> ImageKind | None:
 
 
 def read_image(
-    body: bytes,
+    body: bytes | memoryview,
     kind: ImageKind | None,
     limits: ReadLimits,
     frame: int | None = None,
@@ -86,7 +86,8 @@ def read_image(
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
         return read_dicom(body, limits, frame, expendable=expendable)
-    return read_raster(body, limits, frame)
+    # Pillow and imagecodecs want bytes of their own; DICOM is read where it lies.
+    return read_raster(bytes(body), limits, frame)
 
 
 def read_dicom(
