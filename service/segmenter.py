@@ -147,7 +147,7 @@ class Segmenter:
             working_mm=contract.spacing.working_mm,
             normalisation=contract.normalisation,
         )
-        tiles = cut(working, tile_size=tiling.tile_size, stride=tiling.stride)
+        tiles = cut(working, shapes=tiling.shapes, stride=tiling.stride)
         clock.lap("tiles")
         answers = self.scheduler.run(tiles, timeout_s=wishes.timeout_s)
         clock.lap("net")

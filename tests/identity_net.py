@@ -72,7 +72,6 @@ def identity_contract(**changes: Any) -> Contract:
 def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
     """Write the net as an ONNX file with its contract and give the path."""
     contract = contract or identity_contract()
-    size = contract.tiling.tile_size
     floats = TensorProto.FLOAT
     nodes = [
         helper.make_node("Clip", ["tile", "zero", "one"], ["probability"]),
@@ -88,9 +87,9 @@ def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
     graph = helper.make_graph(
         nodes,
         "identity",
-        [helper.make_tensor_value_info("tile", floats, ["batch", 1, size, size])],
+        [helper.make_tensor_value_info("tile", floats, ["batch", 1, "rows", "columns"])],
         [
-            helper.make_tensor_value_info("probability", floats, ["batch", 1, size, size]),
+            helper.make_tensor_value_info("probability", floats, ["batch", 1, "rows", "columns"]),
             helper.make_tensor_value_info("has_mask", floats, ["batch", 1]),
             helper.make_tensor_value_info("activation", floats, ["batch", 1, None, None]),
         ],

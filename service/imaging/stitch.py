@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -86,25 +87,30 @@ def stitch(
     image
         What the tiles were cut from.
     tiles, maps
-        The tiles, and their probabilities: float32, shape (tile_size, tile_size), same order.
+        The tiles, and their probabilities: float32, of the tiles' shapes, same order.
     """
     rows, columns = image.pixels.shape
     total = np.zeros((rows, columns), np.float32)
     weights = np.zeros((rows, columns), np.float32)
     for tile, probability in zip(tiles, maps, strict=True):
-        window = hann(probability.shape[0])
-        side = len(window)
-        part = (slice(tile.row, tile.row + side), slice(tile.column, tile.column + side))
-        inside = (slice(0, rows - tile.row), slice(0, columns - tile.column))
-        total[part] += (window * probability)[inside]
-        weights[part] += window[inside]
+        height = min(probability.shape[0], rows - tile.row)
+        width = min(probability.shape[1], columns - tile.column)
+        part = np.s_[tile.row : tile.row + height, tile.column : tile.column + width]
+        window = hann(probability.shape)[:height, :width]
+        total[part] += window * probability[:height, :width]
+        weights[part] += window
     np.divide(total, weights, out=total, where=weights > 0)
     total[~image.breast] = 0.0
     return LesionMap(np.clip(total, 0.0, 1.0, out=total), image.box, image.source_shape)
 
 
-def hann(tile_size: int) -> NDArray[np.float32]:
-    """Give the blend window, float32, shape (tile_size, tile_size), in [EDGE_WEIGHT ** 2, 1]."""
-    phase = (np.arange(tile_size) + 0.5) / tile_size
-    profile = EDGE_WEIGHT + (1 - EDGE_WEIGHT) * np.sin(np.pi * phase) ** 2
-    return np.outer(profile, profile).astype(np.float32)
+@lru_cache(maxsize=16)
+def hann(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Give the blend window, float32, of a tile's shape, in [EDGE_WEIGHT ** 2, 1]; read-only."""
+    profiles = (
+        EDGE_WEIGHT + (1 - EDGE_WEIGHT) * np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+        for side in shape
+    )
+    window: NDArray[np.float32] = np.outer(*profiles).astype(np.float32)
+    window.flags.writeable = False
+    return window

@@ -1,6 +1,7 @@
-"""The working image, cut into tiles of the one size that the net takes."""
+"""The working image, cut into tiles of the few shapes that the net takes."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from service.imaging.resample import WorkingImage
 
 GRID = 32
 """Tile origins lie on multiples of this, in pixels: the net's own coarsest cell."""
+
+Shape = tuple[int, int]
+"""(rows, columns) of a tile, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +25,7 @@ class Tile:
     row, column
         Origin in the working image, in pixels, multiples of 32.
     pixels
-        float32, shape (tile_size, tile_size); 0 (air) where it reaches beyond the working image.
+        float32, one of the net's shapes; 0 (air) where it reaches beyond the working image.
     """
 
     row: int
@@ -29,33 +33,44 @@ class Tile:
     pixels: NDArray[np.float32]
 
 
-def cut(image: WorkingImage, *, tile_size: int, stride: int) -> list[Tile]:
+def cut(image: WorkingImage, *, shapes: Sequence[Shape], stride: int) -> list[Tile]:
     """Cut the tiles that touch the breast, in row-major order.
 
-    The grid is laid over the breast's own box, so a breast narrower than a tile is one column.
+    The grid is laid over the breast's own box, so a breast narrower than a tile is one column; and
+    all tiles have the smallest shape that makes no more rows or columns of them than the largest.
 
     Parameters
     ----------
     image
         The breast's box at the working spacing.
-    tile_size, stride
-        Side of a tile and the largest step between two, in pixels, multiples of 32.
+    shapes
+        What the net takes, the smallest area first, the largest last.
+    stride
+        The largest step between two tiles, in pixels, a multiple of 32.
     """
     rows, columns = image.pixels.shape
+    shape = fitting(shapes, (rows, columns))
     return [
-        Tile(row, column, _window(image.pixels, row, column, tile_size))
-        for row in origins(rows, tile_size, stride)
-        for column in origins(columns, tile_size, stride)
-        if image.breast[row : row + tile_size, column : column + tile_size].any()
+        Tile(row, column, _window(image.pixels, row, column, shape))
+        for row in origins(rows, shape[0], stride)
+        for column in origins(columns, shape[1], stride)
+        if image.breast[row : row + shape[0], column : column + shape[1]].any()
     ]
 
 
-def origins(length: int, tile_size: int, stride: int) -> list[int]:
+def fitting(shapes: Sequence[Shape], box: Shape) -> Shape:
+    """Give the first shape that covers `box` along each side as far as the last shape would."""
+    height, width = shapes[-1]
+    needed = (min(box[0], height), min(box[1], width))
+    return next(shape for shape in shapes if shape[0] >= needed[0] and shape[1] >= needed[1])
+
+
+def origins(length: int, side: int, stride: int) -> list[int]:
     """Give the fewest origins on the 32-pixel grid that cover `length` pixels.
 
     Steps are even, and never longer than `stride`; the last tile may reach beyond `length`.
     """
-    beyond = max(0, length - tile_size)
+    beyond = max(0, length - side)
     steps = math.ceil(beyond / stride)
     if steps == 0:
         return [0]
@@ -64,11 +79,11 @@ def origins(length: int, tile_size: int, stride: int) -> list[int]:
 
 
 def _window(
-    pixels: NDArray[np.float32], row: int, column: int, tile_size: int
+    pixels: NDArray[np.float32], row: int, column: int, shape: Shape
 ) -> NDArray[np.float32]:
-    part = pixels[row : row + tile_size, column : column + tile_size]
-    if part.shape == (tile_size, tile_size):
+    part = pixels[row : row + shape[0], column : column + shape[1]]
+    if part.shape == shape:
         return np.ascontiguousarray(part)
-    window = np.zeros((tile_size, tile_size), np.float32)
+    window = np.zeros(shape, np.float32)
     window[: part.shape[0], : part.shape[1]] = part
     return window

@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 
 class InputSpec(_Part):
-    """The one input: float32 (N, 1, tile_size, tile_size), values within [minimum, maximum]."""
+    """The one input: float32 (N, 1, rows, columns), values within [minimum, maximum]."""
 
     name: str
     dtype: Literal["float32"]
@@ -46,17 +46,39 @@ class InputSpec(_Part):
 
 
 class Tiling(_Part):
-    """How a mammogram is cut, in pixels of the working grid, and how the maps are blended."""
+    """How a mammogram is cut, in pixels of the working grid, and how the maps are blended.
+
+    Attributes
+    ----------
+    tile_size
+        Side of the largest tile, a square.
+    narrower
+        Further shapes (rows, columns) of a tile that the graph takes. A breast is seldom half as
+        wide as a tile is; where a smaller shape holds it all, that is run.
+    stride
+        Longest step between two tiles.
+    receptive_field
+        How far a pixel of the output sees.
+    """
 
     tile_size: GridMultiple
+    narrower: tuple[tuple[GridMultiple, GridMultiple], ...] = ()
     stride: GridMultiple
     blend: Literal["hann"]
     receptive_field: int = Field(gt=0)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Every shape (rows, columns) that a tile may have, the smallest area first."""
+        shapes = {*self.narrower, (self.tile_size, self.tile_size)}
+        return tuple(sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape)))
 
     @model_validator(mode="after")
     def _tiles_overlap(self) -> Self:
         if self.stride > self.tile_size:
             raise ValueError("stride must not exceed tile_size")
+        if any(max(shape) > self.tile_size for shape in self.narrower):
+            raise ValueError("narrower must not exceed tile_size")
         return self
 
 

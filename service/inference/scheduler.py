@@ -30,7 +30,7 @@ class TileAnswer:
     Attributes
     ----------
     probability
-        float32 in [0, 1], shape (tile_size, tile_size).
+        float32 in [0, 1], of the tile's shape.
     has_mask_logit
         The tile's has-mask logit.
     """
@@ -102,15 +102,17 @@ class TileScheduler:
             runner.join()
 
     def _warm(self) -> None:
-        size = self.session.contract.tiling.tile_size
-        for batch in self._sizes:
-            self.session.run(np.zeros((batch, 1, size, size), np.float32))
+        for shape in self.session.contract.tiling.shapes:
+            for batch in self._sizes:
+                self.session.run(np.zeros((batch, 1, *shape), np.float32))
 
     def _serve(self) -> None:
         while (job := self._waiting.get()) is not None:
             jobs = [job]
             last = self._gather(jobs)
-            self._answer([job for job in jobs if job.answer.set_running_or_notify_cancel()])
+            wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
+            for shape in {job.pixels.shape for job in wanted}:
+                self._answer([job for job in wanted if job.pixels.shape == shape])
             if last:
                 return
 
@@ -127,11 +129,8 @@ class TileScheduler:
         return False
 
     def _answer(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
         batch = next(size for size in self._sizes if size >= len(jobs))
-        side = jobs[0].pixels.shape[0]
-        tiles = np.zeros((batch, 1, side, side), np.float32)
+        tiles = np.zeros((batch, 1, *jobs[0].pixels.shape), np.float32)
         for index, job in enumerate(jobs):
             tiles[index, 0] = job.pixels
         try:

@@ -37,7 +37,7 @@ class TileOutputs:
     Attributes
     ----------
     probability
-        float32 in [0, 1], shape (N, tile_size, tile_size).
+        float32 in [0, 1], shape (N, rows, columns), the tiles' own.
     has_mask
         float32, shape (N,): logits.
     activation
@@ -94,7 +94,7 @@ class Session:
         return cls(runtime, contract, hashlib.sha256(model).hexdigest(), device, threads)
 
     def run(self, tiles: NDArray[np.float32]) -> TileOutputs:
-        """Run the net on float32 tiles of shape (N, 1, tile_size, tile_size)."""
+        """Run the net on float32 tiles of shape (N, 1, rows, columns), one of the contract's."""
         names = self.contract.outputs
         probability, has_mask, activation = self._runtime.run(
             [names.probability, names.has_mask, names.activation], {self.contract.input.name: tiles}
@@ -131,7 +131,14 @@ def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
 def _check_graph(runtime: Any, contract: Contract) -> None:
     size = contract.tiling.tile_size
     (tile,) = runtime.get_inputs()
-    if tile.name != contract.input.name or list(tile.shape[1:]) != [1, size, size]:
+    # A side is a number where the graph takes no other, else the name of a free one.
+    sides = [size if isinstance(side, str) else side for side in tile.shape[2:]]
+    free = all(isinstance(side, str) for side in tile.shape[2:])
+    if (
+        tile.name != contract.input.name
+        or [tile.shape[1], *sides] != [1, size, size]
+        or (contract.tiling.narrower and not free)
+    ):
         raise ContractError("the graph's input is not the one that the contract names")
     outputs = {output.name for output in runtime.get_outputs()}
     missing = set(contract.outputs.model_dump().values()) - outputs

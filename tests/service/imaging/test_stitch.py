@@ -23,7 +23,7 @@ def ramp(rows: int, columns: int) -> WorkingImage:
 @pytest.mark.parametrize("shape", [(30, 40), (64, 64), (100, 70), (200, 131)])
 def test_tiles_that_agree_are_put_back_together_exactly(shape: tuple[int, int]) -> None:
     image = ramp(*shape)
-    tiles = cut(image, tile_size=64, stride=32)
+    tiles = cut(image, shapes=[(64, 64)], stride=32)
     lesion_map = stitch(image, tiles, [tile.pixels for tile in tiles])
     np.testing.assert_allclose(lesion_map.probability, image.pixels, atol=1e-6)
     assert lesion_map.box == image.box
@@ -31,7 +31,7 @@ def test_tiles_that_agree_are_put_back_together_exactly(shape: tuple[int, int]) 
 
 def test_tiles_that_disagree_leave_no_seam() -> None:
     image = ramp(64, 160)
-    tiles = cut(image, tile_size=64, stride=32)
+    tiles = cut(image, shapes=[(64, 64)], stride=32)
     maps = [np.full((64, 64), index % 2, np.float32) for index, _ in enumerate(tiles)]
     probability = stitch(image, tiles, maps).probability
     # A step from 0 to 1 spread over the 32-pixel overlap: no neighbour pair jumps.
@@ -41,17 +41,26 @@ def test_tiles_that_disagree_leave_no_seam() -> None:
 def test_nothing_is_found_outside_the_breast() -> None:
     image = ramp(64, 64)
     image.breast[:, 40:] = False
-    tiles = cut(image, tile_size=64, stride=32)
+    tiles = cut(image, shapes=[(64, 64)], stride=32)
     probability = stitch(image, tiles, [np.ones((64, 64), np.float32) for _ in tiles]).probability
     assert probability[:, :40].min() == 1.0
     assert not probability[:, 40:].any()
 
 
 def test_the_window_is_symmetric_and_never_zero() -> None:
-    window = hann(64)
+    window = hann((64, 64))
     assert window.min() > 0.0
     np.testing.assert_allclose(window, window[::-1, ::-1])
     np.testing.assert_allclose(window, window.T)
+    np.testing.assert_allclose(hann((64, 32))[:, 16], hann((64, 96))[:, 48], rtol=5e-3)
+
+
+def test_tall_narrow_tiles_are_put_back_together_too() -> None:
+    image = ramp(230, 50)
+    tiles = cut(image, shapes=[(96, 64), (96, 96)], stride=64)
+    assert {tile.pixels.shape for tile in tiles} == {(96, 64)}
+    lesion_map = stitch(image, tiles, [tile.pixels for tile in tiles])
+    np.testing.assert_allclose(lesion_map.probability, image.pixels, atol=1e-6)
 
 
 def test_sampling_the_map_on_its_own_grid_changes_nothing() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from service.imaging.breast import Box
 from service.imaging.resample import WorkingImage
-from service.imaging.tiles import GRID, cut, origins
+from service.imaging.tiles import GRID, cut, fitting, origins
 
 pytestmark = pytest.mark.unit
 
@@ -19,7 +19,7 @@ def working_image(rows: int, columns: int) -> WorkingImage:
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 96, 127, 128, 129, 500, 1001])
 def test_origins_cover_every_pixel_on_the_grid(length: int) -> None:
-    starts = origins(length, tile_size=64, stride=32)
+    starts = origins(length, side=64, stride=32)
     assert starts[0] == 0
     assert starts[-1] + 64 >= length
     assert all(start % GRID == 0 for start in starts)
@@ -27,23 +27,23 @@ def test_origins_cover_every_pixel_on_the_grid(length: int) -> None:
 
 
 def test_a_breast_narrower_than_a_tile_is_one_column() -> None:
-    assert origins(580, tile_size=640, stride=512) == [0]
+    assert origins(580, side=640, stride=512) == [0]
 
 
 def test_no_more_origins_than_needed() -> None:
-    assert len(origins(1200, tile_size=640, stride=640)) == 2
-    assert origins(1152, tile_size=640, stride=512) == [0, 512]
+    assert len(origins(1200, side=640, stride=640)) == 2
+    assert origins(1152, side=640, stride=512) == [0, 512]
 
 
 def test_steps_never_exceed_the_stride() -> None:
     for length in range(640, 3000, 37):
-        starts = origins(length, tile_size=640, stride=512)
+        starts = origins(length, side=640, stride=512)
         assert all(b - a <= 512 for a, b in pairwise(starts)), length
 
 
 def test_tiles_hold_the_pixels_at_their_origin_and_air_beyond() -> None:
     image = working_image(70, 100)
-    for tile in cut(image, tile_size=64, stride=32):
+    for tile in cut(image, shapes=[(64, 64)], stride=32):
         part = image.pixels[tile.row : tile.row + 64, tile.column : tile.column + 64]
         assert np.array_equal(tile.pixels[: part.shape[0], : part.shape[1]], part)
         assert not tile.pixels[part.shape[0] :].any()
@@ -55,4 +55,41 @@ def test_tiles_hold_the_pixels_at_their_origin_and_air_beyond() -> None:
 def test_tiles_without_breast_are_not_cut() -> None:
     image = working_image(192, 64)
     image.breast[64:] = False
-    assert [tile.row for tile in cut(image, tile_size=64, stride=64)] == [0]
+    assert [tile.row for tile in cut(image, shapes=[(64, 64)], stride=64)] == [0]
+
+
+SHAPES = [(64, 32), (96, 32), (96, 64), (96, 96)]
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        ((1, 1), (64, 32)),
+        ((64, 32), (64, 32)),
+        ((65, 32), (96, 32)),
+        ((64, 33), (96, 64)),
+        ((30, 90), (96, 96)),
+        ((500, 20), (96, 32)),
+        ((500, 500), (96, 96)),
+    ],
+)
+def test_a_tile_is_as_small_as_the_breast_allows(
+    box: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    assert fitting(SHAPES, box) == shape
+
+
+@pytest.mark.parametrize("box", [(40, 20), (90, 33), (200, 40), (70, 300), (131, 257)])
+def test_smaller_shapes_make_no_more_tiles_and_cover_all(box: tuple[int, int]) -> None:
+    image = working_image(*box)
+    tiles = cut(image, shapes=SHAPES, stride=64)
+    assert len(tiles) == len(cut(image, shapes=SHAPES[-1:], stride=64))
+    seen = np.zeros(box, np.bool_)
+    for tile in tiles:
+        rows, columns = tile.pixels.shape
+        assert tile.row % GRID == tile.column % GRID == 0
+        part = np.s_[tile.row : tile.row + rows, tile.column : tile.column + columns]
+        seen[part] = True
+        inside = image.pixels[part]
+        assert np.array_equal(tile.pixels[: inside.shape[0], : inside.shape[1]], inside)
+    assert seen.all()

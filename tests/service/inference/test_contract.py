@@ -14,6 +14,13 @@ def test_a_contract_survives_the_round_trip_through_metadata() -> None:
     assert Contract.from_metadata(contract.to_metadata()) == contract
 
 
+def test_shapes_come_from_the_smallest_to_the_whole_tile() -> None:
+    tiling = identity_contract().tiling
+    assert tiling.shapes == ((64, 64),)
+    narrower = tiling.model_copy(update={"narrower": ((64, 32), (32, 32), (32, 64))})
+    assert narrower.shapes == ((32, 32), (32, 64), (64, 32), (64, 64))
+
+
 def test_properties_of_others_are_left_alone() -> None:
     metadata = identity_contract().to_metadata() | {"producer": "somebody"}
     assert Contract.from_metadata(metadata).name == "identity"
@@ -40,6 +47,8 @@ def test_a_missing_property_is_refused_by_name(field: str) -> None:
         ("version", (), "one"),
         ("tiling", ("tile_size",), 100),
         ("tiling", ("stride",), 128),
+        ("tiling", ("narrower",), [[64, 96]]),
+        ("tiling", ("narrower",), [[64, 20]]),
         ("spacing", ("working_mm",), 0.0),
         ("score", ("temperature",), 0.0),
         ("score", ("rule",), "mean"),

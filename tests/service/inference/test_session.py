@@ -5,7 +5,6 @@ import onnx
 import pytest
 
 from service.errors import ContractError, DeviceError
-from service.inference.contract import Tiling
 from service.inference.golden import check_golden, eighth
 from service.inference.session import Session
 from tests.identity_net import TILE, identity_contract, write_identity_net
@@ -48,18 +47,33 @@ def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
         Session.open(path)
 
 
-def test_a_graph_that_is_not_the_contract_s_is_refused(tmp_path: Path) -> None:
-    contract = identity_contract()
-    path = write_identity_net(tmp_path / "net.onnx", contract)
-    other = contract.model_copy(
-        update={"tiling": Tiling(tile_size=96, stride=32, blend="hann", receptive_field=1)}
-    )
+def with_sides(path: Path, side: int) -> Path:
+    """Let the graph take tiles of one size alone."""
     model = onnx.load(str(path))
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, other.to_metadata())
+    for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        axis.dim_value = side
     onnx.save(model, str(path))
+    return path
+
+
+def test_a_graph_of_one_size_is_taken(tmp_path: Path) -> None:
+    Session.open(with_sides(write_identity_net(tmp_path / "net.onnx"), TILE))
+
+
+def test_a_graph_that_is_not_the_contract_s_is_refused(tmp_path: Path) -> None:
+    path = with_sides(write_identity_net(tmp_path / "net.onnx"), TILE + 32)
     with pytest.raises(ContractError, match="input"):
         Session.open(path)
+
+
+def test_narrower_tiles_want_a_graph_that_takes_them(tmp_path: Path) -> None:
+    contract = identity_contract()
+    tiling = contract.tiling.model_copy(update={"narrower": ((TILE, 32),)})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
+    outputs = Session.open(path).run(np.full((1, 1, TILE, 32), 0.5, np.float32))
+    assert outputs.probability.shape == (1, TILE, 32)
+    with pytest.raises(ContractError, match="input"):
+        Session.open(with_sides(path, TILE))
 
 
 def test_an_output_that_the_graph_lacks_is_named(tmp_path: Path) -> None:
