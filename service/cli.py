@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import ValidationError
-from rich.console import Console
 
 from service.app import create_app, open_segmenter
 from service.errors import MammosegError, StartupError
@@ -16,17 +14,13 @@ from service.logs import configure_logs
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.segmenter import Wishes
-from service.settings import Settings
+from service.terminal import complaints, console, give_up, settings_or_exit
 
 app = typer.Typer(
     help="Find lesions in mammograms. Research use only: not a medical device.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
-complaints = Console(stderr=True)
-
-START_FAILED = 2
 
 
 def main() -> None:
@@ -40,12 +34,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
 ) -> None:
     """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
-    settings = _settings(host=host, port=port)
+    settings = settings_or_exit(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format)
     try:
         segmenter = open_segmenter(settings)
     except StartupError as error:
-        _give_up(str(error))
+        give_up(str(error))
     uvicorn.run(
         create_app(settings, segmenter),
         host=settings.host,
@@ -70,14 +64,14 @@ def segment(
     ] = None,
 ) -> None:
     """Segment files without a server: JSON, mask and overlay for each, in a folder."""
-    settings = _settings()
+    settings = settings_or_exit()
     configure_logs("warning", "console")
     out.mkdir(parents=True, exist_ok=True)
     refused = 0
     try:
         segmenter = open_segmenter(settings)
     except StartupError as error:
-        _give_up(str(error))
+        give_up(str(error))
     wishes = Wishes(gate=not ungated, frame=frame)
     with segmenter:
         for file in files:
@@ -98,7 +92,7 @@ def segment(
 @app.command()
 def doctor() -> None:
     """Check that the model and the device work, and say which they are."""
-    settings = _settings()
+    settings = settings_or_exit()
     configure_logs("warning", "console")
     report: dict[str, object] = {
         "device_asked_for": settings.device,
@@ -113,7 +107,7 @@ def doctor() -> None:
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:
         console.print_json(json.dumps(report))
-        _give_up(str(error))
+        give_up(str(error))
     console.print_json(json.dumps(report))
 
 
@@ -140,19 +134,3 @@ def demo(
     from service.demo import run_demo
 
     raise typer.Exit(run_demo(out, console))
-
-
-def _settings(**given: object) -> Settings:
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        faults = [
-            ": ".join((*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")))
-            for fault in error.errors()
-        ]
-        _give_up("; ".join(faults))
-
-
-def _give_up(reason: str) -> NoReturn:
-    complaints.print(f"mammoseg cannot start: {reason}", style="red", markup=False)
-    raise typer.Exit(START_FAILED)
