@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from model_export.datasets import Sample, read_source
 from model_export.datasets.splits import split_of
 from model_export.evaluation import ask, in_parallel
-from model_export.export import write
-from model_export.graph import shift_activation
+from model_export.export.graph import shift_activation
+from model_export.export.run import write
+from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.metrics import dice
-from model_export.verify import SHIFT, has_mask_shift
 from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid

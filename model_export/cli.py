@@ -81,8 +81,8 @@ def train(
 ) -> None:
     """Train a net into a run folder; an interrupted run can be resumed."""
     from model_export.networks.imagenet import PretrainedWeightsError
-    from model_export.training import stored_config
-    from model_export.training import train as start
+    from model_export.training.run import stored_config
+    from model_export.training.run import train as start
 
     given = {"start_from": start_from, "train_only": train_only}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -127,8 +127,8 @@ def export(
     checkpoint: Checkpoint = "best",
 ) -> None:
     """Fold a trained net, write it with its contract, and verify it."""
-    from model_export.export import export as write
-    from model_export.export import load_net
+    from model_export.export.run import export as write
+    from model_export.export.run import load_net
 
     settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
     net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", settings.network)
@@ -218,9 +218,9 @@ def card(
 
 
 def _verify(run: Path, model: Path, checkpoint: str) -> None:
-    from model_export.export import load_net
-    from model_export.verify import ParityError
-    from model_export.verify import verify as compare
+    from model_export.export.run import load_net
+    from model_export.export.verify import ParityError
+    from model_export.export.verify import verify as compare
 
     settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
     net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", settings.network)

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from model_export.evaluation import Evaluation
-from model_export.export import write
+from model_export.export.run import write
+from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.report.describe import DESCRIBED
-from model_export.verify import SHIFT, has_mask_shift
 from service.inference.contract import Contract
 
 SPLIT = "test patients (20 %, by hash), through service.segmenter"

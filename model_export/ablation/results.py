@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from model_export.ablation.table import Trial
-from model_export.curves import Curve
-from model_export.task import MERITS
+from model_export.training.curves import Curve
+from model_export.training.task import MERITS
 
 SHOWN = ("figure_of_merit", *MERITS)
 """Figures of the table and the picture; the JSON holds all."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model_export import curves
 from model_export.ablation import results
 from model_export.ablation.results import Result
 from model_export.ablation.table import Trial
-from model_export.training import stored_config, train
+from model_export.training import curves
+from model_export.training.run import stored_config, train
 
 
 def run(

@@ -10,7 +10,7 @@ from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
 from service.segmenter import BUNDLED_MODEL
-from tests.model_export.test_graph import PLAIN
+from tests.model_export.export.test_graph import PLAIN
 
 pytestmark = pytest.mark.integration
 

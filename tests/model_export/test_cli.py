@@ -7,11 +7,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from model_export import export, resampling, training
+from model_export import resampling
 from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
 from model_export.config import TrainingConfig
+from model_export.export import run as export
 from model_export.report.card import BEGIN, END, section
+from model_export.training import run as training
 from service.inference.contract import Contract
 from tests.model_export.lived_in import lived_in
 from tests.model_export.samples import write_all
@@ -49,6 +51,7 @@ def test_export_calibrate_evaluate_card(
     monkeypatch.setattr(export, "receptive_field", lambda _: 633)  # counted in its own test
     monkeypatch.setattr(export, "TILE_SIZE", 128)
     monkeypatch.setattr(export, "STRIDE", 96)
+    monkeypatch.setattr(export, "NARROWER", ())
     monkeypatch.setattr(resampling, "RESAMPLES", 20)
     target, data = tmp_path / "net.onnx", write_all(tmp_path / "data")
     assert "agree within" in invoke("export", run, target, "--version", "0.1.0")

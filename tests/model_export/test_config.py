@@ -6,8 +6,8 @@ from torch import nn
 
 from model_export.cli import CONFIGS
 from model_export.config import MaskTerms, PosWeight, TrainingConfig
-from model_export.freezing import freeze
 from model_export.networks import LiteOptions, build
+from model_export.training.freezing import freeze
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.unit

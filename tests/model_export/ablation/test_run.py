@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.model_export.training.test_run import pytestmark, quick_picture
 
 from model_export.ablation import run as module
 from model_export.ablation.run import run
 from model_export.ablation.table import Trial
 from model_export.config import MaskTerms, TrainingConfig
-from model_export.training import train
+from model_export.training.run import train
 from tests.model_export.samples import write_all
-from tests.model_export.test_training import pytestmark, quick_picture
 from tests.model_export.tiny import tiny_config
 
 __all__ = ["pytestmark", "quick_picture"]

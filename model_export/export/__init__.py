@@ -1,0 +1,1 @@
+"""A trained net -> the one ONNX file that the service serves."""

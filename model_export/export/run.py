@@ -1,0 +1,117 @@
+"""A trained net -> one ONNX file that says everything about itself."""
+
+from pathlib import Path
+
+import onnx
+
+from model_export.config import TrainingConfig
+from model_export.datasets.images import ASSUMED_LONG_SIDE_MM
+from model_export.export.folding import fold
+from model_export.export.golden import make_golden
+from model_export.export.graph import build_graph
+from model_export.export.receptive_field import receptive_field
+from model_export.networks import NetworkOptions, SegmentationNet, build
+from model_export.networks.imagenet import notice
+from model_export.training.checkpoints import averaged_weights
+from service.inference.contract import (
+    Contract,
+    InputSpec,
+    OperatingPoint,
+    OutputNames,
+    Provenance,
+    Score,
+    Spacing,
+    Tiling,
+)
+
+TILE_SIZE = 640
+STRIDE = 512
+NARROWER = ((544, 256), (544, 320), (544, 416), (640, 256), (640, 320), (640, 416))
+"""Of the breasts at 0.4 mm in the three sets half are at most 540 pixels high and 270 wide: these
+shapes halve the work of 640 x 640 alone, and more of them would save another twentieth."""
+
+LICENCE = (
+    "Research use only, no commercial use: see service/models/LICENSE. Trained on CDD-CESM, "
+    "mini-MIAS and RSNA 2022 screening images, whose terms bind the weights."
+)
+INTENDED_USE = "Research. Not a medical device; not for diagnosis or treatment."
+UNCALIBRATED = OperatingPoint(
+    has_mask=0.5,
+    chosen_by="not chosen: the exporter's default",
+    mask=0.5,
+    candidate=0.2,
+    minimum_region_mm2=10.0,
+)
+
+
+def load_net(checkpoint: Path, options: NetworkOptions) -> SegmentationNet:
+    """Read the averaged weights of a Lightning checkpoint into a net in evaluation mode."""
+    net = build(options)
+    net.load_state_dict(averaged_weights(checkpoint))
+    return net.eval()
+
+
+def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: str) -> Contract:
+    """Fold a net and write it with its contract; thresholds are for `calibrate` to choose.
+
+    Parameters
+    ----------
+    net
+        Trained, in evaluation mode.
+    config
+        Of the run that trained it.
+    target
+        The .onnx file.
+    version
+        "major.minor.patch" of the model.
+    """
+    folded = fold(net)
+    contract = _contract(folded, config, version, receptive_field(net))
+    write(build_graph(folded, TILE_SIZE), contract, target)
+    return contract
+
+
+def _contract(
+    folded: SegmentationNet, config: TrainingConfig, version: str, sight: int
+) -> Contract:
+    spec = InputSpec(
+        name="tile", dtype="float32", minimum=0.0, maximum=config.normalisation.maximum
+    )
+    return Contract(
+        contract_version=1,
+        name=config.name,
+        version=version,
+        input=spec,
+        tiling=Tiling(
+            tile_size=TILE_SIZE,
+            narrower=NARROWER,
+            stride=STRIDE,
+            blend="hann",
+            receptive_field=sight,
+        ),
+        spacing=Spacing(working_mm=config.working_mm, assumed_long_side_mm=ASSUMED_LONG_SIDE_MM),
+        normalisation=config.normalisation,
+        accepted_intents=("presentation", "film", "unstated"),
+        outputs=OutputNames(
+            probability="probability", has_mask="has_mask", activation="activation"
+        ),
+        score=Score(rule="max", temperature=1.0),
+        operating_point=UNCALIBRATED,
+        provenance=Provenance(
+            training_data=config.sources,
+            licence=LICENCE + notice(config.network),
+            intended_use=INTENDED_USE,
+            evaluation={},
+        ),
+        golden=make_golden(folded, spec, TILE_SIZE),
+    )
+
+
+def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
+    """Write one self-contained file, whole or not at all; an older contract is replaced."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, contract.to_metadata())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".part")
+    partial.write_bytes(model.SerializeToString())
+    partial.replace(target)

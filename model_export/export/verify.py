@@ -1,0 +1,99 @@
+"""Is the file the net? Through the service's own session, so that what is proven is served."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_export.export.golden import as_input
+from model_export.networks import SegmentationNet
+from model_export.phantom import breast_phantom
+from service.inference.contract import Contract
+from service.inference.golden import check_golden
+from service.inference.session import Session
+
+PARITY = 1e-4
+"""Largest difference allowed between torch and ONNX Runtime, in probability, both in float32."""
+
+LARGEST_FILE = 12 * 2**20
+"""Bytes."""
+
+
+SHIFT = "has_mask_shift"
+"""In the contract's evaluation: how far `calibrate` moved the has-mask logit."""
+
+
+class ParityError(Exception):
+    """The exported file does not compute what the net computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Largest absolute differences of probabilities."""
+
+    probability: float
+    score: float
+    golden: float
+
+
+def verify(path: Path, net: SegmentationNet) -> Parity:
+    """Compare a file with the net it was exported from, on phantoms and noise.
+
+    Parameters
+    ----------
+    path
+        The ONNX file.
+    net
+        In evaluation mode, not folded.
+
+    Raises
+    ------
+    ParityError
+        Probabilities differ by more than `PARITY`, or the file is too large.
+    ContractError, DeviceError
+        The service would refuse the file.
+    """
+    if path.stat().st_size > LARGEST_FILE:
+        raise ParityError(f"{path.name} holds {path.stat().st_size} bytes, over {LARGEST_FILE}")
+    session = Session.open(path)
+    golden = check_golden(session)
+    shift = has_mask_shift(session.contract)
+    probability = score = 0.0
+    for tile in _probes(session):
+        outputs = session.run(tile)
+        with torch.no_grad():
+            maps = net(torch.from_numpy(tile))
+        of_map = torch.sigmoid(maps.logits)[:, 0].numpy()
+        of_score = torch.sigmoid(maps.has_mask + shift)[:, 0].numpy()
+        served = 1.0 / (1.0 + np.exp(-outputs.has_mask.astype(np.float64)))
+        probability = max(probability, float(np.abs(of_map - outputs.probability).max()))
+        score = max(score, float(np.abs(of_score - served).max()))
+    # Written so that NaN fails too.
+    if not max(probability, score) <= PARITY:
+        raise ParityError(
+            f"torch and ONNX Runtime differ by {probability:.2g} (map) and {score:.2g} (score), "
+            f"more than {PARITY:g}"
+        )
+    return Parity(probability, score, golden)
+
+
+def has_mask_shift(contract: Contract) -> float:
+    """Give how far the has-mask logit was moved; 0 before any calibration."""
+    return float(contract.provenance.evaluation.get(SHIFT, 0.0))
+
+
+def _probes(session: Session) -> list[NDArray[np.float32]]:
+    """Give a lone phantom, its left in the smallest shape, and a batch of phantom, noise, air."""
+    spec, tiling = session.contract.input, session.contract.tiling
+    size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
+    noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))
+    air = np.full((1, 1, size, size), spec.minimum, np.float32)
+    other = as_input(breast_phantom(size, seed=11), spec)
+    lone = as_input(breast_phantom(size), spec)
+    return [
+        lone,
+        np.ascontiguousarray(lone[..., :rows, :columns]),
+        np.concatenate([other, noise.astype(np.float32), air]),
+    ]

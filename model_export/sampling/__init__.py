@@ -1,0 +1,1 @@
+"""Which crops a net is shown, and how they are changed first."""

@@ -1,0 +1,249 @@
+"""Which crops a batch holds. Every batch follows from (seed, epoch, step) alone, so a resumed run
+sees exactly what an unbroken one would have seen."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from model_export.config import Stream, TrainingConfig
+from model_export.datasets.cache import Packed
+from model_export.sampling import placement
+from model_export.sampling.augmentation import View, intensities, warp
+from model_export.sampling.matching import SEEN_PIXELS, Matcher, Matchers
+
+FUTILE = 20
+"""Crops drawn for each one wanted before a leak probe is left with fewer."""
+
+
+class Batch(NamedTuple):
+    """Tensors of N crops; the `drawn` first ones have masks.
+
+    Attributes
+    ----------
+    tiles
+        float32 (N, 1, rows, columns).
+    lesion
+        float32 0 or 1, (drawn, 1, rows, columns).
+    lesion_weight
+        float32 (drawn,): how much the mask counts.
+    label, label_weight
+        float32 (N,): the has-mask label and how much it counts.
+    """
+
+    tiles: Tensor
+    lesion: Tensor
+    lesion_weight: Tensor
+    label: Tensor
+    label_weight: Tensor
+
+
+class Crop(NamedTuple):
+    """One tile and what it teaches; `lesion` is None where nobody drew it."""
+
+    source: str
+    patient: str
+    tile: NDArray[np.float32]
+    lesion: NDArray[np.uint8] | None
+    lesion_weight: float
+    label: float
+    label_weight: float
+
+
+class _Placed(NamedTuple):
+    """A view of an image; `expected` is the only label that may teach the head, None any."""
+
+    sample: Packed
+    view: View
+    label_weight: float
+    expected: bool | None = None
+
+
+class CropBatches(Dataset[Batch]):
+    """The batches of one epoch, by step.
+
+    Parameters
+    ----------
+    samples
+        Training samples of all sources.
+    config
+        Of the run.
+    epoch
+        Counted from 0.
+    matchers
+        Of the same samples and config; passed on from epoch to epoch, because they take seconds
+        to make.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Packed],
+        config: TrainingConfig,
+        epoch: int,
+        matchers: Matchers | None = None,
+    ) -> None:
+        self._config = config
+        self._epoch = epoch
+        self._streams = config.streams_of(epoch)
+        self._strata: dict[tuple[str, bool], list[Packed]] = defaultdict(list)
+        for sample in samples:
+            self._strata[sample.source, sample.has_lesion].append(sample)
+        self._matchers = Matchers(samples, config) if matchers is None else matchers
+        self._matchers.prepare(self._streams)
+
+    def __len__(self) -> int:
+        return self._config.steps_per_epoch
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._config.seed, self._epoch, step))
+        stream = self._streams[step % len(self._streams)]
+        return _collate(self.crops(stream, rng))
+
+    def crops(self, stream: Stream, rng: np.random.Generator) -> list[Crop]:
+        """Draw the crops of one batch of a stream."""
+        return [
+            self._cut(self._place(source, stream, rng), stream, rng)
+            for source, count in stream.mix.items()
+            for _ in range(count)
+        ]
+
+    def _draw(self, source: str, rng: np.random.Generator) -> Packed:
+        """Give a positive or a negative image with equal chances, where the source has both."""
+        strata = [self._strata[source, has] for has in (False, True) if self._strata[source, has]]
+        return _one_of(strata[rng.integers(len(strata))], rng)
+
+    def _place(self, source: str, stream: Stream, rng: np.random.Generator) -> _Placed:
+        """Choose an image and a view of it.
+
+        Sources whose images are all positive teach the head through its cells, and through
+        matched crops: a yes for every image would teach it to know the source.
+        """
+        sample = self._draw(source, rng)
+        spec = self._config.augmentation
+        if sample.lesion is None:
+            weight = 1.0 if sample.has_lesion else self._config.losses.weak_negative
+            weight *= 1.0 if stream.whole else self._config.losses.weak_crop
+        else:
+            weight = 1.0 if self._strata[source, False] else 0.0
+        if stream.whole:
+            return _Placed(sample, placement.whole(sample, stream, spec, rng), weight)
+        matcher = None if sample.lesion is None else self._matchers.of(source, stream)
+        if matcher is not None:
+            return self._place_matched(sample, matcher, stream, rng)
+        kind = placement.draw_kind(self._config.sampling, rng, positive=False)
+        return _Placed(sample, placement.crop(sample, kind, stream, spec, rng), weight)
+
+    def _place_matched(
+        self, sample: Packed, matcher: Matcher, stream: Stream, rng: np.random.Generator
+    ) -> _Placed:
+        """Choose a lesion crop or one that looks like one; else background of the sample."""
+        spec, chosen = self._config.sampling, rng.random()
+        if chosen < matcher.negative_share:
+            negative = matcher.negative(rng)
+            if negative is not None:
+                return _Placed(*negative, 1.0, expected=False)
+        elif chosen >= 1.0 - spec.lesion - spec.near_miss:
+            positive = matcher.positive(rng)
+            return _Placed(*positive, float(matcher.teaches(*positive, rng)), expected=True)
+        view = placement.crop(sample, "background", stream, self._config.augmentation, rng)
+        return _Placed(sample, view, 0.0)
+
+    def _cut(self, placed: _Placed, stream: Stream, rng: np.random.Generator) -> Crop:
+        sample, rows, columns = placed.sample, stream.rows, stream.columns
+        matrix = placed.view.matrix(rows, columns)
+        breast = warp(sample.breast, matrix, rows, columns, mask=True)
+        crop = warp(sample.pixels, matrix, rows, columns, mask=False)
+        maximum = self._config.normalisation.maximum
+        tile = intensities(crop, breast, maximum, self._config.augmentation, rng)
+        whose = (sample.source, sample.patient)
+        if sample.lesion is None:
+            smoothing = self._config.losses.weak_smoothing
+            weak = (1.0 - smoothing) * sample.has_lesion + 0.5 * smoothing
+            return Crop(*whose, tile, None, 0.0, weak, placed.label_weight)
+        lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
+        label = int(lesion.sum()) >= SEEN_PIXELS
+        fits = placed.expected in (None, label)
+        weight = placed.label_weight if fits else 0.0
+        return Crop(*whose, tile, lesion, self._mask_weight(sample), float(label), weight)
+
+    def _mask_weight(self, sample: Packed) -> float:
+        losses = self._config.losses
+        diffuse = sample.lesion_fraction > losses.diffuse_from
+        weight = losses.diffuse_weight if diffuse else 1.0
+        return weight * (losses.circle_weight if sample.annotation == "circle" else 1.0)
+
+
+def _one_of(samples: Sequence[Packed], rng: np.random.Generator) -> Packed:
+    return samples[int(rng.integers(len(samples)))]
+
+
+def _collate(crops: Sequence[Crop]) -> Batch:
+    ordered = sorted(crops, key=lambda crop: crop.lesion is None)
+    drawn = [crop for crop in ordered if crop.lesion is not None]
+    masks = [crop.lesion for crop in drawn if crop.lesion is not None]
+    rows, columns = ordered[0].tile.shape
+    lesion = np.stack(masks) if masks else np.zeros((0, rows, columns), np.uint8)
+    return Batch(
+        tiles=torch.from_numpy(np.stack([crop.tile for crop in ordered])).unsqueeze(1),
+        lesion=torch.from_numpy(lesion.astype(np.float32)).unsqueeze(1),
+        lesion_weight=torch.tensor([crop.lesion_weight for crop in drawn]),
+        label=torch.tensor([crop.label for crop in ordered]),
+        label_weight=torch.tensor([crop.label_weight for crop in ordered]),
+    )
+
+
+def _is_drawn_and_taught(crop: Crop) -> bool:
+    return crop.lesion is not None and crop.label_weight > 0
+
+
+def tiles_as_sampled(
+    samples: Sequence[Packed], config: TrainingConfig, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str], list[str]]:
+    """Give crops as the first epoch's first stream of crops has them, for a leak probe.
+
+    Only crops that teach the has-mask label and whose label is drawn, not weak: lesions, near
+    misses, background.
+
+    Parameters
+    ----------
+    samples
+        Of one split, all sources.
+    count
+        Crops wanted; fewer come back where the data hold no such crops.
+
+    Returns
+    -------
+    float32 tiles (count, rows, columns); bool labels (count,); the source and the patient of each.
+
+    Raises
+    ------
+    ValueError
+            The first epoch has no stream of crops, or no crop of it teaches.
+    """
+    stream = next((one for one in config.streams_of(0) if not one.whole), None)
+    if stream is None:
+        raise ValueError("the config has no stream of crops")
+    drawn = {one.source for one in samples if one.lesion is not None}
+    mix = {source: share for source, share in stream.mix.items() if source in drawn}
+    stream = stream.model_copy(update={"mix": mix})
+    batches = CropBatches(samples, config, 0)
+    rng = np.random.default_rng(config.seed)
+    taught: list[Crop] = []
+    for _ in range(FUTILE * count // max(1, stream.batch)):
+        taught += [one for one in batches.crops(stream, rng) if _is_drawn_and_taught(one)]
+        if len(taught) >= count:
+            break
+    if not taught:
+        raise ValueError("no crop teaches the has-mask label")
+    kept = taught[:count]
+    return (
+        np.stack([crop.tile for crop in kept]),
+        np.array([crop.label > 0 for crop in kept]),
+        [crop.source for crop in kept],
+        [crop.patient for crop in kept],
+    )

@@ -1,0 +1,1 @@
+"""A training run: the step, the losses, what is kept and drawn."""

@@ -1,0 +1,186 @@
+"""A training run: Lightning drives; this says what it is given and what it leaves behind."""
+
+import json
+import signal
+import subprocess
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from model_export.config import TrainingConfig
+from model_export.datasets import cache
+from model_export.datasets.cache import Packed
+from model_export.sampling.batches import Batch, CropBatches
+from model_export.sampling.matching import Matchers
+from model_export.sampling.subset import nested_share
+from model_export.training.averaging import Averaging
+from model_export.training.checkpoints import start_from
+from model_export.training.curves import DrawCurves
+from model_export.training.task import SegmentationTask
+
+
+class Batches(lightning.LightningDataModule):
+    """Gives the loader of the epoch that is about to run."""
+
+    def __init__(self, config: TrainingConfig, samples: Sequence[Packed]) -> None:
+        super().__init__()
+        self._config = config
+        self._samples = samples
+        self._matchers = Matchers(samples, config)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Give the batches of the trainer's current epoch."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        return DataLoader(
+            CropBatches(self._samples, self._config, epoch, self._matchers),
+            batch_size=None,
+            num_workers=self._config.workers,
+            prefetch_factor=8 if self._config.workers else None,
+        )
+
+    def val_dataloader(self) -> DataLoader[int]:
+        """Give one step, in which the task goes through its validation samples itself."""
+        return DataLoader([0], batch_size=None)  # type: ignore[arg-type]
+
+
+def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume: bool) -> None:
+    """Train into one run folder: config, seed, git state, logs, curves, checkpoints.
+
+    Parameters
+    ----------
+    data
+        Holds one folder a source.
+    packed
+        Folder of the packed samples; built where missing.
+    run
+        The run's folder.
+    resume
+        Go on from `run`/checkpoints/last.ckpt, the end of the last whole epoch, bit for bit where
+        the hardware allows.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is nothing to resume, or no checkpoint to start from.
+    ValueError
+        The run was started with another config, the checkpoint to start from holds another net,
+        or nothing is left to train.
+    KeyboardInterrupt
+        The run was interrupted; it can be resumed if an epoch was finished.
+    """
+    last = run / "checkpoints" / "last.ckpt"
+    if resume:
+        _check_resumable(config, run, last)
+    torch.set_num_threads(config.threads)
+    lightning.seed_everything(config.seed, workers=True)
+    cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
+    samples = [
+        sample
+        for source in config.sources
+        for sample in cache.load(packed, source, config.working_mm)
+    ]
+    training = [one for one in samples if one.split == "train"]
+    task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
+    batches = Batches(config, nested_share(training, config.train_share))
+    run.mkdir(parents=True, exist_ok=True)
+    if config.start_from is not None and not resume:
+        started = start_from(task.net, config.start_from)
+        (run / "start.json").write_text(json.dumps(started, indent=2) + "\n")
+    (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    with (run / "git.txt").open("a" if resume else "w") as states:
+        states.write(_git_state())
+    _fit(_trainer(config, run), task, batches, last if resume else None)
+
+
+def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
+    if not last.exists():
+        raise FileNotFoundError(f"nothing to resume: no {last}")
+    if stored_config(run) != config:
+        raise ValueError(
+            f"{run} was started with another config; start a new run from its checkpoint instead"
+        )
+
+
+def stored_config(run: Path) -> TrainingConfig:
+    """Read the config of a run from its folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no run in it.
+    """
+    path = run / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"nothing to resume: no {path}")
+    return TrainingConfig.model_validate_json(path.read_text())
+
+
+def _fit(
+    trainer: lightning.Trainer, task: SegmentationTask, batches: Batches, last: Path | None
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with warnings.catch_warnings():
+            # Lightning wonders at batch norms that are frozen.
+            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
+            trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=False)
+    except SystemExit as stop:
+        # Lightning turns an interrupt into an exit, and leaves interrupts ignored.
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from stop
+
+
+def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
+    checkpoints = run / "checkpoints"
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            checkpoints,
+            filename="last",
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+        ModelCheckpoint(
+            checkpoints,
+            filename="best",
+            monitor="figure_of_merit",
+            mode="max",
+            enable_version_counter=False,
+        ),
+        Averaging(config.ema_decay),
+        LearningRateMonitor("step"),
+        DrawCurves(run),
+        RichProgressBar(),
+    ]
+    return lightning.Trainer(
+        default_root_dir=run,
+        max_epochs=config.epochs,
+        precision=config.precision,
+        devices=config.devices,
+        callbacks=callbacks,
+        logger=[TensorBoardLogger(run, name="tensorboard"), CSVLogger(run, name="csv")],
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=config.validate_every,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        # Odd, or streams that take turns would be logged in part.
+        log_every_n_steps=5,
+    )
+
+
+def _git_state() -> str:
+    """Give the commit of this package and what differs from it; empty outside a checkout."""
+    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--short"])
+    here = Path(__file__).parent
+    results = [subprocess.run(one, capture_output=True, text=True, cwd=here) for one in commands]
+    return "".join(result.stdout for result in results)

@@ -1,0 +1,75 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from model_export.export.folding import fold
+from model_export.export.graph import build_graph
+from model_export.export.verify import LARGEST_FILE, PARITY
+from model_export.networks import NetworkOptions, SmallOptions
+from tests.model_export.lived_in import KINDS, SWITCHED, lived_in, name
+
+pytestmark = pytest.mark.integration
+
+PLAIN = {
+    "Add",
+    "AveragePool",
+    "Clip",
+    "Concat",
+    "Conv",
+    "DepthToSpace",
+    "Elu",
+    "Gather",
+    "Max",
+    "MaxPool",
+    "Mul",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Sigmoid",
+    "Split",
+    "Sub",
+    "TopK",
+}
+"""Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
+
+
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+def test_the_graph_is_the_net(options: NetworkOptions) -> None:
+    net = lived_in(options)
+    model = build_graph(fold(net), 128)
+    assert {node.op_type for node in model.graph.node} <= PLAIN
+    content = model.SerializeToString()
+    assert len(content) < LARGEST_FILE or options.kind == "seed"
+    tiles = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(1))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    probability, has_mask, activation = session.run(
+        ["probability", "has_mask", "activation"], {"tile": tiles.numpy()}
+    )
+    with torch.no_grad():
+        maps = net(tiles)
+    assert maps.logits.std() > 0.03
+    np.testing.assert_allclose(probability, torch.sigmoid(maps.logits), rtol=0, atol=PARITY)
+    np.testing.assert_allclose(has_mask, maps.has_mask, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(activation, maps.activation, rtol=1e-4, atol=1e-3)
+
+
+def test_turned_kernels_are_written_once() -> None:
+    sizes = [
+        build_graph(fold(lived_in(SmallOptions(rotation_max=turned))), 64).ByteSize()
+        for turned in (False, True)
+    ]
+    assert sizes[1] - sizes[0] < 10_000
+
+
+def test_a_size_that_a_net_would_cut_is_refused() -> None:
+    net = fold(lived_in(SmallOptions(last_stage="pooled")))
+    with pytest.raises(onnx.shape_inference.InferenceError):
+        build_graph(net, 96)
+
+
+def test_a_net_that_is_not_folded_is_refused() -> None:
+    with pytest.raises(TypeError, match="no ONNX form for BatchNorm2d"):
+        build_graph(lived_in(SmallOptions()), 64)

@@ -1,0 +1,173 @@
+import math
+
+import pytest
+import torch
+from sklearn.metrics import log_loss
+from torch import Tensor
+from torchmetrics.functional.classification import binary_jaccard_index
+from torchmetrics.functional.segmentation import dice_score
+
+from model_export.config import MaskTerms
+from model_export.training import losses
+
+pytestmark = pytest.mark.unit
+
+LOG_3 = math.log(3.0)
+"""The logit of probability 3/4."""
+
+
+def worked_example() -> tuple[Tensor, Tensor]:
+    """Two tiles of 1 x 2: probabilities (3/4, 1/2) and (1/4, 1/2), lesion (1, 0) and (0, 0)."""
+    logits = torch.tensor([[[[LOG_3, 0.0]]], [[[-LOG_3, 0.0]]]], dtype=torch.float64)
+    target = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]]], dtype=torch.float64)
+    return logits, target
+
+
+ONES = torch.ones(2, dtype=torch.float64)
+
+
+def test_iou_over_the_batch_by_hand() -> None:
+    # Intersection 3/4; union 1 + 1/2 + 1/4 + 1/2 = 9/4; one pixel is added to each.
+    loss = losses.iou_batch(*worked_example(), ONES)
+    assert float(loss) == pytest.approx(1 - (0.75 + 1) / (2.25 + 1))
+
+
+def test_iou_of_tiles_counts_only_those_with_lesion() -> None:
+    # First tile: 3/4 over 1 + 1/2.
+    loss = losses.iou_tile(*worked_example(), ONES)
+    assert float(loss) == pytest.approx(1 - (0.75 + 1) / (1.5 + 1))
+
+
+def test_weighted_bce_by_hand() -> None:
+    loss = losses.weighted_bce(*worked_example(), ONES, pos_weight=3.0)
+    first = (3 * -math.log(3 / 4) + -math.log(1 / 2)) / 2
+    second = (-math.log(3 / 4) + -math.log(1 / 2)) / 2
+    assert float(loss) == pytest.approx((first + second) / 2)
+
+
+def test_dice_by_hand() -> None:
+    # Twice 3/4 over 1 + (3/4 + 1/2 + 1/4 + 1/2); one pixel is added to each.
+    loss = losses.dice(*worked_example(), ONES)
+    assert float(loss) == pytest.approx(1 - (2 * 0.75 + 1) / (3.0 + 1))
+
+
+ALL = MaskTerms(bce=0.5, iou_batch=2.0, iou_tile=3.0, dice=4.0)
+
+
+def test_the_sum_is_the_weighted_sum() -> None:
+    logits, target = worked_example()
+    parts = {
+        "bce": losses.weighted_bce(logits, target, ONES, 3.0),
+        "iou_batch": losses.iou_batch(logits, target, ONES),
+        "iou_tile": losses.iou_tile(logits, target, ONES),
+        "dice": losses.dice(logits, target, ONES),
+    }
+    loss = losses.segmentation(logits, target, ONES, ALL, 3.0)
+    assert {name: float(term) for name, term in loss.terms.items()} == {
+        name: float(part) for name, part in parts.items()
+    }
+    expected = (
+        0.5 * parts["bce"]
+        + 2.0 * parts["iou_batch"]
+        + 3.0 * parts["iou_tile"]
+        + 4.0 * parts["dice"]
+    )
+    torch.testing.assert_close(loss.total, expected)
+
+
+def test_a_term_of_weight_zero_is_left_out() -> None:
+    logits, target = worked_example()
+    terms = MaskTerms(bce=0.0, iou_batch=2.0, iou_tile=0.0)
+    loss = losses.segmentation(logits, target, ONES, terms, 3.0)
+    assert list(loss.terms) == ["iou_batch"]
+    torch.testing.assert_close(loss.total, 2.0 * losses.iou_batch(logits, target, ONES))
+
+
+@pytest.mark.parametrize("ignored", [0, 1])
+def test_a_tile_of_weight_zero_changes_nothing(ignored: int) -> None:
+    logits, target = worked_example()
+    weight = ONES.clone()
+    weight[ignored] = 0.0
+    changed = logits.clone()
+    changed[ignored] += 5.0
+    torch.testing.assert_close(
+        losses.segmentation(changed, target, weight, ALL, 3.0).total,
+        losses.segmentation(logits, target, weight, ALL, 3.0).total,
+    )
+
+
+def test_a_perfect_answer_costs_next_to_nothing() -> None:
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., 2:5, 3:6] = 1.0
+    loss = losses.segmentation((target - 0.5) * 60, target, torch.ones(1), ALL, 3.0)
+    assert float(loss.total) < 1e-4
+
+
+def test_of_hard_answers_the_terms_are_what_others_call_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(losses, "EPSILON", 0.0)
+    generator = torch.Generator().manual_seed(1)
+    answer = (torch.rand(3, 1, 16, 16, generator=generator) > 0.5).float()
+    target = (torch.rand(3, 1, 16, 16, generator=generator) > 0.7).float()
+    logits, ones = (answer - 0.5) * 200, torch.ones(3)
+    one_image = [each.long().reshape(1, 1, -1, 16) for each in (answer, target)]
+    torch.testing.assert_close(
+        losses.dice(logits, target, ones), 1 - dice_score(*one_image, num_classes=1).squeeze()
+    )
+    torch.testing.assert_close(
+        losses.iou_batch(logits, target, ones), 1 - binary_jaccard_index(*one_image)
+    )
+    each = [binary_jaccard_index(*pair) for pair in zip(answer, target.long(), strict=True)]
+    torch.testing.assert_close(losses.iou_tile(logits, target, ones), 1 - torch.stack(each).mean())
+
+
+def test_weighted_bce_is_a_weighted_log_loss() -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(2, 1, 8, 8, generator=generator, dtype=torch.float64)
+    target = (torch.rand(2, 1, 8, 8, generator=generator) > 0.7).double()
+    weight = torch.tensor([1.0, 0.25], dtype=torch.float64)
+    pixel = weight.view(-1, 1, 1, 1) * (1 + 4 * target)
+    known = log_loss(
+        target.flatten().numpy(),
+        torch.sigmoid(logits).flatten().numpy(),
+        sample_weight=pixel.flatten().numpy(),
+        normalize=False,
+    )
+    loss = losses.weighted_bce(logits, target, weight, pos_weight=5.0)
+    assert float(loss) == pytest.approx(known / 64 / 1.25)
+
+
+@pytest.mark.parametrize("term", ["bce", "iou_batch", "iou_tile", "dice"])
+def test_gradients_are_right(term: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    target = (torch.rand(2, 1, 3, 4, generator=generator) > 0.6).double()
+    weight = torch.tensor([1.0, 0.4], dtype=torch.float64)
+    alone = MaskTerms(**{"bce": 0.0, "iou_batch": 0.0, "iou_tile": 0.0, term: 2.0})
+    assert torch.autograd.gradcheck(
+        lambda one: losses.segmentation(one, target, weight, alone, 3.0).total, logits
+    )
+
+
+def test_has_mask_by_hand() -> None:
+    logits = torch.tensor([[LOG_3], [0.0]])
+    loss = losses.has_mask(logits, torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.5]))
+    assert float(loss) == pytest.approx((-math.log(3 / 4) + 0.5 * math.log(2)) / 1.5)
+
+
+def test_cells_leave_out_what_is_neither_lesion_nor_free() -> None:
+    target = torch.zeros(1, 1, 32, 96)
+    target[..., :16, :32] = 1.0  # half of the first cell: positive
+    target[..., :4, 32:64] = 1.0  # an eighth of the second: left out
+    activation = torch.tensor([[[[LOG_3, 17.0, -LOG_3]]]])
+    loss = losses.cells(activation, target, torch.ones(1), pos_weight=2.0)
+    assert float(loss) == pytest.approx((2 * -math.log(3 / 4) - math.log(3 / 4)) / 2)
+
+
+def test_the_fullest_cell_of_a_tiny_lesion_is_positive() -> None:
+    target = torch.zeros(1, 1, 32, 64)
+    target[..., :2, :2] = 1.0
+    found, missed = torch.tensor([[[[9.0, -9.0]]]]), torch.tensor([[[[-9.0, -9.0]]]])
+    assert float(losses.cells(found, target, torch.ones(1), 1.0)) < 1e-3
+    assert float(losses.cells(missed, target, torch.ones(1), 1.0)) > 4.0
