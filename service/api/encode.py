@@ -3,12 +3,10 @@
 from starlette.responses import Response
 
 from service.api.form import Form
-from service.errors import MammosegError, NotAcceptable
+from service.errors import NotAcceptable
 from service.findings import Findings
-from service.imaging.dicom import parse
-from service.imaging.frames import as_of_frame
 from service.imaging.limits import ReadLimits
-from service.outputs.dicom.registry import OUTPUTS, dicom_file
+from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import Render, result_of
 
@@ -55,17 +53,8 @@ def encode(
 def _dicom(kind: str, findings: Findings, body: bytes, limits: ReadLimits) -> bytes:
     if findings.mammogram.transfer_syntax_uid is None:
         raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
-    try:
-        header = parse(body, limits.max_inflated_bytes).dataset
-        frame = findings.frame
-        return dicom_file(kind, findings, header if frame is None else as_of_frame(header, frame))
-    except MammosegError:
-        raise
-    except Exception:
-        # Foreign messages quote the header; the cause is dropped with them.
-        raise NotAcceptable(
-            "source-header", "No valid DICOM object can refer to an image with this header."
-        ) from None
+    (file,) = dicom_files([kind], findings, body, limits.max_inflated_bytes)
+    return file
 
 
 def _picture(findings: Findings, form: Form, max_side: int) -> bytes:

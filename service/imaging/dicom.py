@@ -137,6 +137,12 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
     )
 
 
+def read_meta(body: bytes | memoryview) -> tuple[str, int]:
+    """Give a DICOM file's transfer syntax and where its dataset starts; raises as `parse`."""
+    reader = BoundedReader(body)
+    return _transfer_syntax(reader, body), reader.tell()
+
+
 def looks_like_dicom(body: bytes | memoryview) -> bool:
     """Say whether the first bytes are those of a DICOM file, with or without preamble.
 

@@ -1,12 +1,15 @@
 """Which DICOM objects there are. A new one is one file that builds it and one row here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
 
+from service.errors import MammosegError, NotAcceptable
 from service.findings import Findings
+from service.imaging.dicom import parse
+from service.imaging.frames import as_of_frame
 from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
@@ -92,3 +95,38 @@ def dicom_result(kind: str, findings: Findings, header: Dataset) -> Dataset:
 def dicom_file(kind: str, findings: Findings, header: Dataset) -> bytes:
     """Make one result as a Part 10 file; see `dicom_result`. The same input, the same bytes."""
     return to_bytes(dicom_result(kind, findings, header), OUTPUTS[kind].transfer_syntax_uid)
+
+
+def dicom_files(
+    kinds: Sequence[str], findings: Findings, body: bytes, max_inflated_bytes: int
+) -> list[bytes]:
+    """Make results of what was found in a DICOM file, which a reader took already.
+
+    Parameters
+    ----------
+    kinds
+        Keys of `OUTPUTS`.
+    findings
+        What was found in it.
+    body
+        The file: results refer to its header.
+    max_inflated_bytes
+        As of `service.imaging.dicom.parse`.
+
+    Raises
+    ------
+    NotAcceptable
+        No valid DICOM object can refer to an image with this header.
+    """
+    try:
+        header = parse(body, max_inflated_bytes).dataset
+        if findings.frame is not None:
+            header = as_of_frame(header, findings.frame)
+        return [dicom_file(kind, findings, header) for kind in kinds]
+    except MammosegError:
+        raise
+    except Exception:
+        # Foreign messages quote the header; the cause is dropped with them.
+        raise NotAcceptable(
+            "source-header", "No valid DICOM object can refer to an image with this header."
+        ) from None
