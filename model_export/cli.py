@@ -1,4 +1,4 @@
-"""`python -m model_export`: audit, train, ablate, export, verify, calibrate, evaluate, card."""
+"""`python -m model_export`: audit, train, average, ablate, export, calibrate, evaluate, card ..."""
 
 from pathlib import Path
 from typing import Annotated
@@ -117,6 +117,28 @@ def ablate(
     except KeyboardInterrupt as error:
         raise _interrupted("the same command goes on") from error
     console.print(f"{out}/results.md, .json, .png")
+
+
+@app.command()
+def average(
+    out: Annotated[Path, typer.Argument(help="Folder of the run to write.")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs that started from one checkpoint.")],
+    data: Data = DATA,
+    packed: Packed = PACKED,
+    checkpoint: Checkpoint = "best",
+) -> None:
+    """Average the weights of runs, and compare the mean with each on validation patients."""
+    from model_export.training.run import validated
+    from model_export.training.soup import average as write
+
+    try:
+        write(runs, checkpoint, out)
+        for run, name in [*((run, checkpoint) for run in runs), (out, "best")]:
+            figures = validated(run, name, data, packed)
+            shown = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+            console.print(f"[bold]{run}[/]: {shown}")
+    except (OSError, ValueError, DatasetError) as error:
+        raise _fault(error) from error
 
 
 @app.command()

@@ -21,13 +21,15 @@ from torch.utils.data import DataLoader
 from model_export.config import TrainingConfig
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
+from model_export.networks import build
 from model_export.sampling.batches import Batch, CropBatches
 from model_export.sampling.matching import Matchers
 from model_export.sampling.subset import nested_share
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
 from model_export.training.curves import DrawCurves
-from model_export.training.task import SegmentationTask
+from model_export.training.task import SegmentationTask, merit
+from model_export.training.validation import validate
 
 
 class Batches(lightning.LightningDataModule):
@@ -84,12 +86,7 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         _check_resumable(config, run, last)
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
-    cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
-    samples = [
-        sample
-        for source in config.sources
-        for sample in cache.load(packed, source, config.working_mm)
-    ]
+    samples = _samples(config, data, packed)
     training = [one for one in samples if one.split == "train"]
     task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
     batches = Batches(config, nested_share(training, config.train_share))
@@ -124,6 +121,34 @@ def stored_config(run: Path) -> TrainingConfig:
     if not path.exists():
         raise FileNotFoundError(f"nothing to resume: no {path}")
     return TrainingConfig.model_validate_json(path.read_text())
+
+
+def validated(run: Path, checkpoint: str, data: Path, packed: Path) -> dict[str, float]:
+    """Give the figures of a run's checkpoint on validation patients, the one that chooses too.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such run, or no such checkpoint.
+    """
+    config = stored_config(run)
+    torch.set_num_threads(config.threads)
+    held_out = [one for one in _samples(config, data, packed) if one.split == "validation"]
+    net = build(config.network)
+    start_from(net, run / "checkpoints" / f"{checkpoint}.ckpt")
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    figures = validate(net.eval(), held_out, config.normalisation.maximum, config.precision)
+    return {"figure_of_merit": merit(figures), **figures}
+
+
+def _samples(config: TrainingConfig, data: Path, packed: Path) -> list[Packed]:
+    """Give the packed samples of a run's sources, packing what is not."""
+    cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
+    return [
+        sample
+        for source in config.sources
+        for sample in cache.load(packed, source, config.working_mm)
+    ]
 
 
 def _fit(

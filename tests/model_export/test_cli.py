@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import onnx
@@ -43,6 +44,16 @@ def invoke(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 0, result.output
     return result.output
+
+
+def test_average_writes_a_run_that_validates_like_its_members(run: Path, tmp_path: Path) -> None:
+    (run / "start.json").write_text(json.dumps({"sha256": "one"}))
+    data = write_all(tmp_path / "data")
+    paths = ("--data", data, "--packed", tmp_path / "packed")
+    printed = invoke("average", tmp_path / "mean", run, run, *paths)
+    (run / "start.json").unlink()
+    merits = re.findall(r"figure_of_merit\s+(\S+),", printed)
+    assert len(merits) == 3 and len(set(merits)) == 1
 
 
 def test_export_calibrate_evaluate_card(

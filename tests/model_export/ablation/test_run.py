@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.model_export.training.test_run import pytestmark, quick_picture
 
 from model_export.ablation import run as module
 from model_export.ablation.run import run
@@ -13,6 +12,7 @@ from model_export.config import MaskTerms, TrainingConfig
 from model_export.training.run import train
 from tests.model_export.samples import write_all
 from tests.model_export.tiny import tiny_config
+from tests.model_export.training.test_run import pytestmark, quick_picture
 
 __all__ = ["pytestmark", "quick_picture"]
 

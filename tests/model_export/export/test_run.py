@@ -5,7 +5,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tests.model_export.export.test_graph import PLAIN
 from torch import nn
 
 from model_export.config import TrainingConfig
@@ -16,6 +15,7 @@ from model_export.export.verify import ParityError, verify
 from model_export.networks import SegmentationNet, SmallOptions
 from service.inference.contract import Contract
 from service.inference.session import Session
+from tests.model_export.export.test_graph import PLAIN
 from tests.model_export.lived_in import lived_in
 from tests.model_export.tiny import tiny_config
 

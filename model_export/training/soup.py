@@ -1,0 +1,85 @@
+"""One net from several that were trained on from the same weights: the mean of their weights.
+
+Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy
+without increasing inference time", 2022.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model_export.config import TrainingConfig
+from model_export.training.checkpoints import averaged_weights
+from model_export.training.run import stored_config
+
+
+def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Give the mean of each tensor; what only counts is taken from the first.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to average, or the tensors are not those of one net.
+    """
+    if not weights:
+        raise ValueError("nothing to average")
+    first = weights[0]
+    shapes = {name: value.shape for name, value in first.items()}
+    if any({name: value.shape for name, value in one.items()} != shapes for one in weights):
+        raise ValueError("the checkpoints hold different nets")
+    return {
+        name: torch.stack([one[name] for one in weights]).mean(dim=0)
+        if value.is_floating_point()
+        else value
+        for name, value in first.items()
+    }
+
+
+def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
+    """Write a run folder whose checkpoint, `best`, holds the mean of those of other runs.
+
+    Parameters
+    ----------
+    runs
+        Folders of runs that started from one checkpoint: elsewhere the mean of two nets is none.
+    checkpoint
+        Which of theirs: "best" or "last".
+    out
+        The folder; `members.json` in it names the checkpoints and their SHA-256.
+
+    Returns
+    -------
+    The config that stands in the folder: the first run's.
+
+    Raises
+    ------
+    FileNotFoundError
+        A run has no such checkpoint.
+    ValueError
+        The runs did not start from one checkpoint, or their nets differ.
+    """
+    starts = {_start(run) for run in runs}
+    if len(starts) != 1 or None in starts:
+        raise ValueError("only runs that started from one checkpoint can be averaged")
+    paths = [run / "checkpoints" / f"{checkpoint}.ckpt" for run in runs]
+    mean = mean_of([averaged_weights(path) for path in paths])
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    torch.save(
+        {"state_dict": {f"net.{name}": value for name, value in mean.items()}},
+        out / "checkpoints" / "best.ckpt",
+    )
+    config = stored_config(runs[0])
+    (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    members = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    (out / "members.json").write_text(json.dumps(members, indent=2) + "\n")
+    return config
+
+
+def _start(run: Path) -> str | None:
+    """Give the SHA-256 of the checkpoint that a run started from; None where it had none."""
+    path = run / "start.json"
+    return str(json.loads(path.read_text())["sha256"]) if path.exists() else None
