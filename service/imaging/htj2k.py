@@ -1,12 +1,13 @@
 """Which HTJ2K codestreams the fast decoder may have.
 
-OpenJPH decodes HTJ2K two and a half times as fast as OpenJPEG. But it follows a damaged
-quantisation table out of its memory, and takes a codestream that breaks off for a whole one. So it
-gets only what is plain (reversible, hence without quantisation, and with one set of parameters) and
-whole, and only in a process that may be lost. OpenJPEG takes the rest.
+OpenJPH decodes HTJ2K two and a half times as fast as OpenJPEG. But it follows a quantisation table
+that is too short out of its memory, and takes a codestream that breaks off for a whole one. So it
+gets only what is plain (one set of parameters, and a table as long as these demand) and whole, and
+only in a process that may be lost. OpenJPEG takes the rest.
 """
 
 import struct
+from collections.abc import Iterator
 from struct import unpack_from
 
 _SOT, _SOD, _EOC, _COD, _QCD = 0xFF90, 0xFF93, b"\xff\xd9", 0xFF52, 0xFF5C
@@ -18,12 +19,18 @@ _IN_MAIN_HEADER = frozenset(
 _IN_TILE_HEADER = frozenset((0xFF58, 0xFF64))
 """PLT, COM."""
 
+_MOST_LEVELS = 32
+"""Of the wavelet transformation (A.6.1)."""
+
+_NO_QUANTISATION, _EXPOUNDED = 0, 2
+"""Styles of quantisation (A.6.4): a byte for each sub-band, or two."""
+
 _MOST_SEGMENTS = 256
 """Of one header; it has a handful."""
 
 
 def is_plain_and_whole(frame: bytes, tiles: int) -> bool:
-    """Say whether a codestream is reversible throughout, and each of its tiles is there to its end.
+    """Say whether a codestream has one set of parameters, and each of its tiles to the end.
 
     Parameters
     ----------
@@ -34,27 +41,48 @@ def is_plain_and_whole(frame: bytes, tiles: int) -> bool:
     """
     try:
         start = _after_header(frame, 2, _SOT, _IN_MAIN_HEADER)
-        return start is not None and _is_whole(frame, start, tiles)
-    except struct.error:
+        return start is not None and _is_plain(frame) and _is_whole(frame, start, tiles)
+    except (struct.error, IndexError):
         return False
 
 
 def _after_header(frame: bytes, start: int, end: int, known: frozenset[int]) -> int | None:
     """Step over marker segments to the marker `end`; None where one is not plain."""
-    for _ in range(_MOST_SEGMENTS):
-        marker, length = unpack_from(">HH", frame, start)
+    for marker, at in _segments(frame, start, end):
         if marker == end:
-            return start
+            return at
         if marker not in known:
             return None
-        # The wavelet transformation is the last of COD's fixed fields (A.6.1), the style of
-        # quantisation the first of QCD's (A.6.4).
-        if marker == _COD and unpack_from("B", frame, start + 13) != (1,):
-            return None
-        if marker == _QCD and unpack_from("B", frame, start + 4)[0] & 0x1F != 0:
-            return None
-        start += 2 + length
     return None
+
+
+def _segments(frame: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Give marker and place of each segment of a header, `end` included."""
+    for _ in range(_MOST_SEGMENTS):
+        marker, length = unpack_from(">HH", frame, start)
+        yield marker, start
+        if marker == end:
+            return
+        start += 2 + length
+
+
+def _is_plain(frame: bytes) -> bool:
+    """Say whether the main header has one COD and one QCD, and these agree (A.6.1, A.6.4)."""
+    found: dict[int, list[int]] = {_COD: [], _QCD: []}
+    for marker, at in _segments(frame, 2, _SOT):
+        if marker in found:
+            found[marker].append(at)
+    if [len(places) for places in found.values()] != [1, 1]:
+        return False
+    (cod,), (qcd,) = found.values()
+    levels, reversible = frame[cod + 9], frame[cod + 13]
+    (length,) = unpack_from(">H", frame, qcd + 2)
+    style = frame[qcd + 4] & 0x1F
+    agreeing = ((_NO_QUANTISATION, 1), (_EXPOUNDED, 0))
+    if levels > _MOST_LEVELS or (style, reversible) not in agreeing:
+        return False
+    bands = 3 * levels + 1
+    return bool(length == 3 + bands * (2 if style == _EXPOUNDED else 1))
 
 
 def _is_whole(frame: bytes, start: int, tiles: int) -> bool:

@@ -50,14 +50,43 @@ def test_a_tile_part_of_impossible_length(length):
     assert not is_plain_and_whole(FRAME[: at + 6] + struct.pack(">L", length) + FRAME[at + 10 :], 1)
 
 
-def test_quantisation_is_not_plain():
-    assert not is_plain_and_whole(LOSSY, 1)
-    # Neither is a table of quantisation under a reversible wavelet, nor the other way round.
-    style = FRAME.index(b"\xff\x5c") + 4
-    assert not is_plain_and_whole(FRAME[:style] + b"\x42" + FRAME[style + 1 :], 1)
-    wavelet = FRAME.index(b"\xff\x52") + 13
-    assert FRAME[wavelet] == 1
-    assert not is_plain_and_whole(FRAME[:wavelet] + b"\0" + FRAME[wavelet + 1 :], 1)
+def test_a_lossy_stream_is_plain_and_decodes_as_by_the_other_decoder():
+    assert is_plain_and_whole(LOSSY, 1)
+    fast, careful = imagecodecs.htj2k_decode(LOSSY), imagecodecs.jpeg2k_decode(LOSSY)
+    assert np.abs(fast.astype(int) - careful).max() <= 1
+
+
+@pytest.mark.parametrize("frame", (FRAME, LOSSY), ids=("reversible", "lossy"))
+def test_a_table_of_quantisation_that_does_not_fit_its_wavelet_is_not_plain(frame):
+    segment = frame.index(b"\xff\x5c")
+    style, wavelet = segment + 4, frame.index(b"\xff\x52") + 13
+    for at, bits in ((style, 0x02), (style, 0x01), (wavelet, 1)):
+        other = bytes((frame[at] ^ bits,))
+        assert not is_plain_and_whole(frame[:at] + other + frame[at + 1 :], 1)
+
+
+@pytest.mark.parametrize("frame", (FRAME, LOSSY), ids=("reversible", "lossy"))
+def test_a_table_of_quantisation_of_another_length_is_not_plain(frame):
+    at = frame.index(b"\xff\x5c") + 2
+    (length,) = struct.unpack_from(">H", frame, at)
+    for change in (-2, -1):
+        shorter = struct.pack(">H", length + change)
+        cut = frame[:at] + shorter + frame[at + 2 : at + length + change] + frame[at + length :]
+        assert not is_plain_and_whole(cut, 1)
+    longer = frame[:at] + struct.pack(">H", length + 1) + frame[at + 2 : at + length]
+    assert not is_plain_and_whole(longer + b"\0" + frame[at + length :], 1)
+    levels = frame.index(b"\xff\x52") + 9
+    deeper = frame[:levels] + bytes((frame[levels] + 1,)) + frame[levels + 1 :]
+    assert not is_plain_and_whole(deeper, 1)
+
+
+def test_parameters_that_are_missing_or_come_twice_are_not_plain():
+    for marker in (b"\xff\x52", b"\xff\x5c"):
+        at = FRAME.index(marker)
+        (length,) = struct.unpack_from(">H", FRAME, at + 2)
+        segment = FRAME[at : at + 2 + length]
+        assert not is_plain_and_whole(FRAME[:at] + FRAME[at + 2 + length :], 1)
+        assert not is_plain_and_whole(FRAME[:at] + segment + FRAME[at:], 1)
 
 
 @pytest.mark.parametrize("marker", (0x53, 0x5D, 0x5E, 0x5F, 0x60, 0x57))
