@@ -162,6 +162,9 @@ def octets(dataset: Dataset, keyword: str) -> bytes:
 def uid(dataset: Dataset, keyword: str) -> str | None:
     """Give a UID that keeps the rules of PS3.5 9.1; None for anything else."""
     value = text(dataset, keyword)
-    if value is None or len(value) > 64 or _UID.fullmatch(value) is None:
-        return None
-    return value
+    return value if value is not None and is_uid(value) else None
+
+
+def is_uid(value: str) -> bool:
+    """Say whether a text keeps the rules for UIDs of PS3.5 9.1."""
+    return len(value) <= 64 and _UID.fullmatch(value) is not None

@@ -1,0 +1,145 @@
+"""What is fuzzed: bytes in, nothing out; whatever is raised here is a finding."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from starlette.requests import Request
+from starlette.types import Message
+
+from service.api.intake import Place
+from service.api.room import BodyRoom
+from service.api.upload import MAX_FIELD_BYTES, receive_upload
+from service.errors import MammosegError
+from service.imaging import elements
+from service.imaging.frames import MOST_FRAMES
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ReadLimits, read_dicom, read_raster
+from service.memory import LEAST_READER_MIB
+from tests.corpus.write import variants
+from tests.fuzz.bodies import as_sent, change_request, requests
+from tests.fuzz.codestreams import change_picture
+from tests.fuzz.datasets import change_dicom
+
+SIDE = 40
+"""Of the seeds' image, pixels: small inputs are tried faster."""
+
+LONGEST = 2**18
+"""Bytes of an input."""
+
+LIMITS = ReadLimits(
+    max_pixels=1_000_000, max_inflated_bytes=2**24, memory_bytes=LEAST_READER_MIB << 20
+)
+MAX_BODY = 2**20
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to fuzz.
+
+    Attributes
+    ----------
+    run
+        Takes an input, and raises nothing.
+    seeds
+        Gives inputs to start from.
+    change
+        Changes an input and keeps most of its structure.
+    bound
+        Memory that one input may take, bytes.
+    """
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+    change: Callable[[bytes, Random], bytes]
+    bound: int
+
+
+def run_dicom(data: bytes, *, expendable: bool = False) -> None:
+    """Admit and decode; an odd first byte, in the preamble, asks for the first frame."""
+    frame = 1 if data[:1] and data[0] % 2 else None
+    _read(lambda: read_dicom(data, LIMITS, frame, expendable=expendable))
+
+
+def run_raster(data: bytes) -> None:
+    """Decode a PNG, JPEG or TIFF; an odd length asks for the first page."""
+    _read(lambda: read_raster(data, LIMITS, 1 if len(data) % 2 else None))
+
+
+def _read(read: Callable[[], Mammogram]) -> None:
+    try:
+        image = read()
+    except MammosegError as refusal:
+        assert 400 <= refusal.status < 500, refusal
+        return
+    assert image.pixels.dtype == np.uint16 and image.pixels.flags.c_contiguous
+    assert image.pixels.ndim == 2 and 0 < image.pixels.size <= LIMITS.max_pixels
+    spacing = image.pixel_spacing_mm or (1.0, 1.0)
+    assert all(0.003 < mm <= 2.0 for mm in spacing), spacing
+    assert 0.2 <= image.pixel_aspect <= 5.0, image.pixel_aspect
+    assert image.frame is None or image.frame <= MOST_FRAMES
+    uid = image.sop_instance_uid
+    assert uid is None or elements.is_uid(uid)
+    for word in (image.laterality, image.view_position, image.intent):
+        assert word is None or (word.isalpha() and len(word) <= 12), word
+
+
+def run_body(data: bytes) -> None:
+    """Receive a request: content coding, then multipart, then which part is the file."""
+    asyncio.run(_receive(data))
+
+
+async def _receive(data: bytes) -> None:
+    sent = as_sent(data)
+    pieces = [sent.body[at : at + 2**14] for at in range(0, len(sent.body), 2**14)]
+    messages = iter(pieces)
+
+    async def receive() -> Message:
+        piece = next(messages, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    headers = [(b"content-type", sent.content_type), (b"content-encoding", sent.coding)]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    place = Place(BodyRoom(4 * MAX_BODY), timeout_s=1)
+    try:
+        upload = await receive_upload(request, place, max_bytes=MAX_BODY, timeout_s=60)
+    except MammosegError as refusal:
+        assert 400 <= refusal.status < 500, refusal
+        return
+    assert 0 < len(upload.body) <= MAX_BODY
+    assert all(len(value) <= MAX_FIELD_BYTES for value in upload.fields.values())
+
+
+@functools.cache
+def _bodies() -> tuple[bytes, ...]:
+    return tuple(variant.body for variant in variants(SIDE) if len(variant.body) <= LONGEST)
+
+
+def _seeds(dicom: bool) -> Iterator[bytes]:
+    """Give the corpus; the first frame is asked for in every second file."""
+    for number, body in enumerate(_bodies()):
+        if (body[128:132] == b"DICM") is dicom:
+            yield bytes([number % 2]) + body[1:] if dicom else body
+
+
+def _requests() -> Iterator[bytes]:
+    picture = next(body for body in _bodies() if body.startswith(b"\x89PNG"))
+    yield from requests(picture)
+
+
+TARGETS = {
+    "dicom": Target(run_dicom, lambda: _seeds(True), change_dicom, bound=LEAST_READER_MIB << 20),
+    "expendable": Target(
+        functools.partial(run_dicom, expendable=True),
+        lambda: _seeds(True),
+        change_dicom,
+        bound=LEAST_READER_MIB << 20,
+    ),
+    "raster": Target(
+        run_raster, lambda: _seeds(False), change_picture, bound=LEAST_READER_MIB << 20
+    ),
+    "body": Target(run_body, _requests, change_request, bound=12 * MAX_BODY),
+}
