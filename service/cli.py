@@ -10,6 +10,7 @@ import uvicorn
 from service.app import create_app, open_segmenter
 from service.errors import MammosegError, StartupError
 from service.inference.device import nvidia_device_visible, resolve_device
+from service.integration import commands as integration
 from service.logs import configure_logs
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(integration.app)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ class Orthanc:
     Attributes
     ----------
     url
-        Of its REST API.
+        Of its REST API, with name and password where it has a registered user.
     dicomweb
         Of its DICOMweb services; STOW-RS goes to `<dicomweb>/studies`.
     dicom_port
@@ -96,7 +96,9 @@ def running_orthanc(folder: Path, **configuration: Any) -> Iterator[Orthanc]:
     file.write_text(json.dumps(_merged(_defaults(folder, http_port, dicom_port), configuration)))
     with log.open("ab") as sink:
         process = subprocess.Popen([program, str(file)], stdout=sink, stderr=sink)
-    url = f"http://127.0.0.1:{http_port}"
+    users = configuration.get("RegisteredUsers", {})
+    access = "".join(f"{name}:{password}@" for name, password in users.items())
+    url = f"http://{access}127.0.0.1:{http_port}"
     try:
         _wait(url, process, log)
         yield Orthanc(url, f"{url}/dicom-web", dicom_port, folder, process)

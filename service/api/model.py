@@ -3,9 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
+from service import __version__
 from service.segmenter import Segmenter
 
 router = APIRouter(tags=["model"])
@@ -15,6 +16,7 @@ class ModelDescription(BaseModel):
     """The model in use."""
 
     sha256: str
+    service_version: str = Field(description="The UIDs of DICOM results depend on it, too.")
     device: str
     contract: dict[str, Any]
     weights_licence: str
@@ -27,6 +29,7 @@ async def model(request: Request) -> ModelDescription:
     segmenter: Segmenter = request.app.state.segmenter
     return ModelDescription(
         sha256=segmenter.model.sha256,
+        service_version=__version__,
         device=segmenter.device,
         contract=segmenter.contract.model_dump(mode="json", exclude={"golden"}),
         weights_licence=segmenter.contract.provenance.licence,

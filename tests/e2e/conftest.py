@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.orthanc import free_port
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,9 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Service]:
-    """Run the service on a free loopback port; `settings` are MAMMOSEG_* without the prefix."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def serving(folder: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
+    """Run the service on a loopback port, a free one unless given; `settings` are MAMMOSEG_*."""
+    port = port or free_port()
     log = folder / "service.log"
     environment = os.environ | {"MAMMOSEG_DEVICE": "cpu", "MAMMOSEG_LOG_LEVEL": "debug"}
     environment |= {f"MAMMOSEG_{name.upper()}": value for name, value in settings.items()}

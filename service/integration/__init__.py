@@ -1,0 +1,1 @@
+"""Clients of a PACS, in processes of their own: `mammoseg follow` and `mammoseg pull`."""

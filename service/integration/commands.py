@@ -1,0 +1,104 @@
+"""`mammoseg follow`: a PACS and the service, joined from outside of both."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from service.integration.cursor import Cursor
+from service.integration.follow import Follower, Terms
+from service.integration.orthanc import Orthanc
+from service.integration.remote import Denied
+from service.integration.server import Server
+from service.logs import configure_logs
+from service.outputs.dicom.registry import OUTPUTS
+from service.terminal import give_up, settings_or_exit
+
+app = typer.Typer()
+
+TIMEOUT_S = 120.0
+"""Of one request: longer than the service waits for its net."""
+
+USERNAME, PASSWORD = "MAMMOSEG_ORTHANC_USERNAME", "MAMMOSEG_ORTHANC_PASSWORD"
+"""Of Orthanc's basic authentication; from the environment, since others see a command line."""
+
+
+@app.command()
+def follow(
+    orthanc: Annotated[str, typer.Option(help="Orthanc's REST API, http://HOST:8042.")],
+    service: Annotated[
+        str, typer.Option(help="The service, http://HOST:8000.")
+    ] = "http://127.0.0.1:8000",
+    kinds: Annotated[
+        str, typer.Option(help=f"Results to store, separated by commas: {', '.join(OUTPUTS)}.")
+    ] = "seg,sr",
+    modalities: Annotated[
+        str, typer.Option(help="Modalities to send, separated by commas.")
+    ] = "MG",
+    cursor: Annotated[Path, typer.Option(help="File that keeps the place.")] = Path(
+        "mammoseg-follow.json"
+    ),
+    from_start: Annotated[
+        bool, typer.Option(help="Without a cursor, begin with what Orthanc already holds.")
+    ] = False,
+    period: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="At one image while the service is up; then it is given up.")
+    ] = 8,
+    longest_wait: Annotated[
+        float, typer.Option(min=1.0, help="Seconds between two attempts, at most.")
+    ] = 60.0,
+) -> None:
+    """Follow an Orthanc: send every new mammogram to the service, store the results beside it.
+
+    Runs until SIGTERM. Orthanc's basic authentication comes from MAMMOSEG_ORTHANC_USERNAME and
+    MAMMOSEG_ORTHANC_PASSWORD.
+    """
+    settings = settings_or_exit()
+    configure_logs(settings.log_level, settings.log_format)
+    # It would log every look.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    terms = Terms(_kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait)
+    place = _cursor(cursor, from_start)
+    with (
+        httpx.Client(base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials()) as pacs,
+        httpx.Client(base_url=service, timeout=TIMEOUT_S) as server,
+    ):
+        follower = Follower(Orthanc(pacs), Server(server), place, terms)
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, lambda *_: follower.stop.set())
+        try:
+            follower.run()
+        except Denied as denial:
+            give_up(str(denial))
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(_split(text)))
+    if not kinds or not set(kinds) <= OUTPUTS.keys():
+        give_up(f"--kinds takes some of {', '.join(OUTPUTS)}")
+    return kinds
+
+
+def _cursor(file: Path, from_start: bool) -> Cursor:
+    try:
+        place = Cursor.load(file)
+        if place.last is None and from_start:
+            place.last = 0
+        place.save()
+    except (OSError, ValueError) as error:
+        give_up(str(error))
+    return place
+
+
+def _credentials() -> tuple[str, str] | None:
+    name = os.environ.get(USERNAME)
+    return None if name is None else (name, os.environ.get(PASSWORD, ""))

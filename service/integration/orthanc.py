@@ -1,0 +1,90 @@
+"""Orthanc's REST API, as much of it as following its changes takes.
+
+Orthanc's own identifiers are hashes of a resource's UIDs; they, and no UID, appear in our logs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from service.integration.remote import Denied, Refused, Unavailable, ask
+
+PAGE = 100
+"""Changes asked for at once; Orthanc gives no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of Orthanc's log of changes.
+
+    Attributes
+    ----------
+    number
+        It grows with every change.
+    instance
+        Orthanc's identifier of a new instance; None for any other change.
+    """
+
+    number: int
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some changes in their order; `is_last` when there are no more by now."""
+
+    changes: Sequence[Change]
+    is_last: bool
+
+
+class Orthanc:
+    """A server; all but `is_up` raise `Unavailable` where it cannot be reached, `Denied` where it
+    wants other credentials."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def is_up(self) -> bool:
+        """Say whether it answers now."""
+        try:
+            ask(self._client, "GET", "/system")
+        except (Unavailable, Refused, Denied):
+            return False
+        return True
+
+    def newest_change(self) -> int:
+        """Give the number of the last change there is; 0 for none."""
+        try:
+            return int(ask(self._client, "GET", "/changes?last").json()["Last"])
+        except (Refused, ValueError, KeyError, TypeError):
+            raise Denied(f"{self._client.base_url} is no Orthanc") from None
+
+    def changes(self, since: int) -> Page:
+        """Give the changes after number `since`."""
+        parameters = {"since": since, "limit": PAGE}
+        page = ask(self._client, "GET", "/changes", params=parameters).json()
+        changes = [
+            Change(line["Seq"], line["ID"] if line["ChangeType"] == "NewInstance" else None)
+            for line in page["Changes"]
+        ]
+        return Page(changes, bool(page["Done"]))
+
+    def series_of(self, instance: str) -> dict[str, str]:
+        """Give the main tags of an instance's series by keyword; raises Refused if it is gone."""
+        series = ask(self._client, "GET", f"/instances/{instance}/series").json()
+        tags: dict[str, str] = series["MainDicomTags"]
+        return tags
+
+    def file(self, instance: str) -> bytes:
+        """Give an instance's DICOM file as it was stored; raises Refused if it is gone."""
+        return ask(self._client, "GET", f"/instances/{instance}/file").content
+
+    def holds(self, sop_instance_uid: str) -> bool:
+        """Say whether an instance is there."""
+        found = ask(self._client, "POST", "/tools/lookup", content=sop_instance_uid).json()
+        return any(match["Type"] == "Instance" for match in found)
+
+    def store(self, file: bytes) -> None:
+        """Store a file; one that is there already stays as it is."""
+        ask(self._client, "POST", "/instances", content=file)

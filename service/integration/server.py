@@ -1,0 +1,84 @@
+"""The service as its clients see it: who answers, is it ready, what comes of an image."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from service.errors import MammosegError
+from service.findings import ModelIdentity
+from service.imaging import elements
+from service.imaging.dicom import parse
+from service.imaging.geometry import read_geometry
+from service.imaging.limits import ReadLimits
+from service.integration.remote import Denied, Refused, Unavailable, ask
+from service.outputs.dicom.identity import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Which model answers, in which version of the service: the UIDs of results follow from it."""
+
+    model: ModelIdentity
+    service_version: str
+
+
+class Server:
+    """A running service; every method but `is_ready` raises `Unavailable` where it is not."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def is_ready(self) -> bool:
+        """Say whether mammograms are taken now."""
+        try:
+            ask(self._client, "GET", "/health/ready")
+        except (Unavailable, Refused, Denied):
+            return False
+        return True
+
+    def maker(self) -> Maker:
+        """Ask who answers; raises Denied where that is no service of ours."""
+        try:
+            told = ask(self._client, "GET", "/v1/model").json()
+            contract = told["contract"]
+            model = ModelIdentity(contract["name"], contract["version"], told["sha256"])
+            return Maker(model, told["service_version"])
+        except (Refused, ValueError, KeyError, TypeError):
+            raise Denied(f"{self._client.base_url} is no mammoseg") from None
+
+    def result(self, file: bytes, kind: str) -> bytes:
+        """Have one DICOM result made of a DICOM file.
+
+        Raises
+        ------
+        Refused
+            The image is not one that the service judges; the reason is its code.
+        """
+        return ask(
+            self._client,
+            "POST",
+            "/v1/segment",
+            params={"output": kind},
+            content=file,
+            headers={"Content-Type": "application/dicom"},
+        ).content
+
+
+def origin_of(file: bytes, maker: Maker) -> Origin | None:
+    """Give what the UIDs of a file's results will follow from; None where it has none.
+
+    A wrong guess costs a request and no more: what is stored is told apart by its real UID.
+    """
+    try:
+        header = parse(file, ReadLimits().max_inflated_bytes).dataset
+    except MammosegError:
+        return None
+    source_uid = elements.uid(header, "SOPInstanceUID")
+    if source_uid is None:
+        return None
+    return Origin(
+        source_uid,
+        maker.model,
+        read_geometry(header).pixel_spacing_mm,
+        service_version=maker.service_version,
+    )
