@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import health, model, segment, viewer
+from service.api import health, model, segment, stow, viewer
 from service.api.intake import Intake
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
+from service.inbox.inbox import Inbox
+from service.inbox.worker import InboxWorker
 from service.inference.device import resolve_device
 from service.metrics import Metrics
 from service.reading import Workers
@@ -79,7 +82,7 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     app.state.metrics = Metrics()
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     install_handlers(app)
-    for part in (segment, model, health, viewer):
+    for part in (segment, stow, model, health, viewer):
         app.include_router(part.router)
     describe_problems(app)
     return app
@@ -98,12 +101,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
     )
-    log.info("ready", version=__version__)
-    yield
-    state.intake.draining = True
+    async with _inbox(state):
+        log.info("ready", version=__version__)
+        yield
+        state.intake.draining = True
     await asyncio.to_thread(state.intake.close)
     await asyncio.to_thread(state.segmenter.close)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _inbox(state: Any) -> AsyncIterator[None]:
+    """Work on the inbox, if one is configured, while in the context."""
+    state.inbox = state.inbox_worker = None
+    if not state.settings.destinations:
+        yield
+        return
+    with await asyncio.to_thread(Inbox, state.settings) as state.inbox:
+        state.inbox_worker = InboxWorker(
+            state.inbox, state.settings, state.segmenter, state.intake, state.metrics
+        )
+        state.inbox_worker.start()
+        yield
+        await state.inbox_worker.stop()
 
 
 def model_card(settings: Settings) -> str | None:

@@ -48,6 +48,13 @@ class InvalidRequest(MammosegError):
     title = "The request is not valid"
 
 
+class NoInbox(MammosegError):
+    """404: nothing is configured here that could take instances or deliver results."""
+
+    status = 404
+    title = "No inbox is configured"
+
+
 class NotAcceptable(MammosegError):
     """406: no encoder gives what `Accept` or `output` asks for."""
 
@@ -102,7 +109,7 @@ class Overloaded(MammosegError):
     status = 503
     title = "The service is busy"
 
-    def __init__(self, code: str, detail: str, retry_after_s: int = 1) -> None:
+    def __init__(self, code: str, detail: str, retry_after_s: float = 1.0) -> None:
         super().__init__(code, detail)
         self.retry_after_s = retry_after_s
 
@@ -112,8 +119,15 @@ class Overloaded(MammosegError):
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
 
 
+class CallerLeft(MammosegError):
+    """499: nobody waits for the answer any more, so none is worked out; only metrics see it."""
+
+    status = 499
+    title = "The caller left"
+
+
 class DeadlineExceeded(MammosegError):
-    """504: waiting for the model, or running it, took longer than the deadline."""
+    """504: waiting for memory, a reader or the model took longer than the deadline."""
 
     status = 504
     title = "The deadline passed"

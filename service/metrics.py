@@ -31,6 +31,30 @@ class Metrics:
             "mammoseg_problems", "Problems answered, by code.", ["code"], registry=self.registry
         )
         self.in_flight = Gauge("mammoseg_in_flight", "Mammograms held now.", registry=self.registry)
+        self._add_inbox()
+
+    def _add_inbox(self) -> None:
+        self.inbox_instances = Gauge(
+            "mammoseg_inbox_instances",
+            "Instances in the inbox, by state.",
+            ["state"],
+            registry=self.registry,
+        )
+        self.inbox_deliveries = Gauge(
+            "mammoseg_inbox_deliveries",
+            "Results that wait for, or are dead at, a destination.",
+            ["destination", "state"],
+            registry=self.registry,
+        )
+        self.inbox_bytes = Gauge(
+            "mammoseg_inbox_bytes", "Disk that the inbox takes.", registry=self.registry
+        )
+        self.deliveries = Counter(
+            "mammoseg_deliveries",
+            "Attempts to deliver a result, by outcome.",
+            ["destination", "outcome"],
+            registry=self.registry,
+        )
 
     def observe_stages(self, timing_ms: dict[str, float]) -> None:
         """Count one mammogram's stages."""

@@ -1,5 +1,6 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
+import json
 import math
 import os
 from functools import cached_property
@@ -10,8 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.imaging.reader import ReadLimits
+from service.inbox.destination import Destination
 from service.inference.device import DeviceChoice
 from service.memory import MemoryPlan
+from service.outputs.dicom.registry import OUTPUTS
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -90,6 +93,55 @@ class Settings(BaseSettings):
     drain_s: int = Field(
         default=30, ge=0, le=3600, description="after SIGTERM, time to finish what was accepted"
     )
+    destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
+        default=(),
+        description="DICOMweb servers that get the results of the inbox: URLs separated by commas, "
+        "or a JSON list of objects, see service/inbox/destination.py; none: there is no inbox",
+    )
+    inbox: Path = Field(
+        default=Path("/var/lib/mammoseg"),
+        description="folder of the inbox, on a local disk; used when there are destinations",
+    )
+    inbox_mib: int = Field(
+        default=10_240, ge=64, le=2**24, description="disk that the inbox may take, MiB; then 503"
+    )
+    inbox_results: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("seg", "sr"),
+        min_length=1,
+        description="results made of each instance, separated by commas; docs/dicom-results.md",
+    )
+    inbox_workers: int = Field(
+        default=2, ge=1, le=256, description="instances of the inbox that are processed at once"
+    )
+    inbox_attempts: int = Field(
+        default=8, ge=1, le=1000, description="tries to process an instance; then it is dead"
+    )
+    inbox_keep_days: float = Field(
+        default=30.0,
+        ge=0,
+        le=36_500,
+        description="time after which a finished instance is forgotten; until then it is not "
+        "processed again when it is sent again",
+    )
+    inbox_keep_files: bool = Field(
+        default=False,
+        description="keep sources and results until then, not only until they are delivered",
+    )
+    delivery_attempts: int = Field(
+        default=20, ge=1, le=1000, description="tries to deliver a result; then it is dead"
+    )
+    retry_first_s: float = Field(
+        default=2.0, gt=0, le=3600, description="first wait before a further try, then doubled"
+    )
+    retry_longest_s: float = Field(
+        default=3600.0, gt=0, le=86_400, description="longest wait before a further try, seconds"
+    )
+    max_study_mib: int = Field(
+        default=2048, ge=1, le=2**20, description="largest body of a STOW-RS request, MiB"
+    )
+    max_study_instances: int = Field(
+        default=1000, ge=1, le=100_000, description="most instances in a STOW-RS request"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
@@ -98,6 +150,35 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("inbox_results", mode="before")
+    @classmethod
+    def _split_kinds(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, tuple) and not set(value) <= OUTPUTS.keys():
+            raise ValueError(f"must be of {', '.join(OUTPUTS)}")
+        return value
+
+    @field_validator("destinations", mode="before")
+    @classmethod
+    def _split_destinations(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not value.lstrip().startswith("["):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        try:
+            return json.loads(value)
+        except ValueError:
+            # Not its text: there are secrets in it.
+            raise ValueError("is no valid JSON") from None
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_differ(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        if len({destination.name for destination in value}) < len(value):
+            raise ValueError("two destinations have the same name")
         return value
 
     @model_validator(mode="after")

@@ -27,7 +27,8 @@ item headers takes a second to take apart."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+UID_PATTERN = r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+$"
+_UID = re.compile(UID_PATTERN)
 
 
 def _value(dataset: Dataset, keyword: str, longest: int = LONGEST_VALUE) -> object:

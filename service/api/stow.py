@@ -1,0 +1,215 @@
+"""POST /dicom-web/studies: instances as a PACS exports them (STOW-RS, DICOM PS3.18 10.5)."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as InPath
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.api.body import STEP, body_pieces, receiving
+from service.api.intake import Place
+from service.api.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
+from service.api.problems import MEDIA_TYPE, PROBLEM_REF
+from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
+from service.imaging.elements import UID_PATTERN
+from service.inbox.reception import CANNOT_UNDERSTAND, Outcome, Reception
+
+router = APIRouter(tags=["DICOMweb"])
+
+ANSWER_TYPE = "application/dicom+json"
+
+MEMORY = 4 * STEP
+"""What a transaction holds of its body at once: a piece, its copies, and what is read ahead."""
+
+PART_TYPES = {"", "application/dicom", "application/octet-stream"}
+TYPE = re.compile(r";\s*type=(?:\"([^\"]*)\"|([^\s;\"]*))", re.IGNORECASE)
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
+    for status, what in {
+        400: "No multipart body, or it broke off; nothing was accepted.",
+        404: "No inbox is configured here.",
+        413: "The body is too large.",
+        415: "Not multipart/related with parts of application/dicom.",
+        503: "Full or shutting down; see Retry-After.",
+    }.items()
+}
+_ANSWER = {ANSWER_TYPE: {"schema": {"type": "object"}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All instances were accepted.", "content": _ANSWER},
+    202: {"description": "Some failed, or have warnings.", "content": _ANSWER},
+    409: {"description": "All failed.", "content": _ANSWER},
+    **_PROBLEMS,
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": 'multipart/related; type="application/dicom": one DICOM file a part.',
+        "content": {"multipart/related": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post(
+    "/dicom-web/studies",
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra=_BODY,
+    summary="Store instances (STOW-RS); results go to the configured destinations",
+)
+async def store(request: Request) -> Response:
+    """Take instances of any study into the inbox; they are processed after the answer."""
+    return await _store(request, None)
+
+
+@router.post(
+    "/dicom-web/studies/{study}",
+    response_class=Response,
+    responses=_RESPONSES,
+    openapi_extra=_BODY,
+    summary="Store instances of one study (STOW-RS)",
+)
+async def store_in_study(
+    request: Request,
+    study: Annotated[
+        str, InPath(pattern=UID_PATTERN, max_length=64, description="Study Instance UID.")
+    ],
+) -> Response:
+    """Take instances of one study into the inbox; those of another fail."""
+    return await _store(request, study)
+
+
+async def _store(request: Request, study: str | None) -> Response:
+    state = request.app.state
+    if state.inbox is None:
+        raise NoInbox(
+            "inbox-not-configured", "No destination for results is configured: see docs/inbox.md."
+        )
+    boundary = _boundary(request.headers.get("content-type", ""))
+    with state.intake.place() as place, state.inbox.reception(study) as reception:
+        outcomes = await _receive(request, place, reception, boundary)
+    state.inbox_worker.wake()
+    return JSONResponse(_answer(outcomes), _status(outcomes), media_type=ANSWER_TYPE)
+
+
+async def _receive(
+    request: Request, place: Place, reception: Reception, boundary: bytes
+) -> list[Outcome]:
+    settings = request.app.state.settings
+    sink = _Instances(reception)
+    reader = MultipartReader(boundary, sink, most_parts=settings.max_study_instances)
+    pieces = body_pieces(request, settings.max_study_mib << 20)
+    await place.claim(MEMORY)
+    # Each instance has the time of one upload.
+    async with receiving(settings.upload_timeout_s) as limit:
+        taken = 0
+        async for piece in _gathered(pieces):
+            await asyncio.to_thread(reader.feed, piece)
+            if sink.taken > taken:
+                taken = sink.taken
+                limit.reschedule(asyncio.get_running_loop().time() + settings.upload_timeout_s)
+    reader.close()
+    if not sink.taken:
+        raise InvalidRequest("no-instances", "The body holds no instance.")
+    return await asyncio.to_thread(reception.commit)
+
+
+class _Instances:
+    """Writes the parts of a body into a reception."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self.taken = 0
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        media_type, _ = media_type_and_boundary(headers.get("content-type", ""))
+        self._reception.begin(None if media_type in PART_TYPES else CANNOT_UNDERSTAND)
+
+    def write(self, data: bytes) -> None:
+        self._reception.write(data)
+
+    def end(self) -> None:
+        self._reception.end()
+        self.taken += 1
+
+
+def _boundary(content_type: str) -> bytes:
+    media_type, boundary = media_type_and_boundary(content_type)
+    named = TYPE.search(";" + content_type.partition(";")[2][:MAX_PARAMETERS])
+    parts = (named[1] or named[2] or "").lower() if named else ""
+    if media_type != "multipart/related" or parts not in PART_TYPES:
+        raise UnsupportedMedia(
+            "media-type", 'Send multipart/related; type="application/dicom", one file a part.'
+        )
+    return boundary
+
+
+async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give larger pieces: each goes to another thread and back."""
+    held, size = [], 0
+    async for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= STEP:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
+
+
+def _status(outcomes: list[Outcome]) -> int:
+    """Give the status of PS3.18 table 10.5.3-1."""
+    failed = sum(outcome.failure is not None for outcome in outcomes)
+    if failed == len(outcomes):
+        return 409
+    return 202 if failed or any(outcome.warning is not None for outcome in outcomes) else 200
+
+
+def _answer(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Give the Store Instances Response Module (PS3.18 I.2) as DICOM JSON (annex F).
+
+    Nothing can be retrieved here: Retrieve URL stays empty.
+    """
+    answer: dict[str, Any] = {"00081190": {"vr": "UR"}}
+    stored = [_stored(outcome) for outcome in outcomes if outcome.failure is None]
+    failed = [_failed(outcome) for outcome in outcomes if _is_known_failure(outcome)]
+    others = [
+        _code("00081197", outcome.failure)
+        for outcome in outcomes
+        if outcome.failure is not None and not _is_known_failure(outcome)
+    ]
+    # Failed SOP, Referenced SOP, and Other Failures Sequence, for what has no valid UIDs.
+    for tag, items in (("00081198", failed), ("00081199", stored), ("0008119A", others)):
+        if items:
+            answer[tag] = {"vr": "SQ", "Value": items}
+    return answer
+
+
+def _is_known_failure(outcome: Outcome) -> bool:
+    return outcome.failure is not None and None not in (
+        outcome.sop_class_uid,
+        outcome.sop_instance_uid,
+    )
+
+
+def _stored(outcome: Outcome) -> dict[str, Any]:
+    warning = {} if outcome.warning is None else _code("00081196", outcome.warning)
+    return _reference(outcome) | {"00081190": {"vr": "UR"}} | warning
+
+
+def _failed(outcome: Outcome) -> dict[str, Any]:
+    return _reference(outcome) | _code("00081197", outcome.failure)
+
+
+def _reference(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "00081150": {"vr": "UI", "Value": [outcome.sop_class_uid]},
+        "00081155": {"vr": "UI", "Value": [outcome.sop_instance_uid]},
+    }
+
+
+def _code(tag: str, value: int | None) -> dict[str, Any]:
+    return {tag: {"vr": "US", "Value": [value]}}

@@ -1,0 +1,34 @@
+"""How long to wait before trying again: longer each time, never in step with others."""
+
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential delays with jitter, and a bound on their number.
+
+    Attributes
+    ----------
+    first_s
+        About the first delay, in seconds; each further one is twice as long.
+    longest_s
+        None is longer.
+    attempts
+        After so many there is no further one.
+    """
+
+    first_s: float
+    longest_s: float
+    attempts: int
+
+    def delay_s(self, attempts: int) -> float | None:
+        """Give the delay after the given number of attempts, from half of it up; None: give up."""
+        if attempts >= self.attempts:
+            return None
+        return self.pause_s(attempts)
+
+    def pause_s(self, attempts: int) -> float:
+        """Give the delay, however many attempts there were."""
+        whole = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s)
+        return whole * random.uniform(0.5, 1.0)

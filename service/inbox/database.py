@@ -1,0 +1,113 @@
+"""The inbox's books: one SQLite file, in which whatever is committed is on the disk."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.errors import StartupError
+
+VERSION = 1
+
+BUSY_S = 30.0
+"""How long to wait for another process's transaction; each takes milliseconds."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sop_instance_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    size INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    received REAL NOT NULL,
+    changed REAL NOT NULL,
+    UNIQUE (sop_instance_uid, digest)
+);
+CREATE INDEX IF NOT EXISTS entry_by_state ON entry (state, due);
+CREATE INDEX IF NOT EXISTS entry_by_file ON entry (digest) WHERE size > 0;
+CREATE TABLE IF NOT EXISTS result (
+    id INTEGER PRIMARY KEY,
+    entry INTEGER NOT NULL REFERENCES entry ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    UNIQUE (entry, kind)
+);
+CREATE INDEX IF NOT EXISTS result_by_file ON result (digest) WHERE size > 0;
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY,
+    result INTEGER NOT NULL REFERENCES result ON DELETE CASCADE,
+    destination TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    UNIQUE (result, destination)
+);
+CREATE INDEX IF NOT EXISTS delivery_by_state ON delivery (state, destination, due);
+"""
+
+
+class Database:
+    """A connection that threads share; other processes may have the file open, too.
+
+    Parameters
+    ----------
+    file
+        Made when it is not there. Not on a network share: write-ahead logging needs shared memory.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened, or was written by a later version of the service.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._prepare()
+        except sqlite3.Error as error:
+            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+
+    def _prepare(self) -> None:
+        # A commit waits until the log is on the disk: an answer may promise what it holds.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise StartupError("the inbox was written by a later version of mammoseg")
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection within a transaction; committed at the end, undone by an error."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        """Give the rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,108 @@
+"""Brings results to one destination, one after another."""
+
+import asyncio
+
+import structlog
+from prometheus_client import Counter
+
+from service.inbox.backoff import Backoff
+from service.inbox.inbox import Inbox
+from service.inbox.rounds import Rounds
+from service.inbox.states import Delivery
+from service.inbox.stow_client import NotDelivered, StowClient
+
+log = structlog.get_logger("mammoseg")
+
+LONGEST_PAUSE_S = 60.0
+"""A destination that does not answer is not asked for the next object before a pause; it grows to
+this, so that a queue does not use up its attempts, nor wait long once the destination is back."""
+
+RESULT_MISSING = "result-missing"
+
+
+class Deliverer:
+    """Delivers what is due at one destination, until it is stopped.
+
+    A delivery is entered after the destination's answer. A crash in between sends the same file
+    again: byte for byte the same SOP instance.
+
+    Parameters
+    ----------
+    inbox
+        Where the results lie.
+    client
+        Of the destination.
+    backoff
+        Of the attempts.
+    rounds
+        When to look.
+    counter
+        Of attempts, by destination and outcome.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        client: StowClient,
+        *,
+        backoff: Backoff,
+        rounds: Rounds,
+        counter: Counter,
+    ) -> None:
+        self._inbox, self.client, self._backoff = inbox, client, backoff
+        self._name = client.destination.name
+        self.rounds, self._counter = rounds, counter
+        self._unreachable = 0
+
+    async def step(self) -> None:
+        """Deliver what has waited longest, or wait for the next round."""
+        delivery = await asyncio.to_thread(self._inbox.dispatch.due, self._name)
+        if delivery is None:
+            await self.rounds.wait()
+            return
+        try:
+            await self.client.store(
+                self._inbox.files.result(delivery.made.digest), delivery.made.sop_instance_uid
+            )
+        except FileNotFoundError:
+            await self._failed(delivery, NotDelivered(RESULT_MISSING, permanent=True))
+        except NotDelivered as error:
+            await self._failed(delivery, error)
+        else:
+            self._unreachable = 0
+            await asyncio.to_thread(self._delivered, delivery)
+
+    def _delivered(self, delivery: Delivery) -> None:
+        complete = self._inbox.dispatch.delivered(delivery)
+        if complete and not self._inbox.keep_files:
+            for digest in self._inbox.dispatch.results_gone(delivery.entry):
+                self._inbox.files.discard_result(digest)
+        self._counter.labels(self._name, "delivered").inc()
+        self._log(delivery, "inbox-delivered")
+
+    async def _failed(self, delivery: Delivery, error: NotDelivered) -> None:
+        dispatch = self._inbox.dispatch
+        delay_s = None if error.permanent else self._backoff.delay_s(delivery.attempts + 1)
+        if delay_s is None:
+            await asyncio.to_thread(dispatch.dead, delivery, error.code)
+            self._counter.labels(self._name, "dead").inc()
+            self._log(delivery, "inbox-dead", code=error.code)
+        else:
+            await asyncio.to_thread(dispatch.failed, delivery, error.code, delay_s)
+            self._counter.labels(self._name, "failed").inc()
+            self._log(delivery, "inbox-not-delivered", code=error.code, again_s=round(delay_s, 1))
+        if error.reachable:
+            self._unreachable = 0
+            return
+        self._unreachable += 1
+        await self.rounds.pause(min(self._backoff.pause_s(self._unreachable), LONGEST_PAUSE_S))
+
+    def _log(self, delivery: Delivery, event: str, **more: object) -> None:
+        (log.info if event == "inbox-delivered" else log.warning)(
+            event,
+            entry=delivery.entry,
+            kind=delivery.made.kind,
+            destination=self._name,
+            attempt=delivery.attempts + 1,
+            **more,
+        )

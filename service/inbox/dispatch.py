@@ -1,0 +1,99 @@
+"""The books of the deliveries: which result is next for a destination, and what came of it."""
+
+import sqlite3
+import time
+from collections.abc import Collection
+
+from service.inbox.database import Database
+from service.inbox.register import DELIVERY, delivery_of
+from service.inbox.states import DEAD, DELIVERED, PROCESSED, Delivery
+
+NO_DESTINATION = "destination-unknown"
+"""Code of what was queued for a destination that is not configured any more."""
+
+
+class Dispatch:
+    """Results that are to be delivered.
+
+    Parameters
+    ----------
+    database
+        The inbox's books.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self, destination: str) -> Delivery | None:
+        """Give the delivery to a destination that has waited longest, if its time has come."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'waiting' AND destination = ? AND due <= ?
+            ORDER BY due, delivery.id LIMIT 1""",
+            (destination, time.time()),
+        )
+        return delivery_of(rows[0]) if rows else None
+
+    def delivered(self, delivery: Delivery) -> bool:
+        """Enter that the destination has the result; True when all of the instance's are there."""
+        return self._end(delivery, "delivered", None)
+
+    def dead(self, delivery: Delivery, code: str) -> None:
+        """Enter that no further attempt is made."""
+        self._end(delivery, "dead", code)
+
+    def failed(self, delivery: Delivery, code: str, delay_s: float) -> None:
+        """Enter that an attempt failed, and when the next may be made."""
+        with self._database.transaction() as books:
+            books.execute(
+                "UPDATE delivery SET attempts = attempts + 1, code = ?, due = ? WHERE id = ?",
+                (code, time.time() + delay_s, delivery.id),
+            )
+
+    def results_gone(self, entry: int) -> list[str]:
+        """Enter that an instance's results take no room any more; gives their digests."""
+        with self._database.transaction() as books:
+            held = books.execute("SELECT digest FROM result WHERE entry = ?", (entry,))
+            digests = [row[0] for row in held]
+            books.execute("UPDATE result SET size = 0 WHERE entry = ?", (entry,))
+        return digests
+
+    def bury_unknown(self, destinations: Collection[str]) -> int:
+        """Give up what waits for destinations other than these; gives the number of deliveries."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'waiting'"""
+        )
+        orphans = [
+            delivery
+            for delivery in map(delivery_of, rows)
+            if delivery.destination not in destinations
+        ]
+        for delivery in orphans:
+            self._end(delivery, "dead", NO_DESTINATION)
+        return len(orphans)
+
+    def _end(self, delivery: Delivery, state: str, code: str | None) -> bool:
+        with self._database.transaction() as books:
+            books.execute(
+                "UPDATE delivery SET attempts = attempts + 1, state = ?, code = ? WHERE id = ?",
+                (state, code, delivery.id),
+            )
+            return self._settle(books, delivery.entry)
+
+    @staticmethod
+    def _settle(books: sqlite3.Connection, entry: int) -> bool:
+        """Let the instance's state follow from those of its deliveries."""
+        open_, dead, code = books.execute(
+            """SELECT sum(delivery.state = 'waiting'), sum(delivery.state = 'dead'),
+            max(CASE WHEN delivery.state = 'dead' THEN delivery.code END)
+            FROM delivery JOIN result ON result.id = delivery.result WHERE result.entry = ?""",
+            (entry,),
+        ).fetchone()
+        if open_:
+            return False
+        books.execute(
+            "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ? AND state = ?",
+            (DEAD if dead else DELIVERED, code, time.time(), entry, PROCESSED),
+        )
+        return not dead

@@ -1,0 +1,80 @@
+"""An instance of the inbox -> its results on the disk, by the same way as a request's."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from io import BytesIO
+
+from pydicom import dcmread
+
+from service.inbox.files import Files, disk_bytes
+from service.inbox.states import Entry, Made
+from service.outputs.dicom.registry import dicom_files
+from service.segmenter import Segmenter
+
+
+class Examiner:
+    """Makes the results of one instance after another; from several threads at once.
+
+    Parameters
+    ----------
+    segmenter
+        The service's.
+    files
+        The inbox's.
+    kinds
+        Keys of `service.outputs.dicom.registry.OUTPUTS`.
+    max_inflated_bytes
+        Of the reader that takes the file.
+    observe
+        Told how long each stage took, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        files: Files,
+        kinds: Sequence[str],
+        *,
+        max_inflated_bytes: int,
+        observe: Callable[[dict[str, float]], None],
+    ) -> None:
+        self._segmenter, self._files, self._kinds = segmenter, files, tuple(kinds)
+        self._max_inflated_bytes, self._observe = max_inflated_bytes, observe
+
+    def examine(
+        self, entry: Entry, pixels: Callable[[int], AbstractContextManager[None]]
+    ) -> list[Made]:
+        """Make the results; on return they are on the disk. Made again, they are the same bytes.
+
+        Parameters
+        ----------
+        entry
+            The instance.
+        pixels
+            Gives room for so many pixels while in its context.
+
+        Raises
+        ------
+        MammosegError
+            As `Segmenter.segment` and `dicom_files` say.
+        OSError
+            The files cannot be read or written.
+        """
+        body = self._files.source(entry.digest).read_bytes()
+        with ExitStack() as room:
+            findings = self._segmenter.segment(
+                body, "dicom", hold=lambda count: room.enter_context(pixels(count))
+            )
+            self._observe(findings.timing_ms)
+            contents = dicom_files(self._kinds, findings, body, self._max_inflated_bytes)
+        digests = self._files.write_results(contents)
+        return [
+            Made(kind, _uid(content), digest, disk_bytes(len(content)))
+            for kind, content, digest in zip(self._kinds, contents, digests, strict=True)
+        ]
+
+
+def _uid(content: bytes) -> str:
+    """Give the SOP Instance UID of a file of our own making."""
+    header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+    return str(header.SOPInstanceUID)

@@ -1,0 +1,122 @@
+"""The inbox's files. What has its final name is whole and on the disk."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from service.errors import StartupError
+
+BLOCK = 4096
+"""A file takes its size rounded up to this; names and books come on top."""
+
+STALE_S = 3600.0
+"""No sender takes so long between two pieces: an older unfinished file's process died."""
+
+
+def disk_bytes(size: int) -> int:
+    """Give what a file of so many bytes takes on the disk, about."""
+    return -(-size // BLOCK) * BLOCK or BLOCK
+
+
+class Files:
+    """The folders of one inbox.
+
+    Parameters
+    ----------
+    folder
+        Made when it is not there.
+
+    Raises
+    ------
+    StartupError
+        It cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._incoming = folder / "incoming"
+        self._sources, self._results = folder / "sources", folder / "results"
+        try:
+            for place in (folder, self._incoming, self._sources, self._results):
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.create()[1].unlink()
+        except OSError as error:
+            raise StartupError(f"the inbox {folder} cannot be written: {error.strerror}") from None
+
+    def create(self) -> tuple[BinaryIO, Path]:
+        """Give a new file to write an instance into, and its path."""
+        path = self._incoming / secrets.token_hex(16)
+        return path.open("xb", buffering=0), path
+
+    def source(self, digest: str) -> Path:
+        """Give where the source of that digest lies."""
+        return self._sources / f"{digest}.dcm"
+
+    def result(self, digest: str) -> Path:
+        """Give where the result of that digest lies."""
+        return self._results / f"{digest}.dcm"
+
+    def keep_sources(self, arrived: list[tuple[Path, str]]) -> None:
+        """Give written and synced files their final names, by digest; durable on return."""
+        for path, digest in arrived:
+            path.rename(self.source(digest))
+        if arrived:
+            sync_folder(self._sources)
+
+    def write_results(self, contents: list[bytes]) -> list[str]:
+        """Write results and give their digests; durable on return."""
+        digests = []
+        for content in contents:
+            file, path = self.create()
+            with file:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            digests.append(hashlib.sha256(content).hexdigest())
+            path.rename(self.result(digests[-1]))
+        if digests:
+            sync_folder(self._results)
+        return digests
+
+    def discard_source(self, digest: str) -> None:
+        """Delete a source, if it is there."""
+        self.source(digest).unlink(missing_ok=True)
+
+    def discard_result(self, digest: str) -> None:
+        """Delete a result, if it is there."""
+        self.result(digest).unlink(missing_ok=True)
+
+    def discard_stale(self) -> None:
+        """Delete what senders of another life of the service left unfinished."""
+        for path in self._older(self._incoming):
+            path.unlink(missing_ok=True)
+
+    def discard_unknown(self, sources: set[str], results: set[str]) -> None:
+        """Delete files that no book names: of a crash between a file's name and its row."""
+        for folder, known in ((self._sources, sources), (self._results, results)):
+            for path in self._older(folder):
+                if path.stem not in known:
+                    path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _older(folder: Path) -> Iterator[Path]:
+        before = time.time() - STALE_S
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    yield path
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's names on the disk (POSIX: a file's own fsync does not)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

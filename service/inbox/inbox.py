@@ -1,0 +1,73 @@
+"""The inbox as one thing: its files, its books, and what it takes."""
+
+from types import TracebackType
+from typing import Self
+
+from service.inbox.database import Database
+from service.inbox.dispatch import Dispatch
+from service.inbox.files import Files
+from service.inbox.reception import Bounds, Reception, Room
+from service.inbox.register import Register
+from service.inbox.states import FINISHED, State
+from service.inbox.work import Work
+from service.settings import Settings
+
+BOOKS = "inbox.sqlite3"
+
+
+class Inbox:
+    """An open inbox; may be used from several threads, and opened by several processes.
+
+    Parameters
+    ----------
+    settings
+        Say where it lies and what it takes.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.files = Files(settings.inbox)
+        self._database = Database(settings.inbox / BOOKS)
+        self.register = Register(self._database)
+        self.work = Work(self._database)
+        self.dispatch = Dispatch(self._database)
+        self.keep_files = settings.inbox_keep_files
+        self._bounds = Bounds(settings.max_body_mib << 20, settings.accept_modalities)
+        self._room = Room(self.register, settings.inbox_mib << 20)
+
+    def reception(self, study: str | None = None) -> Reception:
+        """Give a transaction for one sender; `study`: the UID that all instances must have."""
+        return Reception(self.files, self.register, self._room, self._bounds, study)
+
+    def purge(self, states: tuple[State, ...] = FINISHED, older_s: float = 0.0) -> int:
+        """Forget instances that have been in one of the states for so long; gives their number."""
+        sources, results = self.register.purge(states, older_s)
+        for digest in sources:
+            self.files.discard_source(digest)
+        for digest in results:
+            self.files.discard_result(digest)
+        return len(sources)
+
+    def sweep(self) -> None:
+        """Delete what crashes left behind."""
+        self.files.discard_stale()
+        self.files.discard_unknown(*self.register.digests_held())
+
+    def close(self) -> None:
+        """Close the books."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

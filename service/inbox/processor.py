@@ -1,0 +1,164 @@
+"""Takes instances from the inbox, a few at once, and has their results made."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+import structlog
+
+from service.errors import MammosegError, Overloaded
+from service.inbox.backoff import Backoff
+from service.inbox.inbox import Inbox
+from service.inbox.rounds import Rounds
+from service.inbox.states import PROCESS_DIED, Entry, Made
+from service.logs import where
+
+log = structlog.get_logger("mammoseg")
+
+Answer = TypeVar("Answer")
+
+BUSY_S = 1.0
+"""Requests go first: with all places taken, an instance looks again after this."""
+
+
+class Place(Protocol):
+    """One mammogram's place in the service."""
+
+    async def claim(self, size: int) -> None:
+        """Wait for memory for a body of so many bytes."""
+
+
+class Bench(Protocol):
+    """Where mammograms are worked on, requests' and the inbox's alike; see `api.intake.Intake`."""
+
+    def place(self) -> AbstractContextManager[Place]:
+        """Hold a place; raises `Overloaded`."""
+
+    def pixels(self, count: int) -> AbstractContextManager[None]:
+        """Hold memory for so many pixels."""
+
+    def work(self, task: Callable[[], Answer]) -> Awaitable[Answer]:
+        """Run a task on a worker thread."""
+
+
+class Processor:
+    """Processes what is due, until it is stopped.
+
+    Parameters
+    ----------
+    inbox
+        Where instances come from and results go.
+    examine
+        Makes an instance's results; called on a worker thread.
+    bench
+        Where it is called.
+    destinations
+        Names of those that get the results.
+    at_once
+        Bound on the instances in work.
+    backoff
+        Of the attempts.
+    rounds
+        When to look.
+    done
+        Called when there are new results to deliver.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        examine: Callable[[Entry], list[Made]],
+        bench: Bench,
+        destinations: list[str],
+        *,
+        at_once: int,
+        backoff: Backoff,
+        rounds: Rounds,
+        done: Callable[[], None],
+    ) -> None:
+        self._inbox, self._examine, self._bench = inbox, examine, bench
+        self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
+        self.rounds, self._done = rounds, done
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    async def step(self) -> None:
+        """Begin what is due and has a place, then wait for the next round."""
+        free = self._at_once - len(self._running)
+        if free:
+            due = self._inbox.work.due
+            for entry in await asyncio.to_thread(due, tuple(self._running), free):
+                task = asyncio.create_task(self._process(entry))
+                self._running[entry.id] = task
+                task.add_done_callback(lambda _, id=entry.id: self._ended(id))  # type: ignore[misc]
+        await self.rounds.wait()
+
+    async def finish(self) -> None:
+        """Wait for what was begun."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _ended(self, id: int) -> None:
+        task = self._running.pop(id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The books could not be written; the instance stays as it was.
+            log.error("inbox-books", error=type(error).__name__, at=where(error))
+        self.rounds.wake()
+
+    async def _process(self, entry: Entry) -> None:
+        try:
+            with self._bench.place() as place:
+                await place.claim(entry.size)
+                await self._attempt(entry)
+        except Overloaded:
+            await asyncio.sleep(BUSY_S)
+
+    async def _attempt(self, entry: Entry) -> None:
+        work, attempt = self._inbox.work, entry.attempts + 1
+        if attempt > self._backoff.attempts:
+            await asyncio.to_thread(work.dead, entry.id, PROCESS_DIED)
+            return
+        await asyncio.to_thread(work.begin, entry.id, self._backoff.pause_s(attempt))
+        try:
+            made = await self._bench.work(lambda: self._examine(entry))
+        except Exception as error:
+            await asyncio.to_thread(self._failed, entry.id, attempt, error)
+            return
+        await asyncio.to_thread(self._made, entry, made)
+        log.info("inbox-processed", entry=entry.id, attempt=attempt, results=len(made))
+        self._done()
+
+    def _made(self, entry: Entry, made: list[Made]) -> None:
+        self._inbox.work.made(entry.id, made, self._destinations)
+        if not self._inbox.keep_files:
+            self._discard_source(entry)
+
+    def _failed(self, id: int, attempt: int, error: Exception) -> None:
+        work = self._inbox.work
+        code = error.code if isinstance(error, MammosegError) else "internal"
+        if isinstance(error, MammosegError) and error.status < 500:
+            work.refused(id, code)
+            entry = self._inbox.register.entry(id)
+            if entry is not None and not self._inbox.keep_files:
+                self._discard_source(entry)
+            log.info("inbox-refused", entry=id, code=code)
+            return
+        # A source that was deleted by hand does not come back.
+        gone = isinstance(error, FileNotFoundError)
+        delay_s = None if gone else self._backoff.delay_s(attempt)
+        if delay_s is None:
+            work.dead(id, code)
+        else:
+            work.failed(id, code, delay_s)
+        log.warning(
+            "inbox-failed",
+            entry=id,
+            code=code,
+            attempt=attempt,
+            again_s=None if delay_s is None else round(delay_s, 1),
+            error=type(error).__name__,
+            at=where(error),
+        )
+
+    def _discard_source(self, entry: Entry) -> None:
+        self._inbox.work.source_gone(entry.id)
+        self._inbox.files.discard_source(entry.digest)

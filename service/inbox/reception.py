@@ -1,0 +1,291 @@
+"""One sender's transaction: its instances stream to the disk and are entered all at once."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from service.errors import MammosegError, Overloaded, UnsupportedMedia
+from service.inbox.files import Files, disk_bytes
+from service.inbox.header import Header, read_header
+from service.inbox.register import Register
+from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
+
+OUT_OF_RESOURCES = 0xA700
+OTHER_STUDY = 0xA901
+CANNOT_UNDERSTAND = 0xC000
+SYNTAX_NOT_SUPPORTED = 0xC122
+"""Failure Reason (0008,1197), by PS3.18 table I.2-2: A7xx, A9xx and Cxxx as of C-STORE (PS3.4
+B.2.3); C122 is Referenced Transfer Syntax not supported."""
+
+ELEMENTS_DISCARDED = 0xB006
+"""Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
+
+FULL_RETRY_S = 60
+STEP = 2**24
+"""Bytes after which the disk is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one instance.
+
+    Attributes
+    ----------
+    sop_class_uid, sop_instance_uid
+        Valid UIDs, or None where the instance has none.
+    failure
+        Failure Reason, or None when it was accepted.
+    warning
+        Warning Reason of one that was accepted, or None.
+    """
+
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    failure: int | None = None
+    warning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the inbox takes.
+
+    Attributes
+    ----------
+    instance_bytes
+        Largest instance.
+    modalities
+        What is processed; others are set aside.
+    """
+
+    instance_bytes: int
+    modalities: frozenset[str]
+
+
+class Room:
+    """The disk space of one inbox, counted before it is used.
+
+    Parameters
+    ----------
+    register
+        Whose files are there.
+    capacity
+        Bytes in all.
+    """
+
+    def __init__(self, register: Register, capacity: int) -> None:
+        self._register, self._capacity = register, capacity
+        self._lock = threading.Lock()
+        self._arriving = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that arrive.
+
+        Raises
+        ------
+        Overloaded
+            They do not fit.
+        """
+        with self._lock:
+            if self._register.bytes_held() + self._arriving + size > self._capacity:
+                raise inbox_full()
+            self._arriving += size
+
+    def give_back(self, size: int) -> None:
+        """Stop counting them: they are in the books, or gone."""
+        with self._lock:
+            self._arriving -= size
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """A file that is being written."""
+
+    file: BinaryIO
+    path: Path
+    size: int = 0
+    room: int = 0
+    failure: int | None = None
+
+
+class Reception:
+    """Takes instances one after another; a context that forgets all that was not committed.
+
+    Safe to be left from another thread than the one that writes.
+
+    Parameters
+    ----------
+    files, register, room
+        The inbox's.
+    bounds
+        What it takes.
+    study
+        Study Instance UID that all must have, or None.
+
+    Raises
+    ------
+    Overloaded
+        From every method: the inbox is full, or its disk fails.
+    """
+
+    def __init__(
+        self, files: Files, register: Register, room: Room, bounds: Bounds, study: str | None
+    ) -> None:
+        self._files, self._register, self._room = files, register, room
+        self._bounds, self._study = bounds, study
+        self._lock = threading.Lock()
+        self._open: _Incoming | None = None
+        self._paths: dict[str, Path] = {}
+        self._taken = 0
+        self._closed = False
+        self._outcomes: list[Outcome | Arrival] = []
+
+    def begin(self, failure: int | None = None) -> None:
+        """Start an instance; one that has failed already is read over."""
+        with self._writing():
+            self._open = _Incoming(*self._files.create(), failure=failure)
+
+    def write(self, data: bytes) -> None:
+        """Take further bytes of it."""
+        with self._writing():
+            incoming = self._opened()
+            incoming.size += len(data)
+            if incoming.size > self._bounds.instance_bytes:
+                incoming.failure = incoming.failure or OUT_OF_RESOURCES
+            if incoming.failure is not None:
+                incoming.file.truncate(0)
+                return
+            while incoming.size > incoming.room:
+                self._room.take(STEP)
+                self._taken += STEP
+                incoming.room += STEP
+            rest = memoryview(data)
+            while rest:
+                rest = rest[incoming.file.write(rest) :]
+
+    def end(self) -> None:
+        """Finish it: put it on the disk and see what it is."""
+        with self._writing():
+            incoming, self._open = self._opened(), None
+            with incoming.file:
+                os.fsync(incoming.file.fileno())
+            self._outcomes.append(self._judge(incoming))
+            spare = incoming.room - disk_bytes(incoming.size)
+            if spare > 0:
+                self._room.give_back(spare)
+                self._taken -= spare
+
+    def commit(self) -> list[Outcome]:
+        """Enter what was accepted; on return it outlives a crash."""
+        with self._writing():
+            arrivals = [each for each in self._outcomes if isinstance(each, Arrival)]
+            codes = iter(self._register.enter(arrivals, self._keep))
+            outcomes = [
+                Outcome(
+                    each.sop_class_uid,
+                    each.sop_instance_uid,
+                    warning=ELEMENTS_DISCARDED if next(codes) == UID_KNOWN else None,
+                )
+                if isinstance(each, Arrival)
+                else each
+                for each in self._outcomes
+            ]
+        self.abandon()
+        return outcomes
+
+    def abandon(self) -> None:
+        """Forget what was not entered, and give its room back."""
+        with self._lock:
+            self._closed = True
+            if self._open is not None:
+                self._open.file.close()
+                self._open.path.unlink(missing_ok=True)
+                self._open = None
+            for path in self._paths.values():
+                path.unlink(missing_ok=True)
+            self._paths = {}
+            self._room.give_back(self._taken)
+            self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abandon()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise Overloaded("draining", "The transaction was given up.")
+            try:
+                yield
+            except (OSError, sqlite3.Error):
+                raise inbox_fails() from None
+
+    def _opened(self) -> _Incoming:
+        if self._open is None:
+            raise RuntimeError("no instance was begun")
+        return self._open
+
+    def _judge(self, incoming: _Incoming) -> Outcome | Arrival:
+        if incoming.failure is not None:
+            incoming.path.unlink()
+            return Outcome(None, None, incoming.failure)
+        found = self._arrival(incoming)
+        if isinstance(found, Outcome) or found.aside is not None or found.digest in self._paths:
+            incoming.path.unlink()
+        else:
+            self._paths[found.digest] = incoming.path
+        return found
+
+    def _arrival(self, incoming: _Incoming) -> Outcome | Arrival:
+        try:
+            header = read_header(incoming.path)
+        except UnsupportedMedia:
+            return Outcome(None, None, SYNTAX_NOT_SUPPORTED)
+        except MammosegError:
+            return Outcome(None, None, CANNOT_UNDERSTAND)
+        klass, instance = header.sop_class_uid, header.sop_instance_uid
+        if klass is None or instance is None or header.study_instance_uid is None:
+            return Outcome(klass, instance, CANNOT_UNDERSTAND)
+        if self._study is not None and header.study_instance_uid != self._study:
+            return Outcome(klass, instance, OTHER_STUDY)
+        return Arrival(
+            klass,
+            instance,
+            header.study_instance_uid,
+            header.digest,
+            disk_bytes(incoming.size),
+            self._aside(header),
+        )
+
+    def _aside(self, header: Header) -> str | None:
+        if header.own:
+            return OWN_RESULT
+        return None if header.modality in self._bounds.modalities else NOT_A_MAMMOGRAM
+
+    def _keep(self, fresh: list[Arrival]) -> None:
+        self._files.keep_sources(
+            [(self._paths.pop(arrival.digest), arrival.digest) for arrival in fresh]
+        )
+
+
+def inbox_full() -> Overloaded:
+    """Give the error for an instance that finds no room."""
+    return Overloaded("inbox-full", "The inbox is full; send again later.", FULL_RETRY_S)
+
+
+def inbox_fails() -> Overloaded:
+    """Give the error for an inbox whose disk does not take anything."""
+    return Overloaded("inbox-fails", "The inbox cannot be written; send later.", FULL_RETRY_S)

@@ -1,0 +1,208 @@
+"""Entering what arrived, and what an operator may see and do."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+
+from service.inbox.database import Database
+from service.inbox.states import (
+    DEAD,
+    DELIVERED,
+    PROCESSED,
+    RECEIVED,
+    SET_ASIDE,
+    UID_KNOWN,
+    Arrival,
+    Delivery,
+    Entry,
+    Made,
+    State,
+)
+
+ENTRY = """entry.id, entry.sop_instance_uid, entry.sop_class_uid, entry.study_instance_uid,
+    entry.digest, entry.state, entry.code, entry.size, entry.attempts, entry.due, entry.received,
+    entry.changed"""
+DELIVERY = """delivery.id, result.entry, delivery.destination, delivery.state, delivery.code,
+    delivery.attempts, delivery.due, result.kind, result.sop_instance_uid, result.digest,
+    result.size"""
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    """Make an entry of the columns `ENTRY`."""
+    return Entry(*row)
+
+
+def delivery_of(row: sqlite3.Row) -> Delivery:
+    """Make a delivery of the columns `DELIVERY`."""
+    id, entry, destination, state, code, attempts, due, *made = row
+    return Delivery(id, entry, destination, state, code, attempts, due, Made(*made))
+
+
+class Register:
+    """What came in, and where it stands.
+
+    Parameters
+    ----------
+    database
+        The inbox's books.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enter(
+        self, arrivals: Sequence[Arrival], keep: Callable[[list[Arrival]], None]
+    ) -> list[str | None]:
+        """Enter instances, all or none; on return they are on the disk.
+
+        An instance that came before, byte for byte, changes nothing. One whose UID came before
+        with another content is set aside, unless nothing was made of the earlier one.
+
+        Parameters
+        ----------
+        arrivals
+            What arrived.
+        keep
+            Gives the files of those that are to be processed their final place.
+
+        Returns
+        -------
+        list
+            For each arrival the code with which it is set aside, or None.
+        """
+        now = time.time()
+        with self._database.transaction() as books:
+            codes = []
+            fresh: list[Arrival] = []
+            for arrival in arrivals:
+                known = self._known(books, arrival)
+                if known is not None:
+                    codes.append(known["code"] if known["state"] == SET_ASIDE else None)
+                    continue
+                code = arrival.aside or self._conflict(books, arrival)
+                codes.append(code)
+                if code is None:
+                    fresh.append(arrival)
+                self._insert(books, arrival, code, now)
+            keep(fresh)
+        return codes
+
+    @staticmethod
+    def _known(books: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = books.execute(
+            "SELECT state, code FROM entry WHERE sop_instance_uid = ? AND digest = ?",
+            (arrival.sop_instance_uid, arrival.digest),
+        ).fetchone()
+        return row
+
+    @staticmethod
+    def _conflict(books: sqlite3.Connection, arrival: Arrival) -> str | None:
+        """A destination must not get an object twice with different contents."""
+        earlier = books.execute(
+            """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
+            OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id))""",
+            (arrival.sop_instance_uid, RECEIVED, PROCESSED, DELIVERED),
+        ).fetchone()
+        return UID_KNOWN if earlier else None
+
+    @staticmethod
+    def _insert(books: sqlite3.Connection, arrival: Arrival, code: str | None, now: float) -> None:
+        state, size = (RECEIVED, arrival.size) if code is None else (SET_ASIDE, 0)
+        books.execute(
+            """INSERT INTO entry (sop_class_uid, sop_instance_uid, study_instance_uid, digest,
+            size, state, code, due, received, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (*astuple(arrival)[:4], size, state, code, now, now, now),
+        )
+
+    def bytes_held(self) -> int:
+        """Give what the files of the books take on the disk."""
+        (row,) = self._database.rows(
+            """SELECT (SELECT coalesce(sum(size), 0) FROM entry WHERE size > 0)
+            + (SELECT coalesce(sum(size), 0) FROM result WHERE size > 0)"""
+        )
+        return int(row[0])
+
+    def digests_held(self) -> tuple[set[str], set[str]]:
+        """Give the digests of the sources and of the results that are kept."""
+        return (
+            {row[0] for row in self._database.rows("SELECT digest FROM entry WHERE size > 0")},
+            {row[0] for row in self._database.rows("SELECT digest FROM result WHERE size > 0")},
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Give how many instances are in each state."""
+        rows = self._database.rows("SELECT state, count(*) FROM entry GROUP BY state")
+        return {row["state"]: row[1] for row in rows}
+
+    def delivery_counts(self) -> dict[tuple[str, str], int]:
+        """Give how many results wait for, or are dead at, each (destination, state)."""
+        rows = self._database.rows(
+            """SELECT destination, state, count(*) FROM delivery
+            WHERE state IN ('waiting', 'dead') GROUP BY destination, state"""
+        )
+        return {(destination, state): count for destination, state, count in rows}
+
+    def entries(self, state: State | None, limit: int) -> list[Entry]:
+        """Give instances, the latest first."""
+        rows = self._database.rows(
+            f"SELECT {ENTRY} FROM entry WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?",
+            (state, state, limit),
+        )
+        return [entry_of(row) for row in rows]
+
+    def entry(self, id: int) -> Entry | None:
+        """Give one instance."""
+        rows = self._database.rows(f"SELECT {ENTRY} FROM entry WHERE id = ?", (id,))
+        return entry_of(rows[0]) if rows else None
+
+    def deliveries(self, entry: int) -> list[Delivery]:
+        """Give the deliveries of an instance's results."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE result.entry = ? ORDER BY delivery.destination, result.kind""",
+            (entry,),
+        )
+        return [delivery_of(row) for row in rows]
+
+    def replay(self, ids: Sequence[int]) -> int:
+        """Give dead instances a new start, all of them when `ids` is empty; gives their number.
+
+        One that was never processed is processed again; else the results that are there are sent
+        again to the destinations that did not get them.
+        """
+        now, replayed = time.time(), 0
+        chosen = list(ids) or [entry.id for entry in self.entries(DEAD, -1)]
+        with self._database.transaction() as books:
+            for id in chosen:
+                waiting = books.execute(
+                    """UPDATE delivery SET state = 'waiting', code = NULL, attempts = 0, due = ?
+                    WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",
+                    (now, id),
+                ).rowcount
+                replayed += books.execute(
+                    """UPDATE entry SET state = ?, code = NULL, attempts = 0, due = ?, changed = ?
+                    WHERE id = ? AND state = ?""",
+                    (PROCESSED if waiting else RECEIVED, now, now, id, DEAD),
+                ).rowcount
+        return replayed
+
+    def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:
+        """Forget instances that have been in one of the states for so long.
+
+        Gives the digests of the sources and of the results that nothing names any more.
+        """
+        marks = ", ".join("?" * len(states))
+        which = f"state IN ({marks}) AND changed <= ?"
+        parameters = (*states, time.time() - older_s)
+        with self._database.transaction() as books:
+            sources = books.execute(f"SELECT digest FROM entry WHERE {which}", parameters)
+            gone = [row[0] for row in sources]
+            results = books.execute(
+                f"""SELECT digest FROM result WHERE entry IN
+                (SELECT id FROM entry WHERE {which})""",
+                parameters,
+            )
+            made = [row[0] for row in results]
+            books.execute(f"DELETE FROM entry WHERE {which}", parameters)
+        return gone, made

@@ -1,0 +1,86 @@
+"""The books of the processing: which instance is next, and what came of it."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from service.inbox.database import Database
+from service.inbox.register import ENTRY, entry_of
+from service.inbox.states import DEAD, DELIVERED, PROCESSED, RECEIVED, REFUSED, Entry, Made, State
+
+
+class Work:
+    """Instances that are to be processed.
+
+    Parameters
+    ----------
+    database
+        The inbox's books.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self, busy: Collection[int], limit: int) -> list[Entry]:
+        """Give instances whose time has come, oldest first, without those that are worked on."""
+        rows = self._database.rows(
+            f"""SELECT {ENTRY} FROM entry WHERE state = ? AND due <= ?
+            ORDER BY due, id LIMIT ?""",
+            (RECEIVED, time.time(), limit + len(busy)),
+        )
+        return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
+
+    def begin(self, id: int, delay_s: float) -> None:
+        """Count an attempt before it is made, and put off the next: it may take the process."""
+        with self._database.transaction() as books:
+            books.execute(
+                "UPDATE entry SET attempts = attempts + 1, due = ? WHERE id = ?",
+                (time.time() + delay_s, id),
+            )
+
+    def made(self, id: int, results: Sequence[Made], destinations: Sequence[str]) -> None:
+        """Enter the results of an instance, which are on the disk, and queue their delivery."""
+        now = time.time()
+        with self._database.transaction() as books:
+            for result in results:
+                row = books.execute(
+                    """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
+                    VALUES (?, ?, ?, ?, ?)""",
+                    (id, result.kind, result.sop_instance_uid, result.digest, result.size),
+                ).lastrowid
+                books.executemany(
+                    """INSERT INTO delivery (result, destination, state, due)
+                    VALUES (?, ?, 'waiting', ?)""",
+                    [(row, destination, now) for destination in destinations],
+                )
+            books.execute(
+                "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
+                (PROCESSED if results and destinations else DELIVERED, now, id),
+            )
+
+    def refused(self, id: int, code: str) -> None:
+        """Enter that the model must not judge the instance."""
+        self._stuck(id, REFUSED, code)
+
+    def dead(self, id: int, code: str) -> None:
+        """Enter that no further attempt is made."""
+        self._stuck(id, DEAD, code)
+
+    def failed(self, id: int, code: str, delay_s: float) -> None:
+        """Enter that an attempt failed, and when the next may be made."""
+        with self._database.transaction() as books:
+            books.execute(
+                "UPDATE entry SET code = ?, due = ? WHERE id = ?",
+                (code, time.time() + delay_s, id),
+            )
+
+    def source_gone(self, id: int) -> None:
+        """Enter that the instance's file takes no room any more; to be deleted after this."""
+        with self._database.transaction() as books:
+            books.execute("UPDATE entry SET size = 0 WHERE id = ?", (id,))
+
+    def _stuck(self, id: int, state: State, code: str) -> None:
+        with self._database.transaction() as books:
+            books.execute(
+                "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ?",
+                (state, code, time.time(), id),
+            )

@@ -1,0 +1,197 @@
+"""What the service does with its inbox: processes, delivers, tidies, and counts."""
+
+import asyncio
+import fcntl
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import BinaryIO, get_args
+
+import structlog
+
+from service.errors import StartupError
+from service.inbox.backoff import Backoff
+from service.inbox.deliverer import Deliverer
+from service.inbox.examine import Examiner
+from service.inbox.inbox import Inbox
+from service.inbox.processor import Bench, Processor
+from service.inbox.rounds import Rounds
+from service.inbox.states import FINISHED, State
+from service.inbox.stow_client import StowClient
+from service.logs import where
+from service.metrics import Metrics
+from service.segmenter import Segmenter
+from service.settings import Settings
+
+log = structlog.get_logger("mammoseg")
+
+LOCK = "worker.lock"
+TIDY_S = 3600.0
+GRACE_S = 5.0
+"""How long a delivery that is under way may take to end when the service stops."""
+
+FAULT_S = 5.0
+"""Pause of a loop after a fault, of the disk as a rule."""
+
+
+class InboxWorker:
+    """Works on an inbox while it runs; of several services on one inbox, only one does.
+
+    Parameters
+    ----------
+    inbox
+        Whose instances.
+    settings
+        The service's.
+    segmenter, bench, metrics
+        The service's: instances are worked on beside requests.
+
+    Raises
+    ------
+    StartupError
+        A destination's TLS files cannot be read.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        settings: Settings,
+        segmenter: Segmenter,
+        bench: Bench,
+        metrics: Metrics,
+    ) -> None:
+        self._inbox, self._settings, self._metrics = inbox, settings, metrics
+        self._names = [destination.name for destination in settings.destinations]
+        self._rounds = Rounds()
+        examiner = Examiner(
+            segmenter,
+            inbox.files,
+            settings.inbox_results,
+            max_inflated_bytes=settings.read_limits().max_inflated_bytes,
+            observe=metrics.observe_stages,
+        )
+        self._processor = Processor(
+            inbox,
+            lambda entry: examiner.examine(entry, bench.pixels),
+            bench,
+            self._names,
+            at_once=settings.inbox_workers,
+            backoff=self._backoff(settings.inbox_attempts),
+            rounds=Rounds(),
+            done=self._wake_deliverers,
+        )
+        self._deliverers = [
+            Deliverer(
+                inbox,
+                client,
+                backoff=self._backoff(settings.delivery_attempts),
+                rounds=Rounds(),
+                counter=metrics.deliveries,
+            )
+            for client in _clients(settings)
+        ]
+        self._task: asyncio.Task[None] | None = None
+        self._tidied = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """Say that instances arrived."""
+        self._processor.rounds.wake()
+
+    async def stop(self) -> None:
+        """Take no new work, finish what is begun; what is not remains in the inbox."""
+        for rounds in self._all_rounds():
+            rounds.stop()
+        if self._task is not None:
+            await self._task
+
+    def _backoff(self, attempts: int) -> Backoff:
+        settings = self._settings
+        return Backoff(settings.retry_first_s, settings.retry_longest_s, attempts)
+
+    def _all_rounds(self) -> list[Rounds]:
+        return [self._rounds, self._processor.rounds, *(each.rounds for each in self._deliverers)]
+
+    def _wake_deliverers(self) -> None:
+        for deliverer in self._deliverers:
+            deliverer.rounds.wake()
+
+    async def _run(self) -> None:
+        lock = await self._locked()
+        if lock is None:
+            return
+        with lock:
+            log.info("inbox-open", destinations=self._names)
+            await asyncio.to_thread(self._inbox.dispatch.bury_unknown, self._names)
+            await asyncio.gather(
+                self._persist(self._rounds, self._tidy),
+                self._process(),
+                *(self._deliver(deliverer) for deliverer in self._deliverers),
+            )
+
+    async def _locked(self) -> BinaryIO | None:
+        """Wait until no other process works on the inbox; None when stopped meanwhile."""
+        file = (self._inbox.files.folder / LOCK).open("ab")
+        while not self._rounds.stopped:
+            try:
+                # The kernel lets go of it however a process ends.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await self._rounds.wait()
+                continue
+            return file
+        file.close()
+        return None
+
+    async def _process(self) -> None:
+        await self._persist(self._processor.rounds, self._processor.step)
+        await self._processor.finish()
+
+    async def _deliver(self, deliverer: Deliverer) -> None:
+        async with deliverer.client:
+            loop = asyncio.create_task(self._persist(deliverer.rounds, deliverer.step))
+            await deliverer.rounds.until_stopped()
+            done, _ = await asyncio.wait([loop], timeout=GRACE_S)
+            if not done:
+                loop.cancel()
+                await asyncio.wait([loop])
+
+    async def _tidy(self) -> None:
+        """Forget what is old, delete what crashes left, show how things stand; then wait."""
+        if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
+            await asyncio.to_thread(self._forget)
+            self._tidied = time.monotonic()
+        await asyncio.to_thread(self._show)
+        await self._rounds.wait()
+
+    def _forget(self) -> None:
+        self._inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
+        self._inbox.sweep()
+
+    def _show(self) -> None:
+        register, metrics = self._inbox.register, self._metrics
+        counts, open_ = register.counts(), register.delivery_counts()
+        for state in get_args(State):
+            metrics.inbox_instances.labels(state).set(counts.get(state, 0))
+        for name in self._names:
+            for state in ("waiting", "dead"):
+                metrics.inbox_deliveries.labels(name, state).set(open_.get((name, state), 0))
+        metrics.inbox_bytes.set(register.bytes_held())
+
+    async def _persist(self, rounds: Rounds, step: Callable[[], Awaitable[None]]) -> None:
+        while not rounds.stopped:
+            try:
+                await step()
+            except Exception as error:
+                log.error("inbox-fault", error=type(error).__name__, at=where(error))
+                await rounds.pause(FAULT_S)
+
+
+def _clients(settings: Settings) -> list[StowClient]:
+    try:
+        return [StowClient(destination) for destination in settings.destinations]
+    except (OSError, ssl.SSLError):
+        raise StartupError("a destination's certificate authorities cannot be read") from None
