@@ -32,7 +32,7 @@ from service.inference.device import Device
 from service.segmenter import Segmenter, Wishes
 from service.settings import available_cores
 
-UNGATED = Wishes(gate=False, timeout_s=600.0)
+UNGATED = Wishes(gate=False)
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
