@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from service.app import create_app, open_segmenter
 from service.errors import MammosegError, StartupError
+from service.inbox import commands as inbox
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
 from service.logs import configure_logs
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.segmenter import Wishes
+from service.server import serve as run_server
 from service.terminal import complaints, console, give_up, settings_or_exit
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(integration.app)
+app.add_typer(inbox.app, name="inbox")
+app.command()(inbox.scp)
 
 
 def main() -> None:
@@ -42,17 +45,7 @@ def serve(
         segmenter = open_segmenter(settings)
     except StartupError as error:
         give_up(str(error))
-    uvicorn.run(
-        create_app(settings, segmenter),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        # Its handshake would log the URL, and nothing here speaks it.
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=settings.drain_s,
-    )
+    run_server(create_app(settings, segmenter), settings)
 
 
 @app.command()

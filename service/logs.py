@@ -40,7 +40,7 @@ def configure_logs(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # pydicom and its kin quote raw values of the file.
-    for name in ("pydicom", "PIL", "multipart", "python_multipart"):
+    for name in ("pydicom", "pynetdicom", "PIL", "multipart", "python_multipart"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Requests are logged once, by our own middleware, without query strings.
     logging.getLogger("uvicorn.access").disabled = True

@@ -88,10 +88,20 @@ class Settings(BaseSettings):
         default=60.0, gt=0, le=3600, description="longest time to receive a body, seconds"
     )
     deadline_s: float = Field(
-        default=30.0, gt=0, le=3600, description="longest wait for the net, seconds; then 504"
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="longest time from the whole body to the answer, seconds; then 504",
+    )
+    lame_duck_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="after SIGTERM, time in which the service is not ready but takes what comes; "
+        "longer than what routes requests to it takes to see that",
     )
     drain_s: int = Field(
-        default=30, ge=0, le=3600, description="after SIGTERM, time to finish what was accepted"
+        default=30, ge=0, le=3600, description="after that, time to finish what was accepted"
     )
     destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
         default=(),
@@ -142,10 +152,26 @@ class Settings(BaseSettings):
     max_study_instances: int = Field(
         default=1000, ge=1, le=100_000, description="most instances in a STOW-RS request"
     )
+    scp_port: int = Field(
+        default=11_112, ge=0, le=65535, description="TCP port of `mammoseg scp`; 0 takes a free one"
+    )
+    scp_ae_title: str = Field(
+        default="MAMMOSEG", pattern=r"^[!-\[\]-~]{1,16}$", description="AE title of `mammoseg scp`"
+    )
+    scp_callers: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="AE titles that may call `mammoseg scp`, separated by commas; all by default",
+    )
+    scp_associations: int = Field(
+        default=10, ge=1, le=1000, description="associations of `mammoseg scp` at once"
+    )
+    scp_pdu_bytes: int = Field(
+        default=131_072, ge=4096, le=2**20, description="largest PDU that `mammoseg scp` asks for"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
-    @field_validator("accept_modalities", mode="before")
+    @field_validator("accept_modalities", "scp_callers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -35,14 +35,19 @@ class Files:
     ------
     StartupError
         It cannot be made or written.
+
+    Attributes
+    ----------
+    incoming
+        The folder of what is not whole yet.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._incoming = folder / "incoming"
+        self.incoming = folder / "incoming"
         self._sources, self._results = folder / "sources", folder / "results"
         try:
-            for place in (folder, self._incoming, self._sources, self._results):
+            for place in (folder, self.incoming, self._sources, self._results):
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.create()[1].unlink()
         except OSError as error:
@@ -50,8 +55,13 @@ class Files:
 
     def create(self) -> tuple[BinaryIO, Path]:
         """Give a new file to write an instance into, and its path."""
-        path = self._incoming / secrets.token_hex(16)
+        path = self.incoming / secrets.token_hex(16)
         return path.open("xb", buffering=0), path
+
+    def adopt(self, path: Path) -> tuple[BinaryIO, Path]:
+        """Take over a file of the same disk that is written already; as `create`."""
+        own = path.rename(self.incoming / secrets.token_hex(16))
+        return own.open("r+b", buffering=0), own
 
     def source(self, digest: str) -> Path:
         """Give where the source of that digest lies."""
@@ -94,7 +104,7 @@ class Files:
 
     def discard_stale(self) -> None:
         """Delete what senders of another life of the service left unfinished."""
-        for path in self._older(self._incoming):
+        for path in self._older(self.incoming):
             path.unlink(missing_ok=True)
 
     def discard_unknown(self, sources: set[str], results: set[str]) -> None:

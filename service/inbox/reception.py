@@ -150,6 +150,17 @@ class Reception:
         with self._writing():
             self._open = _Incoming(*self._files.create(), failure=failure)
 
+    def adopt(self, path: Path) -> None:
+        """Take an instance that is written already; the file is moved."""
+        with self._writing():
+            self._open = incoming = _Incoming(*self._files.adopt(path))
+            incoming.size = incoming.path.stat().st_size
+            if incoming.size > self._bounds.instance_bytes:
+                incoming.failure = OUT_OF_RESOURCES
+            else:
+                self._take_room(incoming)
+        self.end()
+
     def write(self, data: bytes) -> None:
         """Take further bytes of it."""
         with self._writing():
@@ -160,10 +171,7 @@ class Reception:
             if incoming.failure is not None:
                 incoming.file.truncate(0)
                 return
-            while incoming.size > incoming.room:
-                self._room.take(STEP)
-                self._taken += STEP
-                incoming.room += STEP
+            self._take_room(incoming)
             rest = memoryview(data)
             while rest:
                 rest = rest[incoming.file.write(rest) :]
@@ -232,6 +240,12 @@ class Reception:
                 yield
             except (OSError, sqlite3.Error):
                 raise inbox_fails() from None
+
+    def _take_room(self, incoming: _Incoming) -> None:
+        while incoming.size > incoming.room:
+            self._room.take(STEP)
+            self._taken += STEP
+            incoming.room += STEP
 
     def _opened(self) -> _Incoming:
         if self._open is None:

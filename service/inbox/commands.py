@@ -1,0 +1,163 @@
+"""`mammoseg inbox ...` and `mammoseg scp`: the operator's side of the inbox. Patient-free."""
+
+import signal
+import threading
+import time
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from service.errors import StartupError
+from service.inbox.inbox import BOOKS, Inbox
+from service.inbox.scp import StoreScp
+from service.inbox.states import DEAD, FINISHED, Entry, State
+from service.logs import configure_logs
+from service.settings import Settings
+from service.terminal import complaints, console, give_up, settings_or_exit
+
+app = typer.Typer(help="Look into the inbox; replay or forget.", no_args_is_help=True)
+
+StateName = Literal["received", "processed", "delivered", "dead", "refused", "set-aside"]
+Purgeable = Literal["delivered", "dead", "refused", "set-aside"]
+_DAY_S = 86_400.0
+
+
+@app.command("list")
+def list_(
+    state: Annotated[StateName | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most rows; the latest come first.")] = 50,
+) -> None:
+    """List instances, and how many there are in each state."""
+    with _open() as inbox:
+        entries, counts = inbox.register.entries(state, limit), inbox.register.counts()
+    _print_entries(entries)
+    total = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    console.print(total or "The inbox is empty.")
+
+
+@app.command()
+def dead(
+    limit: Annotated[int, typer.Option(min=1, help="Most rows; the latest come first.")] = 50,
+) -> None:
+    """List the dead letters: instances and results for which no further try is made."""
+    with _open() as inbox:
+        entries = inbox.register.entries(DEAD, limit)
+        letters = [each for entry in entries for each in inbox.register.deliveries(entry.id)]
+    _print_entries(entries)
+    table = Table("id", "result", "destination", "why", "attempts")
+    for each in letters:
+        if each.state == DEAD:
+            row = (each.entry, each.made.kind, each.destination, each.code, each.attempts)
+            table.add_row(*map(str, row))
+    if table.row_count:
+        console.print(table)
+
+
+@app.command()
+def show(id: Annotated[int, typer.Argument(help="As `list` gives it.")]) -> None:
+    """Show one instance and where its results are; its UIDs, but nothing else of its header."""
+    with _open() as inbox:
+        entry, deliveries = inbox.register.entry(id), inbox.register.deliveries(id)
+    if entry is None:
+        complaints.print(f"There is no instance {id}.")
+        raise typer.Exit(1)
+    _print_entries([entry])
+    console.print(f"SOP Instance UID: {entry.sop_instance_uid}")
+    console.print(f"SOP Class UID: {entry.sop_class_uid}")
+    console.print(f"Study Instance UID: {entry.study_instance_uid}")
+    table = Table("result", "destination", "state", "why", "attempts", "next", "SOP Instance UID")
+    for each in deliveries:
+        following = _moment(each.due) if each.state == "waiting" else ""
+        table.add_row(
+            each.made.kind,
+            each.destination,
+            each.state,
+            each.code or "",
+            str(each.attempts),
+            following,
+            each.made.sop_instance_uid,
+        )
+    if table.row_count:
+        console.print(table)
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[int] | None, typer.Argument(help="As `list` gives them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+) -> None:
+    """Try dead letters again: process what was not processed, deliver what was not delivered."""
+    if bool(ids) == every:
+        complaints.print("Name instances, or say --all.")
+        raise typer.Exit(2)
+    with _open() as inbox:
+        count = inbox.register.replay(ids or [])
+    console.print(f"{count} replayed.")
+    raise typer.Exit(0 if every or count == len(ids or []) else 1)
+
+
+@app.command()
+def purge(
+    state: Annotated[Purgeable | None, typer.Option(help="Only those in this state.")] = None,
+    older_days: Annotated[float, typer.Option(min=0, help="In it for longer than this.")] = 0.0,
+) -> None:
+    """Forget finished instances, with their files; dead ones only when `--state dead` says so.
+
+    What was forgotten is taken and processed again when it is sent again.
+    """
+    states: tuple[State, ...] = (state,) if state else FINISHED
+    with _open() as inbox:
+        count = inbox.purge(states, older_days * _DAY_S)
+    console.print(f"{count} forgotten.")
+
+
+def scp(
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+) -> None:
+    """Take C-STORE into the inbox until SIGTERM; `mammoseg serve` on the same inbox does the work.
+
+    Every setting is also an environment variable MAMMOSEG_*.
+    """
+    settings = settings_or_exit(scp_port=port)
+    configure_logs(settings.log_level, settings.log_format)
+    if not settings.destinations:
+        give_up("no destination for results is configured: see docs/inbox.md")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with Inbox(settings) as inbox, StoreScp(inbox, settings):
+            stopped.wait()
+    except StartupError as error:
+        give_up(str(error))
+
+
+def _open() -> Inbox:
+    settings: Settings = settings_or_exit()
+    if not (settings.inbox / BOOKS).is_file():
+        give_up(f"there is no inbox in {settings.inbox}")
+    try:
+        return Inbox(settings)
+    except StartupError as error:
+        give_up(str(error))
+
+
+def _print_entries(entries: list[Entry]) -> None:
+    table = Table("id", "state", "why", "received", "attempts", "next", "MB")
+    for entry in entries:
+        table.add_row(
+            str(entry.id),
+            entry.state,
+            entry.code or "",
+            _moment(entry.received),
+            str(entry.attempts),
+            _moment(entry.due) if entry.state == "received" else "",
+            f"{entry.size / 1e6:.1f}" if entry.size else "",
+        )
+    if entries:
+        console.print(table)
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
