@@ -96,6 +96,13 @@ class UnsuitableImage(MammosegError):
     title = "This model must not judge this image"
 
 
+class MixedStudy(MammosegError):
+    """422: the images of one request belong to several patients or studies."""
+
+    status = 422
+    title = "Not one study"
+
+
 class HeadersTooLarge(MammosegError):
     """431: the request's headers are longer than any honest ones."""
 

@@ -1,5 +1,7 @@
 """Prometheus metrics: counts and times by route and status, never by patient."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -32,6 +34,19 @@ class Metrics:
         )
         self.in_flight = Gauge("mammoseg_in_flight", "Mammograms held now.", registry=self.registry)
         self._add_inbox()
+
+    def watch_net(
+        self, tiles_waiting: Callable[[], float], net_seconds: Callable[[], float]
+    ) -> None:
+        """Show the scheduler's own counts, asked for when the metrics are."""
+        Gauge(
+            "mammoseg_tiles_waiting", "Tiles that no runner has taken.", registry=self.registry
+        ).set_function(tiles_waiting)
+        Gauge(
+            "mammoseg_net_cpu_seconds",
+            "CPU time inside the net since the start.",
+            registry=self.registry,
+        ).set_function(net_seconds)
 
     def _add_inbox(self) -> None:
         self.inbox_instances = Gauge(

@@ -5,11 +5,12 @@ processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or da
 """
 
 import os
-import queue
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -20,6 +21,7 @@ import numpy as np
 from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.patience import Patience
 from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, mapped, write_all
 
 START_TIMEOUT_S = 60.0
@@ -28,7 +30,13 @@ START_TIMEOUT_S = 60.0
 class Reader(Protocol):
     """Bytes -> Mammogram, however it is done."""
 
-    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
+    def read(
+        self,
+        body: bytes,
+        kind: ImageKind | None,
+        frame: int | None = None,
+        patience: Patience | None = None,
+    ) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
     def close(self) -> None:
@@ -41,7 +49,13 @@ class InProcess:
 
     limits: ReadLimits
 
-    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
+    def read(
+        self,
+        body: bytes,
+        kind: ImageKind | None,
+        frame: int | None = None,
+        patience: Patience | None = None,
+    ) -> Mammogram:
         """Read one file."""
         return read_image(body, kind, self.limits, frame)
 
@@ -73,28 +87,35 @@ class Workers:
         self, *, count: int, limits: ReadLimits, memory_mib: int, deadline_s: float
     ) -> None:
         self._limits, self._memory_mib, self._deadline_s = limits, memory_mib, deadline_s
-        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._closed = False
         self._count = count
-        workers = [_start(memory_mib) for _ in range(count)]
-        for worker in workers:
-            self._idle.put(worker)
-        if not all(worker.is_ready(START_TIMEOUT_S) for worker in workers):
+        self._idle = deque(_start(memory_mib) for _ in range(count))
+        if not all(worker.is_ready(START_TIMEOUT_S) for worker in list(self._idle)):
             self.close()
             raise DeviceError("the processes that read images do not start here")
 
-    def read(self, body: bytes, kind: ImageKind | None, frame: int | None = None) -> Mammogram:
+    def read(
+        self,
+        body: bytes,
+        kind: ImageKind | None,
+        frame: int | None = None,
+        patience: Patience | None = None,
+    ) -> Mammogram:
         """Read one file.
 
         Raises
         ------
         MammosegError
             What the reader says of the file; 422 `decode-limit` when it took too long, and 400
-            `decode-failed` when two workers died of it.
+            `decode-failed` when two workers died of it. While all workers read: 504 `deadline`,
+            or what `Patience` says of a caller that leaves.
         """
-        worker = self._idle.get()
-        if worker is None:
-            self._idle.put(None)
-            raise Overloaded("draining", "The service is shutting down.")
+        with self._changed:
+            (patience or Patience()).wait_for(self._changed, lambda: self._closed or self._idle)
+            if self._closed:
+                raise Overloaded("draining", "The service is shutting down.")
+            worker = self._idle.popleft()
         try:
             if not worker.is_ready(START_TIMEOUT_S):
                 worker = self._replace(worker)
@@ -118,16 +139,20 @@ class Workers:
                     worker = self._replace(worker)
             raise UnreadableImage("decode-failed", "The image cannot be decoded.")
         finally:
-            self._idle.put(worker)
+            with self._changed:
+                self._idle.append(worker)
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Stop the workers, each after the file it is reading."""
-        count, self._count = self._count, 0
-        for _ in range(count):
-            worker = self._idle.get()
-            if worker is not None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._idle) == self._count)
+            for worker in self._idle:
                 worker.kill()
-        self._idle.put(None)
+            self._idle.clear()
+            self._count = 0
 
     def _replace(self, worker: "_Worker") -> "_Worker":
         """End a worker and start another, without waiting for it."""

@@ -27,6 +27,7 @@ from service.inference.device import Device
 from service.inference.golden import check_golden
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
+from service.patience import Patience
 from service.reading import InProcess, Reader
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "mammoseg-small.onnx"
@@ -59,15 +60,12 @@ class Wishes:
         Millimetres between (row, column) centres, overriding what the image says.
     gate
         Empty the mask when the has-mask decision is no.
-    timeout_s
-        How long to wait for the net.
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
     gate: bool = True
-    timeout_s: float = 30.0
     frame: int | None = None
 
 
@@ -100,7 +98,12 @@ class Segmenter:
         """
         session = Session.open(model, device=device)
         check_golden(session)
-        return cls(TileScheduler(session, runners=runners), reader or InProcess(ReadLimits()))
+        wide = None
+        if device == "cpu" and runners > 1:
+            wide = Session.open(model, threads=runners)
+            check_golden(wide)
+        scheduler = TileScheduler(session, runners=runners, wide=wide)
+        return cls(scheduler, reader or InProcess(ReadLimits()))
 
     def segment(
         self,
@@ -108,6 +111,7 @@ class Segmenter:
         kind: ImageKind | None = None,
         wishes: Wishes | None = None,
         hold: Callable[[int], None] = lambda _: None,
+        patience: Patience | None = None,
     ) -> Findings:
         """Take one file and say where the lesions are.
 
@@ -121,21 +125,31 @@ class Segmenter:
             The caller's choices.
         hold
             Called with the number of the image's pixels once it is read; may wait for memory.
+        patience
+            How long the caller waits; for ever when None.
 
         Raises
         ------
         MammosegError
             One of its subclasses, by what is wrong with the file or the moment.
         """
-        clock, wishes = Clock(), wishes or Wishes()
-        mammogram = self.reader.read(body, kind, wishes.frame)
+        clock, wishes, patience = Clock(), wishes or Wishes(), patience or Patience()
+        mammogram = self.reader.read(body, kind, wishes.frame, patience)
         clock.lap("read")
         hold(mammogram.rows * mammogram.columns)
         clock.lap("wait")
-        return self.examine(mammogram, wishes, clock)
+        return self.examine(mammogram, wishes, clock, patience)
 
-    def examine(self, mammogram: Mammogram, wishes: Wishes, clock: Clock) -> Findings:
+    def examine(
+        self,
+        mammogram: Mammogram,
+        wishes: Wishes,
+        clock: Clock,
+        patience: Patience | None = None,
+    ) -> Findings:
         """Take a mammogram that is read already; see `segment`."""
+        patience = patience or Patience()
+        patience.check()
         contract, tiling = self.contract, self.contract.tiling
         mammogram, spacing_mm = self._placed(mammogram, wishes)
         breast = find_breast(mammogram.pixels)
@@ -149,7 +163,7 @@ class Segmenter:
         )
         tiles = cut(working, shapes=tiling.shapes, stride=tiling.stride)
         clock.lap("tiles")
-        answers = self.scheduler.run(tiles, timeout_s=wishes.timeout_s)
+        answers = self.scheduler.run(tiles, patience)
         clock.lap("net")
         lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)

@@ -43,7 +43,8 @@ async def live() -> Live:
 async def ready(request: Request) -> Response:
     """Name model, version and the device in use; 503 once the service is draining."""
     segmenter: Segmenter = request.app.state.segmenter
-    draining = request.app.state.intake.draining
+    intake = request.app.state.intake
+    draining = intake.leaving or intake.draining
     body = Ready(
         status="draining" if draining else "ready",
         model=segmenter.model.name,

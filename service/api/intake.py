@@ -1,17 +1,17 @@
 """How many mammograms are held at once, and the threads that work on them off the event loop."""
 
 import asyncio
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from service.api.pace import Pace
 from service.api.room import BodyRoom, PixelRoom
 from service.errors import Overloaded
 from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
+from service.patience import Patience
 
 Answer = TypeVar("Answer")
 
@@ -50,7 +50,7 @@ class Intake:
     memory
         What bodies and pixels may take.
     timeout_s
-        Longest wait for that.
+        Longest wait for room for a body, and again from the whole body to the answer.
     metrics
         Where the number in flight is shown.
     """
@@ -58,15 +58,17 @@ class Intake:
     def __init__(
         self, *, places: int, workers: int, memory: MemoryPlan, timeout_s: float, metrics: Metrics
     ) -> None:
-        self._bodies = BodyRoom(memory.bodies_mib << 20)
+        self._bodies = BodyRoom(memory.bodies_mib << 20, self._retry_after_s)
         self._pixels = PixelRoom(memory.pixels_mib << 20)
         self._timeout_s = timeout_s
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
         self._places = places
-        self._workers = workers
         self._held = 0
-        self._seconds = 1.0
+        self._pace = Pace()
         self._gauge = metrics.in_flight
+        self.leaving = False
+        """Not ready any more, but what comes is still taken: whoever routes requests must see the
+        one before the other."""
         self.draining = False
 
     @contextmanager
@@ -81,8 +83,9 @@ class Intake:
         if self.draining:
             raise Overloaded("draining", "The service is shutting down.")
         if self._held >= self._places:
-            wait = math.ceil(self._held * self._seconds / self._workers)
-            raise Overloaded("busy", "All places are taken; try again later.", wait)
+            raise Overloaded(
+                "busy", "All places are taken; try again later.", self._retry_after_s()
+            )
         self._held += 1
         self._gauge.set(self._held)
         place = Place(self._bodies, self._timeout_s)
@@ -93,19 +96,58 @@ class Intake:
             self._held -= 1
             self._gauge.set(self._held)
 
-    def pixels(self, count: int) -> AbstractContextManager[None]:
+    def patience(self) -> Patience:
+        """Give what a caller has from now on."""
+        return Patience(self._timeout_s)
+
+    def pixels(self, count: int, patience: Patience | None = None) -> AbstractContextManager[None]:
         """Hold room for an image of so many pixels while in the context; waits for it."""
-        return self._pixels.claim(count * BYTES_PER_PIXEL, self._timeout_s)
+        return self._pixels.claim(count * BYTES_PER_PIXEL, patience or self.patience())
 
     async def work(self, task: Callable[[], Answer]) -> Answer:
         """Run a CPU-bound task on a worker thread and wait for it."""
-        started = time.monotonic()
+        with self._pace.at_work():
+            return await asyncio.wrap_future(self._pool.submit(task))
+
+    async def work_for(
+        self, caller: Coroutine[Any, Any, None], patience: Patience, task: Callable[[], Answer]
+    ) -> Answer:
+        """Run a task for as long as somebody waits for it.
+
+        Parameters
+        ----------
+        caller
+            Returns when the caller leaves.
+        patience
+            The caller's; the task asks it, and is told through it.
+        task
+            CPU-bound; see `work`.
+
+        Raises
+        ------
+        CallerLeft, DeadlineExceeded
+            The task had not come to its end by then. It is waited for all the same, so that a
+            place stands for what is held; but one that had no thread yet is not begun.
+        """
+        begun = self._pool.submit(task)
+        answer, left = asyncio.wrap_future(begun), asyncio.ensure_future(caller)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, task)
+            with self._pace.at_work():
+                await asyncio.wait(
+                    {answer, left}, timeout=patience.seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not answer.done():
+                    (patience.leave if left.done() else patience.expire)()
+                    if begun.cancel():
+                        patience.check()
+                return await answer
         finally:
-            took = time.monotonic() - started
-            self._seconds += 0.1 * (took - self._seconds)
+            patience.leave()
+            left.cancel()
 
     def close(self) -> None:
         """Finish what was begun, then stop the threads."""
         self._pool.shutdown(wait=True)
+
+    def _retry_after_s(self) -> float:
+        return self._pace.seconds_for(self._held)

@@ -3,10 +3,15 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from service.errors import Overloaded
+from service.patience import Patience
+
+
+def _in_a_second() -> float:
+    return 1.0
 
 
 class BodyRoom:
@@ -16,10 +21,13 @@ class BodyRoom:
     ----------
     size
         Bytes in all.
+    retry_after_s
+        Tells after how many seconds one that found none may come again.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, retry_after_s: Callable[[], float] = _in_a_second) -> None:
         self._size = self._free = size
+        self._retry_after_s = retry_after_s
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def claim(self, size: int, timeout_s: float) -> int:
@@ -42,7 +50,7 @@ class BodyRoom:
         except (TimeoutError, asyncio.CancelledError) as error:
             self.give_back(0 if granted.cancelled() else size)
             if isinstance(error, TimeoutError):
-                raise _no_room() from None
+                raise self._none() from None
             raise
         return size
 
@@ -55,7 +63,7 @@ class BodyRoom:
             There is none: who waits with room in hand may wait for another that does.
         """
         if size > self._free:
-            raise _no_room()
+            raise self._none()
         self._free -= size
         return size
 
@@ -73,6 +81,10 @@ class BodyRoom:
             self._free -= wanted
             granted.set_result(None)
 
+    def _none(self) -> Overloaded:
+        detail = "There is no memory for the image now; try again later."
+        return Overloaded("busy", detail, self._retry_after_s())
+
 
 class PixelRoom:
     """Bytes for the images that are worked on; for worker threads.
@@ -89,25 +101,23 @@ class PixelRoom:
         self._waiting: deque[object] = deque()
 
     @contextmanager
-    def claim(self, size: int, timeout_s: float) -> Iterator[None]:
+    def claim(self, size: int, patience: Patience) -> Iterator[None]:
         """Wait for so much room and hold it while in the context.
 
         An image that is larger than all there is waits until it is alone.
 
         Raises
         ------
-        Overloaded
-            No room came free in time.
+        CallerLeft, DeadlineExceeded
+            Nobody waits any more.
         """
         size, ticket = min(size, self._size), object()
         with self._changed:
             self._waiting.append(ticket)
             try:
-                in_time = self._changed.wait_for(
-                    lambda: self._waiting[0] is ticket and size <= self._free, timeout_s
+                patience.wait_for(
+                    self._changed, lambda: self._waiting[0] is ticket and size <= self._free
                 )
-                if not in_time:
-                    raise _no_room()
                 self._free -= size
             finally:
                 self._waiting.remove(ticket)
@@ -118,7 +128,3 @@ class PixelRoom:
             with self._changed:
                 self._free += size
                 self._changed.notify_all()
-
-
-def _no_room() -> Overloaded:
-    return Overloaded("busy", "There is no memory for the image now; try again later.")

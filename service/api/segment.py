@@ -14,6 +14,7 @@ from service.api.upload import Upload, receive_upload
 from service.api.wishes import SPACING, parse_spacing, with_fields
 from service.imaging.frames import MOST_FRAMES
 from service.outputs.result import Render, SegmentationResult
+from service.patience import Patience
 from service.segmenter import Wishes
 
 router = APIRouter(tags=["segmentation"])
@@ -22,7 +23,7 @@ MAX_SIDE = 1024
 _RENDER = f"(?:{'|'.join(get_args(Render))})"
 INCLUDE = f"^(?:{_RENDER}(?:,{_RENDER})*)?$"
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
         "type": "object",
@@ -40,16 +41,16 @@ _BODY: dict[str, Any] = {
     "required": True,
     "description": "One DICOM, PNG, JPEG or TIFF file, raw or as the one file of a multipart body.",
     "content": {
-        "application/dicom": _BINARY,
-        "image/png": _BINARY,
-        "image/jpeg": _BINARY,
-        "image/tiff": _BINARY,
-        "application/octet-stream": _BINARY,
+        "application/dicom": BINARY,
+        "image/png": BINARY,
+        "image/jpeg": BINARY,
+        "image/tiff": BINARY,
+        "application/octet-stream": BINARY,
         "multipart/form-data": _FORM,
-        "multipart/related": _BINARY,
+        "multipart/related": BINARY,
     },
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
     for status, what in {
         400: "Not an image that can be parsed, or a parameter out of bounds.",
@@ -58,7 +59,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         415: "A media type or transfer syntax that is not read.",
         422: "A valid image that this model must not judge.",
         503: "Full or shutting down; see Retry-After.",
-        504: "The net did not answer in time.",
+        504: "The answer was not there in time.",
     }.items()
 }
 
@@ -69,9 +70,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     responses={
         200: {
             "description": "The findings; by `output` or `Accept`.",
-            "content": {"image/png": _BINARY, "application/dicom": _BINARY},
+            "content": {"image/png": BINARY, "application/dicom": BINARY},
         },
-        **_PROBLEMS,
+        **PROBLEMS,
     },
     openapi_extra={"requestBody": _BODY},
     summary="Find lesions in one mammogram",
@@ -119,7 +120,7 @@ async def segment(
     form = choose_form(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings
-    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, settings.deadline_s, frame)
+    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, frame)
     intake = request.app.state.intake
     with intake.place() as place:
         upload = await receive_upload(
@@ -129,8 +130,11 @@ async def segment(
             timeout_s=settings.upload_timeout_s,
         )
         wishes = with_fields(wishes, upload.fields)
-        response: Response = await intake.work(
-            lambda: _answer(request.app.state, upload, wishes, form, renders, max_side)
+        patience = intake.patience()
+        response: Response = await intake.work_for(
+            gone(request),
+            patience,
+            lambda: _answer(request.app.state, upload, wishes, form, renders, max_side, patience),
         )
     return response
 
@@ -140,16 +144,31 @@ def parse_include(text: str) -> set[Render]:
     return {render for render in get_args(Render) if render in text.split(",")}
 
 
+async def gone(request: Request) -> None:
+    """Return when the caller of a request whose body was received leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _answer(
-    state: Any, upload: Upload, wishes: Wishes, form: Form, renders: set[Render], max_side: int
+    state: Any,
+    upload: Upload,
+    wishes: Wishes,
+    form: Form,
+    renders: set[Render],
+    max_side: int,
+    patience: Patience,
 ) -> Response:
+    patience.check()
     with ExitStack() as room:
         findings = state.segmenter.segment(
             upload.body,
             upload.kind,
             wishes,
-            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels)),
+            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
+            patience=patience,
         )
+        patience.check()
         state.metrics.observe_stages(findings.timing_ms)
         return encode(
             findings,

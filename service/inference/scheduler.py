@@ -1,67 +1,50 @@
 """Tiles of many requests -> runs of the net.
 
-The unit of work is a tile. On a CPU one runner a core takes one tile at a time: batching hurts
-there. On a GPU a single owner takes what waits, up to the largest of a few fixed batch sizes, so
-that no shape is ever new to the device.
+The unit of work is a tile, and callers take turns. On a CPU one runner a core takes one tile at a
+time; a lone tile, with nothing else to run, gets a session of several threads where that pays. On
+a GPU a single owner takes what waits, up to the largest of a few fixed batch sizes, and waits a
+moment for more where more is about to come. No shape is ever new to the device.
 """
 
-import queue
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, Overloaded
+from service.errors import Overloaded
 from service.imaging.tiles import Tile
+from service.inference.batching import BATCH_SIZES, ArrivalPace
 from service.inference.session import Session
-
-BATCH_SIZES = {"cpu": (1,), "cuda": (1, 2, 4, 8, 16)}
-"""The only batch sizes ever run, by device; all are warmed before the first request."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TileAnswer:
-    """What the net says of one tile.
-
-    Attributes
-    ----------
-    probability
-        float32 in [0, 1], of the tile's shape.
-    has_mask_logit
-        The tile's has-mask logit.
-    """
-
-    probability: NDArray[np.float32]
-    has_mask_logit: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    pixels: NDArray[np.float32]
-    answer: Future[TileAnswer]
+from service.inference.turns import Errand, TileAnswer, Turn, Turns
+from service.inference.warmup import warm, wide_pays
+from service.patience import Patience
 
 
 class TileScheduler:
-    """Owns the session: nobody else runs it.
+    """Owns the sessions: nobody else runs them.
 
     Parameters
     ----------
     session
-        An open model; every batch size is run once here, so construction takes a moment.
+        An open model; every shape is run once here, so construction takes a moment.
     runners
         Threads that run the net; 1 on a GPU.
+    wide
+        The same model with several threads, for a tile that is alone; kept where it pays.
     """
 
-    def __init__(self, session: Session, *, runners: int = 1) -> None:
+    def __init__(self, session: Session, *, runners: int = 1, wide: Session | None = None) -> None:
         self.session = session
         self._sizes = BATCH_SIZES[session.device]
-        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        warm(session, self._sizes)
+        self._wide = self._if_it_pays(wide)
+        self._turns, self._pace = Turns(), ArrivalPace()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._running = 0
         self._closed = False
-        self._warm()
+        self._net_seconds = 0.0
         self._runners = [
             threading.Thread(target=self._serve, name=f"tile-runner-{index}", daemon=True)
             for index in range(runners)
@@ -69,76 +52,117 @@ class TileScheduler:
         for runner in self._runners:
             runner.start()
 
-    def run(self, tiles: Sequence[Tile], *, timeout_s: float) -> list[TileAnswer]:
-        """Run tiles and wait for all answers, in the same order.
+    @property
+    def waiting(self) -> int:
+        """Tiles that no runner has taken yet."""
+        return self._turns.waiting
+
+    @property
+    def net_seconds(self) -> float:
+        """CPU time of the runners inside the net since the start, in seconds."""
+        return self._net_seconds
+
+    def run(self, tiles: Sequence[Tile], patience: Patience) -> list[TileAnswer]:
+        """Run the tiles of one image and wait for all answers, in the same order.
 
         Raises
         ------
-        DeadlineExceeded
-            Not all were answered within `timeout_s`; those not yet begun are dropped.
+        CallerLeft, DeadlineExceeded
+            Nobody waits any more; tiles not yet begun are dropped.
         Overloaded
             The scheduler is closed.
         """
-        if self._closed:
-            raise Overloaded("draining", "The service is shutting down.")
-        deadline = time.monotonic() + timeout_s
-        jobs = [_Job(tile.pixels, Future()) for tile in tiles]
-        for job in jobs:
-            self._waiting.put(job)
-        try:
-            return [job.answer.result(max(0.0, deadline - time.monotonic())) for job in jobs]
-        except TimeoutError:
-            raise DeadlineExceeded("deadline", "The net did not answer in time.") from None
-        finally:
-            for job in jobs:
-                job.answer.cancel()
+        if not tiles:
+            return []
+        errand = Errand([tile.pixels for tile in tiles], threading.Condition(self._lock))
+        with self._lock:
+            if self._closed:
+                raise Overloaded("draining", "The service is shutting down.")
+            self._turns.add(errand)
+            self._pace.arrived(len(tiles), time.monotonic())
+            self._work.notify(len(tiles))
+            try:
+                patience.wait_for(errand.settled, lambda: errand.done)
+            finally:
+                self._turns.drop(errand)
+        if errand.fault is not None:
+            raise errand.fault
+        return [errand.answers[index] for index in range(len(tiles))]
 
     def close(self) -> None:
         """Answer what waits, then stop the runners."""
-        self._closed = True
-        for _ in self._runners:
-            self._waiting.put(None)
+        with self._lock:
+            self._closed = True
+            self._work.notify_all()
         for runner in self._runners:
             runner.join()
 
-    def _warm(self) -> None:
-        for shape in self.session.contract.tiling.shapes:
-            for batch in self._sizes:
-                self.session.run(np.zeros((batch, 1, *shape), np.float32))
+    def _if_it_pays(self, wide: Session | None) -> Session | None:
+        if wide is None:
+            return None
+        warm(wide, self._sizes)
+        return wide if wide_pays(self.session, wide) else None
 
     def _serve(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            jobs = [job]
-            last = self._gather(jobs)
-            wanted = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
-            for shape in {job.pixels.shape for job in wanted}:
-                self._answer([job for job in wanted if job.pixels.shape == shape])
-            if last:
+        while (turns := self._next()) is not None:
+            self._answer(*turns)
+
+    def _next(self) -> tuple[Session, list[Turn]] | None:
+        """Wait for work and take it; None when there is none and never will be."""
+        largest = self._sizes[-1]
+        with self._lock:
+            while not self._turns.waiting:
+                if self._closed:
+                    return None
+                self._work.wait()
+            if largest > 1:
+                self._gather(largest)
+            alone = self._running == 0 and self._turns.waiting == 1
+            self._running += 1
+            session = self._wide if alone and self._wide is not None else self.session
+            return session, self._turns.take(largest)
+
+    def _gather(self, largest: int) -> None:
+        """Wait a moment for a fuller batch, where one is likely; the lock is held."""
+        ends = time.monotonic() + self._pace.patience_s(self._turns.waiting, largest)
+        while self._turns.waiting < largest and not self._closed:
+            left = ends - time.monotonic()
+            if left <= 0 or not self._work.wait(left):
                 return
 
-    def _gather(self, jobs: list[_Job]) -> bool:
-        """Add what waits already, up to the largest batch; true when the end was among it."""
-        while len(jobs) < self._sizes[-1]:
-            try:
-                job = self._waiting.get_nowait()
-            except queue.Empty:
-                return False
-            if job is None:
-                return True
-            jobs.append(job)
-        return False
-
-    def _answer(self, jobs: list[_Job]) -> None:
-        batch = next(size for size in self._sizes if size >= len(jobs))
-        tiles = np.zeros((batch, 1, *jobs[0].pixels.shape), np.float32)
-        for index, job in enumerate(jobs):
-            tiles[index, 0] = job.pixels
+    def _answer(self, session: Session, turns: list[Turn]) -> None:
+        started = time.thread_time()
         try:
-            outputs = self.session.run(tiles)
+            answers = self._run(session, turns)
         except Exception as error:
-            for job in jobs:
-                job.answer.set_exception(error)
-            return
-        for index, job in enumerate(jobs):
-            logit = float(outputs.has_mask[index])
-            job.answer.set_result(TileAnswer(outputs.probability[index], logit))
+            self._settle(started, turns, error)
+        else:
+            self._settle(started, turns, answers)
+
+    def _run(self, session: Session, turns: list[Turn]) -> list[TileAnswer]:
+        pixels = [errand.tiles[index] for errand, index in turns]
+        if len(pixels) == 1:
+            tiles = pixels[0][np.newaxis, np.newaxis]
+        else:
+            batch = next(size for size in self._sizes if size >= len(pixels))
+            tiles = np.zeros((batch, 1, *pixels[0].shape), np.float32)
+            np.stack(pixels, out=tiles[: len(pixels), 0])
+        outputs = session.run(tiles)
+        return [
+            TileAnswer(outputs.probability[index], float(outputs.has_mask[index]))
+            for index in range(len(turns))
+        ]
+
+    def _settle(
+        self, started: float, turns: list[Turn], answers: list[TileAnswer] | Exception
+    ) -> None:
+        with self._lock:
+            self._running -= 1
+            self._net_seconds += time.thread_time() - started
+            for position, (errand, index) in enumerate(turns):
+                if isinstance(answers, Exception):
+                    errand.fault = answers
+                else:
+                    errand.answers[index] = answers[position]
+                if errand.done:
+                    errand.settled.notify_all()

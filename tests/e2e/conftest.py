@@ -28,6 +28,7 @@ def serving(folder: Path, port: int | None = None, **settings: str) -> Iterator[
     port = port or free_port()
     log = folder / "service.log"
     environment = os.environ | {"MAMMOSEG_DEVICE": "cpu", "MAMMOSEG_LOG_LEVEL": "debug"}
+    environment |= {"MAMMOSEG_LAME_DUCK_S": "0"}
     environment |= {f"MAMMOSEG_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     with log.open("wb") as sink:

@@ -1,12 +1,14 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from service.api.room import BodyRoom, PixelRoom
-from service.errors import Overloaded
+from service.errors import CallerLeft, DeadlineExceeded, Overloaded
+from service.patience import Patience
 
 pytestmark = pytest.mark.unit
 
@@ -88,10 +90,10 @@ def test_pixels_wait_their_turn() -> None:
 
     def take(name: str, size: int) -> None:
         begun.release()
-        with room.claim(size, 60):
+        with room.claim(size, Patience(60)):
             order.append(name)
 
-    with room.claim(80, 60):
+    with room.claim(80, Patience(60)):
         threads = []
         for name, size in (("b", 50), ("c", 10)):
             threads.append(threading.Thread(target=take, args=(name, size)))
@@ -107,14 +109,40 @@ def test_pixels_wait_their_turn() -> None:
 
 def test_an_image_larger_than_the_room_is_alone() -> None:
     room = PixelRoom(100)
-    with room.claim(1000, 60), pytest.raises(Overloaded), room.claim(1, 0):
+    with (
+        room.claim(1000, Patience(60)),
+        pytest.raises(DeadlineExceeded),
+        room.claim(1, Patience(0)),
+    ):
         pass
-    with room.claim(100, 0):
+    with room.claim(100, Patience()):
         pass
 
 
 def test_pixels_that_fail_give_their_room_back() -> None:
     room = PixelRoom(100)
     for _ in range(3):
-        with pytest.raises(ValueError), room.claim(100, 0):
+        with pytest.raises(ValueError), room.claim(100, Patience()):
             raise ValueError
+
+
+def test_one_that_leaves_while_it_waits_for_room_is_woken() -> None:
+    room, patience = PixelRoom(100), Patience()
+    with room.claim(100, Patience()), ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(room.claim(10, patience).__enter__)
+        while not room._waiting:
+            pass
+        patience.leave()
+        with pytest.raises(CallerLeft):
+            waiting.result(timeout=30)
+    with room.claim(100, Patience(0.1)):
+        pass
+
+
+@in_a_loop
+async def test_one_that_finds_no_room_is_told_when_to_come_again() -> None:
+    room = BodyRoom(10, lambda: 7.5)
+    room.claim_now(10)
+    with pytest.raises(Overloaded) as refused:
+        room.claim_now(1)
+    assert refused.value.headers == {"Retry-After": "8"}

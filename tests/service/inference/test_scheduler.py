@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, Overloaded
+from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 from service.imaging.tiles import Tile
 from service.inference import scheduler as scheduler_module
+from service.inference.batching import BATCH_SIZES
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session, TileOutputs
-from tests.identity_net import TILE, write_identity_net
+from service.patience import Patience
+from tests.identity_net import TILE, identity_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
 
@@ -36,28 +38,49 @@ def tiles_of(*values: float) -> list[Tile]:
 
 
 class Recorder:
-    """A session that remembers its batches, and can wait or fail."""
+    """A session that remembers what it runs, and can wait or fail."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, device: str) -> None:
         self.contract = session.contract
-        self.device = "cuda"
-        self.batches: list[int] = []
+        self.device = device
+        self.runs: list[list[float]] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.begun = threading.Event()
         self.fault: Exception | None = None
         self._session = session
 
+    @property
+    def batches(self) -> list[int]:
+        return [len(values) for values in self.runs]
+
     def run(self, tiles: NDArray[np.float32]) -> TileOutputs:
+        self.begun.set()
         self.gate.wait()
-        self.batches.append(len(tiles))
+        self.runs.append([round(float(tile.max()), 2) for tile in tiles])
         if self.fault:
             raise self.fault
         return self._session.run(tiles)
 
+    def hold(self) -> None:
+        self.runs.clear()
+        self.begun.clear()
+        self.gate.clear()
+
+
+def recorded(session: Session, device: str, **given: Any) -> tuple[Recorder, TileScheduler]:
+    recorder = Recorder(session, device)
+    return recorder, TileScheduler(cast(Any, recorder), **given)
+
+
+def until(waiting: int, scheduler: TileScheduler) -> None:
+    while scheduler.waiting != waiting:
+        time.sleep(0.001)
+
 
 def test_answers_come_in_the_order_of_the_tiles(scheduler: TileScheduler) -> None:
     values = [0.1, 0.9, 0.5, 0.3, 0.7]
-    answers = scheduler.run(tiles_of(*values), timeout_s=10)
+    answers = scheduler.run(tiles_of(*values), Patience(10))
     assert [float(answer.probability.mean()) for answer in answers] == pytest.approx(values)
     assert [answer.has_mask_logit for answer in answers] == pytest.approx(
         [4 * value - 2 for value in values]
@@ -65,71 +88,158 @@ def test_answers_come_in_the_order_of_the_tiles(scheduler: TileScheduler) -> Non
 
 
 def test_no_tiles_is_no_answers(scheduler: TileScheduler) -> None:
-    assert scheduler.run([], timeout_s=10) == []
+    assert scheduler.run([], Patience(10)) == []
 
 
 def test_callers_at_once_each_get_their_own(scheduler: TileScheduler) -> None:
     def ask(index: int) -> bool:
         value = index / 40
-        answers = scheduler.run(tiles_of(value, value), timeout_s=30)
+        answers = scheduler.run(tiles_of(value, value), Patience(30))
         return all(abs(float(answer.probability.max()) - value) < 1e-6 for answer in answers)
 
     with ThreadPoolExecutor(8) as callers:
         assert all(callers.map(ask, range(40)))
 
 
-def test_a_gpu_owner_batches_what_waits_into_warmed_sizes_only(session: Session) -> None:
-    recorder = Recorder(session)
-    scheduler = TileScheduler(cast(Any, recorder), runners=1)
-    assert recorder.batches == list(scheduler_module.BATCH_SIZES["cuda"])
-    recorder.batches.clear()
-    recorder.gate.clear()
+def test_callers_take_turns(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cpu")
+    recorder.hold()
+    with ThreadPoolExecutor(3) as callers:
+        crowd = callers.submit(scheduler.run, tiles_of(0.1, 0.1, 0.1, 0.1), Patience(30))
+        recorder.begun.wait()
+        second = callers.submit(scheduler.run, tiles_of(0.2, 0.2), Patience(30))
+        until(5, scheduler)
+        third = callers.submit(scheduler.run, tiles_of(0.3), Patience(30))
+        until(6, scheduler)
+        recorder.gate.set()
+        assert [len(each.result()) for each in (crowd, second, third)] == [4, 2, 1]
+    scheduler.close()
+    assert [value for (value,) in recorder.runs] == [0.1, 0.1, 0.2, 0.3, 0.1, 0.2, 0.1]
+
+
+def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cuda")
+    assert recorder.batches == list(BATCH_SIZES["cuda"])
+    recorder.hold()
     with ThreadPoolExecutor(4) as callers:
-        first = callers.submit(scheduler.run, tiles_of(0.5), timeout_s=30)
-        time.sleep(0.1)
-        rest = [
-            callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), timeout_s=30) for _ in range(3)
-        ]
-        time.sleep(0.2)
+        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        recorder.begun.wait()
+        rest = [callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), Patience(30))
+                for _ in range(3)]  # fmt: skip
+        until(9, scheduler)
         recorder.gate.set()
         assert len(first.result()) == 1
         for each in rest:
-            answers = each.result()
-            values = [float(answer.probability.max()) for answer in answers]
+            values = [float(answer.probability.max()) for answer in each.result()]
             assert values == pytest.approx([0.1, 0.2, 0.3])
     scheduler.close()
     assert recorder.batches == [1, 16]
 
 
+def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> None:
+    contract = identity_contract()
+    tiling = contract.tiling.model_copy(update={"narrower": ((TILE, 32),)})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
+    recorder, scheduler = recorded(Session.open(path), "cuda")
+    assert recorder.batches == 2 * list(BATCH_SIZES["cuda"])
+    recorder.hold()
+    narrow = [Tile(0, 0, np.full((TILE, 32), 0.9, np.float32))] * 2
+    with ThreadPoolExecutor(3) as callers:
+        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        recorder.begun.wait()
+        wide = callers.submit(scheduler.run, tiles_of(0.1, 0.2), Patience(30))
+        until(2, scheduler)
+        slim = callers.submit(scheduler.run, narrow, Patience(30))
+        until(4, scheduler)
+        recorder.gate.set()
+        assert first.result() and len(wide.result()) == 2
+        assert {answer.probability.shape for answer in slim.result()} == {(TILE, 32)}
+    scheduler.close()
+    assert recorder.batches == [1, 2, 2]
+
+
 def test_a_deadline_drops_what_has_not_begun(session: Session) -> None:
-    recorder = Recorder(session)
-    scheduler = TileScheduler(cast(Any, recorder), runners=1)
-    recorder.batches.clear()
-    recorder.gate.clear()
+    recorder, scheduler = recorded(session, "cpu")
+    recorder.hold()
     with ThreadPoolExecutor(1) as caller:
-        stuck = caller.submit(scheduler.run, tiles_of(0.5), timeout_s=30)
-        time.sleep(0.1)
+        stuck = caller.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        recorder.begun.wait()
         with pytest.raises(DeadlineExceeded):
-            scheduler.run(tiles_of(0.1, 0.2), timeout_s=0.1)
+            scheduler.run(tiles_of(0.1, 0.2), Patience(0.1))
+        assert scheduler.waiting == 0
         recorder.gate.set()
         assert len(stuck.result()) == 1
-    assert len(scheduler.run(tiles_of(0.3), timeout_s=10)) == 1
+    assert len(scheduler.run(tiles_of(0.3), Patience(10))) == 1
     scheduler.close()
     assert recorder.batches == [1, 1]
 
 
+def test_a_caller_that_leaves_takes_its_tiles_along(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cpu")
+    recorder.hold()
+    patience = Patience()
+    with ThreadPoolExecutor(2) as callers:
+        leaving = callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), patience)
+        recorder.begun.wait()
+        staying = callers.submit(scheduler.run, tiles_of(0.4), Patience(30))
+        until(3, scheduler)
+        patience.leave()
+        with pytest.raises(CallerLeft):
+            leaving.result(timeout=30)
+        assert scheduler.waiting == 1
+        recorder.gate.set()
+        assert len(staying.result()) == 1
+    scheduler.close()
+    assert recorder.runs == [[0.1], [0.4]]
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_a_lone_tile_gets_more_threads_where_that_pays(
+    session: Session, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "wide_pays", lambda narrow, wide: pays)
+    wide = Recorder(session, "cpu")
+    recorder, scheduler = recorded(session, "cpu", runners=2, wide=wide)
+    for each in (recorder, wide):
+        each.runs.clear()
+    scheduler.run(tiles_of(0.1), Patience(30))
+    scheduler.run(tiles_of(0.2, 0.3), Patience(30))
+    scheduler.run(tiles_of(0.4), Patience(30))
+    scheduler.close()
+    assert [value for (value,) in wide.runs if value in (0.1, 0.4)] == [0.1, 0.4] * pays
+    # Of two at once, the first to be taken never is alone.
+    assert [0.2] in recorder.runs
+
+
+def test_while_another_runs_no_tile_is_alone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "wide_pays", lambda narrow, wide: True)
+    wide = Recorder(session, "cpu")
+    recorder, scheduler = recorded(session, "cpu", runners=2, wide=wide)
+    wide.hold()
+    recorder.runs.clear()
+    with ThreadPoolExecutor(1) as caller:
+        lone = caller.submit(scheduler.run, tiles_of(0.1), Patience(30))
+        wide.begun.wait()
+        scheduler.run(tiles_of(0.2), Patience(30))
+        wide.gate.set()
+        assert len(lone.result()) == 1
+    scheduler.close()
+    assert (recorder.runs, wide.runs) == ([[0.2]], [[0.1]])
+
+
 def test_a_fault_of_the_net_reaches_its_caller_and_the_next_is_served(session: Session) -> None:
-    recorder = Recorder(session)
-    scheduler = TileScheduler(cast(Any, recorder), runners=1)
+    recorder, scheduler = recorded(session, "cpu")
     recorder.fault = RuntimeError("broken")
     with pytest.raises(RuntimeError, match="broken"):
-        scheduler.run(tiles_of(0.5), timeout_s=10)
+        scheduler.run(tiles_of(0.5), Patience(10))
     recorder.fault = None
-    assert len(scheduler.run(tiles_of(0.5), timeout_s=10)) == 1
+    assert len(scheduler.run(tiles_of(0.5), Patience(10))) == 1
     scheduler.close()
 
 
 def test_closing_answers_what_waits_and_takes_no_more(scheduler: TileScheduler) -> None:
     scheduler.close()
     with pytest.raises(Overloaded):
-        scheduler.run(tiles_of(0.5), timeout_s=1)
+        scheduler.run(tiles_of(0.5), Patience(1))

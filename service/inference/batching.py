@@ -1,0 +1,36 @@
+"""How many tiles go to the device at once, and how long it waits for more of them."""
+
+from service.inference.device import Device
+
+BATCH_SIZES: dict[Device, tuple[int, ...]] = {"cpu": (1,), "cuda": (1, 2, 4, 8, 16)}
+"""The only batch sizes ever run, by device; all are warmed before the first request. On a CPU
+batching hurts: four tiles at once took 1.6 times as long as one after the other."""
+
+LONGEST_DELAY_S = 0.002
+"""A tile takes a GPU about as long; to wait longer would cost more than a fuller batch saves."""
+
+MEMORY = 0.2
+"""Weight of the newest gap in the running mean."""
+
+
+class ArrivalPace:
+    """Knows how fast tiles arrive, and so whether it pays to wait for the next."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+        self._gap_s = float("inf")
+
+    def arrived(self, count: int, now: float) -> None:
+        """Note that so many tiles came, at a monotonic time in seconds."""
+        gap_s = (now - self._last) / count
+        self._last = now
+        if self._gap_s == float("inf"):
+            self._gap_s = gap_s
+        else:
+            self._gap_s += MEMORY * (gap_s - self._gap_s)
+
+    def patience_s(self, waiting: int, largest: int) -> float:
+        """Give how long to wait for more, in seconds: 0 where none is likely to come in time."""
+        if waiting >= largest or self._gap_s > LONGEST_DELAY_S:
+            return 0.0
+        return min(LONGEST_DELAY_S, (largest - waiting) * self._gap_s)

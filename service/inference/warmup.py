@@ -1,0 +1,39 @@
+"""Before the first request: every shape is run once, and what pays is measured on this machine."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.inference.session import Session
+
+WORTH = 0.8
+"""Share of one thread's time that more threads must at most take: a little gain is no gain, since
+they take the core of whoever decodes the next mammogram."""
+
+TRIES = 3
+
+
+def warm(session: Session, batch_sizes: Sequence[int]) -> None:
+    """Run every shape and batch size once: kernels are chosen, memory is laid out."""
+    for shape in session.contract.tiling.shapes:
+        for batch in batch_sizes:
+            session.run(np.zeros((batch, 1, *shape), np.float32))
+
+
+def wide_pays(narrow: Session, wide: Session) -> bool:
+    """Tell whether one tile comes back sooner with more threads; both sessions are warm."""
+    tile = np.zeros((1, 1, *narrow.contract.tiling.shapes[-1]), np.float32)
+    took = {True: [0.0] * TRIES, False: [0.0] * TRIES}
+    # In turns: what else the machine does then weighs on both.
+    for index in range(TRIES):
+        for is_wide, session in ((False, narrow), (True, wide)):
+            took[is_wide][index] = _seconds(session, tile)
+    return min(took[True]) <= WORTH * min(took[False])
+
+
+def _seconds(session: Session, tile: NDArray[np.float32]) -> float:
+    started = time.perf_counter()
+    session.run(tile)
+    return time.perf_counter() - started

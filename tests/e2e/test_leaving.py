@@ -1,0 +1,114 @@
+"""The ends of things: a caller that leaves, a service that is told to."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Service, serving
+
+pytestmark = pytest.mark.e2e
+
+DICOM = {"Content-Type": "application/dicom"}
+
+
+def post(service: Service, body: bytes) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/segment", content=body, headers=DICOM, timeout=120)
+
+
+def metric(service: Service, name: str) -> float:
+    text = httpx.get(f"{service.url}/metrics", timeout=30).text
+    return next(
+        (float(line.split()[-1]) for line in text.splitlines() if line.startswith(name)), 0.0
+    )
+
+
+def until(holds: bool, service: Service, name: str, value: float) -> None:
+    while (metric(service, name) == value) is not holds:
+        assert service.process.poll() is None
+        time.sleep(0.02)
+
+
+def hang_up_after_sending(service: Service, body: bytes) -> None:
+    url = httpx.URL(service.url)
+    head = (
+        f"POST /v1/segment HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/dicom\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((url.host, url.port)) as connection:
+        connection.sendall(head.encode() + body)
+        until(False, service, "mammoseg_in_flight", 0)
+
+
+def test_callers_that_leave_are_not_worked_for(tmp_path: Path, cbis_files: list[Path]) -> None:
+    body = cbis_files[0].read_bytes()
+    with serving(tmp_path, runners="1", readers="1") as service:
+        callers = [
+            threading.Thread(target=hang_up_after_sending, args=(service, body)) for _ in range(8)
+        ]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        until(True, service, "mammoseg_in_flight", 0)
+        # Whoever was first may have been answered; the others were let go before the net ran.
+        assert metric(service, 'mammoseg_requests_total{route="/v1/segment",status="499"}') >= 6
+        assert metric(service, 'mammoseg_stage_seconds_count{stage="net"}') <= 2
+        assert metric(service, "mammoseg_tiles_waiting") == 0
+        assert post(service, body).status_code == 200
+
+
+def test_sigterm_ends_readiness_first_and_loses_nothing(
+    tmp_path: Path, cbis_files: list[Path]
+) -> None:
+    body = cbis_files[0].read_bytes()
+    statuses: list[int] = []
+    with serving(tmp_path, runners="1", lame_duck_s="4") as service:
+        callers = [
+            threading.Thread(target=lambda: statuses.append(post(service, body).status_code))
+            for _ in range(6)
+        ]
+        for caller in callers[:4]:
+            caller.start()
+        until(False, service, "mammoseg_in_flight", 0)
+        service.process.send_signal(signal.SIGTERM)
+        while httpx.get(f"{service.url}/health/ready", timeout=30).status_code == 200:
+            time.sleep(0.01)
+        # Not ready any more, but alive, and whoever has not seen it yet is served.
+        assert httpx.get(f"{service.url}/health/live", timeout=30).status_code == 200
+        for caller in callers[4:]:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert service.process.wait(timeout=60) in (0, -signal.SIGTERM)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{service.url}/health/live", timeout=5)
+    assert statuses == [200] * 6
+    events = [json.loads(line)["event"] for line in service.log.read_text().splitlines()]
+    assert "stopped" in events
+
+
+def test_a_crowd_is_answered_or_told_when_to_come_again(
+    tmp_path: Path, cbis_files: list[Path]
+) -> None:
+    body = cbis_files[0].read_bytes()
+    answers: list[httpx.Response] = []
+    with serving(tmp_path, max_in_flight="2") as service:
+        callers = [
+            threading.Thread(target=lambda: answers.append(post(service, body))) for _ in range(10)
+        ]
+        for caller in callers:
+            caller.start()
+        while any(caller.is_alive() for caller in callers):
+            assert httpx.get(f"{service.url}/health/ready", timeout=30).status_code == 200
+            time.sleep(0.02)
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert len(answers) == 10
+    for answer in answers:
+        if answer.status_code == 503:
+            assert int(answer.headers["Retry-After"]) >= 1
