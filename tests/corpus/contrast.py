@@ -9,10 +9,10 @@ from pydicom.sequence import Sequence
 
 from tests.corpus.encodings import REFERENCE, REFERENCE_8
 from tests.corpus.variant import Variant
-from tests.corpus.view import Stored, mammogram
+from tests.corpus.view import NO_WINDOW, Stored, mammogram, window
 from tests.dicom_files import to_codes
 
-WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
+WINDOW = window(12)
 
 
 def depths(stored: Stored) -> Iterator[Variant]:
@@ -105,7 +105,7 @@ def transforms(stored: Stored) -> Iterator[Variant]:
     for name, (what, elements, warnings) in plain.items():
         yield Variant(
             name=f"contrast/{name}.dcm",
-            body=mammogram(stored, **elements),
+            body=mammogram(stored, **NO_WINDOW | elements),
             what=what,
             rule="PS3.3 C.11.1, C.11.2",
             warnings=warnings,
@@ -149,14 +149,14 @@ def _bits_and_padding(stored: Stored) -> Iterator[Variant]:
     padded[0, 0] = 0
     yield Variant(
         name="contrast/padding.dcm",
-        body=mammogram(padded, PixelPaddingValue=4095),
+        body=mammogram(padded, PixelPaddingValue=4095, **NO_WINDOW),
         what="the background is Pixel Padding Value, the highest of all",
         rule="PS3.3 C.7.5.1.1.2",
         same_as="contrast/no-padding.dcm",
     )
     yield Variant(
         name="contrast/no-padding.dcm",
-        body=mammogram(inside),
+        body=mammogram(inside, **NO_WINDOW),
         what="the same without padding",
         rule="PS3.3 C.7.5.1.1.2",
     )

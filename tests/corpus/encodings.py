@@ -13,7 +13,7 @@ from service.imaging.dicom import (
     RLE,
 )
 from tests.corpus.variant import Variant, refused
-from tests.corpus.view import Stored, mammogram
+from tests.corpus.view import WITH_LOSS, Stored, mammogram
 from tests.dicom_files import encode, meta_length
 
 REFERENCE = "syntax/explicit-little.dcm"
@@ -46,7 +46,7 @@ def encodings(stored: Stored) -> Iterator[Variant]:
     for name, syntax in (LOSSLESS | LOSSY).items():
         yield Variant(
             name=f"syntax/{name}.dcm",
-            body=mammogram(stored, syntax),
+            body=mammogram(stored, syntax, **WITH_LOSS if name in LOSSY else {}),
             what=f"transfer syntax {syntax}",
             rule=rule,
             same_as=REFERENCE,
@@ -55,14 +55,20 @@ def encodings(stored: Stored) -> Iterator[Variant]:
     for name, syntax in {"explicit-little-8": EXPLICIT_LITTLE, "jpeg-8-bit": f"{_JPEG}50"}.items():
         yield Variant(
             name=f"syntax/{name}.dcm",
-            body=mammogram(stored >> 4, syntax, bits_stored=8, bits_allocated=8),
+            body=mammogram(
+                stored >> 4,
+                syntax,
+                bits_stored=8,
+                bits_allocated=8,
+                **WITH_LOSS if syntax != EXPLICIT_LITTLE else {},
+            ),
             what=f"8 bits, transfer syntax {syntax}",
             rule=rule,
             same_as=REFERENCE_8 if syntax != EXPLICIT_LITTLE else "",
             exactly=False,
         )
     # In 16 bits: decoded values may leave the 12 that the encoder knows nothing of.
-    near = mammogram(stored << 4, f"{_JPEG}81", bits_stored=16)
+    near = mammogram(stored << 4, f"{_JPEG}81", bits_stored=16, **WITH_LOSS)
     yield Variant(
         name="syntax/jpeg-ls-near-lossless.dcm",
         body=near,

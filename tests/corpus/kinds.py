@@ -115,7 +115,13 @@ def others(stored: Stored) -> Iterator[Variant]:
     )
     yield Variant(
         name="other/capture.dcm",
-        body=mammogram(stored, SOPClassUID=SECONDARY_CAPTURE, PresentationIntentType=None),
+        body=mammogram(
+            stored,
+            SOPClassUID=SECONDARY_CAPTURE,
+            PresentationIntentType=None,
+            ConversionType="WSD",
+            ViewCodeSequence=None,
+        ),
         what="a secondary capture of modality MG",
         rule="PS3.3 A.8.1",
         intent="film",

@@ -50,7 +50,7 @@ MAKERS = (
             "VOILUTFunction": "SIGMOID",
             "PixelPaddingValue": 0,
             "FieldOfViewHorizontalFlip": "YES",
-            "FieldOfViewRotation": 0,
+            "FieldOfViewRotation": "0",
         },
         private=(0x0045, "GEMS_SENO_02"),
         expected={
@@ -114,6 +114,7 @@ MAKERS = (
             "SOPClassUID": SECONDARY_CAPTURE,
             "PresentationIntentType": None,
             "ConversionType": "WSD",
+            "ViewCodeSequence": None,
             "ImagerPixelSpacing": None,
             "PresentationLUTShape": None,
             "ImageLaterality": None,
@@ -173,6 +174,7 @@ def intents(stored: Stored) -> Iterator[Variant]:
             | {
                 "SOPClassUID": FOR_PROCESSING,
                 "PresentationIntentType": "FOR PROCESSING",
+                "PresentationLUTShape": "IDENTITY",
                 "VOILUTSequence": None,
                 "WindowCenter": None,
                 "WindowWidth": None,

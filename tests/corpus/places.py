@@ -11,12 +11,12 @@ from tests.corpus.encodings import REFERENCE
 from tests.corpus.variant import Turn, Variant
 from tests.corpus.view import Stored, mammogram
 
-TURNS: dict[Turn, tuple[Callable[[Stored], Stored], list[str], str, int]] = {
+TURNS: dict[Turn, tuple[Callable[[Stored], Stored], list[str], str, str]] = {
     # Patient Orientation (PS3.3 C.7.6.1.1.1), Field of View Horizontal Flip and Rotation.
-    "": (lambda pixels: pixels, ["A", "R"], "NO", 0),
-    "left-right": (lambda pixels: pixels[:, ::-1], ["P", "R"], "YES", 0),
-    "upside down": (lambda pixels: pixels[::-1], ["A", "L"], "YES", 180),
-    "by 180": (lambda pixels: pixels[::-1, ::-1], ["P", "L"], "NO", 180),
+    "": (lambda pixels: pixels, ["A", "R"], "NO", "0"),
+    "left-right": (lambda pixels: pixels[:, ::-1], ["P", "R"], "YES", "0"),
+    "upside down": (lambda pixels: pixels[::-1], ["A", "L"], "YES", "180"),
+    "by 180": (lambda pixels: pixels[::-1, ::-1], ["P", "L"], "NO", "180"),
 }
 
 
@@ -31,7 +31,7 @@ def orientations(stored: Stored) -> Iterator[Variant]:
                 body=mammogram(
                     4095 - values if inverse else values,
                     PhotometricInterpretation=f"MONOCHROME{2 - inverse}",
-                    PresentationLUTShape=None,
+                    PresentationLUTShape="INVERSE" if inverse else "IDENTITY",
                     PatientOrientation=orientation,
                     FieldOfViewHorizontalFlip=flip,
                     FieldOfViewRotation=rotation,
@@ -54,7 +54,11 @@ def spacings(stored: Stored) -> Iterator[Variant]:
             (),
         ),
         "calibrated": (
-            {"PixelSpacing": [0.09, 0.09], "PixelSpacingCalibrationType": "GEOMETRY"},
+            {
+                "PixelSpacing": [0.09, 0.09],
+                "PixelSpacingCalibrationType": "GEOMETRY",
+                "PixelSpacingCalibrationDescription": "to the breast support",
+            },
             (0.09, 0.09),
             (),
         ),
@@ -84,17 +88,18 @@ def spacings(stored: Stored) -> Iterator[Variant]:
 def _view(code: str, modifier: str = "") -> Sequence:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "SCT", "view"
+    added = Dataset()
     if modifier:
-        added = Dataset()
         added.CodeValue, added.CodingSchemeDesignator = modifier, "SCT"
-        item.ViewModifierCodeSequence = Sequence([added])
+        added.CodeMeaning = "modified"
+    item.ViewModifierCodeSequence = Sequence([added] if modifier else [])
     return Sequence([item])
 
 
 def views(stored: Stored) -> Iterator[Variant]:
     """Give the elements that say side and view, and what becomes a warning (PS3.3 C.8.11.7)."""
     oblique, cranio_caudal = "399368009", "399162004"
-    bare: dict[str, Any] = {"ImageLaterality": None, "ViewPosition": None}
+    bare: dict[str, Any] = dict.fromkeys(("ImageLaterality", "ViewPosition", "ViewCodeSequence"))
     cases: dict[str, tuple[dict[str, Any], str, str, tuple[str, ...]]] = {
         "code-outranks": ({"ViewCodeSequence": _view(oblique)}, "L", "MLO", ()),
         "code-unknown": ({"ViewCodeSequence": _view("0-0")}, "L", "CC", ()),

@@ -11,6 +11,7 @@ from pydicom import dcmread
 
 from service.imaging.dicom import EXPLICIT_LITTLE
 from tests.dicom_files import dicom_file
+from tests.mammogram_headers import full_header
 
 ATTRIBUTION = (
     "Pixels: CBIS-DDSM (Lee et al. 2017, doi 10.7937/K9/TCIA.2016.7O02S9CY), CC BY 3.0, by way of "
@@ -19,17 +20,41 @@ ATTRIBUTION = (
 
 Stored = NDArray[np.int32]
 
+_NOT_HERE = (
+    *("SOPClassUID", "PatientComments", "InstitutionName"),
+    "EstimatedRadiographicMagnificationFactor",
+)
+
 HEADER: dict[str, Any] = {
+    element.keyword: element.value
+    for element in full_header(side="L", view="CC")
+    if not element.tag.is_private
+    and element.tag.group != 0x0028
+    and element.keyword not in _NOT_HERE
+} | {
     "PatientName": "CORPUS^MAMMOGRAM",
     "PatientID": "CORPUS",
-    "ImageLaterality": "L",
-    "ViewPosition": "CC",
-    "PatientOrientation": ["A", "R"],
-    "ImagerPixelSpacing": [0.1, 0.1],
+    "Manufacturer": "",
     "BurnedInAnnotation": "NO",
-    "PresentationLUTShape": "IDENTITY",
+    "BreastImplantPresent": "NO",
+    "LossyImageCompression": "00",
+    "PixelIntensityRelationship": "LOG",
+    "PixelIntensityRelationshipSign": -1,
+    "RescaleIntercept": 0,
+    "RescaleSlope": 1,
+    "RescaleType": "US",
 }
-"""What every file says unless it is about just that."""
+"""What every file says unless it is about just that: a valid mammogram, by `dciodvfy`."""
+
+WITH_LOSS: dict[str, Any] = {
+    "LossyImageCompression": "01",
+    "LossyImageCompressionRatio": 10,
+    "ImageType": ["DERIVED", "PRIMARY", ""],
+}
+"""What a file says beside it whose pixels were compressed with loss (PS3.3 C.7.6.1.1.5)."""
+
+NO_WINDOW: dict[str, Any] = {"WindowCenter": None, "WindowWidth": None}
+"""Leaves the window away, which an image for presentation needs."""
 
 
 def left_cc(side: int) -> Stored:
@@ -53,6 +78,13 @@ def left_cc(side: int) -> Stored:
     return stored.astype(np.int32)
 
 
+def window(bits_stored: int, *, signed: bool = False) -> dict[str, Any]:
+    """Give the window over all values (PS3.3 C.11.2.1.2.1)."""
+    half = 1 << (bits_stored - 1)
+    return {"WindowCenter": 0 if signed else half, "WindowWidth": 2 * half}
+
+
 def mammogram(stored: Stored, syntax: str = EXPLICIT_LITTLE, **elements: Any) -> bytes:
     """Write it as Digital Mammography X-Ray, For Presentation; other arguments as `dicom_file`."""
-    return dicom_file(stored, syntax=syntax, **(HEADER | elements))
+    shown = window(elements.get("bits_stored", 12), signed=elements.get("signed", False))
+    return dicom_file(stored, syntax=syntax, **(HEADER | shown | elements))
