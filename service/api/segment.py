@@ -11,7 +11,7 @@ from service.api.encode import encode
 from service.api.form import Form, choose_form
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
-from service.api.wishes import SPACING, parse_spacing, with_fields
+from service.api.wishes import FRAME, SPACING, parse_spacing, with_fields
 from service.imaging.frames import MOST_FRAMES
 from service.outputs.result import Render, SegmentationResult
 from service.patience import Patience
@@ -30,11 +30,19 @@ _FORM = {
         "description": "Any name will do; exactly one part may be a file.",
         "properties": {
             "file": {"type": "string", "format": "binary"},
-            "frame": {"type": "string", "description": "As in the query, which outranks it."},
-            "pixel_spacing_mm": {"type": "string", "description": "As in the query."},
+            "frame": {
+                "type": "string",
+                "pattern": FRAME,
+                "description": "As in the query, which outranks it.",
+            },
+            "pixel_spacing_mm": {
+                "type": "string",
+                "pattern": SPACING,
+                "description": "As in the query, which outranks it.",
+            },
         },
         "required": ["file"],
-        "additionalProperties": {"type": "string"},
+        "additionalProperties": True,
     }
 }
 _BODY: dict[str, Any] = {

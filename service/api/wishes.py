@@ -12,7 +12,7 @@ _MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5(?:\.0{1,8})?)"
 """A number from 0.01 to 5: no detector or film scanner lies beyond."""
 
 SPACING = rf"^{_MM}(?:,{_MM})?$"
-_FRAME = re.compile(r"[1-9][0-9]{0,4}")
+FRAME = "^[1-9][0-9]{0,3}$"
 
 
 def parse_spacing(text: str | None) -> tuple[float, float] | None:
@@ -33,7 +33,7 @@ def with_fields(wishes: Wishes, fields: Mapping[str, str]) -> Wishes:
     """
     frame, spacing = fields.get("frame"), fields.get("pixel_spacing_mm")
     if frame is not None and wishes.frame is None:
-        if _FRAME.fullmatch(frame) is None or int(frame) > MOST_FRAMES:
+        if re.fullmatch(FRAME, frame) is None or int(frame) > MOST_FRAMES:
             raise _out_of_bounds("frame")
         wishes = replace(wishes, frame=int(frame))
     if spacing is not None and wishes.pixel_spacing_mm is None:
