@@ -10,17 +10,18 @@ import structlog
 from fastapi import FastAPI
 
 from service import __version__
-from service.api import health, model, segment, stow, viewer
+from service.api import health, model, segment, stow, studies, viewer
 from service.api.intake import Intake
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
+from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
 from service.inference.device import resolve_device
 from service.metrics import Metrics
 from service.reading import Workers
 from service.segmenter import BUNDLED_MODEL, Segmenter
-from service.settings import Settings, available_cores
+from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
 
@@ -82,7 +83,7 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     app.state.metrics = Metrics()
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     install_handlers(app)
-    for part in (segment, stow, model, health, viewer):
+    for part in (segment, studies, stow, model, health, viewer):
         app.include_router(part.router)
     describe_problems(app)
     return app
@@ -93,6 +94,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     if state.segmenter is None:
         state.segmenter = await asyncio.to_thread(open_segmenter, state.settings)
+    scheduler = state.segmenter.scheduler
+    state.metrics.watch_net(lambda: scheduler.waiting, lambda: scheduler.net_seconds)
     state.model_card = model_card(state.settings)
     state.intake = Intake(
         places=state.settings.max_in_flight,

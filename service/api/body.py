@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
@@ -47,6 +47,20 @@ async def receive_body(
     Overloaded
         There is no room for it.
     """
+    pieces: list[bytes] = []
+    await receive_pieces(request, place, pieces.append, max_bytes=max_bytes, timeout_s=timeout_s)
+    return b"".join(pieces)
+
+
+async def receive_pieces(
+    request: Request,
+    place: Place,
+    take: Callable[[bytes], None],
+    *,
+    max_bytes: int,
+    timeout_s: float,
+) -> None:
+    """Receive the body and hand it on a piece at a time; otherwise as `receive_body`."""
     pieces = body_pieces(request, max_bytes)
     declared = request.headers.get("content-length", "")
     claimed = int(declared) if declared.isdecimal() else STEP
@@ -54,7 +68,8 @@ async def receive_body(
         raise _too_large(max_bytes)
     await place.claim(claimed)
     async with receiving(timeout_s):
-        return b"".join([piece async for piece in _housed(pieces, place, claimed)])
+        async for piece in _housed(pieces, place, claimed):
+            take(piece)
 
 
 def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:

@@ -26,9 +26,9 @@ class Problem(BaseModel):
     request_id: str
 
 
-def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
-    """Answer with the error's own status, code and message."""
-    problem = Problem(
+def problem_of(error: MammosegError, request_id: str) -> Problem:
+    """Give the document of an error."""
+    return Problem(
         type=f"urn:mammoseg:problem:{error.code}",
         title=error.title,
         status=error.status,
@@ -36,6 +36,11 @@ def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
         detail=error.detail,
         request_id=request_id,
     )
+
+
+def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
+    """Answer with the error's own status, code and message."""
+    problem = problem_of(error, request_id)
     return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
 
 

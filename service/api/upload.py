@@ -1,12 +1,13 @@
-"""The request's body -> one file and what kind it says it is."""
+"""The request's body -> one file, or several, and what kind each says it is."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from service.api.body import receive_body
+from service.api.body import receive_body, receive_pieces
 from service.api.intake import Place
 from service.api.multipart import MultipartReader, media_type_and_boundary
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
@@ -70,6 +71,12 @@ class _Part:
             return None
         return named["name"], self.content.decode("utf-8", "replace")
 
+    def as_upload(self, fields: Mapping[str, str]) -> Upload:
+        """Give the file, and let go of its pieces."""
+        body = self.content
+        self.pieces.clear()
+        return Upload(body, KINDS.get(self.media_type), fields)
+
 
 @dataclass(slots=True)
 class _Parts:
@@ -85,6 +92,12 @@ class _Parts:
 
     def end(self) -> None:
         pass
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The short text fields by name."""
+        texts = (part.field for part in self.parts if not part.is_file)
+        return dict(text for text in texts if text is not None)
 
 
 async def receive_upload(
@@ -112,8 +125,33 @@ async def receive_upload(
     if not body:
         raise UnreadableImage("empty-body", "The body is empty.")
     if media_type.startswith("multipart/"):
-        return _from_multipart(body, boundary)
+        return await asyncio.to_thread(_from_multipart, body, boundary)
     return Upload(body, KINDS.get(media_type))
+
+
+async def receive_uploads(
+    request: Request, place: Place, *, most: int, max_bytes: int, timeout_s: float
+) -> list[Upload]:
+    """Receive a multipart body of several files, each with the form's fields.
+
+    The body is taken apart as it arrives, so that it is held once. Parameters as of
+    `receive_body`; `most` bounds the number of files. Raises what `receive_upload` raises, but not
+    for what a single file is: one that cannot be read must not spoil the others.
+    """
+    media_type, boundary = media_type_and_boundary(request.headers.get("content-type", ""))
+    if not media_type.startswith("multipart/"):
+        raise UnsupportedMedia(
+            "media-type", "Send the files as multipart/form-data or multipart/related."
+        )
+    sink = _Parts()
+    reader = MultipartReader(boundary, sink, most_parts=most + MAX_PARTS)
+    await receive_pieces(request, place, reader.feed, max_bytes=max_bytes, timeout_s=timeout_s)
+    reader.close()
+    files = [part for part in sink.parts if part.is_file]
+    if not 0 < len(files) <= most:
+        raise InvalidRequest("files", f"Send from 1 to {most} files in the multipart body.")
+    fields = sink.fields
+    return [file.as_upload(fields) for file in files]
 
 
 def _from_multipart(body: bytes, boundary: bytes) -> Upload:
@@ -121,8 +159,7 @@ def _from_multipart(body: bytes, boundary: bytes) -> Upload:
     reader = MultipartReader(boundary, sink, most_parts=MAX_PARTS)
     reader.feed(body)
     reader.close()
-    parts = sink.parts
-    files = [part for part in parts if part.is_file]
+    files = [part for part in sink.parts if part.is_file]
     if len(files) != 1:
         raise InvalidRequest("one-file", "Send exactly one file in the multipart body.")
     (file,) = files
@@ -130,5 +167,4 @@ def _from_multipart(body: bytes, boundary: bytes) -> Upload:
         raise UnreadableImage("empty-body", "The file in the body is empty.")
     if file.media_type not in KINDS and file.media_type not in UNDECLARED | {"text/plain"}:
         raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
-    fields = dict(part.field for part in parts if part is not file and part.field is not None)
-    return Upload(file.content, KINDS.get(file.media_type), fields)
+    return file.as_upload(sink.fields)

@@ -1,0 +1,204 @@
+"""POST /v1/studies: the images of one study in, findings of each and a score of all out."""
+
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from service.api.problems import Problem, problem_of
+from service.api.segment import BINARY, PROBLEMS, gone
+from service.api.upload import Upload, receive_uploads
+from service.api.wishes import SPACING, parse_spacing, with_fields
+from service.errors import MammosegError, MixedStudy
+from service.imaging import elements
+from service.imaging.dicom import parse
+from service.imaging.limits import ReadLimits
+from service.imaging.mammogram import Caveat
+from service.imaging.reader import sniff
+from service.outputs.result import SegmentationResult, WarningPart, result_of
+from service.outputs.study import Judged, StudyPart, combine
+from service.patience import Patience
+from service.segmenter import Wishes
+
+router = APIRouter(tags=["segmentation"])
+
+MOST_IMAGES = 32
+"""Of one study. A screening has four; those with spot views and repeats a dozen."""
+
+PASSING = frozenset((499, 503, 504))
+"""What is wrong with the moment: then the whole study is answered so, never a part of it."""
+
+UNCHECKED = Caveat(
+    "patient-unchecked",
+    "Not every image says whose it is: that all are of one study is the caller's word.",
+)
+REFUSED = Caveat("images-refused", "Not every image was judged; the scores come from the others.")
+REPEATED = Caveat("view-repeated", "A view has several images; their scores were averaged.")
+UNPLACED = Caveat(
+    "view-unknown", "The side or the view of an image is unknown; it counts as a view of its own."
+)
+
+
+class StudyEntry(BaseModel):
+    """What came of one image: a result or a problem."""
+
+    index: int = Field(description="Place among the files of the request, from 0 on.")
+    result: SegmentationResult | None
+    problem: Problem | None
+
+
+class StudyResult(BaseModel):
+    """The answer for the images of one study. Research use only: not a medical device."""
+
+    study: StudyPart
+    images: list[StudyEntry]
+    warnings: list[WarningPart]
+
+
+_FORM = {
+    "schema": {
+        "type": "object",
+        "description": f"Any names will do; at most {MOST_IMAGES} parts may be files.",
+        "properties": {
+            "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+            "pixel_spacing_mm": {"type": "string", "description": "As in the query."},
+        },
+        "required": ["file"],
+        "additionalProperties": {"type": "string"},
+    }
+}
+_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "The DICOM, PNG, JPEG or TIFF files of one study.",
+    "content": {"multipart/form-data": _FORM, "multipart/related": BINARY},
+}
+
+
+@router.post(
+    "/v1/studies",
+    responses={
+        **{status: what for status, what in PROBLEMS.items() if status != 406},
+        422: PROBLEMS[422] | {"description": "Images of several patients or studies."},
+    },
+    openapi_extra={"requestBody": _BODY},
+    summary="Find lesions in the images of one study, and score it by breast and as a whole",
+)
+async def study(
+    request: Request,
+    gate: Annotated[
+        bool, Query(description="Empty the masks where the has-mask decision is no.")
+    ] = True,
+    pixel_spacing_mm: Annotated[
+        str | None,
+        Query(pattern=SPACING, description="Of all images; as for one, see /v1/segment."),
+    ] = None,
+) -> StudyResult:
+    """Judge each image as `/v1/segment` does, one after another, and combine the scores.
+
+    An image that is refused does not spoil the rest: its entry holds the problem. The scores are
+    means over views, each view counting once however many images it has.
+
+    **Research use only: this is not a medical device.**
+    """
+    state = request.app.state
+    settings, intake = state.settings, state.intake
+    with intake.place() as place:
+        uploads = await receive_uploads(
+            request,
+            place,
+            most=MOST_IMAGES,
+            max_bytes=settings.memory.bodies_mib << 20,
+            timeout_s=settings.upload_timeout_s,
+        )
+        wishes = Wishes(parse_spacing(pixel_spacing_mm), gate)
+        wishes = with_fields(wishes, uploads[0].fields)
+        patience = Patience(settings.deadline_s * len(uploads))
+        answer: StudyResult = await intake.work_for(
+            gone(request),
+            patience,
+            lambda: _answer(state, uploads, wishes, patience, request.state.request_id),
+        )
+    return answer
+
+
+def _answer(
+    state: Any, uploads: list[Upload], wishes: Wishes, patience: Patience, request_id: str
+) -> StudyResult:
+    caveats = _check_belonging(uploads, state.settings.read_limits())
+    entries = []
+    for index, upload in enumerate(uploads):
+        patience.check()
+        try:
+            result = _examine(state, upload, wishes, patience)
+            entries.append(StudyEntry(index=index, result=result, problem=None))
+        except MammosegError as error:
+            if error.status in PASSING:
+                raise
+            state.metrics.problems.labels(error.code).inc()
+            problem = problem_of(error, request_id)
+            entries.append(StudyEntry(index=index, result=None, problem=problem))
+    scores = combine([_judged(entry.index, entry.result) for entry in entries if entry.result])
+    caveats += _said_of(scores, len(entries))
+    return StudyResult(
+        study=scores,
+        images=entries,
+        warnings=[WarningPart(code=caveat.code, detail=caveat.detail) for caveat in caveats],
+    )
+
+
+def _examine(state: Any, upload: Upload, wishes: Wishes, patience: Patience) -> SegmentationResult:
+    with ExitStack() as room:
+        findings = state.segmenter.segment(
+            upload.body,
+            upload.kind,
+            wishes,
+            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
+            patience=patience,
+        )
+        state.metrics.observe_stages(findings.timing_ms)
+        return result_of(findings, (), 0)
+
+
+def _judged(index: int, result: SegmentationResult) -> Judged:
+    image = result.image
+    return Judged(index, image.laterality, image.view_position, result.has_mask.score)
+
+
+def _check_belonging(uploads: list[Upload], limits: ReadLimits) -> tuple[Caveat, ...]:
+    """Make sure that what says whose it is agrees; what cannot be read is refused later.
+
+    Raises
+    ------
+    MixedStudy
+        Two images have different Patient IDs or Study Instance UIDs.
+    """
+    patients: set[str | None] = set()
+    studies: set[str | None] = set()
+    for upload in uploads:
+        patient = study_uid = None
+        if sniff(upload.body) == "dicom":
+            try:
+                header = parse(upload.body, limits.max_inflated_bytes).dataset
+            except MammosegError:
+                continue
+            patient = elements.text(header, "PatientID")
+            study_uid = elements.uid(header, "StudyInstanceUID")
+        patients.add(patient)
+        studies.add(study_uid)
+    if len(patients - {None}) > 1:
+        raise MixedStudy("several-patients", "The images are of several patients.")
+    if len(studies - {None}) > 1:
+        raise MixedStudy("several-studies", "The images are of several studies.")
+    return (UNCHECKED,) if None in patients | studies else ()
+
+
+def _said_of(scores: StudyPart, images: int) -> tuple[Caveat, ...]:
+    views = [view for breast in scores.breasts for view in breast.views]
+    unplaced = scores.views_of_unknown_side or [v for v in views if v.view_position is None]
+    return (
+        *((REFUSED,) if len(scores.images) < images else ()),
+        *((REPEATED,) if any(len(view.images) > 1 for view in views) else ()),
+        *((UNPLACED,) if unplaced else ()),
+    )
