@@ -19,11 +19,11 @@ from model_export.export.graph import shift_activation
 from model_export.export.run import write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.metrics import dice
+from service.cores import available_cores
 from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.segmenter import Segmenter
-from service.settings import available_cores
 
 MASK_SOURCE = "cdd-cesm"
 """Whose Dice the mask threshold maximises: the one source of many outlines."""

@@ -1,8 +1,6 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
 import json
-import math
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,28 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.cores import available_cores
 from service.imaging.reader import ReadLimits
 from service.inbox.destination import Destination
 from service.inference.device import DeviceChoice
 from service.memory import MemoryPlan
 from service.outputs.dicom.registry import OUTPUTS
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-
-
-def available_cores() -> int:
-    """Give the cores this process may use: its affinity and its container's quota, not the host's.
-
-    The quota is cgroup v2's: "<microseconds> <period>", or "max <period>" for none.
-    """
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = CPU_QUOTA.read_text(encoding="ascii").split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return cores
 
 
 class Settings(BaseSettings):

@@ -25,12 +25,12 @@ from model_export.evaluation.sets import Known, Untold, external, of_split
 from model_export.evaluation.strata import Stratum, strata
 from model_export.metrics import dice
 from service.clock import Clock
+from service.cores import available_cores
 from service.errors import MammosegError
 from service.findings import Findings, ModelIdentity
 from service.inference.contract import Contract
 from service.inference.device import Device
 from service.segmenter import Segmenter, Wishes
-from service.settings import available_cores
 
 UNGATED = Wishes(gate=False)
 

@@ -1,9 +1,8 @@
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, available_cores
+from service.cores import available_cores
+from service.settings import Settings
 
 pytestmark = pytest.mark.unit
 
@@ -46,19 +45,6 @@ def test_a_value_out_of_bounds_is_refused(
 
 def test_megapixels_reach_the_reader() -> None:
     assert Settings(max_megapixels=2).read_limits().max_pixels == 2_000_000
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 8), ("x", 8)]
-)
-def test_cores_follow_the_containers_quota(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, cores: int
-) -> None:
-    quota = tmp_path / "cpu.max"
-    quota.write_text(text)
-    monkeypatch.setattr("service.settings.CPU_QUOTA", quota)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert available_cores() == cores
 
 
 def test_memory_is_shared_out_from_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
