@@ -1,0 +1,254 @@
+"""kill -9 at random moments: no accepted instance is lost, no delivered result is a second one.
+
+`python -m tests.soak.kills --kills 100`. A sender posts mammograms by STOW-RS and repeats each
+until it is accepted, as a PACS does; a destination keeps every byte it gets, and now and then drops
+the connection instead of answering. The service is killed again and again, also while it starts.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+from pydicom import dcmread
+from rich.console import Console
+
+from service.inbox.database import Database
+from service.inbox.inbox import BOOKS
+from service.inbox.register import Register
+from tests.dicom_files import dicom_file
+from tests.identity_net import write_identity_net
+from tests.orthanc import free_port
+from tests.stow_server import Reply, StowServer, stored, stow_server
+
+KINDS = {"SEG", "SR"}
+STUDY = "1.2.826.0.1.3680043.10.1.9"
+WHILE_STARTING = 0.2
+"""Share of the kills that hit a service before it is ready."""
+UNANSWERED = 0.1
+"""Share of the deliveries that the destination stores without saying so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a run came to.
+
+    Attributes
+    ----------
+    kills
+        How often the service was killed.
+    accepted
+        Instances that the service said it had taken.
+    states
+        Where they stand at the end, with their number.
+    results
+        Distinct results at the destination.
+    sent_again
+        Files that the destination got more than once, each time the same.
+    faults
+        What should not be: lost instances, second results, other bytes.
+    seconds
+        How long it took.
+    """
+
+    kills: int
+    accepted: int
+    states: dict[str, int]
+    results: int
+    sent_again: int
+    faults: list[str]
+    seconds: float
+
+
+class Sender(threading.Thread):
+    """Posts one instance after another, each until it is accepted."""
+
+    def __init__(self, url: str, pause_s: float) -> None:
+        super().__init__()
+        self._url, self._pause_s = url, pause_s
+        self.accepted: list[str] = []
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            uid = f"{STUDY}.1.{len(self.accepted) + 1}"
+            file = dicom_file(
+                SOPInstanceUID=uid,
+                StudyInstanceUID=STUDY,
+                SeriesInstanceUID=f"{STUDY}.1",
+                PatientID="kills",
+            )
+            if self._until_accepted(file):
+                self.accepted.append(uid)
+            self.ended.wait(self._pause_s)
+
+    def _until_accepted(self, file: bytes) -> bool:
+        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n--b--\r\n"
+        headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+        while not self.ended.is_set():
+            try:
+                answer = httpx.post(self._url, content=body, headers=headers, timeout=30)
+                if answer.status_code == 200:
+                    return True
+            except httpx.HTTPError:
+                pass
+            self.ended.wait(0.02)
+        return False
+
+
+class Service:
+    """`mammoseg serve` on one inbox, started anew after each kill.
+
+    Each is a process of its own, forked from one that has imported all it needs: so a start takes
+    the time of opening the model, and not of Python, too.
+    """
+
+    def __init__(self, folder: Path, destination: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.inbox = folder / "inbox"
+        self.log = folder / "service.log"
+        settings = {
+            "model": write_identity_net(folder / "identity.onnx"),
+            "destinations": destination,
+            "inbox": self.inbox,
+            "retry_first_s": 0.1,
+            "retry_longest_s": 2.0,
+            "port": self.port,
+            **{"device": "cpu", "readers": 1, "runners": 1},
+        }
+        self._environment = {f"MAMMOSEG_{name.upper()}": str(settings[name]) for name in settings}
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["service.cli"])
+
+    def start(self) -> None:
+        self._process = self._context.Process(
+            target=_serve, args=(self._environment, str(self.log))
+        )
+        self._process.start()
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(f"{self.url}/health/ready", timeout=5).raise_for_status()
+                return
+            except httpx.HTTPError:
+                time.sleep(0.02)
+        raise TimeoutError(self.log.read_text(errors="replace"))
+
+    def stop(self, how: signal.Signals) -> None:
+        pid = self._process.pid
+        assert pid is not None
+        os.kill(pid, how)
+        self._process.join()
+
+
+def _serve(environment: dict[str, str], log: str) -> None:
+    """Be `mammoseg serve`."""
+    os.environ |= environment
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(sink, stream)
+    from service.cli import serve
+
+    serve()
+
+
+def run(kills: int, seed: int, *, pause_s: float = 0.1, drain_s: float = 600.0) -> Tally:
+    """Kill the service so many times, let it finish, and see what is there."""
+    started, chance = time.monotonic(), random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder, stow_server() as destination:
+
+        def now_and_then(uid: str, times: int) -> Reply:
+            return None if chance.random() < UNANSWERED else stored(uid)
+
+        destination.reply = now_and_then
+        service = Service(Path(folder), destination.url)
+        sender = Sender(f"{service.url}/dicom-web/studies", pause_s)
+        sender.start()
+        try:
+            for _ in range(kills):
+                service.start()
+                if chance.random() < WHILE_STARTING:
+                    time.sleep(chance.uniform(0.0, 3.0))
+                else:
+                    service.wait_ready()
+                    time.sleep(chance.uniform(0.0, 1.5))
+                service.stop(signal.SIGKILL)
+        finally:
+            sender.ended.set()
+            sender.join()
+        service.start()
+        try:
+            states = _drained(service, drain_s)
+        finally:
+            service.stop(signal.SIGTERM)
+        faults, results, again = judge(sender.accepted, destination)
+        unfinished = sum(states.values()) - states.get("delivered", 0)
+        if unfinished:
+            faults.append(f"{unfinished} instances are not delivered")
+        seconds = time.monotonic() - started
+        return Tally(kills, len(sender.accepted), states, results, again, faults, seconds)
+
+
+def _drained(service: Service, drain_s: float) -> dict[str, int]:
+    service.wait_ready()
+    books, deadline = Database(service.inbox / BOOKS), time.monotonic() + drain_s
+    try:
+        while True:
+            counts = Register(books).counts()
+            if not counts.keys() & {"received", "processed"} or time.monotonic() > deadline:
+                return counts
+            time.sleep(0.2)
+    finally:
+        books.close()
+
+
+def judge(accepted: list[str], destination: StowServer) -> tuple[list[str], int, int]:
+    """Compare what was accepted with what arrived; gives faults, results, and repeated files."""
+    faults, again = [], 0
+    made: dict[str, Counter[str]] = defaultdict(Counter)
+    for uid, files in destination.received.items():
+        if len(set(files)) > 1:
+            faults.append(f"{uid} came with {len(set(files))} different contents")
+        again += len(files) > 1
+        result = dcmread(BytesIO(files[0]))
+        sources = {
+            str(element.value)
+            for element in result.iterall()
+            if element.keyword == "ReferencedSOPInstanceUID"
+        }
+        for source in sources & {*accepted}:
+            made[source][result.Modality] += 1
+    for source in accepted:
+        if made[source].keys() != KINDS:
+            faults.append(f"{source} was accepted, and {set(made[source])} arrived")
+        if any(count > 1 for count in made[source].values()):
+            faults.append(f"{source} has second results: {dict(made[source])}")
+    return faults, len(destination.received), again
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    tally, console = run(options.kills, options.seed), Console()
+    console.print(tally)
+    sys.exit(1 if tally.faults else 0)
+
+
+if __name__ == "__main__":
+    main()
