@@ -62,11 +62,20 @@ _FORM = {
         "type": "object",
         "description": f"Any names will do; at most {MOST_IMAGES} parts may be files.",
         "properties": {
-            "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
-            "pixel_spacing_mm": {"type": "string", "description": "As in the query."},
+            "file": {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "minItems": 1,
+                "maxItems": MOST_IMAGES,
+            },
+            "pixel_spacing_mm": {
+                "type": "string",
+                "pattern": SPACING,
+                "description": "As in the query, which outranks it.",
+            },
         },
         "required": ["file"],
-        "additionalProperties": {"type": "string"},
+        "additionalProperties": True,
     }
 }
 _BODY: dict[str, Any] = {

@@ -24,7 +24,7 @@ UNDECLARED = {"", "application/octet-stream", "application/x-www-form-urlencoded
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 64
-"""Of the value of a form's field; what may be chosen there is short."""
+"""Of a form's field; what may be chosen there is shorter, so that a cut value is refused."""
 
 FIELD_NAME = re.compile(r";\s*name=\"?(?P<name>[a-z_]{1,64})\"?(?:;|$)")
 FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
@@ -34,7 +34,7 @@ FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
 class Upload:
     """One file; `kind` is None when its type was not declared.
 
-    `fields` holds the short text fields of the form that it came in, by name.
+    `fields` holds the beginnings of the text fields of the form that it came in, by name.
     """
 
     body: bytes
@@ -65,11 +65,12 @@ class _Part:
 
     @property
     def field(self) -> tuple[str, str] | None:
-        """Name and value of a short text field; None for any other part."""
+        """Name of a text field and the beginning of its value; None for any other part."""
         named = FIELD_NAME.search(self.headers.get("content-disposition", ""))
-        if named is None or sum(map(len, self.pieces)) > MAX_FIELD_BYTES:
+        if named is None:
             return None
-        return named["name"], self.content.decode("utf-8", "replace")
+        value = b"".join(piece[:MAX_FIELD_BYTES] for piece in self.pieces)[:MAX_FIELD_BYTES]
+        return named["name"], value.decode("utf-8", "replace")
 
     def as_upload(self, fields: Mapping[str, str]) -> Upload:
         """Give the file, and let go of its pieces."""
@@ -95,7 +96,7 @@ class _Parts:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The short text fields by name."""
+        """The beginnings of the text fields, by name."""
         texts = (part.field for part in self.parts if not part.is_file)
         return dict(text for text in texts if text is not None)
 

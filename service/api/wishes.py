@@ -29,17 +29,19 @@ def with_fields(wishes: Wishes, fields: Mapping[str, str]) -> Wishes:
     Raises
     ------
     InvalidRequest
-        A field is malformed or out of its bounds; it is named, its value never told.
+        A field is malformed or out of its bounds, be it needed or not; it is named, its value
+        never told.
     """
     frame, spacing = fields.get("frame"), fields.get("pixel_spacing_mm")
-    if frame is not None and wishes.frame is None:
+    if frame is not None:
         if re.fullmatch(FRAME, frame) is None or int(frame) > MOST_FRAMES:
             raise _out_of_bounds("frame")
-        wishes = replace(wishes, frame=int(frame))
-    if spacing is not None and wishes.pixel_spacing_mm is None:
+        wishes = replace(wishes, frame=wishes.frame or int(frame))
+    if spacing is not None:
         if re.fullmatch(SPACING, spacing) is None:
             raise _out_of_bounds("pixel_spacing_mm")
-        wishes = replace(wishes, pixel_spacing_mm=parse_spacing(spacing))
+        spacing_mm = wishes.pixel_spacing_mm or parse_spacing(spacing)
+        wishes = replace(wishes, pixel_spacing_mm=spacing_mm)
     return wishes
 
 

@@ -142,12 +142,15 @@ def test_a_form_may_hold_the_choices_too(client: TestClient, phantom_png: bytes)
     [
         *(("frame", value) for value in ("0", "-1", "x", "", "4097", "1.5", "1 ", "٣")),
         *(("pixel_spacing_mm", value) for value in ("0", "x", "6", "1,2,3", "1\n", "")),
+        *((name, "1" * 5000) for name in ("frame", "pixel_spacing_mm")),
     ],
 )
+@pytest.mark.parametrize("query", ["", "?frame=1&pixel_spacing_mm=1"], ids=["field", "both"])
 def test_a_field_out_of_bounds_is_named_and_not_told(
-    client: TestClient, phantom_png: bytes, name: str, value: str
+    client: TestClient, phantom_png: bytes, query: str, name: str, value: str
 ) -> None:
-    answer = client.post(URL.split("?")[0], files={"f": phantom_png}, data={name: value})
+    url = URL.split("?")[0] + query
+    answer = client.post(url, files={"f": phantom_png}, data={name: value})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
     assert name in answer.json()["detail"]
 

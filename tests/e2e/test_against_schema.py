@@ -1,0 +1,106 @@
+"""The service against its description, by schemathesis: every route, every check, real images.
+
+A route that is added to the description is tested without a word here, if what it takes is one of
+the media types below.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.transport.serialization import Binary
+
+from service.api.form import Form
+from tests.corpus.write import variants
+from tests.e2e.conftest import Service, serving
+from tests.identity_net import write_identity_net
+
+pytestmark = pytest.mark.e2e
+
+SIDE = 64
+EXAMPLES = 12
+"""Of each operation, beside the boundary values of its parameters."""
+
+KINDS = {
+    "dcm": "application/dicom",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+}
+PICTURES: tuple[Form, ...] = ("json", "mask", "heatmap", "overlay")
+"""Forms that every image has; the others are made from a DICOM header."""
+
+RELATED = 'multipart/related; type="application/dicom"; boundary=b'
+
+
+@functools.cache
+def images(media_type: str) -> list[bytes]:
+    """Give files of the corpus that are to be accepted."""
+    return [
+        variant.body
+        for variant in variants(SIDE)
+        if variant.status == 200
+        and not variant.query
+        and KINDS[variant.name.rsplit(".", 1)[1]] == media_type
+    ]
+
+
+def related(part: bytes) -> bytes:
+    """Write multipart/related of one part, as a PACS does."""
+    return b"--b\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n--b--\r\n"
+
+
+def real(media_type: str) -> st.SearchStrategy[bytes]:
+    """Draw such a file; the corpus is made when the first is asked for."""
+    return st.deferred(lambda: st.sampled_from(images(media_type)))
+
+
+for kind in set(KINDS.values()):
+    schemathesis.openapi.media_type(kind, real(kind))
+schemathesis.openapi.media_type("application/octet-stream", real("application/dicom"))
+schemathesis.openapi.media_type("multipart/related", real("application/dicom").map(related))
+schemathesis.openapi.format("binary", real("application/dicom").map(Binary))
+
+schema = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi.yaml")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("described")
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(folder, model=str(model), readers="1", runners="1") as service:
+        yield service
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_service_keeps_to_its_description(service: Service, case: Case) -> None:
+    case.call_and_validate(base_url=service.url, **fitted(case))
+
+
+def fitted(case: Case) -> dict[str, Any]:
+    """Make a valid request one that its image can meet, which a description cannot say."""
+    if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
+        # None of the images has several frames.
+        case.query.pop("frame", None)
+        if isinstance(case.body, dict):
+            case.body.pop("frame", None)
+        picture = (case.media_type or "").startswith("image/")
+        if picture and case.query.get("output") not in PICTURES:
+            case.query.pop("output", None)
+    return {"headers": {"Content-Type": RELATED}} if case.media_type == "multipart/related" else {}
