@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from service.integration.commands import PASSWORD, USERNAME
+from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
     RESULTS,
@@ -154,12 +155,11 @@ def test_while_the_service_is_down_it_waits_and_then_is_done(
         assert follower.process.wait(timeout=60) == 0
 
 
-def test_an_image_that_is_refused_holds_up_nothing(
-    orthanc: Orthanc, follower: Following, cbis_files: list[Path]
-) -> None:
-    broken = cbis_files[7].read_bytes()[:60_000]
-    orthanc.store(broken)
+def test_an_image_that_is_refused_holds_up_nothing(orthanc: Orthanc, follower: Following) -> None:
+    uids = {"PatientID": "1", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
+    orthanc.store(multi_frame_file([phantom(), phantom()], **uids))
     wait_for("the refusal", lambda: follower.events("refused"))
+    assert follower.events("refused")[-1]["code"] == "multi-frame"
     assert follower.process.poll() is None
 
 
