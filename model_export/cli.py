@@ -122,7 +122,7 @@ def ablate(
 @app.command()
 def average(
     out: Annotated[Path, typer.Argument(help="Folder of the run to write.")],
-    runs: Annotated[list[Path], typer.Argument(help="Runs that started from one checkpoint.")],
+    runs: Annotated[list[Path], typer.Argument(help="Runs from one checkpoint, or its own.")],
     data: Data = DATA,
     packed: Packed = PACKED,
     checkpoint: Checkpoint = "best",

@@ -45,7 +45,8 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
     Parameters
     ----------
     runs
-        Folders of runs that started from one checkpoint: elsewhere the mean of two nets is none.
+        Folders of runs that started from one checkpoint, and of the run that this is of if it is
+        to be a member: the mean of nets that share no start is no net.
     checkpoint
         Which of theirs: "best" or "last".
     out
@@ -62,10 +63,11 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
     ValueError
         The runs did not start from one checkpoint, or their nets differ.
     """
-    starts = {_start(run) for run in runs}
-    if len(starts) != 1 or None in starts:
-        raise ValueError("only runs that started from one checkpoint can be averaged")
     paths = [run / "checkpoints" / f"{checkpoint}.ckpt" for run in runs]
+    members = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    starts = {_start(run) or members[path] for run, path in zip(runs, paths, strict=True)}
+    if len(starts) != 1:
+        raise ValueError("only runs that started from one checkpoint can be averaged")
     mean = mean_of([averaged_weights(path) for path in paths])
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     torch.save(
@@ -74,8 +76,8 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
     )
     config = stored_config(runs[0])
     (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-    members = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    (out / "members.json").write_text(json.dumps(members, indent=2) + "\n")
+    named = {str(path): digest for path, digest in members.items()}
+    (out / "members.json").write_text(json.dumps(named, indent=2) + "\n")
     return config
 
 

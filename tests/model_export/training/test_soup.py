@@ -40,6 +40,14 @@ def test_the_folder_names_its_members(tmp_path: Path) -> None:
     assert len(members) == 2
 
 
+def test_the_start_itself_may_be_a_member(tmp_path: Path) -> None:
+    first = member(tmp_path / "1", 1.0, start=None)
+    digest = hashlib.sha256((first / "checkpoints" / "best.ckpt").read_bytes()).hexdigest()
+    average([first, member(tmp_path / "2", 2.0, digest)], "best", tmp_path / "out")
+    mean = averaged_weights(tmp_path / "out" / "checkpoints" / "best.ckpt")
+    assert mean["weight"].tolist() == [1.5]
+
+
 @pytest.mark.parametrize("start", ["another", None])
 def test_runs_of_different_starts_are_not_averaged(tmp_path: Path, start: str | None) -> None:
     runs = [member(tmp_path / "1", 1.0), member(tmp_path / "2", 2.0, start)]
