@@ -75,9 +75,13 @@ class Database:
             self._connection = sqlite3.connect(
                 file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
-            self._connection.row_factory = sqlite3.Row
-            self._prepare()
         except sqlite3.Error as error:
+            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except (sqlite3.Error, StartupError) as error:
+            self._connection.close()
             raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
 
     def _prepare(self) -> None:

@@ -49,7 +49,9 @@ class Files:
         try:
             for place in (folder, self.incoming, self._sources, self._results):
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.create()[1].unlink()
+            file, path = self.create()
+            with file:
+                path.unlink()
         except OSError as error:
             raise StartupError(f"the inbox {folder} cannot be written: {error.strerror}") from None
 

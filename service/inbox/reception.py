@@ -179,10 +179,11 @@ class Reception:
     def end(self) -> None:
         """Finish it: put it on the disk and see what it is."""
         with self._writing():
-            incoming, self._open = self._opened(), None
+            incoming = self._opened()
             with incoming.file:
                 os.fsync(incoming.file.fileno())
             self._outcomes.append(self._judge(incoming))
+            self._open = None
             spare = incoming.room - disk_bytes(incoming.size)
             if spare > 0:
                 self._room.give_back(spare)

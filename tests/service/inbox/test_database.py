@@ -1,0 +1,56 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from service.errors import StartupError
+from service.inbox.database import Database
+
+pytestmark = pytest.mark.integration
+
+INSERT = """INSERT INTO entry (sop_instance_uid, sop_class_uid, study_instance_uid, digest, state,
+    size, due, received, changed) VALUES ('1.2', '1.2', '1.2', 'x', 'received', 1, 0, 0, 0)"""
+
+
+def test_a_commit_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
+    database = Database(tmp_path / "books")
+    assert database.rows("PRAGMA journal_mode")[0][0] == "wal"
+    assert database.rows("PRAGMA synchronous")[0][0] == 2
+    database.close()
+
+
+def test_a_transaction_is_done_or_undone(tmp_path: Path) -> None:
+    database = Database(tmp_path / "books")
+    with pytest.raises(KeyError), database.transaction() as books:
+        books.execute(INSERT)
+        raise KeyError
+    assert database.rows("SELECT * FROM entry") == []
+    with database.transaction() as books:
+        books.execute(INSERT)
+    with pytest.raises(sqlite3.IntegrityError), database.transaction() as books:
+        books.execute(INSERT)
+    assert len(database.rows("SELECT * FROM entry")) == 1
+    database.close()
+
+
+def test_two_processes_may_have_it_open(tmp_path: Path) -> None:
+    first, second = Database(tmp_path / "books"), Database(tmp_path / "books")
+    with first.transaction() as books:
+        books.execute(INSERT)
+    assert len(second.rows("SELECT * FROM entry")) == 1
+    first.close()
+    second.close()
+
+
+def test_books_of_a_later_version_are_left_alone(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "books")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StartupError, match="later version"):
+        Database(tmp_path / "books")
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "books").write_bytes(b"no database" * 1000)
+    with pytest.raises(StartupError, match="cannot be opened"):
+        Database(tmp_path / "books")

@@ -1,0 +1,158 @@
+from collections.abc import Callable
+
+import pytest
+
+from service.inbox.inbox import Inbox
+from service.inbox.states import Made
+
+pytestmark = pytest.mark.integration
+
+Receive = Callable[..., object]
+
+PACS, BACKUP = "pacs/dicom-web", "backup/dicom-web"
+
+
+def make(inbox: Inbox, id: int, *destinations: str) -> list[Made]:
+    """Enter an SR and a SEG as results, with their files."""
+    contents = [f"{kind} of {id}".encode() for kind in ("seg", "sr")]
+    digests = inbox.files.write_results(contents)
+    made = [
+        Made(kind, f"2.25.{id}{number}", digest, 4096)
+        for number, (kind, digest) in enumerate(zip(("seg", "sr"), digests, strict=True))
+    ]
+    inbox.work.made(id, made, destinations)
+    return made
+
+
+def deliver_all(inbox: Inbox, destination: str) -> bool:
+    complete = False
+    while (delivery := inbox.dispatch.due(destination)) is not None:
+        complete = inbox.dispatch.delivered(delivery)
+    return complete
+
+
+def state(inbox: Inbox, id: int = 1) -> tuple[str, str | None]:
+    entry = inbox.register.entry(id)
+    assert entry is not None
+    return entry.state, entry.code
+
+
+@pytest.fixture(autouse=True)
+def two_instances(receive: Receive) -> None:
+    from tests.service.inbox.conftest import mammogram
+
+    receive(mammogram(1), mammogram(2))
+
+
+def test_the_oldest_is_due_first_and_what_is_worked_on_is_not(inbox: Inbox) -> None:
+    assert [entry.id for entry in inbox.work.due((), 1)] == [1]
+    assert [entry.id for entry in inbox.work.due((1,), 5)] == [2]
+    assert inbox.work.due((1, 2), 5) == []
+
+
+def test_an_attempt_counts_before_it_is_made_and_puts_off_the_next(inbox: Inbox) -> None:
+    inbox.work.begin(1, 60.0)
+    assert [entry.id for entry in inbox.work.due((), 5)] == [2]
+    entry = inbox.register.entry(1)
+    assert entry is not None and entry.attempts == 1
+
+
+def test_an_instance_is_delivered_once_every_destination_has_every_result(inbox: Inbox) -> None:
+    make(inbox, 1, PACS, BACKUP)
+    assert state(inbox) == ("processed", None)
+    assert len(inbox.register.deliveries(1)) == 4
+    assert not deliver_all(inbox, PACS)
+    assert state(inbox) == ("processed", None)
+    assert deliver_all(inbox, BACKUP)
+    assert state(inbox) == ("delivered", None)
+    assert inbox.register.delivery_counts() == {}
+
+
+def test_a_destination_that_is_given_up_makes_a_dead_letter_and_others_go_on(
+    inbox: Inbox,
+) -> None:
+    make(inbox, 1, PACS, BACKUP)
+    while (delivery := inbox.dispatch.due(BACKUP)) is not None:
+        inbox.dispatch.dead(delivery, "http-400")
+    assert state(inbox) == ("processed", None)
+    assert not deliver_all(inbox, PACS)
+    assert state(inbox) == ("dead", "http-400")
+    assert inbox.register.delivery_counts() == {(BACKUP, "dead"): 2}
+
+
+def test_a_replay_sends_only_what_was_not_delivered(inbox: Inbox) -> None:
+    make(inbox, 1, PACS)
+    first = inbox.dispatch.due(PACS)
+    assert first is not None
+    inbox.dispatch.delivered(first)
+    second = inbox.dispatch.due(PACS)
+    assert second is not None
+    inbox.dispatch.dead(second, "unreachable")
+    assert inbox.register.replay([]) == 1
+    assert state(inbox) == ("processed", None)
+    again = inbox.dispatch.due(PACS)
+    assert again is not None and again.made == second.made and again.attempts == 0
+    assert inbox.dispatch.delivered(again)
+    assert inbox.register.replay([1]) == 0
+
+
+def test_a_replay_processes_what_was_never_processed(inbox: Inbox) -> None:
+    inbox.work.begin(1, 60.0)
+    inbox.work.dead(1, "internal")
+    assert [entry.id for entry in inbox.work.due((), 5)] == [2]
+    assert inbox.register.replay([1, 2, 77]) == 1
+    assert [entry.id for entry in inbox.work.due((), 5)] == [2, 1]
+
+
+def test_what_waits_for_a_destination_that_is_gone_is_dead(inbox: Inbox) -> None:
+    make(inbox, 1, PACS, BACKUP)
+    assert inbox.dispatch.bury_unknown([PACS]) == 2
+    deliver_all(inbox, PACS)
+    assert state(inbox) == ("dead", "destination-unknown")
+
+
+def test_failed_deliveries_wait(inbox: Inbox) -> None:
+    make(inbox, 1, PACS)
+    first = inbox.dispatch.due(PACS)
+    assert first is not None
+    inbox.dispatch.failed(first, "http-503", 60.0)
+    second = inbox.dispatch.due(PACS)
+    assert second is not None and second.id != first.id
+    inbox.dispatch.failed(second, "http-503", -1.0)
+    assert inbox.dispatch.due(PACS) is not None
+    assert [each.attempts for each in inbox.register.deliveries(1)] == [1, 1]
+
+
+def test_purging_forgets_finished_instances_and_their_files_alone(inbox: Inbox) -> None:
+    made = make(inbox, 1, PACS)
+    assert inbox.purge() == 0
+    deliver_all(inbox, PACS)
+    assert inbox.purge(older_s=60.0) == 0
+    assert inbox.purge() == 1
+    assert [entry.id for entry in inbox.register.entries(None, 9)] == [2]
+    assert not any(inbox.files.result(each.digest).exists() for each in made)
+    kept = inbox.register.entry(2)
+    assert kept is not None and inbox.files.source(kept.digest).exists()
+    inbox.work.dead(2, "internal")
+    assert inbox.purge() == 0
+    assert inbox.purge(("dead",)) == 1
+    assert inbox.register.bytes_held() == 0
+
+
+def test_what_a_crash_left_is_swept_once_it_is_old(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(inbox, 1, PACS)
+    orphan = inbox.files.source("0" * 64)
+    orphan.write_bytes(b"named, and not in the books")
+    unfinished = inbox.files.incoming / "unfinished"
+    unfinished.write_bytes(b"of a process that died")
+    inbox.sweep()
+    assert orphan.exists() and unfinished.exists()
+    monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)
+    inbox.sweep()
+    assert not orphan.exists() and not unfinished.exists()
+    assert all(inbox.files.result(each.digest).exists() for each in made)
+    assert all(
+        inbox.files.source(entry.digest).exists() for entry in inbox.register.entries(None, 9)
+    )
