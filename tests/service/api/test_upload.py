@@ -47,6 +47,17 @@ def test_a_related_part_is_taken(client: TestClient, phantom_png: bytes, quoted:
     assert answer.status_code == 200
 
 
+def test_a_boundary_longer_than_the_rfc_allows_is_taken(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    # As Orthanc's DICOMweb plug-in 1.7 writes it: two UUIDs, 73 characters.
+    boundary = "3d0c3bf0-c4f1-439b-86af-286cb9326075-3d0c3bf0-c4f1-439b-86af-286cb9326075"
+    head, end = f"--{boundary}\r\nContent-Type: image/png\r\n\r\n", f"\r\n--{boundary}--\r\n"
+    body = head.encode() + phantom_png + end.encode()
+    headers = {"Content-Type": f'multipart/related; type="image/png"; boundary={boundary}'}
+    assert client.post(URL, content=body, headers=headers).status_code == 200
+
+
 def test_a_part_without_name_or_type_is_taken_by_its_content(
     client: TestClient, phantom_png: bytes
 ) -> None:
