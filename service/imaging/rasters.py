@@ -30,6 +30,9 @@ TURNED = Caveat(
     "The image was turned as its EXIF orientation says; results are on the turned grid.",
 )
 
+MOST_SAMPLES = 4
+"""Of a pixel: red, green, blue and opacity."""
+
 MOST_SCANS = 64
 """Scans of a progressive JPEG; each costs a pass over the whole image."""
 
@@ -135,7 +138,9 @@ def _jpeg_orientation(body: bytes) -> int:
 
 def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, int, bool]:
     tags = read_tags(body, page)
-    _refuse_size(body, (tags.rows, tags.columns), sum(tags.bits), limits)
+    _refuse_size(body, tags.padded, sum(tags.bits), limits)
+    if not 1 <= len(tags.bits) <= MOST_SAMPLES:
+        raise not_greyscale()
     bits = tags.bits[0]
     whole = not tags.signed or bits in (8, 16)
     if not tags.integers or len(set(tags.bits)) > 1 or not 8 <= bits <= 16 or not whole:
@@ -166,7 +171,7 @@ def _one_channel(samples: Samples, tolerance: int) -> Samples:
         raise sample_format()
     if samples.ndim == 2:
         return samples
-    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= MOST_SAMPLES:
         raise not_greyscale()
     if samples.shape[2] in (2, 4) and samples[..., -1].min() < np.iinfo(samples.dtype).max:
         raise UnsuitableImage("transparency", "The image has transparent pixels.")

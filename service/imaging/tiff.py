@@ -1,23 +1,39 @@
-"""The tags of a TIFF file that decide how its samples are to be read (TIFF 6.0)."""
+"""The tags of a TIFF or BigTIFF file that decide how its samples are to be read (TIFF 6.0).
 
-import io
+Read here and not by a library, so that what is checked is what the decoder goes by: an entry that
+comes twice, or a value that is read in two ways, would let it see another image.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from struct import calcsize, unpack_from
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from service.errors import TooLarge, UnreadableImage
 from service.imaging.frames import no_such_frame, several_frames
 
 _COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
-_NEW_SUBFILE, _SUBFILE, _PALETTE, _SAMPLE_FORMAT = 254, 255, 320, 339
+_NEW_SUBFILE, _SUBFILE, _SAMPLES, _PALETTE, _SAMPLE_FORMAT = 254, 255, 277, 320, 339
+_TILE_COLUMNS, _TILE_ROWS, _DEPTH = 322, 323, 32997
+_WANTED = frozenset(
+    (_COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _ORIENTATION, _NEW_SUBFILE, _SUBFILE, _SAMPLES)
+) | {_PALETTE, _SAMPLE_FORMAT, _TILE_COLUMNS, _TILE_ROWS, _DEPTH}
 _REDUCED_OR_MASK, _REDUCED = 0b101, 2
 _UNSIGNED, _SIGNED = 1, 2
-_WHITE_IS_ZERO, _PALETTE_COLOUR = 0, 3
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE_COLOUR = 0, 1, 3
+
+_INTEGERS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l", 16: "Q", 17: "q"}
+"""Field types, in the words of `struct`."""
+
+MOST_ENTRIES = 4096
+"""Of a directory; an image has about twenty."""
+
+_MOST_VALUES = 3 << 16
+"""A palette of 16 bits has so many."""
 
 MOST_DIRECTORIES = 4096
 
@@ -32,6 +48,8 @@ class TiffTags:
         Its place among all directories of the file, from 0 on.
     rows, columns
         Size in pixels.
+    padded
+        Rows and columns that are decoded: as many as fill whole tiles.
     bits
         Bits of each sample of a pixel.
     integers
@@ -49,12 +67,47 @@ class TiffTags:
     directory: int
     rows: int
     columns: int
+    padded: tuple[int, int]
     bits: tuple[int, ...]
     integers: bool
     signed: bool
     zero_is_white: bool
     palette: NDArray[np.uint16] | None
     orientation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a directory is written: byte order, and the words of `struct` for places and counts."""
+
+    order: str
+    place: str
+    count: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        big = body[2:4] in (b"+\0", b"\0+")
+        return cls("<" if body[:2] == b"II" else ">", *("QQ" if big else "LH"))
+
+    @property
+    def head_bytes(self) -> int:
+        """Length of an entry's tag, type and count."""
+        return calcsize(f"=HH{self.place}")
+
+    @property
+    def entry_bytes(self) -> int:
+        return self.head_bytes + calcsize(f"={self.place}")
+
+    def read(self, words: str, body: bytes, at: int) -> tuple[int, ...]:
+        return unpack_from(f"{self.order}{words}", body, at)
+
+    def entries(self, body: bytes, at: int) -> range:
+        """Give the places of a directory's entries; at their end the next directory's is told."""
+        (count,) = self.read(self.count, body, at)
+        if count > MOST_ENTRIES:
+            raise TooLarge("too-many-elements", "The TIFF file has too many tags.")
+        first = at + calcsize(f"={self.count}")
+        return range(first, first + count * self.entry_bytes, self.entry_bytes)
 
 
 def read_tags(body: bytes, page: int | None) -> TiffTags:
@@ -70,82 +123,113 @@ def read_tags(body: bytes, page: int | None) -> TiffTags:
     Raises
     ------
     MammosegError
-        The file has several pages and none is asked for, or not the one asked for.
+        The file has several pages and none is asked for, or not the one asked for; or its
+        directory is broken or too large.
     Exception
-        Whatever `struct` and Pillow raise for a broken directory; the caller contains it.
+        Whatever `struct` and a lookup raise for a broken directory; the caller contains it.
     """
-    pages = list(islice(_pages(body), page or 2))
+    form = _Form.of(body)
+    pages = list(islice(_pages(form, body), page or 2))
     if page is None and len(pages) > 1:
         raise several_frames()
     if not pages:
-        raise UnreadableImage("image-unreadable", "The file holds no image.")
+        raise _unreadable()
     if page is not None and page > len(pages):
         raise no_such_frame()
     index, offset = pages[-1]
-    directory = ImageFileDirectory_v2(body[: 16 if _is_big(body) else 8])
-    stream = io.BytesIO(body)
-    stream.seek(offset)
-    directory.load(stream)
-    return _tags(index, directory)
+    return _tags(index, _values(form, body, offset))
 
 
-def _pages(body: bytes) -> Iterator[tuple[int, int]]:
+def _pages(form: _Form, body: bytes) -> Iterator[tuple[int, int]]:
     """Give number and offset of the directory of every page.
 
     Those of reduced images and of masks are none (TIFF 6.0, NewSubfileType and SubfileType).
     """
-    order = "<" if body[:2] == b"II" else ">"
-    link, count = ("Q", "Q") if _is_big(body) else ("L", "H")
-    entry_bytes = calcsize(f"=HH{link}{link}")
-    (offset,) = unpack_from(f"{order}{link}", body, calcsize(f"={link}"))
+    (offset,) = form.read(form.place, body, calcsize(f"={form.place}"))
     for index in range(MOST_DIRECTORIES):
         if offset == 0:
             return
-        (entries,) = unpack_from(f"{order}{count}", body, offset)
-        first = offset + calcsize(f"={count}")
+        entries = form.entries(body, offset)
         # Entries are sorted by tag, and the two that matter have the lowest numbers.
-        heads = range(first, first + min(entries, 2) * entry_bytes, entry_bytes)
-        values = calcsize(f"=HH{link}")
-        if not any(_is_no_page(body, order, at, at + values) for at in heads):
+        if not any(_is_no_page(form, body, at) for at in entries[:2]):
             yield index, offset
-        (offset,) = unpack_from(f"{order}{link}", body, first + entries * entry_bytes)
+        (offset,) = form.read(form.place, body, entries.stop)
     raise TooLarge("too-many-frames", "The TIFF file has too many pages.")
 
 
-def _is_no_page(body: bytes, order: str, tag_at: int, value_at: int) -> bool:
-    (tag,) = unpack_from(f"{order}H", body, tag_at)
+def _is_no_page(form: _Form, body: bytes, at: int) -> bool:
+    (tag,) = form.read("H", body, at)
     if tag == _NEW_SUBFILE:
-        return bool(unpack_from(f"{order}L", body, value_at)[0] & _REDUCED_OR_MASK)
-    return bool(tag == _SUBFILE) and unpack_from(f"{order}H", body, value_at) == (_REDUCED,)
+        return bool(form.read("L", body, at + form.head_bytes)[0] & _REDUCED_OR_MASK)
+    return bool(tag == _SUBFILE) and form.read("H", body, at + form.head_bytes) == (_REDUCED,)
 
 
-def _is_big(body: bytes) -> bool:
-    return b"+" in body[2:4]
+def _values(form: _Form, body: bytes, offset: int) -> dict[int, tuple[int, ...]]:
+    """Give the values of the tags that matter here."""
+    found: dict[int, tuple[int, ...]] = {}
+    for at in form.entries(body, offset):
+        tag, kind, count = form.read(f"HH{form.place}", body, at)
+        if tag not in _WANTED:
+            continue
+        if tag in found or kind not in _INTEGERS or not 1 <= count <= _MOST_VALUES:
+            raise _unreadable()
+        words = f"{count}{_INTEGERS[kind]}"
+        start = at + form.head_bytes
+        if calcsize(f"={words}") > form.entry_bytes - form.head_bytes:
+            (start,) = form.read(form.place, body, start)
+        found[tag] = form.read(words, body, start)
+    return found
 
 
-def _tags(index: int, directory: ImageFileDirectory_v2) -> TiffTags:
-    photometric = directory.get(_PHOTOMETRIC)
-    formats = set(directory.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
+def _tags(index: int, values: dict[int, tuple[int, ...]]) -> TiffTags:
+    photometric = values.get(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
+    formats = set(values.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
+    if values.get(_DEPTH, (1,)) != (1,):
+        raise several_frames()
+    rows, columns = values[_ROWS][0], values[_COLUMNS][0]
     return TiffTags(
         directory=index,
-        rows=int(directory[_ROWS]),
-        columns=int(directory[_COLUMNS]),
-        bits=tuple(directory.get(_BITS, (1,))),
+        rows=rows,
+        columns=columns,
+        padded=(
+            _padded(rows, values.get(_TILE_ROWS, (1,))[0]),
+            _padded(columns, values.get(_TILE_COLUMNS, (1,))[0]),
+        ),
+        bits=_bits(values),
         integers=formats in ({_UNSIGNED}, {_SIGNED}),
         signed=formats == {_SIGNED},
         zero_is_white=photometric == _WHITE_IS_ZERO,
-        palette=_palette(directory) if photometric == _PALETTE_COLOUR else None,
-        orientation=int(directory.get(_ORIENTATION, 1)),
+        palette=_palette(values) if photometric == _PALETTE_COLOUR else None,
+        orientation=values.get(_ORIENTATION, (1,))[0],
     )
 
 
-def _palette(directory: ImageFileDirectory_v2) -> NDArray[np.uint16]:
-    entries = directory[_PALETTE]
-    bits = directory.get(_BITS, (1,))[0]
-    if len(entries) != 3 * 2**bits:
-        raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
+def _padded(side: int, tile: int) -> int:
+    if tile < 1:
+        raise _unreadable()
+    return -(-side // tile) * tile
+
+
+def _bits(values: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """Give the bits of each sample; one number stands for all."""
+    bits, samples = values.get(_BITS, (1,)), values.get(_SAMPLES, (1,))[0]
+    if len(bits) == 1:
+        return bits * samples
+    if len(bits) < samples:
+        raise _unreadable()
+    return bits[:samples]
+
+
+def _palette(values: dict[int, tuple[int, ...]]) -> NDArray[np.uint16]:
+    entries, bits = values[_PALETTE], values.get(_BITS, (1,))[0]
+    if not 1 <= bits <= 16 or len(entries) != 3 << bits:
+        raise _unreadable()
     palette: NDArray[np.uint16] = np.asarray(entries, np.uint16).reshape(3, -1).T
     if not (palette & 0xFF).any():
         # Many writers shift 8-bit colours up in place of scaling them.
         palette = (palette // 256 * 257).astype(np.uint16)
     return palette
+
+
+def _unreadable() -> UnreadableImage:
+    return UnreadableImage("image-unreadable", "The image cannot be decoded.")
