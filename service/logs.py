@@ -39,9 +39,11 @@ def configure_logs(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # pydicom and its kin quote raw values of the file.
-    for name in ("pydicom", "pynetdicom", "PIL", "multipart", "python_multipart"):
+    # pydicom and its kin quote raw values of the file, and its UIDs.
+    for name in ("pydicom", "pynetdicom", "highdicom", "PIL", "multipart", "python_multipart"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # Deliveries are logged by the inbox.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # Requests are logged once, by our own middleware, without query strings.
     logging.getLogger("uvicorn.access").disabled = True
 

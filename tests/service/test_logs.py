@@ -18,6 +18,7 @@ structlog.get_logger("mammoseg").debug("hidden")
 logging.getLogger("uvicorn.error").info("started")
 logging.getLogger("uvicorn.access").info("GET /MUSTERMANN")
 logging.getLogger("pydicom").error("MUSTERMANN")
+logging.getLogger("highdicom.base").info("MUSTERMANN")
 try:
     raise ValueError("MUSTERMANN")
 except ValueError:
