@@ -17,7 +17,9 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from io import BytesIO
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Self
 
 import httpx
 from pydicom import dcmread
@@ -130,6 +132,14 @@ class Service:
         self._environment = {f"MAMMOSEG_{name.upper()}": str(settings[name]) for name in settings}
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["service.cli"])
+        self._process: ForkServerProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.is_alive():
+            self.stop(signal.SIGKILL)
 
     def start(self) -> None:
         self._process = self._context.Process(
@@ -145,12 +155,11 @@ class Service:
                 return
             except httpx.HTTPError:
                 time.sleep(0.02)
-        raise TimeoutError(self.log.read_text(errors="replace"))
+        raise TimeoutError(self.log.read_text(errors="replace")[-2000:])
 
     def stop(self, how: signal.Signals) -> None:
-        pid = self._process.pid
-        assert pid is not None
-        os.kill(pid, how)
+        assert self._process is not None and self._process.pid is not None
+        os.kill(self._process.pid, how)
         self._process.join()
 
 
@@ -174,32 +183,37 @@ def run(kills: int, seed: int, *, pause_s: float = 0.1, drain_s: float = 600.0) 
             return None if chance.random() < UNANSWERED else stored(uid)
 
         destination.reply = now_and_then
-        service = Service(Path(folder), destination.url)
-        sender = Sender(f"{service.url}/dicom-web/studies", pause_s)
-        sender.start()
-        try:
-            for _ in range(kills):
-                service.start()
-                if chance.random() < WHILE_STARTING:
-                    time.sleep(chance.uniform(0.0, 3.0))
-                else:
-                    service.wait_ready()
-                    time.sleep(chance.uniform(0.0, 1.5))
-                service.stop(signal.SIGKILL)
-        finally:
-            sender.ended.set()
-            sender.join()
-        service.start()
-        try:
+        with Service(Path(folder), destination.url) as service:
+            accepted = _kill_while_sending(service, kills, chance, pause_s)
+            service.start()
             states = _drained(service, drain_s)
-        finally:
             service.stop(signal.SIGTERM)
-        faults, results, again = judge(sender.accepted, destination)
+        faults, results, again = judge(accepted, destination)
         unfinished = sum(states.values()) - states.get("delivered", 0)
         if unfinished:
             faults.append(f"{unfinished} instances are not delivered")
         seconds = time.monotonic() - started
-        return Tally(kills, len(sender.accepted), states, results, again, faults, seconds)
+        return Tally(kills, len(accepted), states, results, again, faults, seconds)
+
+
+def _kill_while_sending(
+    service: Service, kills: int, chance: random.Random, pause_s: float
+) -> list[str]:
+    sender = Sender(f"{service.url}/dicom-web/studies", pause_s)
+    sender.start()
+    try:
+        for _ in range(kills):
+            service.start()
+            if chance.random() < WHILE_STARTING:
+                time.sleep(chance.uniform(0.0, 3.0))
+            else:
+                service.wait_ready()
+                time.sleep(chance.uniform(0.0, 1.5))
+            service.stop(signal.SIGKILL)
+    finally:
+        sender.ended.set()
+        sender.join()
+    return sender.accepted
 
 
 def _drained(service: Service, drain_s: float) -> dict[str, int]:

@@ -1,0 +1,158 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.inbox.destination import Destination
+from service.inbox.stow_client import NotDelivered, StowClient, judge
+from tests.orthanc import free_port
+from tests.service.inbox.conftest import mammogram
+from tests.stow_server import failed, stow_server
+
+pytestmark = pytest.mark.integration
+
+UID = "1.2.3.4.1.1"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "result.dcm"
+    path.write_bytes(mammogram())
+    return path
+
+
+def send(file: Path, url: str, **more: Any) -> None:
+    async def once() -> None:
+        async with StowClient(Destination(url=url, **more)) as client:
+            await client.store(file, UID)
+
+    asyncio.run(once())
+
+
+def refusal(file: Path, url: str, **more: Any) -> NotDelivered:
+    with pytest.raises(NotDelivered) as refused:
+        send(file, url, **more)
+    return refused.value
+
+
+def test_a_file_arrives_byte_for_byte(file: Path) -> None:
+    with stow_server() as pacs:
+        send(file, pacs.url)
+    assert pacs.received == {UID: [file.read_bytes()]}
+    (headers,) = pacs.headers
+    assert headers["Content-Type"].startswith('multipart/related; type="application/dicom"; ')
+    assert headers["Accept"] == "application/dicom+json"
+    assert "Transfer-Encoding" not in headers
+
+
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        ({}, None),
+        ({"token": "t0ken"}, "Bearer t0ken"),
+        ({"username": "user", "password": "pass"}, "Basic dXNlcjpwYXNz"),
+    ],
+)
+def test_credentials_go_with_it(file: Path, given: dict[str, str], header: str | None) -> None:
+    with stow_server() as pacs:
+        send(file, pacs.url, **given)
+    assert pacs.headers[0].get("Authorization") == header
+
+
+def test_a_server_that_is_not_there_or_hangs_up_is_not_reachable(file: Path) -> None:
+    gone = refusal(file, f"http://127.0.0.1:{free_port()}/dicom-web")
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: None
+        mute = refusal(file, pacs.url)
+    for error in (gone, mute):
+        assert (error.code, error.permanent, error.reachable) == ("unreachable", False, False)
+
+
+def test_a_server_that_is_slow_is_not_waited_for(file: Path) -> None:
+    with stow_server() as pacs:
+        held = pacs.lock
+        with held:
+            error = refusal(file, pacs.url, timeout_s=0.2)
+    assert (error.code, error.permanent) == ("timeout", False)
+
+
+def test_a_redirect_is_not_followed(file: Path) -> None:
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: (307, b"")
+        assert refusal(file, pacs.url).code == "http-307"
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "reachable"),
+    [
+        (400, True, True),
+        (401, False, True),
+        (403, False, True),
+        (404, False, True),
+        (413, True, True),
+        (415, True, True),
+        (409, False, True),
+        (429, False, False),
+        (500, False, True),
+        (503, False, False),
+    ],
+)
+def test_a_status_says_whether_to_try_again(status: int, permanent: bool, reachable: bool) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        judge(status, b"", UID)
+    assert refused.value.code == f"http-{status}"
+    assert (refused.value.permanent, refused.value.reachable) == (permanent, reachable)
+
+
+@pytest.mark.parametrize("status", [200, 202, 409])
+@pytest.mark.parametrize(
+    ("reason", "permanent"), [(0xA700, False), (0x0110, False), (0xC000, True), (0xA900, True)]
+)
+def test_a_failure_in_the_answer_counts_whatever_the_status(
+    status: int, reason: int, permanent: bool
+) -> None:
+    answer = failed(UID, reason)
+    assert answer is not None
+    with pytest.raises(NotDelivered) as refused:
+        judge(status, answer[1], UID)
+    assert refused.value.code == f"failure-{reason:04x}"
+    assert refused.value.permanent is permanent
+
+
+@pytest.mark.parametrize("reason", [0x0111, 45070])
+def test_a_server_that_has_it_already_has_it(reason: int) -> None:
+    answer = failed(UID, reason)
+    assert answer is not None
+    judge(409, answer[1], UID)
+
+
+def test_a_failure_of_something_else_is_not_ours() -> None:
+    answer = failed("1.2.9", 0xC000)
+    assert answer is not None
+    judge(200, answer[1], UID)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'{"00081198": 7}',
+        b'{"00081198": {"Value": "x"}}',
+        b"\xff\xfe",
+        b"<a/>",
+    ],
+)
+def test_an_answer_that_says_nothing_is_taken_by_its_status(body: bytes) -> None:
+    judge(200, body, UID)
+
+
+def test_failures_without_uids_or_in_xml_count() -> None:
+    other = {"0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]}}
+    xml = b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"/></NativeDicomModel>'
+    for body in (json.dumps(other).encode(), xml):
+        with pytest.raises(NotDelivered):
+            judge(202, body, UID)

@@ -1,0 +1,405 @@
+"""The worker with a small model and a destination that answers as each test wants."""
+
+import asyncio
+import fcntl
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from pydicom.uid import SegmentationStorage
+
+from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
+from service.inbox.backoff import Backoff
+from service.inbox.inbox import Inbox
+from service.inbox.processor import Processor
+from service.inbox.rounds import Rounds
+from service.inbox.states import Entry, Made
+from service.inbox.worker import InboxWorker
+from service.metrics import Metrics
+from service.segmenter import Segmenter
+from service.settings import Settings
+from tests.identity_net import write_identity_net
+from tests.orthanc import free_port
+from tests.service.inbox.conftest import STUDY, mammogram
+from tests.stow_server import Reply, failed, stored, stow_server
+
+pytestmark = pytest.mark.integration
+
+Receive = Callable[..., object]
+WAIT_S = 60.0
+
+
+class Bench:
+    """As `Intake`: places, and threads; may be full."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.most = self.now = 0
+
+    @contextmanager
+    def place(self) -> Iterator["Bench"]:
+        if self.full:
+            raise Overloaded("busy", "full")
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            yield self
+        finally:
+            self.now -= 1
+
+    async def claim(self, size: int) -> None:
+        assert size > 0
+
+    def pixels(self, count: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def work(self, task: Callable[[], Any]) -> Awaitable[Any]:
+        return asyncio.to_thread(task)
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
+    model = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
+    with Segmenter.open(model) as segmenter:
+        yield segmenter
+
+
+def quick(settings: Settings, *urls: str, **more: object) -> Settings:
+    changes = {"destinations": urls, "retry_first_s": 0.01, "retry_longest_s": 0.05} | more
+    return Settings.model_validate(settings.model_dump() | changes)
+
+
+def states(inbox: Inbox) -> list[tuple[str, str | None]]:
+    return [(entry.state, entry.code) for entry in reversed(inbox.register.entries(None, 99))]
+
+
+def work_until(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    done: Callable[[], bool],
+    metrics: Metrics | None = None,
+) -> None:
+    """Run a worker until something is so, then stop it as at the end of the service."""
+
+    async def run() -> None:
+        worker = InboxWorker(inbox, settings, segmenter, Bench(), metrics or Metrics())
+        worker.start()
+        ends = time.monotonic() + WAIT_S
+        while not done() and time.monotonic() < ends:
+            await asyncio.sleep(0.01)
+        await worker.stop()
+
+    asyncio.run(run())
+    assert done(), states(inbox)
+
+
+def all_are(inbox: Inbox, state: str) -> Callable[[], bool]:
+    return lambda: {name for name, _ in states(inbox)} == {state}
+
+
+def test_results_reach_every_destination_and_the_files_are_gone(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram(1), mammogram(2))
+    metrics = Metrics()
+    with stow_server() as first, stow_server() as second:
+        configured = quick(settings, first.url, second.url)
+        work_until(inbox, configured, segmenter, all_are(inbox, "delivered"), metrics)
+    assert first.received == second.received
+    assert len(first.received) == 4
+    assert all(len(files) == 1 for files in first.received.values())
+    assert inbox.register.bytes_held() == 0
+    for folder in ("incoming", "sources", "results"):
+        assert not list((inbox.files.folder / folder).iterdir())
+    name = configured.destinations[0].name
+    assert metrics.deliveries.labels(name, "delivered")._value.get() == 4
+
+
+def test_files_are_kept_when_that_is_wanted(settings: Settings, segmenter: Segmenter) -> None:
+    with stow_server() as pacs:
+        configured = quick(settings, pacs.url, inbox_keep_files=True)
+        with Inbox(configured) as inbox:
+            with inbox.reception() as reception:
+                reception.begin()
+                reception.write(mammogram())
+                reception.end()
+                reception.commit()
+            work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
+            (entry,) = inbox.register.entries(None, 9)
+            assert inbox.files.source(entry.digest).read_bytes() == mammogram()
+            made = [each.made for each in inbox.register.deliveries(entry.id)]
+            sent = sorted(file for (file,) in pacs.received.values())
+            assert sorted(inbox.files.result(each.digest).read_bytes() for each in made) == sent
+
+
+def test_a_lost_answer_makes_the_same_object_again(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram())
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: stored(uid) if times > 2 else None
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
+    assert [len(files) for files in pacs.received.values()] == [3, 3]
+    assert all(len(set(files)) == 1 for files in pacs.received.values())
+
+
+def test_tries_are_bounded_and_a_replay_starts_anew(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram())
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: (500, b"")
+        configured = quick(settings, pacs.url, delivery_attempts=3)
+        work_until(inbox, configured, segmenter, all_are(inbox, "dead"))
+        assert states(inbox) == [("dead", "http-500")]
+        assert [len(files) for files in pacs.received.values()] == [3, 3]
+        assert inbox.register.bytes_held() > 0
+        pacs.reply = lambda uid, times: stored(uid)
+        assert inbox.register.replay([]) == 1
+        work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
+    assert all(len(set(files)) == 1 for files in pacs.received.values())
+
+
+def test_what_a_destination_will_never_take_is_dead_at_once(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram())
+
+    def no_segmentations(uid: str, times: int) -> Reply:
+        segmentation = SegmentationStorage.encode() in pacs.received[uid][0]
+        return failed(uid, 0xA900) if segmentation else stored(uid)
+
+    with stow_server() as pacs:
+        pacs.reply = no_segmentations
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "dead"))
+    outcome = {each.made.kind: each.state for each in inbox.register.deliveries(1)}
+    assert outcome == {"seg": "dead", "sr": "delivered"}
+    assert states(inbox) == [("dead", "failure-a900")]
+
+
+def test_a_destination_that_comes_back_gets_what_waited(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram())
+    port = free_port()
+    configured = quick(settings, f"http://127.0.0.1:{port}/dicom-web", delivery_attempts=1000)
+
+    def tried() -> bool:
+        return any(each.attempts > 1 for each in inbox.register.deliveries(1))
+
+    work_until(inbox, configured, segmenter, tried)
+    assert states(inbox) == [("processed", None)]
+    with stow_server(port) as pacs:
+        work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
+    assert len(pacs.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("elements", "code"),
+    [
+        ({"NumberOfFrames": "2"}, "multi-frame"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1"}, "intent"),
+        ({"SeriesInstanceUID": None}, "source-uids"),
+        ({"pixel_data": b"\0" * 100}, "pixel-data-truncated"),
+    ],
+)
+def test_what_the_model_must_not_judge_is_listed_and_not_tried_again(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    receive: Receive,
+    elements: dict[str, Any],
+    code: str,
+) -> None:
+    receive(mammogram(**elements))
+    work_until(inbox, settings, segmenter, all_are(inbox, "refused"))
+    assert states(inbox) == [("refused", code)]
+    (entry,) = inbox.register.entries("refused", 9)
+    assert (entry.attempts, entry.size) == (1, 0)
+    assert not inbox.files.source(entry.digest).exists()
+
+
+def process(
+    inbox: Inbox, examine: Callable[[Entry], list[Made]], bench: Bench, done: Callable[[], bool]
+) -> None:
+    """Run a processor with a work of our own until something is so."""
+
+    async def run() -> None:
+        processor = Processor(
+            inbox,
+            examine,
+            bench,
+            ["pacs"],
+            at_once=2,
+            backoff=Backoff(0.01, 0.02, 3),
+            rounds=Rounds(),
+            done=lambda: None,
+        )
+        ends = time.monotonic() + WAIT_S
+        while not done() and time.monotonic() < ends:
+            processor.rounds.wake()
+            await processor.step()
+            await asyncio.sleep(0.005)
+        await processor.finish()
+
+    asyncio.run(run())
+    assert done(), states(inbox)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeadlineExceeded("deadline", "late"), "deadline"),
+        (Overloaded("no-reader", "none"), "no-reader"),
+        (OSError(28, "No space left on device"), "internal"),
+        (MemoryError(), "internal"),
+        (ValueError("Mustermann"), "internal"),
+    ],
+)
+def test_what_may_pass_is_tried_again_and_then_dead(
+    inbox: Inbox, receive: Receive, error: Exception, code: str
+) -> None:
+    receive(mammogram())
+    tries = []
+
+    def fail(entry: Entry) -> list[Made]:
+        tries.append(entry.attempts)
+        raise error
+
+    process(inbox, fail, Bench(), all_are(inbox, "dead"))
+    assert tries == [0, 1, 2]
+    assert states(inbox) == [("dead", code)]
+    (entry,) = inbox.register.entries(None, 9)
+    assert inbox.files.source(entry.digest).exists()
+
+
+def test_a_refusal_is_not_tried_again(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+
+    def refuse(_: Entry) -> list[Made]:
+        raise UnsuitableImage("intent", "not this one")
+
+    process(inbox, refuse, Bench(), all_are(inbox, "refused"))
+    assert states(inbox) == [("refused", "intent")]
+
+
+def test_what_the_process_did_not_survive_is_not_begun_for_ever(
+    inbox: Inbox, receive: Receive
+) -> None:
+    receive(mammogram())
+    for _ in range(3):
+        inbox.work.begin(1, 0.0)
+
+    def never(_: Entry) -> list[Made]:
+        raise AssertionError
+
+    process(inbox, never, Bench(), all_are(inbox, "dead"))
+    assert states(inbox) == [("dead", "process-died")]
+
+
+def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+
+    def read(entry: Entry) -> list[Made]:
+        (inbox.files.folder / "nothing").read_bytes()
+        return []
+
+    process(inbox, read, Bench(), all_are(inbox, "dead"))
+    assert inbox.register.entries(None, 1)[0].attempts == 1
+
+
+def test_requests_go_first_and_waiting_costs_no_attempt(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.inbox.processor.BUSY_S", 0.01)
+    receive(mammogram())
+    bench = Bench()
+    bench.full = True
+    threading.Timer(0.2, lambda: setattr(bench, "full", False)).start()
+    tries = []
+
+    def refuse(entry: Entry) -> list[Made]:
+        tries.append(entry.attempts)
+        raise MammosegError("internal", "x")
+
+    process(inbox, refuse, bench, lambda: bool(tries))
+    assert tries[0] == 0
+
+
+def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> None:
+    receive(*(mammogram(number) for number in range(1, 7)))
+    bench = Bench()
+
+    def slow(entry: Entry) -> list[Made]:
+        time.sleep(0.02)
+        digests = inbox.files.write_results([entry.sop_instance_uid.encode()])
+        return [Made("sr", f"2.25.{entry.id}", digests[0], 4096)]
+
+    process(inbox, slow, bench, all_are(inbox, "processed"))
+    assert bench.most == 2
+    assert inbox.dispatch.due("pacs") is not None
+
+
+def test_two_services_on_one_inbox_do_not_work_on_it_together(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram())
+    with stow_server() as pacs, (inbox.files.folder / "worker.lock").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        started = time.monotonic()
+        work_until(
+            inbox,
+            quick(settings, pacs.url),
+            segmenter,
+            lambda: time.monotonic() - started > 0.3,
+        )
+        assert states(inbox) == [("received", None)]
+        fcntl.flock(other, fcntl.LOCK_UN)
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
+
+
+def test_the_metrics_show_how_the_inbox_stands(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram(1), mammogram(2, Modality="SR"))
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: (400, b"")
+        configured = quick(settings, pacs.url)
+        name = configured.destinations[0].name
+        metrics = Metrics()
+        value = metrics.registry.get_sample_value
+
+        def shown() -> bool:
+            labels = {"destination": name, "state": "dead"}
+            return value("mammoseg_inbox_deliveries", labels) == 2
+
+        work_until(inbox, configured, segmenter, shown, metrics)
+    assert value("mammoseg_inbox_instances", {"state": "dead"}) == 1
+    assert value("mammoseg_inbox_instances", {"state": "set-aside"}) == 1
+    assert value("mammoseg_inbox_bytes") == inbox.register.bytes_held() > 0
+
+
+def test_log_lines_hold_no_uid(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    receive: Receive,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    receive(mammogram(1, PatientName="MUSTERMANN^ERIKA"), mammogram(2, NumberOfFrames="2"))
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: (500, b"MUSTERMANN") if times == 1 else stored(uid)
+        work_until(
+            inbox,
+            quick(settings, pacs.url),
+            segmenter,
+            lambda: {state for state, _ in states(inbox)} == {"delivered", "refused"},
+        )
+    written = "".join(capsys.readouterr())
+    assert "inbox-delivered" in written and "inbox-refused" in written
+    for mark in ("MUSTERMANN", STUDY, *pacs.received):
+        assert mark not in written
