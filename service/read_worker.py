@@ -1,7 +1,8 @@
-"""The worker's side of reading: `python -m service.read_worker FD MIB`, one file after another.
+"""The worker's side of reading: `python -m service.read_worker FD FD MIB`, one file after another.
 
-It talks over a Unix socket it inherits. Bodies and pixels travel beside it, through anonymous
-files whose descriptors are passed, so that a frame of 27 MB is written once.
+It talks over a Unix socket it inherits. Bodies and pixels travel beside it, so that a frame of
+27 MB is written once: bodies through one anonymous file, inherited too, whose memory is used again
+and again; pixels, which outlive the next order, through one of their own each.
 """
 
 import contextlib
@@ -11,10 +12,9 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle, send_handle
+from multiprocessing.reduction import send_handle
 
 import cv2
 import numpy as np
@@ -29,8 +29,9 @@ READY = "ready"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Read the file whose descriptor follows; fields as in `read_image`."""
+    """Read the first `length` bytes of the file for bodies; other fields as in `read_image`."""
 
+    length: int
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
@@ -54,26 +55,28 @@ class Refusal:
     detail: str
 
 
-def main(socket: int, memory_mib: int) -> None:
-    """Serve until the other end goes away."""
+def main(socket: int, bodies: int, memory_mib: int) -> None:
+    """Serve until the other end goes away; bodies come one after another in the file `bodies`."""
     # Ctrl-C and a stop of the unit reach every process; it is the service that ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _bound_memory(memory_mib)
     pipe = Connection(socket)
+    _be_silent()
     with contextlib.suppress(EOFError, ConnectionError):
         pipe.send(READY)
         while True:
             order = pipe.recv()
-            file = recv_handle(pipe)
-            try:
-                body = mapped(file)
-            finally:
-                os.close(file)
-            _deliver(pipe, body, order)
-            # Its memory is the body's, until the next one comes.
-            del body
+            _deliver(pipe, mapped(bodies, order.length), order)
+
+
+def _be_silent() -> None:
+    """Let nothing be printed from here on: decoders in C complain, and quote what they met."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
@@ -83,10 +86,13 @@ def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
         )
         pixels = np.ascontiguousarray(mammogram.pixels)
         bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
-        with anonymous_file() as file:
+        file = open_anonymous_file()
+        try:
             write_all(file, pixels.reshape(-1).view(np.uint8).data)
             pipe.send(Delivery(bare, (mammogram.rows, mammogram.columns)))
             send_handle(pipe, file, os.getppid())
+        finally:
+            os.close(file)
     except MammosegError as error:
         pipe.send(Refusal(type(error), error.code, error.detail))
 
@@ -102,40 +108,35 @@ def _bound_memory(memory_mib: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
 
 
-@contextlib.contextmanager
-def anonymous_file() -> Iterator[int]:
+def open_anonymous_file() -> int:
     """Give the descriptor of memory that vanishes with its last user."""
     if hasattr(os, "memfd_create"):
-        file = os.memfd_create("mammogram", os.MFD_CLOEXEC)
-        try:
-            yield file
-        finally:
-            os.close(file)
-    else:
-        with tempfile.TemporaryFile() as temporary:
-            yield temporary.fileno()
+        return os.memfd_create("mammogram", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as temporary:
+        return os.dup(temporary.fileno())
 
 
-def mapped(file: int) -> memoryview:
-    """Map a file to be read; the view keeps the mapping, and the mapping the memory.
+def mapped(file: int, length: int) -> memoryview:
+    """Map the start of a file to be read; the view keeps the mapping, and the mapping the memory.
 
     In one go where the system can: a frame is 6,500 pages, a fault each.
     """
-    if os.fstat(file).st_size == 0:
+    if length == 0:
         return memoryview(b"")
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-    return memoryview(mmap.mmap(file, 0, flags=flags, prot=mmap.PROT_READ))
+    return memoryview(mmap.mmap(file, length, flags=flags, prot=mmap.PROT_READ))
 
 
 def write_all(file: int, data: bytes | memoryview) -> None:
-    """Write all of `data` to a descriptor."""
+    """Write all of `data` to a file, from its start."""
+    done = 0
     rest = memoryview(data)
-    while len(rest) > 0:
-        rest = rest[os.write(file, rest) :]
+    while done < len(rest):
+        done += os.pwrite(file, rest[done:], done)
 
 
 if __name__ == "__main__":
     # The classes that travel must be those of the imported module, not of `__main__`.
     from service import read_worker
 
-    read_worker.main(int(sys.argv[1]), int(sys.argv[2]))
+    read_worker.main(*map(int, sys.argv[1:]))

@@ -4,6 +4,7 @@ Decoders are C code that follows what a file says. Each read happens in one of a
 processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or dawdles is replaced.
 """
 
+import math
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle, send_handle
+from multiprocessing.reduction import recv_handle
 from typing import Protocol
 
 import numpy as np
@@ -22,9 +23,21 @@ from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableI
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.patience import Patience
-from service.read_worker import READY, Delivery, Order, Refusal, anonymous_file, mapped, write_all
+from service.read_worker import (
+    READY,
+    Delivery,
+    Order,
+    Refusal,
+    mapped,
+    open_anonymous_file,
+    write_all,
+)
 
 START_TIMEOUT_S = 60.0
+
+KEPT_BYTES = 32 * 2**20
+"""Of a worker's memory for bodies, kept for the next one: fresh memory costs three times as much
+as the copy itself, and few mammograms are larger."""
 
 
 class Reader(Protocol):
@@ -127,7 +140,7 @@ class Workers:
             for expendable in (True, False):
                 if not expendable and not worker.is_ready(ends - time.monotonic()):
                     break
-                order = Order(kind, self._limits, frame, expendable)
+                order = Order(len(body), kind, self._limits, frame, expendable)
                 try:
                     return worker.read(body, order, ends)
                 except TimeoutError:
@@ -171,6 +184,7 @@ def _no_reader() -> Overloaded:
 class _Worker:
     process: "subprocess.Popen[bytes]"
     pipe: Connection
+    bodies: int
     greeted: bool = False
 
     def is_ready(self, timeout_s: float) -> bool:
@@ -184,33 +198,44 @@ class _Worker:
 
     def read(self, body: bytes, order: Order, ends: float) -> Mammogram:
         """Have a file read; `TimeoutError` when that is not done by `ends`, a monotonic time."""
-        with anonymous_file() as file:
-            write_all(file, body)
-            self.pipe.send(order)
-            send_handle(self.pipe, file, self.process.pid)
+        write_all(self.bodies, body)
+        self.pipe.send(order)
         if not self.pipe.poll(max(0.0, ends - time.monotonic())):
             raise TimeoutError
         answer: Delivery | Refusal = self.pipe.recv()
+        if len(body) > KEPT_BYTES:
+            os.ftruncate(self.bodies, 0)
         if isinstance(answer, Refusal):
             raise answer.error(answer.code, answer.detail)
         file = recv_handle(self.pipe)
         try:
-            memory = mapped(file)
+            memory = mapped(file, math.prod(answer.shape) * np.uint16().itemsize)
         finally:
             os.close(file)
         pixels = np.frombuffer(memory, np.uint16).reshape(answer.shape)
         return replace(answer.mammogram, pixels=pixels)
 
     def kill(self) -> None:
+        """End it; one that was ended already stays so."""
         self.process.kill()
         self.process.wait()
-        self.pipe.close()
+        if not self.pipe.closed:
+            self.pipe.close()
+            os.close(self.bodies)
 
 
 def _start(memory_mib: int) -> _Worker:
+    bodies = open_anonymous_file()
     ours, theirs = socket.socketpair()
-    with theirs:
+    try:
         # Isolated from the caller's folder and environment: what is imported is what is installed.
-        command = [sys.executable, "-I", "-m", "service.read_worker", str(theirs.fileno())]
-        process = subprocess.Popen([*command, str(memory_mib)], pass_fds=[theirs.fileno()])
-    return _Worker(process, Connection(ours.detach()))
+        given = [theirs.fileno(), bodies]
+        command = [sys.executable, "-I", "-m", "service.read_worker", *map(str, given)]
+        process = subprocess.Popen([*command, str(memory_mib)], pass_fds=given)
+    except OSError:
+        os.close(bodies)
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return _Worker(process, Connection(ours.detach()), bodies)

@@ -154,6 +154,7 @@ class Segmenter:
         mammogram, spacing_mm = self._placed(mammogram, wishes)
         breast = find_breast(mammogram.pixels)
         clock.lap("breast")
+        patience.check()
         working = to_working_grid(
             mammogram,
             breast,

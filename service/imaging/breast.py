@@ -145,12 +145,13 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 def _box(region: NDArray[np.bool_], rows: int, columns: int) -> Box:
-    hit_rows = np.flatnonzero(region.any(axis=1))
-    hit_columns = np.flatnonzero(region.any(axis=0))
-    row_scale, column_scale = rows / region.shape[0], columns / region.shape[1]
-    return Box(
-        top=int(hit_rows[0] * row_scale),
-        left=int(hit_columns[0] * column_scale),
-        bottom=min(rows, int(np.ceil((hit_rows[-1] + 1) * row_scale))),
-        right=min(columns, int(np.ceil((hit_columns[-1] + 1) * column_scale))),
-    )
+    top, bottom = _span(region.any(axis=1), rows)
+    left, right = _span(region.any(axis=0), columns)
+    return Box(top=top, left=left, bottom=bottom, right=right)
+
+
+def _span(hit: NDArray[np.bool_], length: int) -> tuple[int, int]:
+    """Give the first and the end of what is hit, in source pixels: even, so that it halves."""
+    hits, scale = np.flatnonzero(hit), length / len(hit)
+    first, end = int(hits[0] * scale), int(np.ceil((hits[-1] + 1) * scale))
+    return first - first % 2, min(length, end + end % 2)

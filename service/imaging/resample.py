@@ -71,10 +71,24 @@ def to_working_grid(
 
 def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
     """Resample to `shape` (rows, columns), edges aligned: area mean when shrinking, else linear."""
+    pixels = _halved(pixels, shape)
     # An axis at a time where one shrinks and the other grows: no linear step may skip pixels.
     smaller = (min(shape[0], pixels.shape[0]), min(shape[1], pixels.shape[1]))
     if smaller != pixels.shape:
         pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
     if smaller != shape:
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return pixels
+
+
+def _halved(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
+    """Halve as often as at least as much again is left to shrink.
+
+    OpenCV averages blocks of 2 x 2 about seven times as fast as areas of a fractional size. Of odd
+    sides that would leave something out, and move the edges.
+    """
+    rows, columns = pixels.shape
+    while rows >= 4 * shape[0] and columns >= 4 * shape[1] and not (rows % 2 or columns % 2):
+        rows, columns = rows // 2, columns // 2
+        pixels = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
     return pixels

@@ -18,7 +18,7 @@ import pytest
 from service import reading
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.reader import ReadLimits
-from service.read_worker import Order
+from service.read_worker import Order, open_anonymous_file
 from service.reading import InProcess, Workers
 
 pytestmark = pytest.mark.integration
@@ -117,7 +117,7 @@ def read_image(body, *arguments, expendable):
     return original(body, *arguments, expendable=expendable)
 
 original, read_worker.read_image = read_worker.read_image, read_image
-read_worker.main(int(sys.argv[1]), 512)
+read_worker.main(int(sys.argv[1]), int(sys.argv[2]), 512)
 """
 """A worker with a decoder that faults on some bodies, as C code does."""
 
@@ -126,10 +126,12 @@ read_worker.main(int(sys.argv[1]), 512)
 def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     def start(_: int) -> reading._Worker:
         ours, theirs = socket.socketpair()
+        bodies = open_anonymous_file()
         with theirs:
-            command = [sys.executable, "-c", DEADLY, str(theirs.fileno()), "service.read_worker"]
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
-        return reading._Worker(process, Connection(ours.detach()))
+            given = [theirs.fileno(), bodies]
+            command = [sys.executable, "-c", DEADLY, *map(str, given), "service.read_worker"]
+            process = subprocess.Popen(command, pass_fds=given)
+        return reading._Worker(process, Connection(ours.detach()), bodies)
 
     monkeypatch.setattr(reading, "_start", start)
     workers = Workers(count=1, limits=LIMITS, memory_mib=512, deadline_s=20)
@@ -253,3 +255,21 @@ def test_workers_end_with_their_service(tmp_path: Path) -> None:
         process.kill()
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_body_is_read_without_what_a_longer_one_left_behind(workers: Workers) -> None:
+    long = small_png() + b"\0" * 3_000_000
+    for _ in range(4):
+        assert workers.read(long, None).rows == 64
+        with pytest.raises(UnreadableImage):
+            workers.read(small_png()[:100], None)
+        assert workers.read(small_png(), None).rows == 64
+
+
+def test_memory_of_a_body_that_is_too_large_to_keep_is_given_back(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "KEPT_BYTES", 1_000_000)
+    for padding in (0, 2_000_000):
+        assert workers.read(small_png() + b"\0" * padding, None).rows == 64
+        assert all(os.fstat(one.bodies).st_size < 1_000_000 for one in workers._idle)

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -34,6 +35,29 @@ def test_the_box_is_brought_to_the_working_spacing() -> None:
 def test_shrinking_takes_the_mean_of_an_area() -> None:
     checkers = (np.indices((8, 8)).sum(axis=0) % 2 * 1000).astype(np.uint16)
     assert (resize(checkers, (4, 4)) == 500).all()
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (64, 48), (31, 45), (240, 180)])
+@pytest.mark.parametrize("sides", [(960, 720), (961, 720), (960, 719)])
+def test_halving_first_changes_little_and_moves_nothing(
+    shape: tuple[int, int], sides: tuple[int, int]
+) -> None:
+    """Against OpenCV's own mean of fractional areas, over edges that lie anywhere."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[: sides[0], : sides[1]]
+    pixels = 2000 + 1000 * np.sin(y / 60) * np.cos(x / 45) + rng.normal(0, 60, sides)
+    pixels[200:431, 101:388] += 9000
+    pixels = pixels.astype(np.uint16)
+    exact = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    difference = resize(pixels, shape).astype(int) - exact
+    assert np.abs(difference).mean() < 10
+    assert np.abs(difference).max() < 900
+    # A shift by half a source pixel would make the difference follow the slope.
+    rows = np.gradient(exact.astype(float), axis=0)
+    columns = np.gradient(exact.astype(float), axis=1)
+    for slope in (rows, columns):
+        shift = (difference * slope).sum() / (slope**2).sum()
+        assert abs(shift) < 0.02
 
 
 def test_enlarging_never_leaves_the_range() -> None:
