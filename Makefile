@@ -29,8 +29,8 @@ check: $(VENV)/installed-dev ## style, types, architecture, openapi.yaml
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mammoseg openapi --check openapi.yaml
 
-bench: $(VENV)/installed-demo ## where the time of one mammogram goes
-	$(BIN)/python -m benchmarks.stages
+bench: $(VENV)/installed-dev ## ratios to the bare net and to other servers; QUICK=1 for a few minutes
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 lock: ## write requirements/*.txt anew; needs uv
 	requirements/lock

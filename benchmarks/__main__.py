@@ -1,0 +1,64 @@
+"""All figures in one run: python -m benchmarks [--quick] [--only NAME]... [--model FILE].
+
+The table is of ratios taken in turns; the JSON beside it says machine, load and versions.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import (
+    core_time,
+    crowd,
+    endurance,
+    growth,
+    leavers,
+    rivals,
+    scheduling,
+    starting,
+    throughput,
+)
+from benchmarks.figures import Figure, machine, save, table_of
+from benchmarks.plan import Plan
+from service.segmenter import BUNDLED_MODEL
+
+MEASURES = {
+    "scheduling": scheduling,
+    "core_time": core_time,
+    "throughput": throughput,
+    "rivals": rivals,
+    "crowd": crowd,
+    "leavers": leavers,
+    "starting": starting,
+    "endurance": endurance,
+    "growth": growth,
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="ONNX file.")] = BUNDLED_MODEL,
+    quick: Annotated[bool, typer.Option(help="Fewer rounds and requests.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(MEASURES)}.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+) -> None:
+    """Measure, print the tables, and keep the figures."""
+    console = Console(width=140)
+    taken: dict[str, list[Figure]] = {}
+    unknown = set(only or ()) - set(MEASURES)
+    if unknown:
+        raise typer.BadParameter(f"no such figures: {', '.join(sorted(unknown))}")
+    with console.status("starting") as status:
+        plan = Plan(model.resolve(), quick, status.update)
+        for name in only or MEASURES:
+            taken[name] = MEASURES[name].measure(plan)
+            console.print(table_of(name.replace("_", " "), taken[name]))
+    file = save(results, taken, f"{plan.contract.name} {plan.contract.version}")
+    console.print(machine())
+    console.print(f"kept in {file}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

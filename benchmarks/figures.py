@@ -1,0 +1,113 @@
+"""One figure of the table: what was measured, what it shall be, and whether it is."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy
+from rich.table import Table
+
+from service.cores import available_cores
+
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless", "fastapi",
+            "uvicorn", "httptools", "uvloop", "torch", "monai", "litserve")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row.
+
+    Attributes
+    ----------
+    what, value, unit
+        A ratio has the unit "x".
+    least, most
+        Bounds to reach; None for a figure that only informs.
+    note
+        What the figure is made of.
+    """
+
+    what: str
+    value: float
+    unit: str = "x"
+    least: float | None = None
+    most: float | None = None
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the bounds hold; None without any."""
+        if self.least is None and self.most is None:
+            return None
+        above = self.least is None or self.value >= self.least
+        return above and (self.most is None or self.value <= self.most)
+
+
+def table_of(title: str, figures: Sequence[Figure]) -> Table:
+    """Lay out the rows."""
+    table = Table("figure", "value", "to reach", "", "made of", title=title, title_justify="left")
+    marks = {True: "[green]yes", False: "[red]no", None: ""}
+    for one in figures:
+        bounds = [f">= {one.least:g}"] if one.least is not None else []
+        bounds += [f"<= {one.most:g}"] if one.most is not None else []
+        value = f"{one.value:.3g} {one.unit}"
+        table.add_row(one.what, value, " ".join(bounds), marks[one.reached], one.note)
+    return table
+
+
+def save(folder: Path, figures: dict[str, Sequence[Figure]], model: str) -> Path:
+    """Write all rows as JSON, with the machine and the versions they belong to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    document = {
+        "taken": now.isoformat(timespec="seconds"),
+        "model": model,
+        "machine": machine(),
+        "figures": {
+            name: [asdict(one) | {"reached": one.reached} for one in rows]
+            for name, rows in figures.items()
+        },
+    }
+    file = folder / f"{now:%Y%m%d-%H%M%S}.json"
+    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+def machine() -> dict[str, object]:
+    """Say what the figures were taken on: processor, cores, load, versions."""
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def median(values: Sequence[float]) -> float:
+    """Give the middle."""
+    return float(numpy.median(values))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the value below which `share` per cent lie."""
+    return float(numpy.percentile(values, share))

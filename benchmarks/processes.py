@@ -1,0 +1,161 @@
+"""Servers as processes of their own: started, watched, ended."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that is ready, and what its whole process tree takes."""
+
+    port: int
+    process: psutil.Process
+    ready_after_s: float
+    _seen: dict[int, float] = field(default_factory=dict)
+
+    def tree(self) -> list[psutil.Process]:
+        """Give the process and all below it."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Give user and system time of the tree since the start; of those that ended, the last."""
+        for one in self.tree():
+            try:
+                times = one.cpu_times()
+            except psutil.Error:
+                continue
+            self._seen[one.pid] = times.user + times.system
+        return sum(self._seen.values())
+
+    def resident(self) -> int:
+        """Give the tree's resident memory in bytes, what is shared counted once a process."""
+        total = 0
+        for one in self.tree():
+            try:
+                total += one.memory_info().rss
+            except psutil.Error:
+                continue
+        return total
+
+    def metric(self, name: str) -> float:
+        """Give a value of /metrics; 0 when it is not there."""
+        for line in get(self.port, "/metrics").splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[-1])
+        return 0.0
+
+
+def get(port: int, path: str) -> str:
+    """Ask the server for a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise ConnectionError(f"{path}: {answer.status}")
+        return text
+    finally:
+        connection.close()
+
+
+@contextmanager
+def running(command: Sequence[str], ready: str, **environment: str) -> Iterator[Server]:
+    """Run a server until the context ends; `{port}` in its command is a free one.
+
+    Parameters
+    ----------
+    ready
+        Path that answers 200 once it serves.
+    environment
+        Added to ours.
+
+    Raises
+    ------
+    RuntimeError
+        It does not come up; the message ends with what it printed.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    parts = [part.format(port=port) for part in command]
+    with tempfile.TemporaryFile() as log:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, *parts], env=os.environ | environment, stdout=log, stderr=log
+        )
+        try:
+            if not _comes_up(process, port, ready):
+                log.seek(0)
+                raise RuntimeError(f"{parts[:3]} did not start: {log.read().decode()[-2000:]}")
+            yield Server(port, psutil.Process(process.pid), time.monotonic() - started)
+        finally:
+            _end(process)
+
+
+def _comes_up(process: "subprocess.Popen[bytes]", port: int, ready: str) -> bool:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            get(port, ready)
+            return True
+        except OSError:
+            time.sleep(0.02)
+    return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in children:
+        if child.is_running():
+            child.kill()
+
+
+@contextmanager
+def ours(model: Path, **settings: str) -> Iterator[Server]:
+    """Run `mammoseg serve`; `settings` are MAMMOSEG_* without the prefix."""
+    given = {"device": "cpu", "model": str(model), "log_level": "warning", "lame_duck_s": "0"}
+    environment = {f"MAMMOSEG_{name.upper()}": value for name, value in (given | settings).items()}
+    command = ["-m", "service", "serve", "--port", "{port}"]
+    with running(command, "/health/ready", **environment) as server:
+        yield server
+
+
+class Watch(threading.Thread):
+    """Looks at a server's resident memory, twenty times a second, while in its context."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._server, self._ended = server, threading.Event()
+        self.peak = 0
+
+    def run(self) -> None:
+        """Look until the context ends."""
+        while not self._ended.wait(0.05):
+            self.peak = max(self.peak, self._server.resident())
+
+    def __enter__(self) -> "Watch":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
