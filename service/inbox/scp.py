@@ -112,9 +112,10 @@ class StoreScp:
     def _closed(self, event: Event) -> None:
         """Delete what a broken association left half-written; it is nowhere else to be found."""
         self._arrived.pop(event.assoc, None)
-        path: Path | None = getattr(event.assoc.dimse.message, "_data_set_path", None)
-        if path is not None:
-            path.unlink(missing_ok=True)
+        file = getattr(event.assoc.dimse.message, "_data_set_file", None)
+        if file is not None:
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
 
     def _store(self, event: Event) -> int:
         self._arrived[event.assoc] = 0

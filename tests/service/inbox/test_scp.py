@@ -1,0 +1,171 @@
+"""The DIMSE door, called by dcmtk's storescu and echoscu."""
+
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pynetdicom import _config
+
+from service.errors import StartupError
+from service.imaging.dicom import JPEG, JPEG_2000, JPEG_LS
+from service.inbox.inbox import Inbox
+from service.inbox.scp import StoreScp
+from service.outputs.dicom.algorithm import MANUFACTURER
+from service.settings import Settings
+from tests.programs import require_program
+from tests.service.inbox.conftest import STUDY, mammogram
+
+pytestmark = pytest.mark.integration
+
+PROPOSED = {
+    "1.2.840.10008.1.2": "-xi",
+    "1.2.840.10008.1.2.1": "-xe",
+    "1.2.840.10008.1.2.2": "-xb",
+    "1.2.840.10008.1.2.1.99": "-xd",
+    "1.2.840.10008.1.2.5": "-xr",
+    "1.2.840.10008.1.2.4.70": "-xs",
+    "1.2.840.10008.1.2.4.51": "-xx",
+    "1.2.840.10008.1.2.4.80": "-xt",
+    "1.2.840.10008.1.2.4.81": "-xu",
+    "1.2.840.10008.1.2.4.90": "-xv",
+    "1.2.840.10008.1.2.4.91": "-xw",
+}
+"""dcmtk's options by transfer syntax."""
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door changes two things of its process."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", False)
+
+
+def changed(settings: Settings, **changes: object) -> Settings:
+    return Settings.model_validate(settings.model_dump() | {"scp_port": 0} | changes)
+
+
+@pytest.fixture
+def scp(inbox: Inbox, settings: Settings) -> Iterator[StoreScp]:
+    with StoreScp(inbox, changed(settings)) as scp:
+        yield scp
+
+
+@pytest.fixture
+def send(tmp_path: Path) -> Callable[..., str]:
+    """Send a file with storescu; gives what it says."""
+
+    def storescu(scp: StoreScp, file: bytes, *options: str) -> str:
+        path = tmp_path / "sent.dcm"
+        path.write_bytes(file)
+        program = require_program("storescu", "dcmtk")
+        command = [program, "-v", *options, "127.0.0.1", str(scp.port), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return done.stdout + done.stderr
+
+    return storescu
+
+
+def echo(scp: StoreScp, *options: str) -> bool:
+    program = require_program("echoscu", "dcmtk")
+    command = [program, *options, "127.0.0.1", str(scp.port)]
+    return subprocess.run(command, capture_output=True, timeout=120).returncode == 0
+
+
+def dataset_of(file: bytes) -> bytes:
+    """What follows the file meta information."""
+    return file[144 + int.from_bytes(file[140:144], "little") :]
+
+
+def test_the_syntaxes_are_those_that_the_service_reads() -> None:
+    assert {*PROPOSED} > JPEG_LS | JPEG_2000 | (JPEG & {"1.2.840.10008.1.2.4.70"})
+
+
+@pytest.mark.parametrize("syntax", PROPOSED)
+def test_an_instance_is_taken_as_it_is(
+    inbox: Inbox, scp: StoreScp, send: Callable[..., str], syntax: str
+) -> None:
+    file = mammogram(syntax=syntax)
+    # dcmtk writes a deflated dataset anew.
+    assert "Received Store Response (Success)" in send(scp, file, PROPOSED[syntax])
+    (entry,) = inbox.register.entries("received", 9)
+    assert (entry.sop_instance_uid, entry.study_instance_uid) == (f"{STUDY}.1.1", STUDY)
+    kept = inbox.files.source(entry.digest).read_bytes()
+    if not syntax.endswith(".99"):
+        assert dataset_of(kept) == dataset_of(file)
+    assert not list(inbox.files.incoming.iterdir())
+
+
+def test_an_echo_is_answered(scp: StoreScp) -> None:
+    assert echo(scp)
+
+
+def test_a_resend_and_the_other_door_change_nothing(
+    inbox: Inbox, scp: StoreScp, send: Callable[..., str]
+) -> None:
+    with inbox.reception() as reception:
+        reception.begin()
+        reception.write(mammogram())
+        reception.end()
+        reception.commit()
+    for _ in range(2):
+        assert "Received Store Response (Success)" in send(scp, mammogram(), "-xe")
+    assert len(inbox.register.entries(None, 9)) == 1
+
+
+def test_own_results_are_set_aside(inbox: Inbox, scp: StoreScp, send: Callable[..., str]) -> None:
+    assert "(Success)" in send(scp, mammogram(Manufacturer=MANUFACTURER), "-xe")
+    (entry,) = inbox.register.entries(None, 9)
+    assert (entry.state, entry.code) == ("set-aside", "own-result")
+
+
+def test_other_contents_of_a_known_uid_are_a_warning(
+    inbox: Inbox, scp: StoreScp, send: Callable[..., str]
+) -> None:
+    send(scp, mammogram(), "-xe")
+    assert "Warning: ElementsDiscarded" in send(scp, mammogram(PatientID="43"), "-xe")
+
+
+def test_what_is_too_large_breaks_off_and_leaves_nothing(
+    inbox: Inbox, scp: StoreScp, send: Callable[..., str]
+) -> None:
+    said = send(scp, mammogram(pixel_data=bytes(2**21)), "-xe")
+    assert "Abort" in said and "(Success)" not in said
+    assert echo(scp)
+    assert not list(inbox.files.incoming.iterdir())
+    assert inbox.register.entries(None, 9) == []
+
+
+def test_a_full_inbox_is_out_of_resources(
+    inbox: Inbox, settings: Settings, send: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox._room, "_capacity", 2**20)
+    with StoreScp(inbox, changed(settings)) as scp:
+        assert "Refused: OutOfResources" in send(scp, mammogram(), "-xe")
+    assert inbox.register.entries(None, 9) == []
+
+
+def test_only_those_may_call_who_are_on_the_list(inbox: Inbox, settings: Settings) -> None:
+    with StoreScp(inbox, changed(settings, scp_callers="PACS,OTHER")) as scp:
+        assert echo(scp, "-aet", "PACS")
+        assert not echo(scp, "-aet", "STRANGER")
+
+
+def test_a_pdu_of_four_gigabytes_is_not_read(scp: StoreScp) -> None:
+    with socket.create_connection(("127.0.0.1", scp.port), timeout=30) as line:
+        line.sendall(b"\x01\x00\xff\xff\xff\xff" + bytes(1000))
+        try:
+            assert line.recv(100) == b""
+        except ConnectionResetError:
+            pass
+    assert echo(scp)
+
+
+def test_a_port_that_is_taken_is_said(inbox: Inbox, settings: Settings, scp: StoreScp) -> None:
+    with (
+        pytest.raises(StartupError, match="cannot listen"),
+        StoreScp(inbox, changed(settings, scp_port=scp.port)),
+    ):
+        pass
