@@ -1,4 +1,4 @@
-"""Keeps pydicom, Pillow and highdicom quiet: what they warn of and log quotes the file's values.
+"""Keeps pydicom and Pillow quiet: their warnings and log lines quote the file's own values.
 
 Importing this module does it once for the process. `warnings.catch_warnings` is not thread-safe,
 and a filter can be reset by whoever configures warnings next, so the one place from which pydicom
@@ -23,5 +23,4 @@ def _silence(name: str) -> None:
 
 setattr(pydicom.misc, "warnings", SimpleNamespace(warn=_swallow))  # noqa: B010
 _silence("pydicom")
-_silence("highdicom")
 _silence("PIL")

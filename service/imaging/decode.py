@@ -28,7 +28,7 @@ from service.imaging.codestream import (
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
 from service.imaging.fragments import OffsetTable, one_of_several, single_frame
-from service.imaging.htj2k import is_plain_and_whole
+from service.imaging.htj2k import decode_fast, is_plain_and_whole
 
 PLUGIN = "imagecodecs"
 
@@ -201,10 +201,11 @@ def decode_frame(
     """
     if claims is None:
         return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
-    if syntax in HTJ2K and expendable and is_plain_and_whole(frame, claims.tiles):
-        decoded = imagecodecs.htj2k_decode(frame)
-    elif syntax in JPEG_2000 | HTJ2K:
-        decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
+    if syntax in JPEG_2000 | HTJ2K:
+        plain = syntax in HTJ2K and expendable and is_plain_and_whole(frame, claims.tiles)
+        decoded = decode_fast(frame) if plain else None
+        if decoded is None:
+            decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
     elif syntax in JPEG_LS:
         # Without an end CharLS 2 reads on for four seconds, whatever the size.
         check_jpeg_end(frame)

@@ -47,7 +47,8 @@ def _value(dataset: Dataset, keyword: str, longest: int = LONGEST_VALUE) -> obje
 
 def _values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
     value = _value(dataset, keyword)
-    if value is None or value == "":
+    # Pydicom writes a nested sequence out, in hours and gigabytes, where a text is wanted.
+    if value is None or isinstance(value, Sequence) or value == "":
         return ()
     return tuple(value) if isinstance(value, MultiValue | list) else (value,)
 

@@ -13,6 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 from service.imaging import elements
 
@@ -97,6 +98,9 @@ class HeaderText:
         value = element.value
         if isinstance(element, RawDataElement):
             return self._decode(value[:LONGEST_VALUE]).strip(" \0") if value else ""
+        if isinstance(value, Sequence):
+            # Pydicom would write all of it out, in hours and gigabytes.
+            return _UNDECODED
         parts = value if isinstance(value, MultiValue) else [value]
         return "\\".join("" if part is None else str(part) for part in parts).strip(" \0")
 

@@ -1,9 +1,13 @@
+import struct
+
 import pytest
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from service.imaging import elements
 from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
+from service.outputs.dicom.text import HeaderText
 from tests.dicom_files import dataset, write
 
 pytestmark = pytest.mark.unit
@@ -131,3 +135,34 @@ def test_uids(value, kept):
     built = Dataset()
     built.add_new("SOPInstanceUID", "UI", value)
     assert elements.uid(built, "SOPInstanceUID") == (value if kept else None)
+
+
+def nested_in_place_of(keyword: str) -> Dataset:
+    """Give a header whose element holds a sequence, of a sequence, of undefined lengths."""
+    inner, outer = Dataset(), Dataset()
+    inner.ReferencedImageSequence = Sequence([Dataset()])
+    outer.ReferencedImageSequence = Sequence([inner])
+    built = dataset(None, **{keyword: None})
+    built.ReferencedImageSequence = Sequence([outer])
+    built["ReferencedImageSequence"].is_undefined_length = True
+    written = write(built)
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    named = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, b"SQ")
+    head = struct.pack("<HH2s", 0x0008, 0x1140, b"SQ")
+    return parse(written.replace(head, named, 1), 2**20).dataset
+
+
+@pytest.mark.parametrize("keyword", ("Modality", "PixelAspectRatio", "PatientName", "Rows"))
+def test_a_sequence_where_a_text_or_number_should_be_is_nothing(keyword, monkeypatch):
+    # Found by fuzzing: written out as text, 80 kB of nested ones took gigabytes.
+    monkeypatch.setattr(Sequence, "__str__", lambda _: pytest.fail("written out"))
+    found = nested_in_place_of(keyword)
+    assert elements.items(found, keyword)
+    assert elements.text(found, keyword) is None
+    assert elements.texts(found, keyword) == ()
+    assert elements.numbers(found, keyword) == ()
+    assert elements.integer(found, keyword) is None
+    assert elements.uid(found, keyword) is None
+    assert HeaderText(found).read(keyword, lambda _: True) is None
+    assert HeaderText(found).is_present(keyword)

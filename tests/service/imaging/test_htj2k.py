@@ -1,11 +1,14 @@
 import struct
+import sys
 
 import imagecodecs
 import numpy as np
 import pytest
 
+from service.imaging import decode
+from service.imaging.admission import PixelLayout
 from service.imaging.codestream import read_jpeg_2000
-from service.imaging.htj2k import is_plain_and_whole
+from service.imaging.htj2k import decode_fast, is_plain_and_whole
 from tests.dicom_files import phantom, to_codes
 
 pytestmark = pytest.mark.unit
@@ -115,3 +118,38 @@ def test_headers_without_end_are_not_plain():
     at = FRAME.index(b"\xff\x5c")
     assert not is_plain_and_whole(FRAME[:at] + COMMENT * 1000 + FRAME[at:], 1)
     assert not is_plain_and_whole(b"", 1)
+
+
+def damaged(frame, seed):
+    """Overwrite a few bytes of the coded samples."""
+    rng = np.random.default_rng(seed)
+    broken, first = bytearray(frame), frame.index(b"\xff\x93") + 2
+    for at in rng.integers(first, len(frame) - 4, 4):
+        broken[at] = rng.integers(256)
+    return bytes(broken)
+
+
+@pytest.mark.parametrize("frame", (FRAME, LOSSY), ids=("reversible", "lossy"))
+def test_an_error_that_the_binding_ignores_is_none_the_less_met(frame, capfd):
+    # Found by fuzzing: the frame came back with old memory in it, as if nothing were wrong.
+    outcomes = []
+    for seed in range(30):
+        hook = sys.unraisablehook
+        try:
+            outcomes.append(decode_fast(damaged(frame, seed)))
+        except imagecodecs.Htj2kError:
+            continue
+        finally:
+            assert sys.unraisablehook is hook
+    assert any(outcome is None for outcome in outcomes)
+    assert "ojph error" in capfd.readouterr().err
+    assert decode_fast(frame) is not None
+
+
+def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
+    layout = PixelLayout(*DEEP.shape, 16, 12, 11, False, "MONOCHROME2")
+    monkeypatch.setattr(decode, "decode_fast", lambda _: None)
+    codes = decode.decode_frame(
+        FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), expendable=True
+    )
+    np.testing.assert_array_equal(codes, DEEP)

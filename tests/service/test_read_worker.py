@@ -1,0 +1,37 @@
+"""What a worker prints: nothing, whatever the decoders in it complain of."""
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from service.errors import UnreadableImage
+from service.imaging.rasters import read_raster_file
+from service.imaging.reader import ReadLimits
+from service.memory import LEAST_READER_MIB
+from service.reading import Workers
+
+pytestmark = pytest.mark.integration
+
+
+def complained_of() -> bytes:
+    """Give a PNG whose damaged profile libpng mentions on the error stream, and a broken image."""
+    png = bytes(cv2.imencode(".png", np.eye(9, dtype=np.uint8))[1])
+    content = b"iCCPZANARIE\0\0" + zlib.compress(b"ZANARIE" * 40)
+    chunk = struct.pack(">L", len(content) - 4) + content + struct.pack(">L", zlib.crc32(content))
+    return png[:33] + chunk + png[33:-30]
+
+
+def test_what_decoders_complain_of_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnreadableImage):
+        read_raster_file(complained_of(), "png", ReadLimits())
+    assert "PNG" in capfd.readouterr().err
+    workers = Workers(count=1, limits=ReadLimits(), memory_mib=LEAST_READER_MIB, deadline_s=60)
+    try:
+        with pytest.raises(UnreadableImage):
+            workers.read(complained_of(), "png")
+    finally:
+        workers.close()
+    assert capfd.readouterr() == ("", "")
