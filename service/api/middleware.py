@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.linger import Lingering
 from service.api.problems import problem_response
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
@@ -41,6 +42,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         answered: dict[str, int] = {}
+        lingering = Lingering(scope, receive, send)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,11 +51,11 @@ class RequestContext:
                     *message.get("headers", []),
                     (b"x-request-id", request_id.encode("ascii")),
                 ]
-            await send(message)
+            await lingering.send(message)
 
         try:
             _refuse_long_headers(scope)
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, lingering.receive, send_with_id)
         except HeadersTooLarge as error:
             await problem_response(error, request_id)(scope, receive, send_with_id)
         except asyncio.CancelledError:

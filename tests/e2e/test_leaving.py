@@ -18,7 +18,9 @@ DICOM = {"Content-Type": "application/dicom"}
 
 
 def post(service: Service, body: bytes) -> httpx.Response:
-    return httpx.post(f"{service.url}/v1/segment", content=body, headers=DICOM, timeout=120)
+    # To close after the answer is to reset a caller that still sends.
+    headers = DICOM | {"Connection": "close"}
+    return httpx.post(f"{service.url}/v1/segment", content=body, headers=headers, timeout=120)
 
 
 def metric(service: Service, name: str) -> float:
