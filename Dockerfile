@@ -14,7 +14,10 @@ RUN pip install --no-deps . && cd / && MAMMOSEG_DEVICE=cpu mammoseg doctor
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000 ORT_DISABLE_TELEMETRY=1
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mammoseg
+# The inbox's folder is used once MAMMOSEG_DESTINATIONS is set; see docs/inbox.md.
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mammoseg \
+  && install --directory --owner=10001 --mode=0700 /var/lib/mammoseg
+VOLUME /var/lib/mammoseg
 COPY --from=build /opt/mammoseg /opt/mammoseg
 USER 10001
 EXPOSE 8000

@@ -9,6 +9,7 @@ from pydicom import dcmread
 from service.inbox.files import Files, disk_bytes
 from service.inbox.states import Entry, Made
 from service.outputs.dicom.registry import dicom_files
+from service.patience import Patience
 from service.segmenter import Segmenter
 
 
@@ -42,7 +43,10 @@ class Examiner:
         self._max_inflated_bytes, self._observe = max_inflated_bytes, observe
 
     def examine(
-        self, entry: Entry, pixels: Callable[[int], AbstractContextManager[None]]
+        self,
+        entry: Entry,
+        pixels: Callable[[int, Patience], AbstractContextManager[None]],
+        patience: Patience,
     ) -> list[Made]:
         """Make the results; on return they are on the disk. Made again, they are the same bytes.
 
@@ -52,6 +56,8 @@ class Examiner:
             The instance.
         pixels
             Gives room for so many pixels while in its context.
+        patience
+            How long to wait for that, a reader, and the net.
 
         Raises
         ------
@@ -63,7 +69,10 @@ class Examiner:
         body = self._files.source(entry.digest).read_bytes()
         with ExitStack() as room:
             findings = self._segmenter.segment(
-                body, "dicom", hold=lambda count: room.enter_context(pixels(count))
+                body,
+                "dicom",
+                hold=lambda count: room.enter_context(pixels(count, patience)),
+                patience=patience,
             )
             self._observe(findings.timing_ms)
             contents = dicom_files(self._kinds, findings, body, self._max_inflated_bytes)

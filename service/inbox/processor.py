@@ -13,6 +13,7 @@ from service.inbox.inbox import Inbox
 from service.inbox.rounds import Rounds
 from service.inbox.states import PROCESS_DIED, Entry, Made
 from service.logs import where
+from service.patience import Patience
 
 log = structlog.get_logger("mammoseg")
 
@@ -32,10 +33,16 @@ class Place(Protocol):
 class Bench(Protocol):
     """Where mammograms are worked on, requests' and the inbox's alike; see `api.intake.Intake`."""
 
+    leaving: bool
+    """The service is about to end: nothing new is begun."""
+
     def place(self) -> AbstractContextManager[Place]:
         """Hold a place; raises `Overloaded`."""
 
-    def pixels(self, count: int) -> AbstractContextManager[None]:
+    def patience(self) -> Patience:
+        """Give what a task has from now on."""
+
+    def pixels(self, count: int, patience: Patience) -> AbstractContextManager[None]:
         """Hold memory for so many pixels."""
 
     def work(self, task: Callable[[], Answer]) -> Awaitable[Answer]:
@@ -85,7 +92,7 @@ class Processor:
     async def step(self) -> None:
         """Begin what is due and has a place, then wait for the next round."""
         free = self._at_once - len(self._running)
-        if free:
+        if free and not self._bench.leaving:
             due = self._inbox.work.due
             for entry in await asyncio.to_thread(due, tuple(self._running), free):
                 task = asyncio.create_task(self._process(entry))

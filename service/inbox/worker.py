@@ -72,7 +72,7 @@ class InboxWorker:
         )
         self._processor = Processor(
             inbox,
-            lambda entry: examiner.examine(entry, bench.pixels),
+            lambda entry: examiner.examine(entry, bench.pixels, bench.patience()),
             bench,
             self._names,
             at_once=settings.inbox_workers,

@@ -19,6 +19,7 @@ from service.inbox.rounds import Rounds
 from service.inbox.states import Entry, Made
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
+from service.patience import Patience
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.identity_net import write_identity_net
@@ -36,7 +37,7 @@ class Bench:
     """As `Intake`: places, and threads; may be full."""
 
     def __init__(self) -> None:
-        self.full = False
+        self.full = self.leaving = False
         self.most = self.now = 0
 
     @contextmanager
@@ -53,7 +54,11 @@ class Bench:
     async def claim(self, size: int) -> None:
         assert size > 0
 
-    def pixels(self, count: int) -> AbstractContextManager[None]:
+    def patience(self) -> Patience:
+        return Patience(WAIT_S)
+
+    def pixels(self, count: int, patience: Patience) -> AbstractContextManager[None]:
+        assert patience.seconds > 0
         return nullcontext()
 
     def work(self, task: Callable[[], Any]) -> Awaitable[Any]:
@@ -328,6 +333,20 @@ def test_requests_go_first_and_waiting_costs_no_attempt(
 
     process(inbox, refuse, bench, lambda: bool(tries))
     assert tries[0] == 0
+
+
+def test_a_service_that_leaves_begins_nothing_new(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+    bench, rounds = Bench(), []
+    bench.leaving = True
+
+    def looked() -> bool:
+        rounds.append(None)
+        return len(rounds) > 3
+
+    process(inbox, lambda _: [], bench, looked)
+    assert states(inbox) == [("received", None)]
+    assert inbox.register.entries(None, 1)[0].attempts == 0
 
 
 def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> None:
