@@ -1,0 +1,232 @@
+"""The follower against a PACS and a service that behave as badly as is asked for."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.integration.cursor import Cursor
+from service.integration.follow import Follower, Terms
+from service.integration.orthanc import Orthanc
+from service.integration.remote import Denied
+from service.integration.server import Maker, Server, origin_of
+from service.outputs.dicom.registry import OUTPUTS, dicom_result
+from tests.dicom_files import SOP_INSTANCE_UID
+from tests.findings_by_hand import MODEL, findings_by_hand
+from tests.mammogram_headers import as_file, full_header
+
+pytestmark = pytest.mark.unit
+
+FILE = as_file(full_header())
+NAME, PASSWORD = "user", "secret"
+
+
+@dataclass
+class Pair:
+    """An Orthanc of one page of changes, and a service; `trouble` answers before they do."""
+
+    modality: str = "MG"
+    held: set[str] = field(default_factory=set)
+    newest: int = 7
+    trouble: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+    asked: list[str] = field(default_factory=list)
+    stored: list[bytes] = field(default_factory=list)
+    follower: Follower | None = None
+
+    def orthanc(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.asked.append(path)
+        if (answer := self.trouble(request)) is not None:
+            return answer
+        if path == "/changes" and "last" in request.url.params:
+            return httpx.Response(200, json={"Changes": [], "Done": True, "Last": self.newest})
+        if path == "/changes":
+            return httpx.Response(200, json=self._page(int(request.url.params["since"])))
+        if path.endswith("/series"):
+            tags = {"Modality": self.modality}
+            return httpx.Response(200, json={"MainDicomTags": tags})
+        if path == "/tools/lookup":
+            found = request.content.decode() in self.held
+            return httpx.Response(200, json=[{"Type": "Instance"}] if found else [])
+        if path == "/instances":
+            self.stored.append(request.content)
+        return httpx.Response(200, content=FILE)
+
+    def _page(self, since: int) -> dict[str, object]:
+        lines = [
+            {"ChangeType": "NewStudy", "ID": "s", "Seq": 1},
+            {"ChangeType": "NewInstance", "ID": "i", "Seq": 2},
+            {"ChangeType": "StableStudy", "ID": "s", "Seq": 3},
+        ]
+        new = [line for line in lines if int(str(line["Seq"])) > since]
+        if not new and self.follower is not None:
+            self.follower.stop.set()
+        return {"Changes": new, "Done": True, "Last": 3}
+
+    def service(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path)
+        if (answer := self.trouble(request)) is not None:
+            return answer
+        if request.url.path == "/v1/model":
+            contract = {"name": MODEL.name, "version": MODEL.version}
+            told = {"sha256": MODEL.sha256, "service_version": "0.1.0", "contract": contract}
+            return httpx.Response(200, json=told)
+        return httpx.Response(200, content=request.url.params.get("output", "").encode())
+
+
+def follow(pair: Pair, cursor: Cursor, **terms: object) -> None:
+    limits = {"period_s": 0.0, "longest_wait_s": 0.0, "attempts": 3} | terms
+    pacs = httpx.Client(base_url="http://o", transport=httpx.MockTransport(pair.orthanc))
+    server = httpx.Client(base_url="http://s", transport=httpx.MockTransport(pair.service))
+    with pacs, server:
+        follower = Follower(Orthanc(pacs), Server(server), cursor, Terms(**limits))  # type: ignore[arg-type]
+        pair.follower = follower
+        follower.run()
+
+
+@pytest.fixture
+def cursor(tmp_path: Path) -> Cursor:
+    return Cursor(tmp_path / "cursor.json", 0)
+
+
+def kept(cursor: Cursor) -> tuple[int, list[str]]:
+    written = json.loads(cursor.file.read_text())
+    return written["last"], written["given_up"]
+
+
+def failing(
+    path: str, times: int, status: int = 503
+) -> Callable[[httpx.Request], httpx.Response | None]:
+    left = [times]
+
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path != path or left[0] == 0:
+            return None
+        left[0] -= 1
+        return httpx.Response(status, headers={"Retry-After": "1"})
+
+    return trouble
+
+
+def test_a_mammogram_gets_its_results(cursor: Cursor) -> None:
+    pair = Pair()
+    follow(pair, cursor)
+    assert pair.stored == [b"seg", b"sr"]
+    assert kept(cursor) == (3, [])
+
+
+def test_what_is_there_is_not_made_again(cursor: Cursor) -> None:
+    origin = origin_of(FILE, Maker(MODEL, "0.1.0"))
+    assert origin is not None and origin.source_uid == SOP_INSTANCE_UID
+    pair = Pair(held={origin.uid("seg", "instance")})
+    follow(pair, cursor)
+    assert pair.stored == [b"sr"]
+    pair.held.add(origin.uid("sr", "instance"))
+    cursor.last, pair.stored = 0, []
+    follow(pair, cursor)
+    assert pair.stored == []
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_the_uid_looked_for_is_the_one_that_results_have(kind: str) -> None:
+    origin = origin_of(FILE, Maker(MODEL, "0.1.0"))
+    # 0.1 mm at the detector, magnified 1.05 times.
+    findings = findings_by_hand(pixel_spacing_mm=(0.1 / 1.05, 0.1 / 1.05))
+    made = dicom_result(kind, findings, full_header())
+    assert origin is not None
+    assert made.SOPInstanceUID == origin.uid(kind, "instance")
+
+
+@pytest.mark.parametrize("modality", ["SEG", "SR", "OT", "PR", "CT"])
+def test_results_and_strangers_are_left_alone(cursor: Cursor, modality: str) -> None:
+    pair = Pair(modality=modality)
+    follow(pair, cursor)
+    assert pair.stored == [] and "/v1/segment" not in pair.asked
+    assert kept(cursor) == (3, [])
+
+
+def test_an_image_that_keeps_failing_is_given_up_and_tried_at_the_next_start(
+    cursor: Cursor,
+) -> None:
+    pair = Pair(trouble=failing("/v1/segment", 10_000, 500))
+    follow(pair, cursor)
+    assert pair.asked.count("/v1/segment") == 3
+    assert kept(cursor) == (3, ["i"])
+    again = Pair()
+    follow(again, Cursor.load(cursor.file))
+    assert again.stored == [b"seg", b"sr"]
+    assert kept(cursor) == (3, [])
+
+
+def test_one_that_fails_for_a_while_is_done_in_the_end(cursor: Cursor) -> None:
+    pair = Pair(trouble=failing("/v1/segment", 2))
+    follow(pair, cursor)
+    assert pair.stored == [b"seg", b"sr"]
+    assert kept(cursor) == (3, [])
+
+
+@pytest.mark.parametrize("away", ["/health/ready", "/system"])
+def test_an_outage_of_either_is_waited_out_however_long(cursor: Cursor, away: str) -> None:
+    left = [40]
+
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if left[0] and request.url.path in ("/v1/segment", away):
+            left[0] -= 1
+            raise httpx.ConnectError("refused")
+        return None
+
+    pair = Pair(trouble=trouble)
+    follow(pair, cursor)
+    assert pair.asked.count("/v1/segment") > 10
+    assert (pair.stored, kept(cursor)) == ([b"seg", b"sr"], (3, []))
+
+
+def test_a_refusal_is_final(cursor: Cursor) -> None:
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path != "/v1/segment":
+            return None
+        kind = {"Content-Type": "application/problem+json"}
+        return httpx.Response(422, headers=kind, content=b'{"code": "multi-frame"}')
+
+    pair = Pair(trouble=trouble)
+    follow(pair, cursor)
+    assert pair.asked.count("/v1/segment") == 1
+    assert kept(cursor) == (3, [])
+
+
+def test_told_to_stop_in_an_outage_it_will_begin_there_again(cursor: Cursor) -> None:
+    pair = Pair()
+
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path == "/v1/segment" and pair.follower is not None:
+            pair.follower.stop.set()
+            return httpx.Response(503)
+        return None
+
+    pair.trouble = trouble
+    follow(pair, cursor)
+    assert kept(cursor) == (0, [])
+
+
+def test_another_database_is_read_from_its_start(cursor: Cursor) -> None:
+    cursor.last = 1000
+    pair = Pair()
+    follow(pair, cursor)
+    assert pair.stored == [b"seg", b"sr"]
+
+
+def test_without_a_place_it_begins_with_what_comes(tmp_path: Path) -> None:
+    cursor, pair = Cursor(tmp_path / "cursor.json"), Pair()
+    follow(pair, cursor)
+    assert (pair.stored, kept(cursor)) == ([], (7, []))
+
+
+@pytest.mark.parametrize("path", ["/changes", "/v1/model"])
+def test_wrong_credentials_and_strangers_end_it(cursor: Cursor, path: str) -> None:
+    with pytest.raises(Denied):
+        follow(Pair(trouble=failing(path, 1, 401)), cursor)
+    with pytest.raises(Denied):
+        follow(Pair(trouble=failing(path, 1, 404)), cursor)
