@@ -60,7 +60,22 @@ def open_segmenter(settings: Settings) -> Segmenter:
     return segmenter
 
 
-def create_app(settings: Settings | None = None, segmenter: Segmenter | None = None) -> FastAPI:
+def open_inbox(settings: Settings) -> Inbox | None:
+    """Open the inbox, if there is somewhere to deliver results.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened.
+    """
+    return Inbox(settings) if settings.destinations else None
+
+
+def create_app(
+    settings: Settings | None = None,
+    segmenter: Segmenter | None = None,
+    inbox: Inbox | None = None,
+) -> FastAPI:
     """Build the application.
 
     Parameters
@@ -68,6 +83,8 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     settings
         Read from the environment when None.
     segmenter
+        An open one, closed with the application; opened from `settings` when None.
+    inbox
         An open one, closed with the application; opened from `settings` when None.
     """
     settings = settings or Settings()
@@ -80,6 +97,7 @@ def create_app(settings: Settings | None = None, segmenter: Segmenter | None = N
     )
     app.state.settings = settings
     app.state.segmenter = segmenter
+    app.state.inbox, app.state.inbox_worker = inbox, None
     app.state.metrics = Metrics()
     app.add_middleware(RequestContext, metrics=app.state.metrics)
     install_handlers(app)
@@ -116,11 +134,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _inbox(state: Any) -> AsyncIterator[None]:
     """Work on the inbox, if one is configured, while in the context."""
-    state.inbox = state.inbox_worker = None
-    if not state.settings.destinations:
+    if state.inbox is None:
+        state.inbox = await asyncio.to_thread(open_inbox, state.settings)
+    if state.inbox is None:
         yield
         return
-    with await asyncio.to_thread(Inbox, state.settings) as state.inbox:
+    with state.inbox:
         state.inbox_worker = InboxWorker(
             state.inbox, state.settings, state.segmenter, state.intake, state.metrics
         )
