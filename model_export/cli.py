@@ -159,6 +159,23 @@ def export(
 
 
 @app.command()
+def combine(
+    target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    members: Annotated[list[Path], typer.Argument(help="Calibrated ONNX files.")],
+    name: Annotated[str, typer.Option(help="Of the model.")],
+    version: Annotated[str, typer.Option(help="Of the model, major.minor.patch.")],
+) -> None:
+    """Write one file that answers with the mean of others; then `calibrate` it."""
+    from model_export.export.combine import combine as write
+
+    try:
+        difference = write(members, name, version, target)
+    except (OSError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    console.print(f"{target}: within {difference:.1e} of the mean of its members")
+
+
+@app.command()
 def verify(model: Model, run: Run, checkpoint: Checkpoint = "best") -> None:
     """Compare an ONNX file with the net that it was exported from."""
     _verify(run, model, checkpoint)

@@ -1,6 +1,7 @@
 """The golden tile of a net: the phantom, and what the net says of it."""
 
 import base64
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from model_export.networks import SegmentationNet
 from model_export.phantom import breast_phantom
 from service.inference.contract import GoldenTile, InputSpec
 from service.inference.golden import eighth
+from service.inference.session import TileOutputs
 
 TOLERANCE = 2e-3
 """Of probabilities: covers float16 storage and the reduced precision of GPU convolutions."""
@@ -26,14 +28,27 @@ def as_input(grey: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
 
 def make_golden(net: SegmentationNet, spec: InputSpec, tile_size: int) -> GoldenTile:
     """Run the phantom through the net in float32 and pack both."""
+
+    @torch.no_grad()
+    def answer(tile: NDArray[np.float32]) -> TileOutputs:
+        maps = net(torch.from_numpy(tile))
+        values = (torch.sigmoid(maps.logits)[:, 0], maps.has_mask[:, 0], maps.activation[:, 0])
+        return TileOutputs(*(one.numpy() for one in values))
+
+    return golden_of(spec, tile_size, answer)
+
+
+def golden_of(
+    spec: InputSpec, tile_size: int, answer: Callable[[NDArray[np.float32]], TileOutputs]
+) -> GoldenTile:
+    """Ask about the phantom and pack it with the answer."""
     grey = breast_phantom(tile_size)
-    with torch.no_grad():
-        maps = net(torch.from_numpy(as_input(grey, spec)))
-    expected = eighth(torch.sigmoid(maps.logits)[0, 0].numpy())
+    outputs = answer(as_input(grey, spec))
+    expected = eighth(outputs.probability[0])
     _, png = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     return GoldenTile(
         tile_png=base64.b64encode(png.tobytes()).decode(),
         probability_eighth=base64.b64encode(expected.astype("<f2").tobytes()).decode(),
-        has_mask_logit=float(maps.has_mask[0, 0]),
+        has_mask_logit=float(outputs.has_mask[0]),
         tolerance=TOLERANCE,
     )

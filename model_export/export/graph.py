@@ -82,6 +82,8 @@ def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
 def shift_activation(model: onnx.ModelProto, activation: str, amount: float) -> None:
     """Add to the bias of the activation map, in place; the has-mask logit moves as far.
 
+    The bias is the last input of the node that makes the map.
+
     Parameters
     ----------
     activation
@@ -90,7 +92,7 @@ def shift_activation(model: onnx.ModelProto, activation: str, amount: float) -> 
         What is added.
     """
     (node,) = (one for one in model.graph.node if activation in one.output)
-    (bias,) = (one for one in model.graph.initializer if one.name == node.input[2])
+    (bias,) = (one for one in model.graph.initializer if one.name == node.input[-1])
     moved = numpy_helper.to_array(bias) + np.float32(amount)
     bias.CopyFrom(numpy_helper.from_array(moved, bias.name))
 

@@ -176,12 +176,17 @@ def _(layer: HasMaskHead, graph: GraphBuilder, value: str, logits: str) -> tuple
     activation = graph.add(
         "Conv", value, graph.constant(weight), graph.constant(bias), output="activation"
     )
+    return activation, add_pool(graph, activation)
+
+
+def add_pool(graph: GraphBuilder, activation: str) -> str:
+    """Append what makes `has_mask` of an activation map; see `heads.pool`."""
     # 0 copies the batch axis, whatever it is.
     flat = graph.add("Reshape", activation, graph.constant(np.array([0, 1, -1], np.int64)))
     count = graph.constant(np.array([TOP_CELLS], np.int64))
     graph.nodes.append(helper.make_node("TopK", [flat, count], ["top", "top_cells"], axis=2))
     last = graph.constant(np.array([2], np.int64))
-    return activation, graph.add("ReduceMean", "top", last, output="has_mask", keepdims=0)
+    return graph.add("ReduceMean", "top", last, output="has_mask", keepdims=0)
 
 
 def _surest(graph: GraphBuilder, logits: str) -> str:

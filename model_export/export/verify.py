@@ -61,7 +61,7 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
     golden = check_golden(session)
     shift = has_mask_shift(session.contract)
     probability = score = 0.0
-    for tile in _probes(session):
+    for tile in probes(session.contract):
         outputs = session.run(tile)
         with torch.no_grad():
             maps = net(torch.from_numpy(tile))
@@ -84,9 +84,9 @@ def has_mask_shift(contract: Contract) -> float:
     return float(contract.provenance.evaluation.get(SHIFT, 0.0))
 
 
-def _probes(session: Session) -> list[NDArray[np.float32]]:
+def probes(contract: Contract) -> list[NDArray[np.float32]]:
     """Give a lone phantom, its left in the smallest shape, and a batch of phantom, noise, air."""
-    spec, tiling = session.contract.input, session.contract.tiling
+    spec, tiling = contract.input, contract.tiling
     size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
     noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))
     air = np.full((1, 1, size, size), spec.minimum, np.float32)

@@ -1,0 +1,211 @@
+"""Several nets in one file: unlike nets err differently, and their mean errs less than each.
+
+Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
+ensembles", 2017.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from model_export.export.golden import golden_of
+from model_export.export.layers import GraphBuilder, add_pool
+from model_export.export.run import UNCALIBRATED, write
+from model_export.export.verify import SHIFT, probes
+from model_export.networks.heads import pool
+from service.inference.contract import Contract, Provenance, Score, sigmoid
+from service.inference.session import Session, TileOutputs
+
+ROUNDED = 1e-2
+"""Largest difference allowed between the file and its members, in probability: weights are rounded
+to half precision."""
+
+LARGE = 1024
+"""Numbers from which a tensor is stored in half precision."""
+
+SHARED = ("contract_version", "input", "spacing", "normalisation", "accepted_intents", "outputs")
+"""What the contracts of members must have in common, besides the tiling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One net: its graph and its contract; calibrated, or its score would not be comparable."""
+
+    model: onnx.ModelProto
+    session: Session
+
+    @property
+    def contract(self) -> Contract:
+        """The file's own."""
+        return self.session.contract
+
+    @classmethod
+    def open(cls, path: Path) -> "Member":
+        """Read a file.
+
+        Raises
+        ------
+        ContractError, DeviceError
+            The service would refuse it.
+        """
+        session = Session.open(path)
+        return cls(onnx.load(path), session)
+
+
+def combine(paths: Sequence[Path], name: str, version: str, target: Path) -> float:
+    """Write one file that answers with the mean of others, and compare it with them.
+
+    Probabilities are averaged, and so are the activation maps, each over its member's temperature.
+    Thresholds are for `calibrate` to choose. Weights are stored in half precision and computed
+    with in single.
+
+    Parameters
+    ----------
+    paths
+        Calibrated files of two nets or more.
+    name, version
+        Of the new model.
+    target
+        The .onnx file.
+
+    Returns
+    -------
+    Largest absolute difference in probability, of the map and of the score, between the file and
+    the mean of its members.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two, they are not made for the same input, or the file differs from
+        its members by more than `ROUNDED`.
+    ContractError, DeviceError
+        The service would refuse a member, or the file.
+    """
+    members = [Member.open(path) for path in paths]
+    contract = _contract(members, name, version)
+    model = _graph(members, contract)
+    _halve(model)
+    write(model, contract, target)
+    difference = _difference(Session.open(target), members)
+    if not difference <= ROUNDED:
+        target.unlink()
+        raise ValueError(f"the file differs from its members by {difference:.2g}")
+    return difference
+
+
+def _contract(members: Sequence[Member], name: str, version: str) -> Contract:
+    if len(members) < 2:
+        raise ValueError("two members at least")
+    contracts = [member.contract for member in members]
+    first = contracts[0]
+    sight = max(one.tiling.receptive_field for one in contracts)
+    tiling = first.tiling.model_copy(update={"receptive_field": sight})
+    for other in contracts[1:]:
+        if other.tiling.model_copy(update={"receptive_field": sight}) != tiling or any(
+            getattr(first, part) != getattr(other, part) for part in SHARED
+        ):
+            raise ValueError(f"{first.name} and {other.name} are not made for the same input")
+    provenances = [one.provenance for one in contracts]
+    provenance = Provenance(
+        training_data=_union([one.training_data for one in provenances]),
+        licence=_joined([one.licence for one in provenances]),
+        intended_use=provenances[0].intended_use,
+        evaluation={SHIFT: 0.0},
+    )
+    changes = {
+        "name": name,
+        "version": version,
+        "tiling": tiling,
+        "score": Score(rule="max", temperature=1.0),
+        "operating_point": UNCALIBRATED,
+        "provenance": provenance,
+        "golden": golden_of(first.input, tiling.tile_size, lambda tile: _mean(members, tile)),
+    }
+    return first.model_copy(update=changes)
+
+
+def _joined(licences: Sequence[str]) -> str:
+    """Give every licence once; what another one says already is left out."""
+    each = list(dict.fromkeys(licences))
+    return " ".join(one for one in each if not any(one in other for other in each if other != one))
+
+
+def _union(sources: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({one for each in sources for one in each}))
+
+
+def _mean(members: Sequence[Member], tile: NDArray[np.float32]) -> TileOutputs:
+    """Give what the combined file is to answer, from what its members do."""
+    outputs = [member.session.run(tile) for member in members]
+    temperatures = [member.contract.score.temperature for member in members]
+    activation = np.mean(
+        [one.activation / t for one, t in zip(outputs, temperatures, strict=True)], axis=0
+    )
+    return TileOutputs(
+        probability=np.mean([one.probability for one in outputs], axis=0),
+        has_mask=pool(torch.from_numpy(activation[:, None]))[:, 0].numpy(),
+        activation=activation,
+    )
+
+
+def _graph(members: Sequence[Member], contract: Contract) -> onnx.ModelProto:
+    """Put the members' nodes side by side, and the means behind them."""
+    graph, maps, activations = GraphBuilder(), [], []
+    names = contract.outputs
+    for index, member in enumerate(members):
+        prefix = f"net{index}/"
+        own = compose.add_prefix(member.model, prefix, rename_inputs=False).graph
+        graph.nodes += own.node
+        graph.constants += own.initializer
+        maps.append(prefix + names.probability)
+        share = graph.number(1.0 / member.contract.score.temperature / len(members))
+        activations.append(graph.add("Mul", prefix + names.activation, share))
+    total = graph.add("Sum", *maps)
+    graph.add("Mul", total, graph.number(1.0 / len(members)), output=names.probability)
+    # A bias of its own, which calibration moves.
+    bias = graph.number(0.0)
+    activation = graph.add("Add", graph.add("Sum", *activations), bias, output=names.activation)
+    add_pool(graph, activation)
+    first = members[0].model
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes, "mammoseg", first.graph.input, first.graph.output, graph.constants
+        ),
+        opset_imports=first.opset_import,
+        ir_version=first.ir_version,
+        producer_name=first.producer_name,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Store the large tensors in half precision, in place, each with a node that widens it."""
+    widened = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < LARGE:
+            continue
+        name, half = tensor.name, tensor.name + "_half"
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
+        widened.append(helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT))
+    nodes = [*widened, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _difference(session: Session, members: Sequence[Member]) -> float:
+    largest = 0.0
+    for tile in probes(session.contract):
+        served, wanted = session.run(tile), _mean(members, tile)
+        of_map = np.abs(served.probability - wanted.probability).max()
+        pairs = zip(served.has_mask, wanted.has_mask, strict=True)
+        of_score = max(abs(sigmoid(float(a)) - sigmoid(float(b))) for a, b in pairs)
+        largest = max(largest, float(of_map), of_score)
+    return largest
