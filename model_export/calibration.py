@@ -25,8 +25,8 @@ from service.imaging.stitch import LesionMap
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.segmenter import Segmenter
 
-MASK_SOURCE = "cdd-cesm"
-"""Whose Dice the mask threshold maximises: the one source of many outlines."""
+NO_NEGATIVES = "not chosen: no source has validation images without lesions"
+"""Then temperature, shift and threshold of the has-mask score stay as they were."""
 
 MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(15))
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
@@ -55,11 +55,11 @@ class _Drawn:
 def calibrate(path: Path, data: Path) -> Contract:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
-    The mask threshold maximises the mean Dice of CDD-CESM; temperature and a shift of the
-    has-mask logit, which goes into the last bias of the head, minimise the cross-entropy of the
-    sources that have both classes; the has-mask threshold is the lowest of the best Youden
-    index, every source weighing the same. Figures of an earlier operating point are dropped from
-    the contract: `evaluate` finds new ones.
+    The mask threshold maximises the mean Dice of the images whose lesions were outlined;
+    temperature and a shift of the has-mask logit, which goes into the last bias of the head,
+    minimise the cross-entropy of the sources that have both classes; the has-mask threshold is the
+    lowest of the best Youden index, every source weighing the same. Figures of an earlier operating
+    point are dropped from the contract: `evaluate` finds new ones.
 
     Parameters
     ----------
@@ -87,16 +87,10 @@ def _choose(
     contract: Contract, images: Sequence[Scored], drawn: Sequence[_Drawn]
 ) -> tuple[Contract, float]:
     """Give the contract with its thresholds, and how far the has-mask logit is to be moved."""
-    logits = [_logit(image.score) * contract.score.temperature for image in images]
-    temperature, shift = choose_scale(images, logits)
-    scored = [
-        Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
-        for image, logit in zip(images, logits, strict=True)
-    ]
-    has_mask = round(choose_has_mask(scored), 4)
+    temperature, shift, has_mask, chosen_by = choose_score(contract, images)
     point = OperatingPoint(
         has_mask=has_mask,
-        chosen_by=holds_for(scored, has_mask),
+        chosen_by=chosen_by,
         mask=choose_mask(drawn),
         candidate=CANDIDATE,
         minimum_region_mm2=MINIMUM_REGION_MM2,
@@ -110,6 +104,21 @@ def _choose(
         "golden": golden,
     }
     return contract.model_copy(update=update), shift
+
+
+def choose_score(contract: Contract, images: Sequence[Scored]) -> tuple[float, float, float, str]:
+    """Give temperature, shift and threshold of the has-mask score, and how they were chosen."""
+    if not _balanced(images)[0].any():
+        point = contract.operating_point
+        return contract.score.temperature, 0.0, point.has_mask, NO_NEGATIVES
+    logits = [_logit(image.score) * contract.score.temperature for image in images]
+    temperature, shift = choose_scale(images, logits)
+    scored = [
+        Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
+        for image, logit in zip(images, logits, strict=True)
+    ]
+    threshold = round(choose_has_mask(scored), 4)
+    return temperature, shift, threshold, holds_for(scored, threshold)
 
 
 def holds_for(images: Sequence[Scored], threshold: float) -> str:
@@ -137,7 +146,7 @@ def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], 
         asked = in_parallel(lambda sample: ask(segmenter, sample), samples, "calibrating")
         for sample, found in asked:
             images.append(Scored(sample.source, sample.has_lesion, found.has_mask.score))
-            if sample.source == MASK_SOURCE and sample.lesion is not None:
+            if sample.annotation == "pixel_mask" and sample.lesion is not None:
                 drawn.append(_Drawn(sample.lesion, found.lesion_map, sample.pixel_spacing_mm))
     return images, drawn
 
@@ -158,7 +167,7 @@ def choose_mask(drawn: Sequence[_Drawn]) -> float:
         Nothing is outlined.
     """
     if not drawn:
-        raise ValueError(f"the mask threshold needs outlined validation images of {MASK_SOURCE}")
+        raise ValueError("the mask threshold needs validation images with outlined lesions")
     return max(MASK_THRESHOLDS, key=lambda level: _mean_dice(drawn, level))
 
 

@@ -1,4 +1,4 @@
-"""`python -m model_export`: audit, train, average, ablate, export, calibrate, evaluate, card ..."""
+"""`python -m model_export`: audit, train, average, ablate, export, combine, ..."""
 
 from pathlib import Path
 from typing import Annotated

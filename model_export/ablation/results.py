@@ -12,9 +12,6 @@ from model_export.ablation.table import Trial
 from model_export.training.curves import Curve
 from model_export.training.task import MERITS
 
-SHOWN = ("figure_of_merit", *MERITS)
-"""Figures of the table and the picture; the JSON holds all."""
-
 RESULT = "result.json"
 """In the folder of a finished trial."""
 
@@ -84,6 +81,12 @@ def write(results: Sequence[Result], out: Path) -> None:
     _bars(results).savefig(out / "results.png", dpi=80)
 
 
+def _shown(results: Sequence[Result]) -> list[str]:
+    """Give the figures of the table and the picture, the merit first; the JSON holds all."""
+    names = {name for one in results for name in one.last if name.rpartition("/")[2] in MERITS}
+    return ["figure_of_merit", *sorted(names)]
+
+
 def _rows(results: Sequence[Result]) -> dict[str, list[Result]]:
     rows: dict[str, list[Result]] = {}
     for result in results:
@@ -92,11 +95,12 @@ def _rows(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def _table(title: str, results: Sequence[Result], *, best: bool) -> str:
-    lines = [f"## {title}", "", f"| row | seeds | steps | {' | '.join(SHOWN)} | minutes |"]
-    lines.append("|---" * (len(SHOWN) + 4) + "|")
+    names = _shown(results)
+    lines = [f"## {title}", "", f"| row | seeds | steps | {' | '.join(names)} | minutes |"]
+    lines.append("|---" * (len(names) + 4) + "|")
     for row, own in _rows(results).items():
         sets = [one.best if best else one.last for one in own]
-        cells = [_cell([figures[name] for figures in sets if name in figures]) for name in SHOWN]
+        cells = [_cell([figures[name] for figures in sets if name in figures]) for name in names]
         minutes = _cell([one.seconds / 60 for one in own if one.seconds is not None])
         lines.append(f"| {row} | {len(own)} | {own[0].steps} | {' | '.join(cells)} | {minutes} |")
     return "\n".join([*lines, ""])
@@ -112,11 +116,11 @@ def _cell(values: Sequence[float]) -> str:
 
 def _bars(results: Sequence[Result]) -> Figure:
     """Draw the last epoch's figures: a bar for the mean of a row, a dot for each seed."""
-    rows = _rows(results)
+    rows, names = _rows(results), _shown(results)
     height = 1.5 + 0.3 * len(rows)
-    figure = Figure(figsize=(3.2 * len(SHOWN), height), layout="constrained")
-    panels = figure.subplots(1, len(SHOWN), sharey=True)
-    for axes, name in zip(panels, SHOWN, strict=True):
+    figure = Figure(figsize=(3.2 * len(names), height), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for axes, name in zip(panels, names, strict=True):
         for place, own in enumerate(rows.values()):
             values = [one.last[name] for one in own if name in one.last]
             if values:

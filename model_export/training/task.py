@@ -16,8 +16,8 @@ from model_export.training import losses
 from model_export.training.freezing import freeze, hold_frozen_norms
 from model_export.training.validation import validate
 
-MERITS = ("cdd-cesm/dice", "mini-mias/sensitivity_at_1", "mini-mias/auc", "rsna-640/auc")
-"""The figures we promise: their mean chooses the checkpoint."""
+MERITS = ("dice", "sensitivity_at_1", "auc")
+"""The figures of a source that count where it has them; they choose the checkpoint."""
 
 
 class SegmentationTask(lightning.LightningModule):
@@ -131,6 +131,20 @@ class SegmentationTask(lightning.LightningModule):
 
 
 def merit(figures: dict[str, float]) -> float:
-    """Give the one number that chooses the checkpoint: the mean of the figures we promise."""
-    known = [figures[name] for name in MERITS if name in figures]
-    return float(np.mean(known)) if known else 0.0
+    """Give the one number that chooses the checkpoint: every source counts the same.
+
+    Parameters
+    ----------
+    figures
+        By "source/figure".
+
+    Returns
+    -------
+    Mean over the sources of the mean of their `MERITS`; 0 where none has any.
+    """
+    known: dict[str, list[float]] = {}
+    for name, value in figures.items():
+        source, _, figure = name.rpartition("/")
+        if figure in MERITS:
+            known.setdefault(source, []).append(value)
+    return float(np.mean([np.mean(values) for values in known.values()])) if known else 0.0

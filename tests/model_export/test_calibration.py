@@ -2,12 +2,16 @@ import numpy as np
 import pytest
 
 from model_export.calibration import (
+    NO_NEGATIVES,
     Scored,
     choose_has_mask,
     choose_mask,
     choose_scale,
+    choose_score,
     holds_for,
 )
+from service.inference.session import Session
+from service.segmenter import BUNDLED_MODEL
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +46,17 @@ def test_a_source_without_negatives_does_not_set_the_scale() -> None:
     assert choose_scale(images + only, logits + [-9.0] * 2000) == alone
     with pytest.raises(ValueError, match="no source"):
         choose_scale(only, [1.0] * 2000)
+
+
+def test_without_negatives_the_score_stays_as_it_was() -> None:
+    contract = Session.open(BUNDLED_MODEL).contract
+    point = contract.operating_point.model_copy(update={"has_mask": 0.37})
+    score = contract.score.model_copy(update={"temperature": 1.3})
+    before = contract.model_copy(update={"operating_point": point, "score": score})
+    only = [Scored("cbis-ddsm", True, value) for value in (0.2, 0.9)]
+    assert choose_score(before, only) == (1.3, 0.0, 0.37, NO_NEGATIVES)
+    both = [*only, Scored("cbis-ddsm", False, 0.1)]
+    assert choose_score(before, both)[3] != NO_NEGATIVES
 
 
 def test_the_has_mask_threshold_weighs_sources_alike() -> None:

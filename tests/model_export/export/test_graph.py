@@ -15,6 +15,7 @@ pytestmark = pytest.mark.integration
 PLAIN = {
     "Add",
     "AveragePool",
+    "Cast",
     "Clip",
     "Concat",
     "Conv",
@@ -31,6 +32,7 @@ PLAIN = {
     "Sigmoid",
     "Split",
     "Sub",
+    "Sum",
     "TopK",
 }
 """Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
