@@ -42,14 +42,15 @@ def dead(
 ) -> None:
     """List the dead letters: instances and results for which no further try is made."""
     with _open() as inbox:
-        entries = inbox.register.entries(DEAD, limit)
-        letters = [each for entry in entries for each in inbox.register.deliveries(entry.id)]
+        entries, letters = (
+            inbox.register.entries(DEAD, limit),
+            inbox.register.dead_deliveries(limit),
+        )
     _print_entries(entries)
     table = Table("id", "result", "destination", "why", "attempts")
     for each in letters:
-        if each.state == DEAD:
-            row = (each.entry, each.made.kind, each.destination, each.code, each.attempts)
-            table.add_row(*map(str, row))
+        row = (each.entry, each.made.kind, each.destination, each.code, each.attempts)
+        table.add_row(*map(str, row))
     if table.row_count:
         console.print(table)
 

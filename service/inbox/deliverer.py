@@ -18,6 +18,7 @@ LONGEST_PAUSE_S = 60.0
 this, so that a queue does not use up its attempts, nor wait long once the destination is back."""
 
 RESULT_MISSING = "result-missing"
+RESULT_UNREADABLE = "result-unreadable"
 
 
 class Deliverer:
@@ -64,8 +65,10 @@ class Deliverer:
             await self.client.store(
                 self._inbox.files.result(delivery.made.digest), delivery.made.sop_instance_uid
             )
-        except FileNotFoundError:
-            await self._failed(delivery, NotDelivered(RESULT_MISSING, permanent=True))
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            code = RESULT_MISSING if gone else RESULT_UNREADABLE
+            await self._failed(delivery, NotDelivered(code, permanent=gone))
         except NotDelivered as error:
             await self._failed(delivery, error)
         else:

@@ -6,8 +6,9 @@ from typing import Self
 from service.inbox.database import Database
 from service.inbox.dispatch import Dispatch
 from service.inbox.files import Files
-from service.inbox.reception import Bounds, Reception, Room
+from service.inbox.reception import Bounds, Reception
 from service.inbox.register import Register
+from service.inbox.room import Room
 from service.inbox.states import FINISHED, State
 from service.inbox.work import Work
 from service.settings import Settings

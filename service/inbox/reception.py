@@ -14,6 +14,7 @@ from service.errors import MammosegError, Overloaded, UnsupportedMedia
 from service.inbox.files import Files, disk_bytes
 from service.inbox.header import Header, read_header
 from service.inbox.register import Register
+from service.inbox.room import Room, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 
 OUT_OF_RESOURCES = 0xA700
@@ -26,7 +27,6 @@ B.2.3); C122 is Referenced Transfer Syntax not supported."""
 ELEMENTS_DISCARDED = 0xB006
 """Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
 
-FULL_RETRY_S = 60
 STEP = 2**24
 """Bytes after which the disk is looked at again."""
 
@@ -65,41 +65,6 @@ class Bounds:
 
     instance_bytes: int
     modalities: frozenset[str]
-
-
-class Room:
-    """The disk space of one inbox, counted before it is used.
-
-    Parameters
-    ----------
-    register
-        Whose files are there.
-    capacity
-        Bytes in all.
-    """
-
-    def __init__(self, register: Register, capacity: int) -> None:
-        self._register, self._capacity = register, capacity
-        self._lock = threading.Lock()
-        self._arriving = 0
-
-    def take(self, size: int) -> None:
-        """Count bytes that arrive.
-
-        Raises
-        ------
-        Overloaded
-            They do not fit.
-        """
-        with self._lock:
-            if self._register.bytes_held() + self._arriving + size > self._capacity:
-                raise inbox_full()
-            self._arriving += size
-
-    def give_back(self, size: int) -> None:
-        """Stop counting them: they are in the books, or gone."""
-        with self._lock:
-            self._arriving -= size
 
 
 @dataclass(slots=True)
@@ -294,13 +259,3 @@ class Reception:
         self._files.keep_sources(
             [(self._paths.pop(arrival.digest), arrival.digest) for arrival in fresh]
         )
-
-
-def inbox_full() -> Overloaded:
-    """Give the error for an instance that finds no room."""
-    return Overloaded("inbox-full", "The inbox is full; send again later.", FULL_RETRY_S)
-
-
-def inbox_fails() -> Overloaded:
-    """Give the error for an inbox whose disk does not take anything."""
-    return Overloaded("inbox-fails", "The inbox cannot be written; send later.", FULL_RETRY_S)

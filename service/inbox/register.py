@@ -165,26 +165,37 @@ class Register:
         )
         return [delivery_of(row) for row in rows]
 
+    def dead_deliveries(self, limit: int) -> list[Delivery]:
+        """Give the deliveries that were given up, of instances that wait elsewhere, too."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'dead' ORDER BY result.entry DESC, delivery.id LIMIT ?""",
+            (limit,),
+        )
+        return [delivery_of(row) for row in rows]
+
     def replay(self, ids: Sequence[int]) -> int:
-        """Give dead instances a new start, all of them when `ids` is empty; gives their number.
+        """Give dead letters a new start, all of them when `ids` is empty; gives their instances.
 
         One that was never processed is processed again; else the results that are there are sent
         again to the destinations that did not get them.
         """
         now, replayed = time.time(), 0
-        chosen = list(ids) or [entry.id for entry in self.entries(DEAD, -1)]
+        dead = {entry.id for entry in self.entries(DEAD, -1)}
+        dead |= {delivery.entry for delivery in self.dead_deliveries(-1)}
         with self._database.transaction() as books:
-            for id in chosen:
+            for id in dead & set(ids) if ids else dead:
                 waiting = books.execute(
                     """UPDATE delivery SET state = 'waiting', code = NULL, attempts = 0, due = ?
                     WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",
                     (now, id),
                 ).rowcount
-                replayed += books.execute(
+                revived = books.execute(
                     """UPDATE entry SET state = ?, code = NULL, attempts = 0, due = ?, changed = ?
                     WHERE id = ? AND state = ?""",
                     (PROCESSED if waiting else RECEIVED, now, now, id, DEAD),
                 ).rowcount
+                replayed += bool(waiting or revived)
         return replayed
 
     def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:

@@ -125,7 +125,6 @@ class InboxWorker:
             return
         with lock:
             log.info("inbox-open", destinations=self._names)
-            await asyncio.to_thread(self._inbox.dispatch.bury_unknown, self._names)
             await asyncio.gather(
                 self._persist(self._rounds, self._tidy),
                 self._process(),
@@ -168,6 +167,7 @@ class InboxWorker:
         await self._rounds.wait()
 
     def _forget(self) -> None:
+        self._inbox.dispatch.bury_unknown(self._names)
         self._inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
         self._inbox.sweep()
 

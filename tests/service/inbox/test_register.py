@@ -96,6 +96,17 @@ def test_a_replay_sends_only_what_was_not_delivered(inbox: Inbox) -> None:
     assert inbox.register.replay([1]) == 0
 
 
+def test_a_dead_delivery_may_be_replayed_while_another_waits(inbox: Inbox) -> None:
+    make(inbox, 1, PACS, BACKUP)
+    while (delivery := inbox.dispatch.due(BACKUP)) is not None:
+        inbox.dispatch.dead(delivery, "http-400")
+    assert [each.destination for each in inbox.register.dead_deliveries(9)] == [BACKUP] * 2
+    assert inbox.register.replay([1]) == 1
+    assert inbox.register.dead_deliveries(9) == []
+    deliver_all(inbox, PACS)
+    assert deliver_all(inbox, BACKUP)
+
+
 def test_a_replay_processes_what_was_never_processed(inbox: Inbox) -> None:
     inbox.work.begin(1, 60.0)
     inbox.work.dead(1, "internal")
