@@ -1,4 +1,4 @@
-"""`mammoseg follow`: a PACS and the service, joined from outside of both."""
+"""`mammoseg follow` and `mammoseg pull`: a PACS and the service, joined from outside of both."""
 
 import logging
 import os
@@ -9,14 +9,18 @@ from typing import Annotated
 import httpx
 import typer
 
+from service.app import open_segmenter
+from service.errors import StartupError
 from service.integration.cursor import Cursor
+from service.integration.dicomweb import Archive, Place
 from service.integration.follow import Follower, Terms
 from service.integration.orthanc import Orthanc
+from service.integration.pull import Pull
 from service.integration.remote import Denied
 from service.integration.server import Server
 from service.logs import configure_logs
 from service.outputs.dicom.registry import OUTPUTS
-from service.terminal import give_up, settings_or_exit
+from service.terminal import complaints, console, give_up, settings_or_exit
 
 app = typer.Typer()
 
@@ -24,7 +28,8 @@ TIMEOUT_S = 120.0
 """Of one request: longer than the service waits for its net."""
 
 USERNAME, PASSWORD = "MAMMOSEG_ORTHANC_USERNAME", "MAMMOSEG_ORTHANC_PASSWORD"
-"""Of Orthanc's basic authentication; from the environment, since others see a command line."""
+DICOMWEB_USERNAME, DICOMWEB_PASSWORD = "MAMMOSEG_DICOMWEB_USERNAME", "MAMMOSEG_DICOMWEB_PASSWORD"
+"""Of basic authentication; from the environment, since others see a command line."""
 
 
 @app.command()
@@ -65,7 +70,9 @@ def follow(
     terms = Terms(_kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait)
     place = _cursor(cursor, from_start)
     with (
-        httpx.Client(base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials()) as pacs,
+        httpx.Client(
+            base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials(USERNAME, PASSWORD)
+        ) as pacs,
         httpx.Client(base_url=service, timeout=TIMEOUT_S) as server,
     ):
         follower = Follower(Orthanc(pacs), Server(server), place, terms)
@@ -75,6 +82,52 @@ def follow(
             follower.run()
         except Denied as denial:
             give_up(str(denial))
+
+
+@app.command()
+def pull(
+    dicomweb: Annotated[str, typer.Option(help="Root of the DICOMweb services of a PACS.")],
+    study: Annotated[str, typer.Option(help="Study Instance UID.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    store: Annotated[bool, typer.Option(help="Store the DICOM results in the study.")] = False,
+    kinds: Annotated[
+        str, typer.Option(help=f"DICOM results, separated by commas: {', '.join(OUTPUTS)}.")
+    ] = "seg,sr",
+) -> None:
+    """Fetch the mammograms of a study, segment them here, keep the results or store them back.
+
+    Credentials come from MAMMOSEG_DICOMWEB_USERNAME and MAMMOSEG_DICOMWEB_PASSWORD.
+    """
+    if out is None and not store:
+        give_up("say where results go: --out FOLDER, --store, or both")
+    settings = settings_or_exit()
+    wanted = _kinds(kinds)
+    configure_logs("warning", "console")
+    # Their lines name UIDs and URLs.
+    for name in ("dicomweb_client", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    archive = Archive(dicomweb, study, _credentials(DICOMWEB_USERNAME, DICOMWEB_PASSWORD))
+    try:
+        with open_segmenter(settings) as segmenter:
+            task = Pull(segmenter, settings.read_limits(), wanted, out, store)
+            refused = task.run(archive, _Console())
+    except StartupError as error:
+        give_up(str(error))
+    except (OSError, ValueError) as error:
+        give_up(f"{dicomweb} cannot be searched ({type(error).__name__})")
+    raise typer.Exit(1 if refused else 0)
+
+
+class _Console:
+    """Tells the terminal what comes of each instance."""
+
+    def done(self, place: Place, score: float) -> None:
+        console.print(f"{place.instance_uid}: score {score:.3f}", markup=False)
+
+    def refused(self, place: Place, reason: str) -> None:
+        complaints.print(f"{place.instance_uid}: {reason}", style="red", markup=False)
 
 
 def _split(text: str) -> list[str]:
@@ -99,6 +152,6 @@ def _cursor(file: Path, from_start: bool) -> Cursor:
     return place
 
 
-def _credentials() -> tuple[str, str] | None:
-    name = os.environ.get(USERNAME)
-    return None if name is None else (name, os.environ.get(PASSWORD, ""))
+def _credentials(username: str, password: str) -> tuple[str, str] | None:
+    name = os.environ.get(username)
+    return None if name is None else (name, os.environ.get(password, ""))

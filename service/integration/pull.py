@@ -1,0 +1,81 @@
+"""`mammoseg pull`: the mammograms of a study, fetched, segmented here, results kept or stored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from service.errors import MammosegError
+from service.imaging.limits import ReadLimits
+from service.integration.dicomweb import Archive, Place
+from service.outputs.dicom.registry import dicom_files
+from service.outputs.files import write_findings
+from service.segmenter import Segmenter, Wishes
+
+
+class Report(Protocol):
+    """Who is told what comes of each instance."""
+
+    def done(self, place: Place, score: float) -> None:
+        """Say that it was segmented and its results are where they belong."""
+
+    def refused(self, place: Place, reason: str) -> None:
+        """Say that it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What becomes of a study's mammograms.
+
+    Attributes
+    ----------
+    segmenter
+        Looks at them.
+    limits
+        Of its reader.
+    kinds
+        DICOM results to make, keys of `outputs.dicom.registry.OUTPUTS`.
+    out
+        Folder for files named by SOP Instance UID: what `mammoseg segment` writes, and the DICOM
+        results as `<uid>-<kind>.dcm`; None for none.
+    store
+        Store the DICOM results into the study on the server.
+    """
+
+    segmenter: Segmenter
+    limits: ReadLimits
+    kinds: tuple[str, ...]
+    out: Path | None
+    store: bool
+
+    def run(self, archive: Archive, report: Report) -> int:
+        """Go through a study; give how many mammograms were not dealt with.
+
+        Raises
+        ------
+        OSError
+            The server cannot be searched.
+        """
+        refused = 0
+        for place in archive.mammograms(self.limits.accept_modalities):
+            try:
+                report.done(place, self._segment(archive, place))
+            except MammosegError as error:
+                report.refused(place, str(error))
+                refused += 1
+            except OSError as error:
+                # Text of the server's is not passed on: it may quote the patient.
+                report.refused(place, f"the server failed ({type(error).__name__})")
+                refused += 1
+        return refused
+
+    def _segment(self, archive: Archive, place: Place) -> float:
+        body = archive.retrieve(place)
+        findings = self.segmenter.segment(body, wishes=Wishes())
+        files = dicom_files(self.kinds, findings, body, self.limits.max_inflated_bytes)
+        if self.out is not None:
+            write_findings(self.out, place.instance_uid, findings)
+            for kind, file in zip(self.kinds, files, strict=True):
+                (self.out / f"{place.instance_uid}-{kind}.dcm").write_bytes(file)
+        if self.store and archive.store(files):
+            raise OSError("not stored")
+        return findings.has_mask.score
