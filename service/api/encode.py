@@ -1,8 +1,11 @@
 """Findings -> the response, in the form that the caller chose."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from service.api.form import Form
+from service.api.multipart import related
 from service.errors import NotAcceptable
 from service.findings import Findings
 from service.imaging.limits import ReadLimits
@@ -10,17 +13,19 @@ from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import Render, result_of
 
+DICOM = "application/dicom"
+
 
 def encode(
     findings: Findings,
     body: bytes,
-    form: Form,
+    forms: Sequence[Form],
     *,
     renders: set[Render],
     max_side: int,
     limits: ReadLimits,
 ) -> Response:
-    """Give the findings in one form.
+    """Give the findings in one form, or several DICOM objects of them as multipart/related.
 
     Parameters
     ----------
@@ -28,6 +33,8 @@ def encode(
         What was found.
     body
         The file they were found in: DICOM results refer to its header.
+    forms
+        As `choose_forms` gives them.
     renders
         PNGs that the JSON embeds.
     max_side
@@ -40,21 +47,26 @@ def encode(
     NotAcceptable
         A DICOM result is wanted of what is not one DICOM image.
     """
+    form = forms[0]
     if form == "json":
         document = result_of(findings, renders, max_side).model_dump_json()
         return Response(document, media_type="application/json", headers={"Vary": "Accept"})
     if form in OUTPUTS:
-        content, media_type = _dicom(form, findings, body, limits), "application/dicom"
+        files = _dicom(forms, findings, body, limits)
+        content, media_type = files[0], DICOM
+        if len(files) > 1:
+            content, media_type = related(files, DICOM)
     else:
         content, media_type = _picture(findings, form, max_side), "image/png"
     return Response(content, media_type=media_type, headers=_headers(findings))
 
 
-def _dicom(kind: str, findings: Findings, body: bytes, limits: ReadLimits) -> bytes:
+def _dicom(
+    kinds: Sequence[str], findings: Findings, body: bytes, limits: ReadLimits
+) -> list[bytes]:
     if findings.mammogram.transfer_syntax_uid is None:
         raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
-    (file,) = dicom_files([kind], findings, body, limits.max_inflated_bytes)
-    return file
+    return dicom_files(kinds, findings, body, limits.max_inflated_bytes)
 
 
 def _picture(findings: Findings, form: Form, max_side: int) -> bytes:

@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 
 from service.errors import NotAcceptable
+from service.outputs.dicom.registry import OUTPUTS
 
 Form = Literal[
     "json", "mask", "heatmap", "overlay", "seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps"
@@ -14,6 +15,9 @@ PNG_FORM: Form = "overlay"
 
 DICOM_FORM: Form = "seg"
 """What `Accept: application/dicom` alone means."""
+
+OUTPUT = rf"^(?:{'|'.join(get_args(Form))}|(?:{'|'.join(OUTPUTS)})(?:,(?:{'|'.join(OUTPUTS)}))+)$"
+"""What `output` may be: one form, or several DICOM objects."""
 
 _OFFERS: dict[str, Form] = {
     "application/json": "json",
@@ -48,6 +52,21 @@ def choose_form(output: str | None, accept: str) -> Form:
     if _quality(best, accept) <= 0.0:
         raise NotAcceptable("accept", f"The result is one of {', '.join(_OFFERS)}.")
     return _OFFERS[best]
+
+
+def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
+    """Choose one form, as `choose_form`, or the several DICOM objects that `output` lists.
+
+    Raises
+    ------
+    NotAcceptable
+        Nothing we give is asked for, or pictures or JSON together with something else.
+    """
+    named = (output,) if output is None else output.split(",")
+    forms = tuple(dict.fromkeys(choose_form(name, accept) for name in named))
+    if len(forms) > 1 and not OUTPUTS.keys() >= set(forms):
+        raise NotAcceptable("output", f"Only some of {', '.join(OUTPUTS)} are given together.")
+    return forms
 
 
 def _quality(media_type: str, accept: str) -> float:

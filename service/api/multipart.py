@@ -1,7 +1,8 @@
 """Multipart bodies, form-data and related alike, taken apart as they arrive (RFC 2046, 5.1)."""
 
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from python_multipart.exceptions import FormParserError
@@ -28,6 +29,14 @@ def media_type_and_boundary(content_type: str) -> tuple[str, bytes]:
     found = BOUNDARY.search(";" + parameters[:MAX_PARAMETERS])
     boundary = (found["quoted"] or found["bare"]) if found else ""
     return media_type.strip().lower(), boundary.encode("latin-1", "replace")
+
+
+def related(parts: Sequence[bytes], media_type: str) -> tuple[bytes, str]:
+    """Put files of one type into a multipart/related body (RFC 2387); give it and its type."""
+    boundary = uuid.uuid4().hex
+    head = f"--{boundary}\r\nContent-Type: {media_type}\r\n\r\n".encode()
+    body = b"".join(head + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+    return body, f'multipart/related; type="{media_type}"; boundary={boundary}'
 
 
 class PartSink(Protocol):

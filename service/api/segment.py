@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.encode import encode
-from service.api.form import Form, choose_form
+from service.api.form import OUTPUT, Form, choose_forms
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
 from service.api.wishes import FRAME, SPACING, parse_spacing, with_fields
@@ -78,7 +78,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     responses={
         200: {
             "description": "The findings; by `output` or `Accept`.",
-            "content": {"image/png": BINARY, "application/dicom": BINARY},
+            "content": {
+                "image/png": BINARY,
+                "application/dicom": BINARY,
+                "multipart/related": BINARY,
+            },
         },
         **PROBLEMS,
     },
@@ -90,8 +94,9 @@ async def segment(
     output: Annotated[
         str | None,
         Query(
-            description="Form of the result; wins over Accept.",
-            json_schema_extra={"enum": list(get_args(Form))},
+            description="Form of the result; wins over Accept. Several DICOM objects, separated by "
+            "commas, come in this order as multipart/related.",
+            json_schema_extra={"pattern": OUTPUT},
         ),
     ] = None,
     include: Annotated[
@@ -125,7 +130,7 @@ async def segment(
 
     **Research use only: this is not a medical device.**
     """
-    form = choose_form(output, request.headers.get("accept", ""))
+    forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings
     wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, frame)
@@ -142,7 +147,7 @@ async def segment(
         response: Response = await intake.work_for(
             gone(request),
             patience,
-            lambda: _answer(request.app.state, upload, wishes, form, renders, max_side, patience),
+            lambda: _answer(request.app.state, upload, wishes, forms, renders, max_side, patience),
         )
     return response
 
@@ -162,7 +167,7 @@ def _answer(
     state: Any,
     upload: Upload,
     wishes: Wishes,
-    form: Form,
+    forms: tuple[Form, ...],
     renders: set[Render],
     max_side: int,
     patience: Patience,
@@ -181,7 +186,7 @@ def _answer(
         return encode(
             findings,
             upload.body,
-            form,
+            forms,
             renders=renders,
             max_side=max_side,
             limits=state.settings.read_limits(),

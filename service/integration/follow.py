@@ -149,8 +149,8 @@ class Follower:
             for kind in self.terms.kinds
             if origin is None or not self.orthanc.holds(origin.uid(kind, "instance"))
         ]
-        for kind in missing:
-            self.orthanc.store(self.server.result(file, kind))
+        for result in self.server.results(file, missing) if missing else ():
+            self.orthanc.store(result)
         log.info("followed", instance=instance, stored=missing)
 
     def _patiently(self, task: Callable[[], Answer]) -> Answer | None:

@@ -1,10 +1,12 @@
 """The service as its clients see it: who answers, is it ready, what comes of an image."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import httpx
 
-from service.errors import MammosegError
+from service.api.multipart import MultipartReader, media_type_and_boundary
+from service.errors import InvalidRequest, MammosegError
 from service.findings import ModelIdentity
 from service.imaging import elements
 from service.imaging.dicom import parse
@@ -12,6 +14,7 @@ from service.imaging.geometry import read_geometry
 from service.imaging.limits import ReadLimits
 from service.integration.remote import Denied, Refused, Unavailable, ask
 from service.outputs.dicom.identity import Origin
+from service.outputs.dicom.registry import OUTPUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +49,51 @@ class Server:
         except (Refused, ValueError, KeyError, TypeError):
             raise Denied(f"{self._client.base_url} is no mammoseg") from None
 
-    def result(self, file: bytes, kind: str) -> bytes:
-        """Have one DICOM result made of a DICOM file.
+    def results(self, file: bytes, kinds: Sequence[str]) -> list[bytes]:
+        """Have DICOM results made of a DICOM file, in the order of their kinds.
 
         Raises
         ------
         Refused
             The image is not one that the service judges; the reason is its code.
         """
-        return ask(
+        answer = ask(
             self._client,
             "POST",
             "/v1/segment",
-            params={"output": kind},
+            params={"output": ",".join(kinds)},
             content=file,
             headers={"Content-Type": "application/dicom"},
-        ).content
+        )
+        return [answer.content] if len(kinds) == 1 else _parts(answer)
+
+
+@dataclass(slots=True)
+class _Files:
+    """Keeps the parts of a body."""
+
+    files: list[bytearray] = field(default_factory=list)
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        self.files.append(bytearray())
+
+    def write(self, data: bytes) -> None:
+        self.files[-1] += data
+
+    def end(self) -> None:
+        pass
+
+
+def _parts(answer: httpx.Response) -> list[bytes]:
+    sink = _Files()
+    _, boundary = media_type_and_boundary(answer.headers.get("Content-Type", ""))
+    try:
+        reader = MultipartReader(boundary, sink, most_parts=len(OUTPUTS))
+        reader.feed(answer.content)
+        reader.close()
+    except InvalidRequest:
+        raise Unavailable("answer-broken") from None
+    return [bytes(file) for file in sink.files]
 
 
 def origin_of(file: bytes, maker: Maker) -> Origin | None:

@@ -1,3 +1,5 @@
+import email
+import email.policy
 import io
 from typing import Any
 
@@ -34,6 +36,21 @@ def test_dicom_objects_come_over_http(client: TestClient, kind: str) -> None:
     assert result.PatientID == "42"
     again = client.post(f"/v1/segment?output={kind}&gate=false", content=source, headers=DICOM)
     assert again.content == answer.content
+
+
+def test_several_objects_come_in_one_answer_as_they_come_alone(client: TestClient) -> None:
+    kinds = ["sr", "seg", "sc"]
+    answer = client.post(f"/v1/segment?output={','.join(kinds)}", content=mammogram())
+    assert answer.headers["Content-Type"].startswith('multipart/related; type="application/dicom"')
+    message = email.message_from_bytes(
+        b"Content-Type: " + answer.headers["Content-Type"].encode() + b"\r\n\r\n" + answer.content,
+        policy=email.policy.HTTP,
+    )
+    parts = [part.get_payload(decode=True) for part in message.get_payload()]  # type: ignore[union-attr]
+    assert len(parts) == 3
+    for kind, part in zip(kinds, parts, strict=True):
+        alone = client.post(f"/v1/segment?output={kind}", content=mammogram())
+        assert part == alone.content
 
 
 def test_the_segmentation_is_the_mask(client: TestClient) -> None:

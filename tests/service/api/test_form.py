@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from service.api.form import Form, choose_form
+from service.api.form import Form, choose_form, choose_forms
 from service.errors import NotAcceptable
 from service.outputs.dicom.registry import OUTPUTS
 
@@ -39,6 +39,18 @@ def test_output_wins_over_accept(output: str | None, accept: str, form: Form) ->
 def test_what_cannot_be_met_is_refused(output: str | None, accept: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_form(output, accept)
+
+
+def test_several_dicom_objects_may_be_asked_for_together() -> None:
+    assert choose_forms("seg,sr,seg,sc", "") == ("seg", "sr", "sc")
+    assert choose_forms("mask", "") == ("mask",)
+    assert choose_forms(None, "image/png") == ("overlay",)
+
+
+@pytest.mark.parametrize("output", ["seg,json", "mask,overlay", "seg,", ",", "seg,gif"])
+def test_nothing_else_is_given_together(output: str) -> None:
+    with pytest.raises(NotAcceptable):
+        choose_forms(output, "")
 
 
 def test_every_dicom_object_has_a_form() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.api.multipart import related
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, Terms
 from service.integration.orthanc import Orthanc
@@ -74,7 +75,11 @@ class Pair:
             contract = {"name": MODEL.name, "version": MODEL.version}
             told = {"sha256": MODEL.sha256, "service_version": "0.1.0", "contract": contract}
             return httpx.Response(200, json=told)
-        return httpx.Response(200, content=request.url.params.get("output", "").encode())
+        kinds = request.url.params.get("output", "").split(",")
+        if len(kinds) == 1:
+            return httpx.Response(200, content=kinds[0].encode())
+        body, content_type = related([kind.encode() for kind in kinds], "application/dicom")
+        return httpx.Response(200, content=body, headers={"Content-Type": content_type})
 
 
 def follow(pair: Pair, cursor: Cursor, **terms: object) -> None:
