@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from service.app import create_app, open_segmenter
+from service.app import create_app, open_inbox, open_segmenter
 from service.errors import MammosegError, StartupError
-from service.inbox import commands as inbox
+from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
 from service.logs import configure_logs
-from service.outputs.png import mask_png, overlay_png
-from service.outputs.result import result_of
+from service.outputs.files import write_findings
 from service.segmenter import Wishes
 from service.server import serve as run_server
 from service.terminal import complaints, console, give_up, settings_or_exit
@@ -24,8 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(integration.app)
-app.add_typer(inbox.app, name="inbox")
-app.command()(inbox.scp)
+app.add_typer(inbox_commands.app, name="inbox")
+app.command()(inbox_commands.scp)
 
 
 def main() -> None:
@@ -42,10 +41,11 @@ def serve(
     settings = settings_or_exit(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format)
     try:
+        inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
     except StartupError as error:
         give_up(str(error))
-    run_server(create_app(settings, segmenter), settings)
+    run_server(create_app(settings, segmenter, inbox), settings)
 
 
 @app.command()
@@ -76,10 +76,7 @@ def segment(
                 complaints.print(f"{file}: {error}", style="red", markup=False)
                 refused += 1
                 continue
-            document = result_of(findings, (), 0).model_dump_json(indent=1)
-            (out / f"{file.stem}.json").write_text(document)
-            (out / f"{file.stem}-mask.png").write_bytes(mask_png(findings))
-            (out / f"{file.stem}-overlay.png").write_bytes(overlay_png(findings, 1024))
+            write_findings(out, file.stem, findings)
             console.print(f"{file}: score {findings.has_mask.score:.3f}", markup=False)
     raise typer.Exit(1 if refused else 0)
 
