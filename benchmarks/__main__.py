@@ -22,6 +22,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Figure, machine, save, table_of
 from benchmarks.plan import Plan
+from service.logs import configure_logs
 from service.segmenter import BUNDLED_MODEL
 
 MEASURES = {
@@ -46,6 +47,7 @@ def main(
 ) -> None:
     """Measure, print the tables, and keep the figures."""
     console = Console(width=140)
+    configure_logs("error", "console")
     taken: dict[str, list[Figure]] = {}
     unknown = set(only or ()) - set(MEASURES)
     if unknown:

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,15 +117,19 @@ def _comes_up(process: "subprocess.Popen[bytes]", port: int, ready: str) -> bool
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    children = psutil.Process(process.pid).children(recursive=True)
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
     process.terminate()
     try:
         process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # Some servers leave their workers behind.
     for child in children:
-        if child.is_running():
+        with suppress(psutil.NoSuchProcess):
             child.kill()
 
 

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 MOST_BYTES = 64 * 2**20
-LONGEST_S = 10.0
+LONGEST_S = 60.0
 """Of what is thrown away, and of doing so: a caller that goes on beyond is cut off."""
 
 
