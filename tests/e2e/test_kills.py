@@ -1,13 +1,47 @@
 import pytest
+from pydicom.dataset import Dataset
 
-from tests.soak.kills import run
+from tests.service.inbox.conftest import mammogram
+from tests.soak.kills import judge, run
+from tests.stow_server import StowServer
 
-pytestmark = pytest.mark.e2e
 
-
+@pytest.mark.e2e
 def test_ten_kills_lose_nothing_and_double_nothing() -> None:
     tally = run(10, seed=10)
     assert tally.faults == [], tally
     assert tally.accepted > 0
     assert tally.states == {"delivered": tally.accepted}
     assert tally.results == 2 * tally.accepted
+
+
+def result(uid: str, source: str, modality: str, label: str = "") -> bytes:
+    """Give a file that refers to a source as results do."""
+    reference = Dataset()
+    reference.ReferencedSOPInstanceUID = source
+    return mammogram(
+        SOPInstanceUID=uid,
+        Modality=modality,
+        SeriesDescription=label,
+        SourceImageSequence=[reference],
+    )
+
+
+@pytest.mark.unit
+def test_the_judge_sees_what_is_lost_doubled_or_changed() -> None:
+    pacs = StowServer()
+    for uid, source, modality in (
+        ("2.25.1", "1.1", "SEG"),
+        ("2.25.2", "1.1", "SR"),
+        ("2.25.3", "1.2", "SEG"),
+        ("2.25.4", "1.3", "SEG"),
+        ("2.25.5", "1.3", "SR"),
+        ("2.25.6", "1.3", "SR"),
+    ):
+        pacs.received[uid].append(result(uid, source, modality))
+    pacs.received["2.25.1"].append(result("2.25.1", "1.1", "SEG"))
+    assert judge(["1.1"], pacs) == ([], 6, 1)
+    faults, _, _ = judge(["1.1", "1.2", "1.3", "1.4"], pacs)
+    assert [fault.split()[0] for fault in faults] == ["1.2", "1.3", "1.4"]
+    pacs.received["2.25.2"].append(result("2.25.2", "1.1", "SR", "another"))
+    assert judge(["1.1"], pacs)[0] == ["2.25.2 came with 2 different contents"]
