@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -60,7 +60,7 @@ def table_of(title: str, figures: Sequence[Figure]) -> Table:
     return table
 
 
-def save(folder: Path, figures: dict[str, Sequence[Figure]], model: str) -> Path:
+def save(folder: Path, figures: Mapping[str, Sequence[Figure]], model: str) -> Path:
     """Write all rows as JSON, with the machine and the versions they belong to."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)

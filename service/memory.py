@@ -5,7 +5,7 @@ bodies that are held. What is held by estimate: the pixels that are worked on, `
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
 larger model, and on a GPU the driver and CUDA's libraries, come on top. So does, for a container's
 limit, what is on its way to a reader or from it: a body and an image each, in memory that belongs
-to no process.
+to no process; of a body's, a reader keeps 32 MiB for the next one.
 """
 
 from dataclasses import dataclass

@@ -125,7 +125,9 @@ class Workers:
             or what `Patience` says of a caller that leaves.
         """
         with self._changed:
-            (patience or Patience()).wait_for(self._changed, lambda: self._closed or self._idle)
+            (patience or Patience()).wait_for(
+                self._changed, lambda: self._closed or bool(self._idle)
+            )
             if self._closed:
                 raise Overloaded("draining", "The service is shutting down.")
             worker = self._idle.popleft()

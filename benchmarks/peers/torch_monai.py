@@ -2,14 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from monai.inferers import SlidingWindowInferer
+from monai.inferers.inferer import SlidingWindowInferer
 from torch import Tensor
 
 from benchmarks.peers.torch_net import OnnxNet
@@ -30,10 +30,11 @@ def segment(body: bytes) -> Any:
     def run(tiles: Tensor) -> Tensor:
         maps = net(tiles.to(torch.bfloat16).contiguous(memory_format=torch.channels_last))
         logits.append(float(maps["has_mask"].max()))
-        return maps["probability"].float()
+        return cast(Tensor, maps["probability"].float())
 
     with torch.inference_mode():
-        probability = window(torch.from_numpy(image)[None, None], run)[0, 0].numpy()
+        maps = cast(Tensor, window(torch.from_numpy(image)[None, None], run))
+    probability = maps[0, 0].numpy()
     return answer(probability, 1 / (1 + float(np.exp(-max(logits)))), shape)
 
 

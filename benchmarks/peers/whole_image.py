@@ -61,7 +61,8 @@ def stitched(shape: tuple[int, ...], maps: NDArray[np.float32]) -> NDArray[np.fl
     for (row, column), probability in zip(corners(shape), maps, strict=True):
         total[row : row + TILE, column : column + TILE] += probability
         weight[row : row + TILE, column : column + TILE] += 1
-    return (total / np.maximum(weight, 1))[: shape[0], : shape[1]]
+    np.divide(total, weight, out=total, where=weight > 0)
+    return total[: shape[0], : shape[1]]
 
 
 def answer(probability: NDArray[np.float32], score: float, shape: tuple[int, ...]) -> Any:

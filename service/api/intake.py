@@ -131,11 +131,13 @@ class Intake:
             place stands for what is held; but one that had no thread yet is not begun.
         """
         begun = self._pool.submit(task)
-        answer, left = asyncio.wrap_future(begun), asyncio.ensure_future(caller)
+        answer: asyncio.Future[Answer] = asyncio.wrap_future(begun)
+        left: asyncio.Future[None] = asyncio.ensure_future(caller)
+        either: set[asyncio.Future[Any]] = {answer, left}
         try:
             with self._pace.at_work():
                 await asyncio.wait(
-                    {answer, left}, timeout=patience.seconds, return_when=asyncio.FIRST_COMPLETED
+                    either, timeout=patience.seconds, return_when=asyncio.FIRST_COMPLETED
                 )
                 if not answer.done():
                     (patience.leave if left.done() else patience.expire)()

@@ -44,7 +44,7 @@ class Lingering:
         if not (last and self._more):
             await self._send(message)
             return
-        await self._send(message | {"more_body": True})
+        await self._send({**message, "more_body": True})
         await self._throw_away()
         await self._send({"type": "http.response.body", "body": b""})
 

@@ -145,8 +145,10 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 def _box(region: NDArray[np.bool_], rows: int, columns: int) -> Box:
-    top, bottom = _span(region.any(axis=1), rows)
-    left, right = _span(region.any(axis=0), columns)
+    hit_rows: NDArray[np.bool_] = np.any(region, axis=1)
+    hit_columns: NDArray[np.bool_] = np.any(region, axis=0)
+    top, bottom = _span(hit_rows, rows)
+    left, right = _span(hit_columns, columns)
     return Box(top=top, left=left, bottom=bottom, right=right)
 
 
