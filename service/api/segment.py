@@ -12,6 +12,7 @@ from service.api.form import OUTPUT, Form, choose_forms
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
 from service.api.wishes import FRAME, SPACING, parse_spacing, with_fields
+from service.findings import Findings
 from service.imaging.frames import MOST_FRAMES
 from service.outputs.result import Render, SegmentationResult
 from service.patience import Patience
@@ -172,17 +173,8 @@ def _answer(
     max_side: int,
     patience: Patience,
 ) -> Response:
-    patience.check()
     with ExitStack() as room:
-        findings = state.segmenter.segment(
-            upload.body,
-            upload.kind,
-            wishes,
-            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
-            patience=patience,
-        )
-        patience.check()
-        state.metrics.observe_stages(findings.timing_ms)
+        findings = examine(state, upload, wishes, patience, room)
         return encode(
             findings,
             upload.body,
@@ -191,3 +183,30 @@ def _answer(
             max_side=max_side,
             limits=state.settings.read_limits(),
         )
+
+
+def examine(
+    state: Any, upload: Upload, wishes: Wishes, patience: Patience, room: ExitStack
+) -> Findings:
+    """Find the lesions in a file that was received, on a worker's thread.
+
+    Parameters
+    ----------
+    state
+        The application's.
+    upload, wishes, patience
+        The caller's.
+    room
+        Holds the memory that the findings take until it is closed.
+    """
+    patience.check()
+    findings: Findings = state.segmenter.segment(
+        upload.body,
+        upload.kind,
+        wishes,
+        hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
+        patience=patience,
+    )
+    patience.check()
+    state.metrics.observe_stages(findings.timing_ms)
+    return findings

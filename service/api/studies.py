@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from service.api.problems import Problem, problem_of
-from service.api.segment import BINARY, PROBLEMS, gone
+from service.api.segment import BINARY, PROBLEMS, examine, gone
 from service.api.upload import Upload, receive_uploads
 from service.api.wishes import SPACING, parse_spacing, with_fields
 from service.errors import MammosegError, MixedStudy
@@ -138,9 +138,9 @@ def _answer(
     caveats = _check_belonging(uploads, state.settings.read_limits())
     entries = []
     for index, upload in enumerate(uploads):
-        patience.check()
         try:
-            result = _examine(state, upload, wishes, patience)
+            with ExitStack() as room:
+                result = result_of(examine(state, upload, wishes, patience, room), (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))
         except MammosegError as error:
             if error.status in PASSING:
@@ -155,19 +155,6 @@ def _answer(
         images=entries,
         warnings=[WarningPart(code=caveat.code, detail=caveat.detail) for caveat in caveats],
     )
-
-
-def _examine(state: Any, upload: Upload, wishes: Wishes, patience: Patience) -> SegmentationResult:
-    with ExitStack() as room:
-        findings = state.segmenter.segment(
-            upload.body,
-            upload.kind,
-            wishes,
-            hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
-            patience=patience,
-        )
-        state.metrics.observe_stages(findings.timing_ms)
-        return result_of(findings, (), 0)
 
 
 def _judged(index: int, result: SegmentationResult) -> Judged:
