@@ -22,7 +22,13 @@ WAIT_S = 120.0
 """Far more than it takes on an idle machine; how long it took is printed."""
 
 SYNTAXES = ("rle", "plain", "jpeg-lossless", "jpeg-ls", "jpeg-2000")
-_PROPOSED = {"rle": "-xr", "jpeg-lossless": "-xs", "jpeg-ls": "-xt", "jpeg-2000": "-xv"}
+_PROPOSED = {
+    "rle": "-xr",
+    "jpeg-lossless": "-xs",
+    "jpeg-ls": "-xt",
+    "jpeg-2000": "-xv",
+    "jpeg-2000-lossy": "-xw",
+}
 RESULTS = {"seg": "SEG", "sr": "SR", "sc": "OT"}
 """Modality of a result, by its kind."""
 

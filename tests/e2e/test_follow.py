@@ -115,8 +115,9 @@ def test_results_of_the_wg04_film_appear_in_the_study(
     orthanc: Orthanc, follower: Following, shared_data: Path
 ) -> None:
     file = shared_data / "dicom" / "MG1_J2KI.dcm"
-    orthanc.store(file.read_bytes())
-    assert wait_for("results of the WG04 film", lambda: follower.events("followed"))
+    study = send(orthanc, file, "jpeg-2000-lossy")
+    found = wait_for_results(orthanc, study, "results of the WG04 film")
+    assert_filed_under_source(orthanc, file, found)
 
 
 def test_a_resend_changes_nothing_and_no_result_is_followed(
