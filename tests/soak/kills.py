@@ -126,6 +126,8 @@ class Service:
             "inbox": self.inbox,
             "retry_first_s": 0.1,
             "retry_longest_s": 2.0,
+            # A kill counts as an attempt of what was in work, and these kills are no image's fault.
+            "inbox_attempts": 1000,
             "port": self.port,
             **{"device": "cpu", "readers": 1, "runners": 1},
         }
