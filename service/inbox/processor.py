@@ -19,6 +19,10 @@ log = structlog.get_logger("mammoseg")
 
 Answer = TypeVar("Answer")
 
+PASSING = frozenset(("decode-limit",))
+"""Codes of refusals that may be the moment's fault: on a busy machine an image takes long to read,
+and unlike a caller of `/v1/segment`, nobody waits for this one."""
+
 BUSY_S = 1.0
 """Requests go first: with all places taken, an instance looks again after this."""
 
@@ -142,7 +146,7 @@ class Processor:
     def _failed(self, id: int, attempt: int, error: Exception) -> None:
         work = self._inbox.work
         code = error.code if isinstance(error, MammosegError) else "internal"
-        if isinstance(error, MammosegError) and error.status < 500:
+        if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING:
             work.refused(id, code)
             entry = self._inbox.register.entry(id)
             if entry is not None and not self._inbox.keep_files:

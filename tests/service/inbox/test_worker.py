@@ -260,6 +260,7 @@ def process(
     [
         (DeadlineExceeded("deadline", "late"), "deadline"),
         (Overloaded("no-reader", "none"), "no-reader"),
+        (UnsuitableImage("decode-limit", "too slow"), "decode-limit"),
         (OSError(28, "No space left on device"), "internal"),
         (MemoryError(), "internal"),
         (ValueError("Mustermann"), "internal"),
