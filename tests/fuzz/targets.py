@@ -15,10 +15,13 @@ from service.api.room import BodyRoom
 from service.api.upload import MAX_FIELD_BYTES, receive_upload
 from service.errors import MammosegError
 from service.imaging import elements
-from service.imaging.frames import MOST_FRAMES
+from service.imaging.dicom import parse
+from service.imaging.frames import MOST_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom, read_raster
 from service.memory import LEAST_READER_MIB
+from service.outputs.dicom.grayscale import read_grayscale
+from service.outputs.dicom.reference import read_source
 from tests.corpus.write import variants
 from tests.fuzz.bodies import as_sent, change_request, requests
 from tests.fuzz.codestreams import change_picture
@@ -62,6 +65,17 @@ def run_dicom(data: bytes, *, expendable: bool = False) -> None:
     """Admit and decode; an odd first byte, in the preamble, asks for the first frame."""
     frame = 1 if data[:1] and data[0] % 2 else None
     _read(lambda: read_dicom(data, LIMITS, frame, expendable=expendable))
+
+
+def run_source(data: bytes) -> None:
+    """Read what DICOM results say of their source, which no expendable process does."""
+    try:
+        header = parse(data, LIMITS.max_inflated_bytes).dataset
+        read_source(as_of_frame(header, 1) if data[:1] and data[0] % 2 else header)
+        read_grayscale(header)
+    except Exception as error:
+        # `registry.dicom_files` contains the rest; hangs and memory are what is looked for.
+        assert not isinstance(error, MammosegError) or 400 <= error.status < 500
 
 
 def run_raster(data: bytes) -> None:
@@ -138,6 +152,7 @@ TARGETS = {
         change_dicom,
         bound=LEAST_READER_MIB << 20,
     ),
+    "source": Target(run_source, lambda: _seeds(True), change_dicom, bound=LEAST_READER_MIB << 20),
     "raster": Target(
         run_raster, lambda: _seeds(False), change_picture, bound=LEAST_READER_MIB << 20
     ),
