@@ -14,10 +14,21 @@ class Reply:
     retry_after: int | None = None
 
 
-def request_of(body: bytes, path: str = "/v1/segment") -> bytes:
-    """Give a whole POST of a DICOM file."""
+def request_of(body: bytes, *, form: bool = False) -> bytes:
+    """Give a whole POST of a DICOM file, raw or as the field `request` of a form."""
+    kind = "application/dicom"
+    if form:
+        kind = "multipart/form-data; boundary=mammogram"
+        body = b"".join(
+            (
+                b'--mammogram\r\nContent-Disposition: form-data; name="request"; ',
+                b'filename="image.dcm"\r\nContent-Type: application/dicom\r\n\r\n',
+                body,
+                b"\r\n--mammogram--\r\n",
+            )
+        )
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/dicom\r\n"
+        f"POST /v1/segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("ascii") + body

@@ -38,16 +38,17 @@ def measure(plan: Plan) -> list[Figure]:
 def _against(
     plan: Plan, us: Server, peer: Server, name: str, tiles: int, wanted: float
 ) -> list[Figure]:
-    request = request_of(plan.body(tiles).dicom)
+    dicom = plan.body(tiles).dicom
+    ours_asked, theirs_asked = request_of(dicom), request_of(dicom, form="LitServe" in name)
     figures = []
     for concurrency, least in ((1, 1.0), (4, wanted)):
         count = plan.count(4 * concurrency + 4)
-        for server in (us, peer):
+        for server, request in ((us, ours_asked), (peer, theirs_asked)):
             rate(server.port, request, 4, concurrency)
         own, ratio = plan.in_turns(
             f"{name}, concurrency {concurrency}",
-            lambda: rate(us.port, request, count, concurrency),  # noqa: B023
-            lambda: rate(peer.port, request, count, concurrency),  # noqa: B023
+            lambda: rate(us.port, ours_asked, count, concurrency),  # noqa: B023
+            lambda: rate(peer.port, theirs_asked, count, concurrency),  # noqa: B023
         )
         figures.append(Figure(f"{name}, concurrency {concurrency}: ours / theirs", ratio,
                               least=least, note=f"ours {own:.2f}/s"))  # fmt: skip

@@ -19,9 +19,11 @@ class Mammograms(litserve.LitAPI):
         """Load the net."""
         self.session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
 
-    async def decode_request(self, request: Request) -> bytes:
-        """Take the file."""
-        return await request.body()
+    def decode_request(self, request: Request) -> bytes:
+        """Take the file out of the form that LitServe gives here; raw bodies it cannot take."""
+        form: Any = request
+        content: bytes = form["request"].file.read()
+        return content
 
     def predict(self, body: bytes) -> Any:
         """Run all tiles as one batch."""

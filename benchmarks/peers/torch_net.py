@@ -106,6 +106,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "Concat": lambda a, *parts: torch.cat(parts, dim=a["axis"]),
     "Conv": _conv,
     "DepthToSpace": _depth_to_space,
+    "Elu": lambda a, x: functional.elu(x, a.get("alpha", 1.0)),
     "MaxPool": _max_pool,
     "Mul": lambda a, x, y: x * y,
     "ReduceMean": _mean,
