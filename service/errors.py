@@ -8,6 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+PASSING_CODES = frozenset(("decode-limit",))
+"""Codes of refusals that may be the moment's fault: on a busy machine an image takes long to read.
+Who does not wait for an answer tries again."""
+
 
 class MammosegError(Exception):
     """Base of everything the service says no with.

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from service.errors import MammosegError, Overloaded
+from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
 from service.inbox.rounds import Rounds
@@ -18,10 +18,6 @@ from service.patience import Patience
 log = structlog.get_logger("mammoseg")
 
 Answer = TypeVar("Answer")
-
-PASSING = frozenset(("decode-limit",))
-"""Codes of refusals that may be the moment's fault: on a busy machine an image takes long to read,
-and unlike a caller of `/v1/segment`, nobody waits for this one."""
 
 BUSY_S = 1.0
 """Requests go first: with all places taken, an instance looks again after this."""
@@ -146,7 +142,7 @@ class Processor:
     def _failed(self, id: int, attempt: int, error: Exception) -> None:
         work = self._inbox.work
         code = error.code if isinstance(error, MammosegError) else "internal"
-        if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING:
+        if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING_CODES:
             work.refused(id, code)
             entry = self._inbox.register.entry(id)
             if entry is not None and not self._inbox.keep_files:

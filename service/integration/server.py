@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from service.api.multipart import MultipartReader, media_type_and_boundary
-from service.errors import InvalidRequest, MammosegError
+from service.errors import PASSING_CODES, InvalidRequest, MammosegError
 from service.findings import ModelIdentity
 from service.imaging import elements
 from service.imaging.dicom import parse
@@ -57,14 +57,19 @@ class Server:
         Refused
             The image is not one that the service judges; the reason is its code.
         """
-        answer = ask(
-            self._client,
-            "POST",
-            "/v1/segment",
-            params={"output": ",".join(kinds)},
-            content=file,
-            headers={"Content-Type": "application/dicom"},
-        )
+        try:
+            answer = ask(
+                self._client,
+                "POST",
+                "/v1/segment",
+                params={"output": ",".join(kinds)},
+                content=file,
+                headers={"Content-Type": "application/dicom"},
+            )
+        except Refused as refusal:
+            if refusal.reason in PASSING_CODES:
+                raise Unavailable(refusal.reason) from None
+            raise
         return [answer.content] if len(kinds) == 1 else _parts(answer)
 
 

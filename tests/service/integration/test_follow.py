@@ -189,17 +189,22 @@ def test_an_outage_of_either_is_waited_out_however_long(cursor: Cursor, away: st
     assert (pair.stored, kept(cursor)) == ([b"seg", b"sr"], (3, []))
 
 
-def test_a_refusal_is_final(cursor: Cursor) -> None:
+@pytest.mark.parametrize(
+    ("code", "times", "given_up"), [("multi-frame", 1, []), ("decode-limit", 3, ["i"])]
+)
+def test_a_refusal_is_final_unless_it_may_be_the_moments_fault(
+    cursor: Cursor, code: str, times: int, given_up: list[str]
+) -> None:
     def trouble(request: httpx.Request) -> httpx.Response | None:
         if request.url.path != "/v1/segment":
             return None
         kind = {"Content-Type": "application/problem+json"}
-        return httpx.Response(422, headers=kind, content=b'{"code": "multi-frame"}')
+        return httpx.Response(422, headers=kind, content=json.dumps({"code": code}).encode())
 
     pair = Pair(trouble=trouble)
     follow(pair, cursor)
-    assert pair.asked.count("/v1/segment") == 1
-    assert kept(cursor) == (3, [])
+    assert pair.asked.count("/v1/segment") == times
+    assert kept(cursor) == (3, given_up)
 
 
 def test_told_to_stop_in_an_outage_it_will_begin_there_again(cursor: Cursor) -> None:
