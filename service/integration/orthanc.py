@@ -58,17 +58,23 @@ class Orthanc:
         try:
             return int(ask(self._client, "GET", "/changes?last").json()["Last"])
         except (Refused, ValueError, KeyError, TypeError):
-            raise Denied(f"{self._client.base_url} is no Orthanc") from None
+            raise self._stranger() from None
 
     def changes(self, since: int) -> Page:
         """Give the changes after number `since`."""
         parameters = {"since": since, "limit": PAGE}
-        page = ask(self._client, "GET", "/changes", params=parameters).json()
-        changes = [
-            Change(line["Seq"], line["ID"] if line["ChangeType"] == "NewInstance" else None)
-            for line in page["Changes"]
-        ]
-        return Page(changes, bool(page["Done"]))
+        try:
+            page = ask(self._client, "GET", "/changes", params=parameters).json()
+            changes = [
+                Change(line["Seq"], line["ID"] if line["ChangeType"] == "NewInstance" else None)
+                for line in page["Changes"]
+            ]
+            return Page(changes, bool(page["Done"]))
+        except (Refused, ValueError, KeyError, TypeError):
+            raise self._stranger() from None
+
+    def _stranger(self) -> Denied:
+        return Denied(f"{self._client.base_url} is no Orthanc")
 
     def series_of(self, instance: str) -> dict[str, str]:
         """Give the main tags of an instance's series by keyword; raises Refused if it is gone."""

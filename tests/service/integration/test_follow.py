@@ -234,6 +234,15 @@ def test_without_a_place_it_begins_with_what_comes(tmp_path: Path) -> None:
     assert (pair.stored, kept(cursor)) == ([], (7, []))
 
 
+def test_an_answer_that_no_orthanc_gives_ends_it(cursor: Cursor) -> None:
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        is_page = request.url.path == "/changes" and "since" in request.url.params
+        return httpx.Response(200, content=b"<html>") if is_page else None
+
+    with pytest.raises(Denied):
+        follow(Pair(trouble=trouble), cursor)
+
+
 @pytest.mark.parametrize("path", ["/changes", "/v1/model"])
 def test_wrong_credentials_and_strangers_end_it(cursor: Cursor, path: str) -> None:
     with pytest.raises(Denied):
