@@ -1,5 +1,6 @@
 """Where the breast is, found on a thumbnail: tiles and statistics outside it are not wanted."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -98,11 +99,14 @@ def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     rows, columns = pixels.shape
     scale = min(1.0, THUMBNAIL_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    # Whole factors take OpenCV's fast path, four times as fast as one fractional step; the rows
-    # and columns left over are less than a quarter of a thumbnail pixel.
-    factor = max(1, min(int(0.25 / scale), rows, columns))
-    part = pixels[: rows // factor * factor, : columns // factor * factor]
-    part = cv2.resize(part, (columns // factor, rows // factor), interpolation=cv2.INTER_AREA)
+    # Halving takes OpenCV's fast path, several times as fast as one fractional step; the rows and
+    # columns left over are less than a third of a thumbnail pixel.
+    halvings = max(0, math.floor(math.log2(1 / (3 * scale))))
+    whole = 1 << halvings
+    part = pixels[: max(1, rows // whole) * whole, : max(1, columns // whole) * whole]
+    for _ in range(halvings):
+        shape = (max(1, part.shape[1] // 2), max(1, part.shape[0] // 2))
+        part = cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
     small: NDArray[np.uint16] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
     scaled: NDArray[np.float32] = (small.astype(np.float32) - np.float32(low)) / np.float32(
