@@ -22,7 +22,6 @@ import numpy as np
 from service.errors import MammosegError
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
-from service.priority import give_way
 
 READY = "ready"
 """What a worker says first."""
@@ -62,7 +61,6 @@ def main(socket: int, bodies: int, memory_mib: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    give_way()
     _bound_memory(memory_mib)
     pipe = Connection(socket)
     _be_silent()

@@ -12,7 +12,6 @@ from service.errors import Overloaded
 from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
 from service.patience import Patience
-from service.priority import give_way
 
 Answer = TypeVar("Answer")
 
@@ -62,7 +61,7 @@ class Intake:
         self._bodies = BodyRoom(memory.bodies_mib << 20, self._retry_after_s)
         self._pixels = PixelRoom(memory.pixels_mib << 20)
         self._timeout_s = timeout_s
-        self._pool = ThreadPoolExecutor(workers, "mammogram", initializer=give_way)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
         self._places = places
         self._held = 0
         self._pace = Pace()

@@ -19,7 +19,6 @@ from service.inference.session import Session
 from service.inference.turns import Errand, TileAnswer, Turn, Turns
 from service.inference.warmup import warm, wide_pays
 from service.patience import Patience
-from service.priority import give_way
 
 
 class TileScheduler:
@@ -105,7 +104,6 @@ class TileScheduler:
         return wide if wide_pays(self.session, wide) else None
 
     def _serve(self) -> None:
-        give_way()
         while (turns := self._next()) is not None:
             self._answer(*turns)
 
