@@ -77,7 +77,7 @@ def modalities(orthanc: Orthanc, study: str) -> list[str]:
 
 
 def metric(service: Service, name: str) -> float:
-    for line in httpx.get(f"{service.url}/metrics").text.splitlines():
+    for line in httpx.get(f"{service.url}/metrics", timeout=60).text.splitlines():
         if line.startswith(name):
             return float(line.rpartition(" ")[2])
     return 0.0
