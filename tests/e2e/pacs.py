@@ -82,6 +82,16 @@ def results_in(orthanc: Orthanc, study_uid: str) -> dict[str, str]:
     return found
 
 
+def arrivals(orthanc: Orthanc) -> int:
+    """Count how often an instance was stored, one that was there already too."""
+    count, since, done = 0, 0, False
+    while not done:
+        page = orthanc.get(f"changes?since={since}&limit=100")
+        count += sum(change["ChangeType"] == "NewInstance" for change in page["Changes"])
+        since, done = page["Last"], page["Done"]
+    return count
+
+
 def wait_for(what: str, is_there: Callable[[], Any]) -> Any:
     """Wait until something is there, and give it; print how long it took."""
     started = time.monotonic()
