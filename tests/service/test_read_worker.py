@@ -29,6 +29,7 @@ def test_what_decoders_complain_of_is_not_printed(
 ) -> None:
     read_raster_file(complained_of(), "png", ReadLimits())
     assert "PNG" in caplog.text
+    capfd.readouterr()
     workers = Workers(count=1, limits=ReadLimits(), memory_mib=LEAST_READER_MIB, deadline_s=60)
     try:
         workers.read(complained_of(), "png")

@@ -7,6 +7,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from service import __version__
 from service.findings import Findings
 from service.outputs.dicom import identity
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, dicom_result
@@ -72,12 +73,10 @@ def test_the_score_does_not_name_an_object() -> None:
     assert instance_uid(above) == instance_uid(below)
 
 
-def test_another_release_of_the_service_writes_other_objects(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    before = instance_uid(findings_by_hand())
-    monkeypatch.setattr(identity, "__version__", "9.9.9")
-    assert instance_uid(findings_by_hand()) != before
+def test_another_release_of_the_service_writes_other_objects() -> None:
+    now = identity.Origin("1.2.3", MODEL, None)
+    assert now.service_version == __version__
+    assert replace(now, service_version="9.9.9").uid("sr") != now.uid("sr")
 
 
 def test_uids_stay_what_they_are() -> None:
