@@ -71,7 +71,11 @@ def stow_server(port: int = 0) -> Iterator[StowServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # the sender died
+                self.close_connection = True
+                return
             with state.lock:
                 state.headers.append(dict(self.headers))
             reply = state.take(self.headers["Content-Type"], body)
