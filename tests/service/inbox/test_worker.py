@@ -2,67 +2,25 @@
 
 import asyncio
 import fcntl
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pydicom.uid import SegmentationStorage
 
-from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
-from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
-from service.inbox.processor import Processor
-from service.inbox.rounds import Rounds
-from service.inbox.states import Entry, Made
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
-from service.patience import Patience
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.identity_net import write_identity_net
 from tests.orthanc import free_port
+from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import Reply, failed, stored, stow_server
 
 pytestmark = pytest.mark.integration
-
-Receive = Callable[..., object]
-WAIT_S = 60.0
-
-
-class Bench:
-    """As `Intake`: places, and threads; may be full."""
-
-    def __init__(self) -> None:
-        self.full = self.leaving = False
-        self.most = self.now = 0
-
-    @contextmanager
-    def place(self) -> Iterator["Bench"]:
-        if self.full:
-            raise Overloaded("busy", "full")
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            yield self
-        finally:
-            self.now -= 1
-
-    async def claim(self, size: int) -> None:
-        assert size > 0
-
-    def patience(self) -> Patience:
-        return Patience(WAIT_S)
-
-    def pixels(self, count: int, patience: Patience) -> AbstractContextManager[None]:
-        assert patience.seconds > 0
-        return nullcontext()
-
-    def work(self, task: Callable[[], Any]) -> Awaitable[Any]:
-        return asyncio.to_thread(task)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +33,6 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
 def quick(settings: Settings, *urls: str, **more: object) -> Settings:
     changes = {"destinations": urls, "retry_first_s": 0.01, "retry_longest_s": 0.05} | more
     return Settings.model_validate(settings.model_dump() | changes)
-
-
-def states(inbox: Inbox) -> list[tuple[str, str | None]]:
-    return [(entry.state, entry.code) for entry in reversed(inbox.register.entries(None, 99))]
 
 
 def work_until(
@@ -100,10 +54,6 @@ def work_until(
 
     asyncio.run(run())
     assert done(), states(inbox)
-
-
-def all_are(inbox: Inbox, state: str) -> Callable[[], bool]:
-    return lambda: {name for name, _ in states(inbox)} == {state}
 
 
 def test_results_reach_every_destination_and_the_files_are_gone(
@@ -226,142 +176,6 @@ def test_what_the_model_must_not_judge_is_listed_and_not_tried_again(
     (entry,) = inbox.register.entries("refused", 9)
     assert (entry.attempts, entry.size) == (1, 0)
     assert not inbox.files.source(entry.digest).exists()
-
-
-def process(
-    inbox: Inbox, examine: Callable[[Entry], list[Made]], bench: Bench, done: Callable[[], bool]
-) -> None:
-    """Run a processor with a work of our own until something is so."""
-
-    async def run() -> None:
-        processor = Processor(
-            inbox,
-            examine,
-            bench,
-            ["pacs"],
-            at_once=2,
-            backoff=Backoff(0.01, 0.02, 3),
-            rounds=Rounds(),
-            done=lambda: None,
-        )
-        ends = time.monotonic() + WAIT_S
-        while not done() and time.monotonic() < ends:
-            processor.rounds.wake()
-            await processor.step()
-            await asyncio.sleep(0.005)
-        await processor.finish()
-
-    asyncio.run(run())
-    assert done(), states(inbox)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (DeadlineExceeded("deadline", "late"), "deadline"),
-        (Overloaded("no-reader", "none"), "no-reader"),
-        (UnsuitableImage("decode-limit", "too slow"), "decode-limit"),
-        (OSError(28, "No space left on device"), "internal"),
-        (MemoryError(), "internal"),
-        (ValueError("Mustermann"), "internal"),
-    ],
-)
-def test_what_may_pass_is_tried_again_and_then_dead(
-    inbox: Inbox, receive: Receive, error: Exception, code: str
-) -> None:
-    receive(mammogram())
-    tries = []
-
-    def fail(entry: Entry) -> list[Made]:
-        tries.append(entry.attempts)
-        raise error
-
-    process(inbox, fail, Bench(), all_are(inbox, "dead"))
-    assert tries == [0, 1, 2]
-    assert states(inbox) == [("dead", code)]
-    (entry,) = inbox.register.entries(None, 9)
-    assert inbox.files.source(entry.digest).exists()
-
-
-def test_a_refusal_is_not_tried_again(inbox: Inbox, receive: Receive) -> None:
-    receive(mammogram())
-
-    def refuse(_: Entry) -> list[Made]:
-        raise UnsuitableImage("intent", "not this one")
-
-    process(inbox, refuse, Bench(), all_are(inbox, "refused"))
-    assert states(inbox) == [("refused", "intent")]
-
-
-def test_what_the_process_did_not_survive_is_not_begun_for_ever(
-    inbox: Inbox, receive: Receive
-) -> None:
-    receive(mammogram())
-    for _ in range(3):
-        inbox.work.begin(1, 0.0)
-
-    def never(_: Entry) -> list[Made]:
-        raise AssertionError
-
-    process(inbox, never, Bench(), all_are(inbox, "dead"))
-    assert states(inbox) == [("dead", "process-died")]
-
-
-def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive) -> None:
-    receive(mammogram())
-
-    def read(entry: Entry) -> list[Made]:
-        (inbox.files.folder / "nothing").read_bytes()
-        return []
-
-    process(inbox, read, Bench(), all_are(inbox, "dead"))
-    assert inbox.register.entries(None, 1)[0].attempts == 1
-
-
-def test_requests_go_first_and_waiting_costs_no_attempt(
-    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.inbox.processor.BUSY_S", 0.01)
-    receive(mammogram())
-    bench = Bench()
-    bench.full = True
-    threading.Timer(0.2, lambda: setattr(bench, "full", False)).start()
-    tries = []
-
-    def refuse(entry: Entry) -> list[Made]:
-        tries.append(entry.attempts)
-        raise MammosegError("internal", "x")
-
-    process(inbox, refuse, bench, lambda: bool(tries))
-    assert tries[0] == 0
-
-
-def test_a_service_that_leaves_begins_nothing_new(inbox: Inbox, receive: Receive) -> None:
-    receive(mammogram())
-    bench, rounds = Bench(), []
-    bench.leaving = True
-
-    def looked() -> bool:
-        rounds.append(None)
-        return len(rounds) > 3
-
-    process(inbox, lambda _: [], bench, looked)
-    assert states(inbox) == [("received", None)]
-    assert inbox.register.entries(None, 1)[0].attempts == 0
-
-
-def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> None:
-    receive(*(mammogram(number) for number in range(1, 7)))
-    bench = Bench()
-
-    def slow(entry: Entry) -> list[Made]:
-        time.sleep(0.02)
-        digests = inbox.files.write_results([entry.sop_instance_uid.encode()])
-        return [Made("sr", f"2.25.{entry.id}", digests[0], 4096)]
-
-    process(inbox, slow, bench, all_are(inbox, "processed"))
-    assert bench.most == 2
-    assert inbox.dispatch.due("pacs") is not None
 
 
 def test_two_services_on_one_inbox_do_not_work_on_it_together(

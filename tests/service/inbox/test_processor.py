@@ -1,0 +1,155 @@
+"""The processor with a work of our own: what is tried again, and what comes first."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
+from service.inbox.backoff import Backoff
+from service.inbox.inbox import Inbox
+from service.inbox.processor import Processor
+from service.inbox.rounds import Rounds
+from service.inbox.states import Entry, Made
+from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
+from tests.service.inbox.conftest import mammogram
+
+pytestmark = pytest.mark.integration
+
+
+def process(
+    inbox: Inbox, examine: Callable[[Entry], list[Made]], bench: Bench, done: Callable[[], bool]
+) -> None:
+    """Run a processor with a work of our own until something is so."""
+
+    async def run() -> None:
+        processor = Processor(
+            inbox,
+            examine,
+            bench,
+            ["pacs"],
+            at_once=2,
+            backoff=Backoff(0.01, 0.02, 3),
+            rounds=Rounds(),
+            done=lambda: None,
+        )
+        ends = time.monotonic() + WAIT_S
+        while not done() and time.monotonic() < ends:
+            processor.rounds.wake()
+            await processor.step()
+            await asyncio.sleep(0.005)
+        await processor.finish()
+
+    asyncio.run(run())
+    assert done(), states(inbox)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeadlineExceeded("deadline", "late"), "deadline"),
+        (Overloaded("no-reader", "none"), "no-reader"),
+        (UnsuitableImage("decode-limit", "too slow"), "decode-limit"),
+        (OSError(28, "No space left on device"), "internal"),
+        (MemoryError(), "internal"),
+        (ValueError("Mustermann"), "internal"),
+    ],
+)
+def test_what_may_pass_is_tried_again_and_then_dead(
+    inbox: Inbox, receive: Receive, error: Exception, code: str
+) -> None:
+    receive(mammogram())
+    tries = []
+
+    def fail(entry: Entry) -> list[Made]:
+        tries.append(entry.attempts)
+        raise error
+
+    process(inbox, fail, Bench(), all_are(inbox, "dead"))
+    assert tries == [0, 1, 2]
+    assert states(inbox) == [("dead", code)]
+    (entry,) = inbox.register.entries(None, 9)
+    assert inbox.files.source(entry.digest).exists()
+
+
+def test_a_refusal_is_not_tried_again(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+
+    def refuse(_: Entry) -> list[Made]:
+        raise UnsuitableImage("intent", "not this one")
+
+    process(inbox, refuse, Bench(), all_are(inbox, "refused"))
+    assert states(inbox) == [("refused", "intent")]
+
+
+def test_what_the_process_did_not_survive_is_not_begun_for_ever(
+    inbox: Inbox, receive: Receive
+) -> None:
+    receive(mammogram())
+    for _ in range(3):
+        inbox.work.begin(1, 0.0)
+
+    def never(_: Entry) -> list[Made]:
+        raise AssertionError
+
+    process(inbox, never, Bench(), all_are(inbox, "dead"))
+    assert states(inbox) == [("dead", "process-died")]
+
+
+def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+
+    def read(entry: Entry) -> list[Made]:
+        (inbox.files.folder / "nothing").read_bytes()
+        return []
+
+    process(inbox, read, Bench(), all_are(inbox, "dead"))
+    assert inbox.register.entries(None, 1)[0].attempts == 1
+
+
+def test_requests_go_first_and_waiting_costs_no_attempt(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.inbox.processor.BUSY_S", 0.01)
+    receive(mammogram())
+    bench = Bench()
+    bench.full = True
+    threading.Timer(0.2, lambda: setattr(bench, "full", False)).start()
+    tries = []
+
+    def refuse(entry: Entry) -> list[Made]:
+        tries.append(entry.attempts)
+        raise MammosegError("internal", "x")
+
+    process(inbox, refuse, bench, lambda: bool(tries))
+    assert tries[0] == 0
+
+
+def test_a_service_that_leaves_begins_nothing_new(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+    bench, rounds = Bench(), []
+    bench.leaving = True
+
+    def looked() -> bool:
+        rounds.append(None)
+        return len(rounds) > 3
+
+    process(inbox, lambda _: [], bench, looked)
+    assert states(inbox) == [("received", None)]
+    assert inbox.register.entries(None, 1)[0].attempts == 0
+
+
+def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> None:
+    receive(*(mammogram(number) for number in range(1, 7)))
+    bench = Bench()
+
+    def slow(entry: Entry) -> list[Made]:
+        time.sleep(0.02)
+        digests = inbox.files.write_results([entry.sop_instance_uid.encode()])
+        return [Made("sr", f"2.25.{entry.id}", digests[0], 4096)]
+
+    process(inbox, slow, bench, all_are(inbox, "processed"))
+    assert bench.most == 2
+    assert inbox.dispatch.due("pacs") is not None
