@@ -23,6 +23,17 @@ def averaged_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
+def digest_of(path: Path) -> str:
+    """Give the SHA-256 of a checkpoint, hex.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def start_from(net: nn.Module, path: Path) -> dict[str, str]:
     """Load the averaged weights of another run's checkpoint into a net, in place.
 
@@ -41,4 +52,4 @@ def start_from(net: nn.Module, path: Path) -> dict[str, str]:
         net.load_state_dict(averaged_weights(path))
     except RuntimeError as error:
         raise ValueError(f"{path} holds another net: {str(error).splitlines()[1]}") from error
-    return {"checkpoint": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"checkpoint": str(path), "sha256": digest_of(path)}

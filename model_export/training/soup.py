@@ -4,7 +4,6 @@ Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models i
 without increasing inference time", 2022.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from model_export.config import TrainingConfig
-from model_export.training.checkpoints import averaged_weights
+from model_export.training.checkpoints import averaged_weights, digest_of
 from model_export.training.run import stored_config
 
 
@@ -64,7 +63,7 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
         The runs did not start from one checkpoint, or their nets differ.
     """
     paths = [run / "checkpoints" / f"{checkpoint}.ckpt" for run in runs]
-    members = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    members = {path: digest_of(path) for path in paths}
     starts = {_start(run) or members[path] for run, path in zip(runs, paths, strict=True)}
     if len(starts) != 1:
         raise ValueError("only runs that started from one checkpoint can be averaged")

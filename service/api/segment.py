@@ -11,7 +11,7 @@ from service.api.encode import encode
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
-from service.api.wishes import FRAME, SPACING, parse_spacing, with_fields
+from service.api.wishes import FRAME, SPACING, form_field, parse_spacing, with_fields
 from service.findings import Findings
 from service.imaging.frames import MOST_FRAMES
 from service.outputs.result import Render, SegmentationResult
@@ -31,16 +31,8 @@ _FORM = {
         "description": "Any name will do; exactly one part may be a file.",
         "properties": {
             "file": {"type": "string", "format": "binary"},
-            "frame": {
-                "type": "string",
-                "pattern": FRAME,
-                "description": "As in the query, which outranks it.",
-            },
-            "pixel_spacing_mm": {
-                "type": "string",
-                "pattern": SPACING,
-                "description": "As in the query, which outranks it.",
-            },
+            "frame": form_field(FRAME),
+            "pixel_spacing_mm": form_field(SPACING),
         },
         "required": ["file"],
         "additionalProperties": True,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from service.api.problems import Problem, problem_of
 from service.api.segment import BINARY, PROBLEMS, examine, gone
 from service.api.upload import Upload, receive_uploads
-from service.api.wishes import SPACING, parse_spacing, with_fields
+from service.api.wishes import SPACING, form_field, parse_spacing, with_fields
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
 from service.imaging.dicom import parse
@@ -68,11 +68,7 @@ _FORM = {
                 "minItems": 1,
                 "maxItems": MOST_IMAGES,
             },
-            "pixel_spacing_mm": {
-                "type": "string",
-                "pattern": SPACING,
-                "description": "As in the query, which outranks it.",
-            },
+            "pixel_spacing_mm": form_field(SPACING),
         },
         "required": ["file"],
         "additionalProperties": True,

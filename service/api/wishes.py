@@ -15,6 +15,15 @@ SPACING = rf"^{_MM}(?:,{_MM})?$"
 FRAME = "^[1-9][0-9]{0,3}$"
 
 
+def form_field(pattern: str) -> dict[str, str]:
+    """Give the schema of a form's field that says what the query may say, too."""
+    return {
+        "type": "string",
+        "pattern": pattern,
+        "description": "As in the query, which outranks it.",
+    }
+
+
 def parse_spacing(text: str | None) -> tuple[float, float] | None:
     """Turn "0.1" or "0.1,0.12" into millimetres between (row, column) centres."""
     if text is None:
