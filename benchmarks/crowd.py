@@ -4,23 +4,23 @@ import asyncio
 from collections import Counter
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.load import Reply, ask, pump, request_of
+from benchmarks.load import Reply, pump, request_of
 from benchmarks.plan import Plan
+from benchmarks.prober import probing
 from benchmarks.processes import Watch, ours
 
 CROWD = 50
-PROBE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 MEMORY_MIB = 2048
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Send them, and ask for health twenty times a second until all are answered."""
+    """Send them, and ask for health fifty times a second until all are answered."""
     request = request_of(plan.body(1).dicom)
     with ours(plan.model) as server:
         asyncio.run(pump(server.port, request, 4, 2))
         plan.say(f"{CROWD} uploads at once")
-        with Watch(server) as watch:
-            replies, health = asyncio.run(_crowd(server.port, request))
+        with Watch(server) as watch, probing(server.port) as health:
+            replies = asyncio.run(pump(server.port, request, CROWD, CROWD))
     counts = Counter(reply.status for reply in replies)
     good = sum(_is_answer(reply) for reply in replies)
     waits = [reply.seconds * 1e3 for reply in health if reply.status == 200]
@@ -37,12 +37,3 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _is_answer(reply: Reply) -> bool:
     return reply.status == 200 or (reply.status in (429, 503) and reply.retry_after is not None)
-
-
-async def _crowd(port: int, request: bytes) -> tuple[list[Reply], list[Reply]]:
-    health: list[Reply] = []
-    crowd = asyncio.gather(*(ask(port, request) for _ in range(CROWD)))
-    while not crowd.done():
-        health.append(await ask(port, PROBE))
-        await asyncio.sleep(0.05)
-    return await crowd, health

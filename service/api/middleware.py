@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.linger import Lingering
 from service.api.problems import problem_response
+from service.api.turnstile import Turnstile
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
 from service.metrics import Metrics
@@ -31,6 +32,7 @@ class RequestContext:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
+        self._turnstile = Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other scopes pass through."""
@@ -42,7 +44,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         answered: dict[str, int] = {}
-        lingering = Lingering(scope, receive, send)
+        lingering = Lingering(scope, self._turnstile.before(receive), send)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
