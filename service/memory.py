@@ -4,8 +4,8 @@ What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) an
 bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
 larger model, and on a GPU the driver and CUDA's libraries, come on top. So does, for a container's
-limit, what is on its way to a reader or from it: a body and an image each, in memory that belongs
-to no process; of a body's, a reader keeps 32 MiB for the next one.
+limit, what is on its way to a reader: a body each, in memory that belongs to no process. Of that,
+and of the memory of pixels, 32 MiB a reader are kept for the next ones.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The worker's side of reading: `python -m service.read_worker FD FD MIB`, one file after another.
 
 It talks over a Unix socket it inherits. Bodies and pixels travel beside it, so that a frame of
-27 MB is written once: bodies through one anonymous file, inherited too, whose memory is used again
-and again; pixels, which outlive the next order, through one of their own each.
+27 MB is written once, to memory that is used again and again: bodies through one anonymous file,
+inherited too; pixels, which outlive the next order, through one that the service lends for each.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
+from multiprocessing.reduction import recv_handle
 
 import cv2
 import numpy as np
@@ -23,8 +23,8 @@ from service.errors import MammosegError
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 
-READY = "ready"
-"""What a worker says first."""
+READY, WRITTEN = "ready", "written"
+"""What a worker says first, and last of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A mammogram without its pixels; the descriptor of those, uint16 of `shape`, follows."""
+    """A mammogram without its pixels: they are uint16 of `shape`, and want a file to go to."""
 
     mammogram: Mammogram
     shape: tuple[int, int]
@@ -85,16 +85,17 @@ def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
             body, order.kind, order.limits, order.frame, expendable=order.expendable
         )
         pixels = np.ascontiguousarray(mammogram.pixels)
-        bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
-        file = open_anonymous_file()
-        try:
-            write_all(file, pixels.reshape(-1).view(np.uint8).data)
-            pipe.send(Delivery(bare, (mammogram.rows, mammogram.columns)))
-            send_handle(pipe, file, os.getppid())
-        finally:
-            os.close(file)
     except MammosegError as error:
         pipe.send(Refusal(type(error), error.code, error.detail))
+        return
+    bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
+    pipe.send(Delivery(bare, (mammogram.rows, mammogram.columns)))
+    file = recv_handle(pipe)
+    try:
+        write_all(file, pixels.reshape(-1).view(np.uint8).data)
+    finally:
+        os.close(file)
+    pipe.send(WRITTEN)
 
 
 def _bound_memory(memory_mib: int) -> None:

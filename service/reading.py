@@ -14,8 +14,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle
-from typing import Protocol
+from multiprocessing.reduction import send_handle
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,16 +28,16 @@ from service.read_worker import (
     Delivery,
     Order,
     Refusal,
-    mapped,
     open_anonymous_file,
     write_all,
 )
+from service.slabs import Slabs
 
 START_TIMEOUT_S = 60.0
 
 KEPT_BYTES = 32 * 2**20
-"""Of a worker's memory for bodies, kept for the next one: fresh memory costs three times as much
-as the copy itself, and few mammograms are larger."""
+"""Of a worker's memory for bodies, and of that for pixels, kept for the next ones: fresh memory
+costs several times as much as the copy itself, and few mammograms are larger."""
 
 
 class Reader(Protocol):
@@ -103,6 +103,7 @@ class Workers:
         self._changed = threading.Condition()
         self._closed = False
         self._count = count
+        self._slabs = Slabs(count * KEPT_BYTES)
         self._idle = deque(_start(memory_mib) for _ in range(count))
         if not all(worker.is_ready(START_TIMEOUT_S) for worker in list(self._idle)):
             self.close()
@@ -144,7 +145,7 @@ class Workers:
                     break
                 order = Order(len(body), kind, self._limits, frame, expendable)
                 try:
-                    return worker.read(body, order, ends)
+                    return worker.read(body, order, ends, self._slabs)
                 except TimeoutError:
                     worker = self._replace(worker)
                     raise UnsuitableImage(
@@ -198,24 +199,24 @@ class _Worker:
             return False
         return self.greeted and self.process.poll() is None
 
-    def read(self, body: bytes, order: Order, ends: float) -> Mammogram:
+    def read(self, body: bytes, order: Order, ends: float, slabs: Slabs) -> Mammogram:
         """Have a file read; `TimeoutError` when that is not done by `ends`, a monotonic time."""
         write_all(self.bodies, body)
         self.pipe.send(order)
-        if not self.pipe.poll(max(0.0, ends - time.monotonic())):
-            raise TimeoutError
-        answer: Delivery | Refusal = self.pipe.recv()
+        answer: Delivery | Refusal = self._answer(ends)
         if len(body) > KEPT_BYTES:
             os.ftruncate(self.bodies, 0)
         if isinstance(answer, Refusal):
             raise answer.error(answer.code, answer.detail)
-        file = recv_handle(self.pipe)
-        try:
-            memory = mapped(file, math.prod(answer.shape) * np.uint16().itemsize)
-        finally:
-            os.close(file)
-        pixels = np.frombuffer(memory, np.uint16).reshape(answer.shape)
-        return replace(answer.mammogram, pixels=pixels)
+        slab = slabs.take(math.prod(answer.shape) * np.uint16().itemsize)
+        send_handle(self.pipe, slab.file, self.process.pid)
+        self._answer(ends)
+        return replace(answer.mammogram, pixels=slabs.lend(slab, answer.shape))
+
+    def _answer(self, ends: float) -> Any:
+        if not self.pipe.poll(max(0.0, ends - time.monotonic())):
+            raise TimeoutError
+        return self.pipe.recv()
 
     def kill(self) -> None:
         """End it; one that was ended already stays so."""

@@ -158,7 +158,7 @@ def test_a_fault_of_a_fast_decoder_costs_the_file_nothing(mortal: Workers) -> No
 def test_both_attempts_share_one_deadline(mortal: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = []
 
-    def die(_: object, __: bytes, order: Order, ends: float) -> None:
+    def die(_: object, __: bytes, order: Order, ends: float, ___: object) -> None:
         attempts.append((order.expendable, ends))
         raise EOFError
 

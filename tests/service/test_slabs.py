@@ -1,0 +1,54 @@
+import gc
+import os
+
+import numpy as np
+import pytest
+
+from service.slabs import STEP, Slabs
+
+pytestmark = pytest.mark.unit
+
+
+def test_memory_is_lent_again_once_nobody_refers_to_it() -> None:
+    slabs = Slabs(2 * STEP)
+    slab = slabs.take(100)
+    pixels = slabs.lend(slab, (5, 10))
+    row = pixels[3]
+    del pixels
+    assert slabs.idle_bytes == 0, "a view still shows it"
+    assert slabs.take(100) is not slab
+    del row
+    assert slabs.idle_bytes == STEP
+    assert slabs.take(100) is slab
+
+
+def test_pixels_are_what_another_wrote_to_the_file() -> None:
+    slabs = Slabs(STEP)
+    slab = slabs.take(12)
+    written = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    os.pwrite(slab.file, written.tobytes(), 0)
+    pixels = slabs.lend(slab, (2, 3))
+    np.testing.assert_array_equal(pixels, written)
+    with pytest.raises(ValueError, match="read-only"):
+        pixels[0, 0] = 1
+
+
+def test_the_smallest_that_fits_is_taken_and_no_more_than_agreed_is_kept() -> None:
+    slabs = Slabs(4 * STEP)
+    lent = [slabs.lend(slabs.take(size * STEP), (1, 1)) for size in (3, 1, 2)]
+    while lent:
+        del lent[0]
+    assert slabs.idle_bytes == 4 * STEP, "three and one; two more would be too many"
+    assert slabs.take(2 * STEP).size == 3 * STEP
+    assert slabs.take(1).size == STEP
+
+
+def test_what_is_dropped_unlent_is_given_back_to_the_system() -> None:
+    slabs = Slabs(STEP)
+    slab = slabs.take(1)
+    file = slab.file
+    os.fstat(file)
+    del slab
+    gc.collect()
+    with pytest.raises(OSError):
+        os.fstat(file)
