@@ -4,6 +4,7 @@ import base64
 from collections.abc import Collection
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.findings import Findings
@@ -147,7 +148,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
 
 
 def _mask_part(findings: Findings, pixel_mm2: float | None) -> MaskPart:
-    area = int(findings.mask.sum())
+    area = int(np.count_nonzero(findings.mask))
     return MaskPart(
         size=(findings.mask.shape[0], findings.mask.shape[1]),
         counts=coco_rle(findings.mask),

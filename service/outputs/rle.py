@@ -1,5 +1,6 @@
 """COCO's uncompressed run-length encoding of a mask."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,8 +24,9 @@ def coco_rle(mask: NDArray[np.bool_]) -> list[int]:
         return [rows * columns]
     left, right = int(occupied[0]), int(occupied[-1]) + 1
     # Only the columns that hold anything are laid out column-major; a full frame takes long.
-    flat = np.ascontiguousarray(mask[:, left:right].T).ravel()
-    edges = np.flatnonzero(np.diff(flat.view(np.int8), prepend=0, append=0)) + left * rows
+    flat = np.zeros((right - left) * rows + 2, np.uint8)
+    flat[1:-1] = cv2.transpose(mask[:, left:right].view(np.uint8)).ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + left * rows
     bounds = np.concatenate(([0], edges, [rows * columns]))
     counts: list[int] = np.diff(bounds).tolist()
     # A mask whose last pixel is set ends on a run of ones, with no empty run of zeros behind it.
