@@ -77,7 +77,10 @@ def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
         working_mm=contract.spacing.working_mm,
         normalisation=contract.normalisation,
     )
-    return cut(working, shapes=contract.tiling.shapes, stride=contract.tiling.stride)
+    tiling = contract.tiling
+    return cut(
+        working, shapes=tiling.shapes, stride=tiling.stride, whole_pixels=tiling.whole_pixels
+    )
 
 
 def dicom_of(spacing_mm: float) -> bytes:

@@ -60,7 +60,9 @@ def searched(sample: Sample, contract: Contract, working_mm: float) -> Searched:
         working_mm=working_mm,
         normalisation=contract.normalisation,
     )
-    tiles = cut(working, shapes=tiling.shapes, stride=tiling.stride)
+    tiles = cut(
+        working, shapes=tiling.shapes, stride=tiling.stride, whole_pixels=tiling.whole_pixels
+    )
     covered = np.zeros(working.pixels.shape, np.bool_)
     for tile in tiles:
         rows, columns = tile.pixels.shape

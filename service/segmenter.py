@@ -78,6 +78,7 @@ class Segmenter:
         self.reader = reader
         self.contract = session.contract
         self.device = session.device
+        self._whole_pixels = session.whole_pixels
         self.model = ModelIdentity(self.contract.name, self.contract.version, session.sha256)
 
     @classmethod
@@ -162,7 +163,12 @@ class Segmenter:
             working_mm=contract.spacing.working_mm,
             normalisation=contract.normalisation,
         )
-        tiles = cut(working, shapes=tiling.shapes, stride=tiling.stride)
+        tiles = cut(
+            working,
+            shapes=tiling.shapes,
+            stride=tiling.stride,
+            whole_pixels=self._whole_pixels,
+        )
         clock.lap("tiles")
         answers = self.scheduler.run(tiles, patience)
         clock.lap("net")

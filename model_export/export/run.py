@@ -85,6 +85,7 @@ def _contract(
         tiling=Tiling(
             tile_size=TILE_SIZE,
             narrower=NARROWER,
+            whole=True,
             stride=STRIDE,
             blend="hann",
             receptive_field=sight,

@@ -85,7 +85,8 @@ def has_mask_shift(contract: Contract) -> float:
 
 
 def probes(contract: Contract) -> list[NDArray[np.float32]]:
-    """Give a lone phantom, its left in the smallest shape, and a batch of phantom, noise, air."""
+    """Give a lone phantom, its left in the smallest shape, two in a shape that is no tile's, and a
+    batch of phantom, noise, air."""
     spec, tiling = contract.input, contract.tiling
     size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
     noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))
@@ -95,5 +96,6 @@ def probes(contract: Contract) -> list[NDArray[np.float32]]:
     return [
         lone,
         np.ascontiguousarray(lone[..., :rows, :columns]),
+        np.concatenate([lone, other], axis=2)[..., : size + 32, : size // 64 * 32].copy(),
         np.concatenate([other, noise.astype(np.float32), air]),
     ]

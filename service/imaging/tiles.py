@@ -1,4 +1,4 @@
-"""The working image, cut into tiles of the few shapes that the net takes."""
+"""The working image, whole or cut into tiles of the few shapes that are always at hand."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ class Tile:
     row, column
         Origin in the working image, in pixels, multiples of 32.
     pixels
-        float32, one of the net's shapes; 0 (air) where it reaches beyond the working image.
+        float32, of sides that are multiples of 32; 0 (air) where it reaches beyond the working
+        image.
     """
 
     row: int
@@ -33,11 +34,14 @@ class Tile:
     pixels: NDArray[np.float32]
 
 
-def cut(image: WorkingImage, *, shapes: Sequence[Shape], stride: int) -> list[Tile]:
+def cut(
+    image: WorkingImage, *, shapes: Sequence[Shape], stride: int, whole_pixels: int = 0
+) -> list[Tile]:
     """Cut the tiles that touch the breast, in row-major order.
 
     The grid is laid over the breast's own box, so a breast narrower than a tile is one column; and
     all tiles have the smallest shape that makes no more rows or columns of them than the largest.
+    A breast that may stay whole is one tile, as little larger than its box as the net allows.
 
     Parameters
     ----------
@@ -47,9 +51,13 @@ def cut(image: WorkingImage, *, shapes: Sequence[Shape], stride: int) -> list[Ti
         What the net takes, the smallest area first, the largest last.
     stride
         The largest step between two tiles, in pixels, a multiple of 32.
+    whole_pixels
+        Up to so many pixels, the breast stays whole; 0 where the device knows no shapes but those.
     """
     rows, columns = image.pixels.shape
-    shape = fitting(shapes, (rows, columns))
+    whole = (_up_to_grid(rows), _up_to_grid(columns))
+    fits = whole[0] * whole[1] <= whole_pixels
+    shape = whole if fits else fitting(shapes, (rows, columns))
     return [
         Tile(row, column, _window(image.pixels, row, column, shape))
         for row in origins(rows, shape[0], stride)
@@ -65,6 +73,10 @@ def fitting(shapes: Sequence[Shape], box: Shape) -> Shape:
     return next(shape for shape in shapes if shape[0] >= needed[0] and shape[1] >= needed[1])
 
 
+def _up_to_grid(length: int) -> int:
+    return math.ceil(length / GRID) * GRID
+
+
 def origins(length: int, side: int, stride: int) -> list[int]:
     """Give the fewest origins on the 32-pixel grid that cover `length` pixels.
 
@@ -74,7 +86,7 @@ def origins(length: int, side: int, stride: int) -> list[int]:
     steps = math.ceil(beyond / stride)
     if steps == 0:
         return [0]
-    last = math.ceil(beyond / GRID) * GRID
+    last = _up_to_grid(beyond)
     return [round(index * last / steps / GRID) * GRID for index in range(steps + 1)]
 
 

@@ -55,6 +55,9 @@ class Tiling(_Part):
     narrower
         Further shapes (rows, columns) of a tile that the graph takes. A breast is seldom half as
         wide as a tile is; where a smaller shape holds it all, that is run.
+    whole
+        A breast of no more pixels than the largest tile is one tile of its own shape, wherever the
+        device takes a new shape at no cost.
     stride
         Longest step between two tiles.
     receptive_field
@@ -63,6 +66,7 @@ class Tiling(_Part):
 
     tile_size: GridMultiple
     narrower: tuple[tuple[GridMultiple, GridMultiple], ...] = ()
+    whole: bool = False
     stride: GridMultiple
     blend: Literal["hann"]
     receptive_field: int = Field(gt=0)
@@ -72,6 +76,11 @@ class Tiling(_Part):
         """Every shape (rows, columns) that a tile may have, the smallest area first."""
         shapes = {*self.narrower, (self.tile_size, self.tile_size)}
         return tuple(sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape)))
+
+    @property
+    def whole_pixels(self) -> int:
+        """Up to so many pixels of the working grid, a breast may be one tile; 0 where none may."""
+        return self.tile_size**2 if self.whole else 0
 
     @model_validator(mode="after")
     def _tiles_overlap(self) -> Self:

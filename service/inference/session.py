@@ -64,6 +64,15 @@ class Session:
         self.device = device
         self.threads = threads
 
+    @property
+    def whole_pixels(self) -> int:
+        """Up to so many pixels, a breast is one tile of its own shape; 0 where tiles are fixed.
+
+        No more than the largest tile has, so that the memory of a run stays bounded. A GPU lays
+        out memory and chooses kernels for each new shape, a CPU does neither.
+        """
+        return self.contract.tiling.whole_pixels if self.device == "cpu" else 0
+
     @classmethod
     def open(cls, path: Path, *, device: Device = "cpu", threads: int = 1) -> "Session":
         """Open an ONNX file.
@@ -107,6 +116,8 @@ def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # It would keep a plan of memory for every shape, and shapes vary; runs take as long without.
+    options.enable_mem_pattern = device != "cpu"
     # A spinning pool burns the cores that decode the next mammogram.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if device == "cuda":
@@ -137,7 +148,7 @@ def _check_graph(runtime: Any, contract: Contract) -> None:
     if (
         tile.name != contract.input.name
         or [tile.shape[1], *sides] != [1, size, size]
-        or (contract.tiling.narrower and not free)
+        or ((contract.tiling.narrower or contract.tiling.whole) and not free)
     ):
         raise ContractError("the graph's input is not the one that the contract names")
     outputs = {output.name for output in runtime.get_outputs()}

@@ -58,6 +58,18 @@ def test_tiles_without_breast_are_not_cut() -> None:
     assert [tile.row for tile in cut(image, shapes=[(64, 64)], stride=64)] == [0]
 
 
+def test_a_breast_that_may_stay_whole_is_one_tile_of_its_own_shape() -> None:
+    image = working_image(130, 40)
+    given = {"shapes": [(64, 64)], "stride": 32}
+    (tile,) = cut(image, **given, whole_pixels=160 * 64)
+    assert (tile.row, tile.column, tile.pixels.shape) == (0, 0, (160, 64))
+    assert np.array_equal(tile.pixels[:130, :40], image.pixels)
+    assert not tile.pixels[130:].any() and not tile.pixels[:, 40:].any()
+    assert {one.pixels.shape for one in cut(image, **given, whole_pixels=160 * 64 - 1)} == {
+        (64, 64)
+    }
+
+
 SHAPES = [(64, 32), (96, 32), (96, 64), (96, 96)]
 
 

@@ -76,6 +76,21 @@ def test_narrower_tiles_want_a_graph_that_takes_them(tmp_path: Path) -> None:
         Session.open(with_sides(path, TILE))
 
 
+def test_a_breast_stays_whole_where_contract_and_device_allow_it(tmp_path: Path) -> None:
+    contract = identity_contract()
+    assert Session.open(write_identity_net(tmp_path / "net.onnx")).whole_pixels == 0
+    tiling = contract.tiling.model_copy(update={"whole": True})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
+    session = Session.open(path)
+    assert session.whole_pixels == TILE * TILE
+    outputs = session.run(np.full((1, 1, 2 * TILE, 32), 0.5, np.float32))
+    assert outputs.probability.shape == (1, 2 * TILE, 32)
+    session.device = "cuda"
+    assert session.whole_pixels == 0
+    with pytest.raises(ContractError, match="input"):
+        Session.open(with_sides(path, TILE))
+
+
 def test_an_output_that_the_graph_lacks_is_named(tmp_path: Path) -> None:
     contract = identity_contract()
     lacking = contract.model_copy(
