@@ -45,7 +45,7 @@ def serve(
         segmenter = open_segmenter(settings)
     except StartupError as error:
         give_up(str(error))
-    run_server(create_app(settings, segmenter, inbox), settings)
+    raise typer.Exit(run_server(create_app(settings, segmenter, inbox), settings))
 
 
 @app.command()

@@ -24,7 +24,6 @@ from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
 from service.inference.device import Device
-from service.inference.golden import check_golden
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.patience import Patience
@@ -97,11 +96,9 @@ class Segmenter:
             The model or the device is not fit to serve.
         """
         session = Session.open(model, device=device)
-        check_golden(session)
         wide = None
         if device == "cpu" and runners > 1:
             wide = Session.open(model, threads=runners)
-            check_golden(wide)
         scheduler = TileScheduler(session, runners=runners, wide=wide)
         return cls(scheduler, reader or InProcess(ReadLimits()))
 

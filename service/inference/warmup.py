@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import DeviceError, StartupError
+from service.inference.golden import check_golden
 from service.inference.session import Session
 
 WORTH = 0.8
@@ -16,10 +18,25 @@ TRIES = 3
 
 
 def warm(session: Session, batch_sizes: Sequence[int]) -> None:
-    """Run every shape and batch size once: kernels are chosen, memory is laid out."""
-    for shape in session.contract.tiling.shapes:
+    """Run every shape and batch size once: kernels are chosen, memory is laid out.
+
+    The largest shape is run with the golden tile, which must reproduce in every batch size.
+
+    Raises
+    ------
+    DeviceError
+        It does not, or the device fails.
+    """
+    *narrower, _ = session.contract.tiling.shapes
+    try:
         for batch in batch_sizes:
-            session.run(np.zeros((batch, 1, *shape), np.float32))
+            check_golden(session, batch)
+            for shape in narrower:
+                session.run(np.zeros((batch, 1, *shape), np.float32))
+    except StartupError:
+        raise
+    except Exception as error:
+        raise DeviceError(f"{session.device} fails while it is warmed: {error}") from error
 
 
 def wide_pays(narrow: Session, wide: Session) -> bool:
