@@ -185,8 +185,9 @@ class TileScheduler:
             tiles = pixels[0][np.newaxis, np.newaxis]
         else:
             batch = next(size for size in self._sizes if size >= len(pixels))
-            tiles = np.zeros((batch, 1, *pixels[0].shape), np.float32)
+            tiles = session.room((batch, 1, *pixels[0].shape))
             np.stack(pixels, out=tiles[: len(pixels), 0])
+            tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
         return [
             TileAnswer(outputs.probability[index], float(outputs.has_mask[index]))

@@ -1,13 +1,15 @@
 """Before the first request: every shape is run once, and what pays is measured on this machine."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import DeviceError, StartupError
-from service.inference.golden import check_golden
+from service.inference.device import Device
+from service.inference.golden import check_golden, golden_tile
 from service.inference.session import Session
 
 WORTH = 0.8
@@ -28,15 +30,25 @@ def warm(session: Session, batch_sizes: Sequence[int]) -> None:
         It does not, or the device fails.
     """
     *narrower, _ = session.contract.tiling.shapes
-    try:
+    with _device_to_blame(session.device):
         for batch in batch_sizes:
             check_golden(session, batch)
             for shape in narrower:
                 session.run(np.zeros((batch, 1, *shape), np.float32))
-    except StartupError:
-        raise
-    except Exception as error:
-        raise DeviceError(f"{session.device} fails while it is warmed: {error}") from error
+
+
+def seconds_a_run(session: Session, batch: int) -> float:
+    """Prove the golden tile in a batch size, and give the least time that its run takes, seconds.
+
+    Raises
+    ------
+    DeviceError
+        It does not reproduce, or the device fails.
+    """
+    with _device_to_blame(session.device):
+        check_golden(session, batch)
+        tiles = np.repeat(golden_tile(session.contract), batch, axis=0)
+        return min(_seconds(session, tiles) for _ in range(TRIES))
 
 
 def wide_pays(narrow: Session, wide: Session) -> bool:
@@ -48,6 +60,16 @@ def wide_pays(narrow: Session, wide: Session) -> bool:
         for is_wide, session in ((False, narrow), (True, wide)):
             took[is_wide][index] = _seconds(session, tile)
     return min(took[True]) <= WORTH * min(took[False])
+
+
+@contextmanager
+def _device_to_blame(device: Device) -> Iterator[None]:
+    try:
+        yield
+    except StartupError:
+        raise
+    except Exception as error:
+        raise DeviceError(f"{device} fails while it is warmed: {error}") from error
 
 
 def _seconds(session: Session, tile: NDArray[np.float32]) -> float:

@@ -66,6 +66,10 @@ class Recorder:
             raise fault
         return self._session.run(tiles)
 
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        # As a GPU's buffer, it holds what was there before.
+        return np.full(shape, 0.77, np.float32)
+
     def hold(self) -> None:
         self.runs.clear()
         self.begun.clear()
@@ -138,6 +142,7 @@ def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> Non
             assert values == pytest.approx([0.1, 0.2, 0.3])
     scheduler.close()
     assert recorder.batches == [1, 16]
+    assert recorder.runs[1][9:] == [0.0] * 7
 
 
 def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> None:
