@@ -95,6 +95,7 @@ def doctor() -> None:
         with open_segmenter(settings) as segmenter:
             report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
             report["sha256"] = segmenter.model.sha256
+            report["setup"] = segmenter.scheduler.session.setup.name
             report["golden_tile"] = "reproduced"
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         le=2**20,
         description="memory of the GPU that the net may compute in, MiB; all of it by default",
     )
+    gpu_trials: bool = Field(
+        default=True,
+        description="try faster ways to run on the GPU at start; else the plainest is taken",
+    )
     engine_cache: DirectoryPath | None = Field(
         default=None,
         description="folder that is there, for the engines TensorRT builds; by default they are "
@@ -219,7 +223,7 @@ class Settings(BaseSettings):
 
     def gpu(self) -> Gpu:
         """Give what a GPU is allowed."""
-        return Gpu(self.gpu_memory_mib, self.engine_cache)
+        return Gpu(self.gpu_memory_mib, self.engine_cache, self.gpu_trials)
 
     def read_limits(self) -> ReadLimits:
         """Give what the reader may accept."""

@@ -31,9 +31,10 @@ def warm(session: Session, batch_sizes: Sequence[int]) -> None:
     """
     *narrower, _ = session.contract.tiling.shapes
     with _device_to_blame(session.device):
-        for batch in batch_sizes:
+        # The largest first: what is smaller finds room in the memory laid out for it.
+        for batch in reversed(batch_sizes):
             check_golden(session, batch)
-            for shape in narrower:
+            for shape in reversed(narrower):
                 session.run(np.zeros((batch, 1, *shape), np.float32))
 
 

@@ -127,7 +127,7 @@ def test_callers_take_turns(session: Session) -> None:
 
 def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> None:
     recorder, scheduler = recorded(session, "cuda")
-    assert recorder.batches == list(BATCH_SIZES["cuda"])
+    assert recorder.batches == list(reversed(BATCH_SIZES["cuda"]))
     recorder.hold()
     with ThreadPoolExecutor(4) as callers:
         first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
