@@ -10,8 +10,9 @@ from typing import Literal
 Fault = Literal["memory", "sticky", "unknown"]
 
 STICKY_CODES = frozenset(
-    # ECC, NVLink and contained memory errors; illegal address, time-out, context destroyed, device
-    # assertion, then faults of the kernel's own; launch failure; and what nobody knows.
+    # Device unavailable; ECC, NVLink and contained memory errors; illegal address, time-out,
+    # context destroyed, assertion; stack, instruction, alignment, address space, program counter;
+    # launch failure; and what the driver does not know.
     (46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999)
 )
 

@@ -308,10 +308,8 @@ def test_a_device_that_fails_while_it_is_warmed_stops_the_start(
 ) -> None:
     recorder = Recorder(session, device)
     recorder.fault = STICKY
-    threads = threading.active_count()
     with pytest.raises(DeviceError, match="warmed: CUDA failure 700"):
         TileScheduler(cast(Any, recorder))
-    assert threading.active_count() <= threads
 
 
 def test_a_device_is_warmed_by_the_thread_that_serves(session: Session) -> None:
