@@ -1,4 +1,4 @@
-"""`python -m model_export`: audit, train, average, ablate, export, combine, ..."""
+"""`python -m model_export`: audit, train, average, ablate, export, combine, halve, ..."""
 
 from pathlib import Path
 from typing import Annotated
@@ -173,6 +173,22 @@ def combine(
     except (OSError, StartupError, ValueError) as error:
         raise _fault(error) from error
     console.print(f"{target}: within {difference:.1e} of the mean of its members")
+
+
+@app.command()
+def halve(
+    model: Model,
+    target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    version: Annotated[str, typer.Option(help="Of the new model, major.minor.patch.")],
+) -> None:
+    """Write a file that computes in half precision, for GPUs; then `evaluate --record` it."""
+    from model_export.export.half import halve as write
+
+    try:
+        difference = write(model, target, version)
+    except (OSError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    console.print(f"{target}: within {difference:.1e} of {model.name}")
 
 
 @app.command()

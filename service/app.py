@@ -48,6 +48,7 @@ def open_segmenter(settings: Settings) -> Segmenter:
         segmenter = Segmenter.open(
             settings.model or BUNDLED_MODEL,
             device=device,
+            gpu=settings.gpu(),
             runners=settings.runners if device == "cpu" else 1,
             reader=reader,
         )
@@ -55,7 +56,11 @@ def open_segmenter(settings: Settings) -> Segmenter:
         reader.close()
         raise
     log.info(
-        "model-ready", device=device, model=segmenter.model.name, sha256=segmenter.model.sha256
+        "model-ready",
+        device=device,
+        setup=segmenter.scheduler.session.setup.name,
+        model=segmenter.model.name,
+        sha256=segmenter.model.sha256,
     )
     return segmenter
 

@@ -45,7 +45,7 @@ def serve(
         segmenter = open_segmenter(settings)
     except StartupError as error:
         give_up(str(error))
-    run_server(create_app(settings, segmenter, inbox), settings)
+    raise typer.Exit(run_server(create_app(settings, segmenter, inbox), settings))
 
 
 @app.command()
@@ -95,6 +95,7 @@ def doctor() -> None:
         with open_segmenter(settings) as segmenter:
             report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
             report["sha256"] = segmenter.model.sha256
+            report["setup"] = segmenter.scheduler.session.setup.name
             report["golden_tile"] = "reproduced"
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:

@@ -130,6 +130,17 @@ class Overloaded(MammosegError):
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
 
 
+class DeviceFailed(Overloaded):
+    """503: the device failed for good, and with it this process; another one will answer."""
+
+    title = "The device failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "device-failed", "The device failed; the service ends, to be started again.", 10.0
+        )
+
+
 class CallerLeft(MammosegError):
     """499: nobody waits for the answer any more, so none is worked out; only metrics see it."""
 

@@ -23,10 +23,10 @@ from service.imaging.reader import ImageKind, ReadLimits
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
-from service.inference.device import Device
-from service.inference.golden import check_golden
+from service.inference.device import Device, Gpu
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
+from service.inference.trials import open_fastest
 from service.patience import Patience
 from service.reading import InProcess, Reader
 
@@ -87,6 +87,7 @@ class Segmenter:
         model: Path = BUNDLED_MODEL,
         *,
         device: Device = "cpu",
+        gpu: Gpu | None = None,
         runners: int = 1,
         reader: Reader | None = None,
     ) -> Self:
@@ -97,12 +98,12 @@ class Segmenter:
         ContractError, DeviceError
             The model or the device is not fit to serve.
         """
-        session = Session.open(model, device=device)
-        check_golden(session)
         wide = None
-        if device == "cpu" and runners > 1:
-            wide = Session.open(model, threads=runners)
-            check_golden(wide)
+        if device != "cpu":
+            session = open_fastest(model, device, gpu or Gpu())
+        else:
+            session = Session.open(model)
+            wide = Session.open(model, threads=runners) if runners > 1 else None
         scheduler = TileScheduler(session, runners=runners, wide=wide)
         return cls(scheduler, reader or InProcess(ReadLimits()))
 

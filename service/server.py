@@ -1,7 +1,8 @@
 """The HTTP server: uvicorn, but on SIGTERM it first stops being ready, and only then listening.
 
 Whoever routes requests, a load balancer or Kubernetes, learns of the end from readiness, and late:
-until then it sends requests, and a closed port would lose them.
+until then it sends requests, and a closed port would lose them. When the device has failed, it
+leaves by itself in the same way, for a supervisor to start it again.
 """
 
 import signal
@@ -13,9 +14,12 @@ from fastapi import FastAPI
 
 from service.settings import Settings
 
+DEVICE_FAILED = 3
+"""Exit status after the device failed: a new process may find it well."""
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve until a signal, then answer what was accepted."""
+
+def serve(app: FastAPI, settings: Settings) -> int:
+    """Serve until a signal, then answer what was accepted; give the exit status."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -30,17 +34,26 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_graceful_shutdown=settings.drain_s,
     )
     Server(config, app, settings.lame_duck_s).run()
+    return DEVICE_FAILED if device_failed(app) else 0
+
+
+def device_failed(app: FastAPI) -> bool:
+    """Tell whether the device is lost to this process."""
+    segmenter = app.state.segmenter
+    return segmenter is not None and segmenter.scheduler.failed
 
 
 class Server(uvicorn.Server):
-    """Leaves in two steps on SIGTERM; at once on Ctrl-C, or on a second signal.
+    """Leaves in two steps on SIGTERM, or once the device failed.
+
+    At once on Ctrl-C, or on a second signal.
 
     Parameters
     ----------
     config
         Uvicorn's.
     app
-        Its `state.intake` is told.
+        Its `state.intake` is told; its `state.segmenter` knows of the device.
     lame_duck_s
         Seconds between the two.
     """
@@ -52,17 +65,22 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        intake = getattr(self._app.state, "intake", None)
-        if intake is None or sig != signal.SIGTERM or self._leave_at is not None:
+        ready = getattr(self._app.state, "intake", None) is not None
+        if not ready or sig != signal.SIGTERM or self._leave_at is not None:
             super().handle_exit(sig, frame)
             return
-        intake.leaving = True
-        self._leave_at = time.monotonic() + self._lame_duck_s
+        self._begin_to_leave()
         # So that the process ends by the signal, as supervisors expect.
         self._captured_signals.append(sig)
 
+    def _begin_to_leave(self) -> None:
+        self._app.state.intake.leaving = True
+        self._leave_at = time.monotonic() + self._lame_duck_s
+
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to go."""
+        if self._leave_at is None and device_failed(self._app):
+            self._begin_to_leave()
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)

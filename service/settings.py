@@ -5,13 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import DirectoryPath, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.cores import available_cores
 from service.imaging.reader import ReadLimits
 from service.inbox.destination import Destination
-from service.inference.device import DeviceChoice
+from service.inference.device import DeviceChoice, Gpu
 from service.memory import MemoryPlan
 from service.outputs.dicom.registry import OUTPUTS
 
@@ -26,6 +26,21 @@ class Settings(BaseSettings):
     device: DeviceChoice = Field(
         default="auto",
         description="auto: cuda where an NVIDIA device is visible, and then it must work; else cpu",
+    )
+    gpu_memory_mib: int | None = Field(
+        default=None,
+        ge=256,
+        le=2**20,
+        description="memory of the GPU that the net may compute in, MiB; all of it by default",
+    )
+    gpu_trials: bool = Field(
+        default=True,
+        description="try faster ways to run on the GPU at start; else the plainest is taken",
+    )
+    engine_cache: DirectoryPath | None = Field(
+        default=None,
+        description="folder that is there, for the engines TensorRT builds; by default they are "
+        "built at each start",
     )
     model: Path | None = Field(default=None, description="ONNX file; the bundled one by default")
     runners: int = Field(
@@ -205,6 +220,10 @@ class Settings(BaseSettings):
             readers=self.readers,
             reader_mib=self.reader_memory_mib,
         )
+
+    def gpu(self) -> Gpu:
+        """Give what a GPU is allowed."""
+        return Gpu(self.gpu_memory_mib, self.engine_cache, self.gpu_trials)
 
     def read_limits(self) -> ReadLimits:
         """Give what the reader may accept."""

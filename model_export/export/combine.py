@@ -17,9 +17,9 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from model_export.export.golden import golden_of
 from model_export.export.layers import GraphBuilder, add_pool
 from model_export.export.run import UNCALIBRATED, write
-from model_export.export.verify import SHIFT, probes
+from model_export.export.verify import SHIFT, difference
 from model_export.networks.heads import pool
-from service.inference.contract import Contract, Provenance, Score, sigmoid
+from service.inference.contract import Contract, Provenance, Score
 from service.inference.session import Session, TileOutputs
 
 ROUNDED = 1e-2
@@ -92,11 +92,11 @@ def combine(paths: Sequence[Path], name: str, version: str, target: Path) -> flo
     model = _graph(members, contract)
     _halve(model)
     write(model, contract, target)
-    difference = _difference(Session.open(target), members)
-    if not difference <= ROUNDED:
+    largest = difference(Session.open(target), lambda tile: _mean(members, tile))
+    if not largest <= ROUNDED:
         target.unlink()
-        raise ValueError(f"the file differs from its members by {difference:.2g}")
-    return difference
+        raise ValueError(f"the file differs from its members by {largest:.2g}")
+    return largest
 
 
 def _contract(members: Sequence[Member], name: str, version: str) -> Contract:
@@ -198,14 +198,3 @@ def _halve(model: onnx.ModelProto) -> None:
     nodes = [*widened, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def _difference(session: Session, members: Sequence[Member]) -> float:
-    largest = 0.0
-    for tile in probes(session.contract):
-        served, wanted = session.run(tile), _mean(members, tile)
-        of_map = np.abs(served.probability - wanted.probability).max()
-        pairs = zip(served.has_mask, wanted.has_mask, strict=True)
-        of_score = max(abs(sigmoid(float(a)) - sigmoid(float(b))) for a, b in pairs)
-        largest = max(largest, float(of_map), of_score)
-    return largest

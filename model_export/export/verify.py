@@ -1,5 +1,6 @@
 """Is the file the net? Through the service's own session, so that what is proven is served."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from model_export.export.golden import as_input
 from model_export.networks import SegmentationNet
 from model_export.phantom import breast_phantom
-from service.inference.contract import Contract
+from service.inference.contract import Contract, sigmoid
 from service.inference.golden import check_golden
-from service.inference.session import Session
+from service.inference.session import Session, TileOutputs
 
 PARITY = 1e-4
 """Largest difference allowed between torch and ONNX Runtime, in probability, both in float32."""
@@ -77,6 +78,30 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
             f"more than {PARITY:g}"
         )
     return Parity(probability, score, golden)
+
+
+def difference(session: Session, wanted: Callable[[NDArray[np.float32]], TileOutputs]) -> float:
+    """Give how far a session is from what it ought to answer to the probes.
+
+    Parameters
+    ----------
+    session
+        An open one.
+    wanted
+        What it ought to answer.
+
+    Returns
+    -------
+    Largest absolute difference in probability, of the map and of the score; NaN where one is.
+    """
+    largest = np.float64(0)
+    for tile in probes(session.contract):
+        served, right = session.run(tile), wanted(tile)
+        of_map = np.abs(served.probability - right.probability).max()
+        pairs = zip(served.has_mask, right.has_mask, strict=True)
+        of_score = np.abs([sigmoid(a) - sigmoid(b) for a, b in pairs]).max()
+        largest = np.maximum(largest, np.maximum(of_map, of_score))
+    return float(largest)
 
 
 def has_mask_shift(contract: Contract) -> float:

@@ -12,6 +12,8 @@ from service.segmenter import Segmenter
 
 router = APIRouter(tags=["health"])
 
+Status = Literal["ready", "draining", "device-failed"]
+
 
 class Live(BaseModel):
     """The process answers."""
@@ -22,7 +24,7 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Whether mammograms are taken, by which model, on which device."""
 
-    status: Literal["ready", "draining"]
+    status: Status
     model: str
     version: str
     device: str
@@ -37,21 +39,23 @@ async def live() -> Live:
 @router.get(
     "/health/ready",
     response_model=Ready,
-    responses={503: {"model": Ready, "description": "Shutting down."}},
+    responses={503: {"model": Ready, "description": "Shutting down, or the device failed."}},
     summary="Mammograms are taken",
 )
 async def ready(request: Request) -> Response:
-    """Name model, version and the device in use; 503 once the service is draining."""
+    """Name model, version and the device in use; 503 once the service is to end."""
     segmenter: Segmenter = request.app.state.segmenter
     intake = request.app.state.intake
-    draining = intake.leaving or intake.draining
+    status: Status = "draining" if intake.leaving or intake.draining else "ready"
+    if segmenter.scheduler.failed:
+        status = "device-failed"
     body = Ready(
-        status="draining" if draining else "ready",
+        status=status,
         model=segmenter.model.name,
         version=segmenter.model.version,
         device=segmenter.device,
     )
-    return JSONResponse(body.model_dump(), 503 if draining else 200)
+    return JSONResponse(body.model_dump(), 200 if status == "ready" else 503)
 
 
 @router.get("/metrics", include_in_schema=False)

@@ -2,7 +2,8 @@
 
 from service.inference.device import Device
 
-BATCH_SIZES: dict[Device, tuple[int, ...]] = {"cpu": (1,), "cuda": (1, 2, 4, 8, 16)}
+ON_GPU = (1, 2, 4, 8, 16)
+BATCH_SIZES: dict[Device, tuple[int, ...]] = {"cpu": (1,), "cuda": ON_GPU, "tensorrt": ON_GPU}
 """The only batch sizes ever run, by device; all are warmed before the first request. On a CPU
 batching hurts: four tiles at once took 1.6 times as long as one after the other."""
 

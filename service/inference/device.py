@@ -3,18 +3,38 @@
 import ctypes
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Device = Literal["cpu", "cuda"]
-DeviceChoice = Literal["auto", "cpu", "cuda"]
+Device = Literal["cpu", "cuda", "tensorrt"]
+DeviceChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """What the operator allows a GPU.
+
+    Attributes
+    ----------
+    memory_mib
+        Bound on the arena that the net computes in, MiB; None for all that the device has.
+    engines
+        Folder that is there, for the engines TensorRT builds; None to build them at each start.
+    trials
+        Whether the faster ways to run are tried at start, or the plainest is taken.
+    """
+
+    memory_mib: int | None = None
+    engines: Path | None = None
+    trials: bool = True
 
 
 def resolve_device(choice: DeviceChoice) -> Device:
     """Turn the operator's choice into a device.
 
-    `auto` means cuda wherever an NVIDIA device is visible; if that device then does not work,
-    the start fails instead of running on the CPU.
+    `auto` means cuda (never tensorrt) wherever an NVIDIA device is visible; if that device then
+    does not work, the start fails instead of running on the CPU.
     """
     if choice != "auto":
         return choice

@@ -8,17 +8,23 @@ moment for more where more is about to come. No shape is ever new to the device.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
+import structlog
 
-from service.errors import Overloaded
+from service.errors import DeviceFailed, Overloaded
 from service.imaging.tiles import Tile
 from service.inference.batching import BATCH_SIZES, ArrivalPace
+from service.inference.faults import fault_of
+from service.inference.golden import still_works
 from service.inference.session import Session
 from service.inference.turns import Errand, TileAnswer, Turn, Turns
 from service.inference.warmup import warm, wide_pays
 from service.patience import Patience
+
+log = structlog.get_logger("mammoseg")
 
 
 class TileScheduler:
@@ -27,35 +33,51 @@ class TileScheduler:
     Parameters
     ----------
     session
-        An open model; every shape is run once here, so construction takes a moment.
+        An open model; every shape is run once here and the golden tile proven, so construction
+        takes a moment.
     runners
         Threads that run the net; 1 on a GPU.
     wide
         The same model with several threads, for a tile that is alone; kept where it pays.
+
+    Raises
+    ------
+    DeviceError
+        The golden tile does not reproduce, or the device fails.
     """
 
     def __init__(self, session: Session, *, runners: int = 1, wide: Session | None = None) -> None:
         self.session = session
         self._sizes = BATCH_SIZES[session.device]
-        warm(session, self._sizes)
-        self._wide = self._if_it_pays(wide)
         self._turns, self._pace = Turns(), ArrivalPace()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._running = 0
-        self._closed = False
+        self._closed = self._failed = False
         self._net_seconds = 0.0
-        self._runners = [
-            threading.Thread(target=self._serve, name=f"tile-runner-{index}", daemon=True)
-            for index in range(runners)
-        ]
-        for runner in self._runners:
-            runner.start()
+        self._wide: Session | None = None
+        self._runners: list[threading.Thread] = []
+        # On the thread that serves: what CUDA lays out and captures belongs to the thread.
+        warmed: Future[None] = Future()
+        self._start(self._warm_and_serve, warmed)
+        warmed.result()
+        try:
+            self._wide = self._if_it_pays(wide)
+        except BaseException:
+            self.close()
+            raise
+        for _ in range(1, runners):
+            self._start(self._serve)
 
     @property
     def waiting(self) -> int:
         """Tiles that no runner has taken yet."""
         return self._turns.waiting
+
+    @property
+    def failed(self) -> bool:
+        """The device failed for good: nothing will be answered any more."""
+        return self._failed
 
     @property
     def net_seconds(self) -> float:
@@ -70,7 +92,9 @@ class TileScheduler:
         CallerLeft, DeadlineExceeded
             Nobody waits any more; tiles not yet begun are dropped.
         Overloaded
-            The scheduler is closed.
+            The scheduler is closed, or the device had no memory left.
+        DeviceFailed
+            The device failed for good, now or before.
         """
         if not tiles:
             return []
@@ -78,6 +102,8 @@ class TileScheduler:
         with self._lock:
             if self._closed:
                 raise Overloaded("draining", "The service is shutting down.")
+            if self._failed:
+                raise DeviceFailed
             self._turns.add(errand)
             self._pace.arrived(len(tiles), time.monotonic())
             self._work.notify(len(tiles))
@@ -96,6 +122,20 @@ class TileScheduler:
             self._work.notify_all()
         for runner in self._runners:
             runner.join()
+
+    def _start(self, target: Callable[..., None], *given: object) -> None:
+        name = f"tile-runner-{len(self._runners)}"
+        self._runners.append(threading.Thread(target=target, args=given, name=name, daemon=True))
+        self._runners[-1].start()
+
+    def _warm_and_serve(self, warmed: "Future[None]") -> None:
+        try:
+            warm(self.session, self._sizes)
+        except BaseException as error:
+            warmed.set_exception(error)
+            return
+        warmed.set_result(None)
+        self._serve()
 
     def _if_it_pays(self, wide: Session | None) -> Session | None:
         if wide is None:
@@ -135,7 +175,7 @@ class TileScheduler:
         try:
             answers = self._run(session, turns)
         except Exception as error:
-            self._settle(started, turns, error)
+            self._settle(started, turns, self._verdict(session, error))
         else:
             self._settle(started, turns, answers)
 
@@ -145,13 +185,35 @@ class TileScheduler:
             tiles = pixels[0][np.newaxis, np.newaxis]
         else:
             batch = next(size for size in self._sizes if size >= len(pixels))
-            tiles = np.zeros((batch, 1, *pixels[0].shape), np.float32)
+            tiles = session.room((batch, 1, *pixels[0].shape))
             np.stack(pixels, out=tiles[: len(pixels), 0])
+            tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
         return [
             TileAnswer(outputs.probability[index], float(outputs.has_mask[index]))
             for index in range(len(turns))
         ]
+
+    def _verdict(self, session: Session, error: Exception) -> Exception:
+        """Give what the callers of a failed run are told."""
+        if session.device == "cpu":
+            return error
+        fault = fault_of(error)
+        log.error("device-fault", fault=fault, error=type(error).__name__)
+        if fault == "memory":
+            return Overloaded("device-memory", "The device has no memory left; try again later.")
+        if fault == "unknown" and still_works(session):
+            return error
+        self._fail()
+        return DeviceFailed()
+
+    def _fail(self) -> None:
+        """Latch: whoever waits is told, and nobody is taken any more."""
+        with self._lock:
+            self._failed = True
+            for errand in self._turns.drop_all():
+                errand.fault = DeviceFailed()
+                errand.settled.notify_all()
 
     def _settle(
         self, started: float, turns: list[Turn], answers: list[TileAnswer] | Exception

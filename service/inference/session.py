@@ -1,10 +1,7 @@
 """The only file that imports onnxruntime: an ONNX file opened on exactly the device asked for."""
 
-import ctypes
 import hashlib
 import os
-import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ContractError, DeviceError
+from service.inference.batching import BATCH_SIZES
+from service.inference.binding import BoundRuns
 from service.inference.contract import Contract
-from service.inference.device import Device
+from service.inference.libraries import missing_library
+from service.inference.pinned import driver, page_locked
+from service.inference.setup import ON_CPU, Setup
 
 # Since 1.29 the official Linux packages report each session to their maker, from import on.
 # A hospital's machine reports to nobody: this must be set before the import.
@@ -23,11 +24,6 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 onnxruntime.disable_telemetry_events()
-
-DRIVER_LIBRARIES = {"libcuda.so.1", "libnvidia-ml.so.1"}
-"""No package brings these: they belong to the host, and a container is given them."""
-
-PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +46,23 @@ class TileOutputs:
 
 
 class Session:
-    """A model on a device. `run` may be called from several threads at once.
+    """A model on a device. On a CPU, `run` may be called from several threads at once.
 
-    Use `Session.open`; attributes: `contract`, `sha256` (of the file, hex), `device`.
+    Use `Session.open`; attributes: `contract`, `sha256` (of the file, hex), `setup`, `device`.
     """
 
     def __init__(
-        self, runtime: Any, contract: Contract, sha256: str, device: Device, threads: int
+        self, runtime: Any, contract: Contract, sha256: str, setup: Setup, threads: int
     ) -> None:
         self._runtime = runtime
         self.contract = contract
         self.sha256 = sha256
-        self.device = device
+        self.setup = setup
+        self.device = setup.device
         self.threads = threads
+        names = contract.outputs
+        self._outputs = [names.probability, names.has_mask, names.activation]
+        self._bound = None if self.device == "cpu" else self._bind()
 
     @property
     def whole_pixels(self) -> int:
@@ -74,15 +74,15 @@ class Session:
         return self.contract.tiling.whole_pixels if self.device == "cpu" else 0
 
     @classmethod
-    def open(cls, path: Path, *, device: Device = "cpu", threads: int = 1) -> "Session":
+    def open(cls, path: Path, *, setup: Setup = ON_CPU, threads: int = 1) -> "Session":
         """Open an ONNX file.
 
         Parameters
         ----------
         path
             One file, no external data.
-        device
-            Where every node of the graph runs.
+        setup
+            The device, and how it is used.
         threads
             CPU threads inside one run.
 
@@ -97,21 +97,37 @@ class Session:
             model = path.read_bytes()
         except OSError as error:
             raise ContractError(f"cannot read the model file {path}: {error.strerror}") from error
-        runtime = _open_runtime(model, device, threads)
+        runtime = _open_runtime(model, setup, threads)
         contract = Contract.from_metadata(runtime.get_modelmeta().custom_metadata_map)
         _check_graph(runtime, contract)
-        return cls(runtime, contract, hashlib.sha256(model).hexdigest(), device, threads)
+        return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
+
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Give an array to fill and `run`: on a GPU the next input's own place; holds anything."""
+        return np.empty(shape, np.float32) if self._bound is None else self._bound.room(shape)
 
     def run(self, tiles: NDArray[np.float32]) -> TileOutputs:
         """Run the net on float32 tiles of shape (N, 1, rows, columns), one of the contract's."""
-        names = self.contract.outputs
-        probability, has_mask, activation = self._runtime.run(
-            [names.probability, names.has_mask, names.activation], {self.contract.input.name: tiles}
-        )
+        if self._bound is None:
+            outputs = self._runtime.run(self._outputs, {self.contract.input.name: tiles})
+        else:
+            outputs = self._bound.run(tiles)
+        probability, has_mask, activation = outputs
         return TileOutputs(probability[:, 0], has_mask[:, 0], activation[:, 0])
 
+    def _bind(self) -> BoundRuns:
+        largest = BATCH_SIZES[self.device][-1] * self.contract.tiling.tile_size**2
+        return BoundRuns(
+            self._runtime,
+            onnxruntime,
+            [self.contract.input.name, *self._outputs],
+            page_locked(largest, driver()),
+            place="cuda",
+            graph=self.setup.graph,
+        )
 
-def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
+
+def _open_runtime(model: bytes, setup: Setup, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -120,22 +136,22 @@ def _open_runtime(model: bytes, device: Device, threads: int) -> Any:
     options.enable_mem_pattern = device != "cpu"
     # A spinning pool burns the cores that decode the next mammogram.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if device == "cuda":
+    if setup.device != "cpu":
         onnxruntime.preload_dlls()
-        if missing := missing_library():
-            raise DeviceError(f"CUDA does not work here: {missing}")
-        # Only valid without the CPU provider in the list: a node that CUDA cannot take is an error.
+        if missing := missing_library(Path(onnxruntime.__file__).parent / "capi", setup.device):
+            raise DeviceError(f"{setup.device} does not work here: {missing}")
+        # Only valid without the CPU provider in the list: a node that no other takes is an error.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
         runtime = onnxruntime.InferenceSession(
-            model, options, providers=[PROVIDERS[device]], enable_fallback=0
+            model, options, providers=list(setup.providers), enable_fallback=0
         )
     except Exception as error:
-        if device == "cuda":
-            raise DeviceError(f"CUDA does not work here: {error}") from error
+        if setup.device != "cpu":
+            raise DeviceError(f"{setup.device} does not work here: {error}") from error
         raise ContractError(f"not an ONNX model that this runtime opens: {error}") from error
-    if runtime.get_providers()[0] != PROVIDERS[device]:
-        raise DeviceError(f"{device} does not work here: the runtime chose another provider")
+    if runtime.get_providers()[0] != setup.providers[0][0]:
+        raise DeviceError(f"{setup.device} does not work here: the runtime chose another provider")
     return runtime
 
 
@@ -155,26 +171,3 @@ def _check_graph(runtime: Any, contract: Contract) -> None:
     missing = set(contract.outputs.model_dump().values()) - outputs
     if missing:
         raise ContractError(f"the graph lacks the outputs {sorted(missing)}")
-
-
-def missing_library() -> str | None:
-    """Name the shared library that keeps the CUDA provider from loading, or None if it loads."""
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    windows = sys.platform == "win32"
-    names = [
-        f"onnxruntime_providers_{part}.dll" if windows else f"libonnxruntime_providers_{part}.so"
-        for part in ("shared", "cuda")
-    ]
-    for name in names:
-        if not (folder / name).exists():
-            return "this onnxruntime is the CPU build; install the extra `cuda` instead"
-        try:
-            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            found = re.match(r"([\w.+-]+): cannot open shared object", str(error))
-            if found and found[1] in DRIVER_LIBRARIES:
-                return f"the NVIDIA driver's {found[1]} is not visible to this process"
-            if found:
-                return f"the library {found[1]} is missing; install the extra `cuda`"
-            return f"the library {name} does not load"
-    return None

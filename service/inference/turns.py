@@ -74,6 +74,13 @@ class Turns:
             self.waiting -= len(errand.tiles) - errand.begun
             errand.begun = len(errand.tiles)
 
+    def drop_all(self) -> list[Errand]:
+        """Forget everything, and give those that wait."""
+        errands = list(self._ring)
+        for errand in errands:
+            self.drop(errand)
+        return errands
+
     def take(self, most: int) -> list[Turn]:
         """Hand out up to `most` tiles of one shape, that of whoever's turn it is."""
         taken: list[Turn] = []

@@ -1,11 +1,15 @@
 """Before the first request: every shape is run once, and what pays is measured on this machine."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import DeviceError, StartupError
+from service.inference.device import Device
+from service.inference.golden import check_golden, golden_tile
 from service.inference.session import Session
 
 WORTH = 0.8
@@ -16,10 +20,36 @@ TRIES = 3
 
 
 def warm(session: Session, batch_sizes: Sequence[int]) -> None:
-    """Run every shape and batch size once: kernels are chosen, memory is laid out."""
-    for shape in session.contract.tiling.shapes:
-        for batch in batch_sizes:
-            session.run(np.zeros((batch, 1, *shape), np.float32))
+    """Run every shape and batch size once: kernels are chosen, memory is laid out.
+
+    The largest shape is run with the golden tile, which must reproduce in every batch size.
+
+    Raises
+    ------
+    DeviceError
+        It does not, or the device fails.
+    """
+    *narrower, _ = session.contract.tiling.shapes
+    with _device_to_blame(session.device):
+        # The largest first: what is smaller finds room in the memory laid out for it.
+        for batch in reversed(batch_sizes):
+            check_golden(session, batch)
+            for shape in reversed(narrower):
+                session.run(np.zeros((batch, 1, *shape), np.float32))
+
+
+def seconds_a_run(session: Session, batch: int) -> float:
+    """Prove the golden tile in a batch size, and give the least time that its run takes, seconds.
+
+    Raises
+    ------
+    DeviceError
+        It does not reproduce, or the device fails.
+    """
+    with _device_to_blame(session.device):
+        check_golden(session, batch)
+        tiles = np.repeat(golden_tile(session.contract), batch, axis=0)
+        return min(_seconds(session, tiles) for _ in range(TRIES))
 
 
 def wide_pays(narrow: Session, wide: Session) -> bool:
@@ -31,6 +61,16 @@ def wide_pays(narrow: Session, wide: Session) -> bool:
         for is_wide, session in ((False, narrow), (True, wide)):
             took[is_wide][index] = _seconds(session, tile)
     return min(took[True]) <= WORTH * min(took[False])
+
+
+@contextmanager
+def _device_to_blame(device: Device) -> Iterator[None]:
+    try:
+        yield
+    except StartupError:
+        raise
+    except Exception as error:
+        raise DeviceError(f"{device} fails while it is warmed: {error}") from error
 
 
 def _seconds(session: Session, tile: NDArray[np.float32]) -> float:

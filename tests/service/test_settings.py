@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from service.cores import available_cores
+from service.inference.device import Gpu
 from service.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -33,7 +36,15 @@ def test_modalities_are_separated_by_commas(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "70000"), ("DEVICE", "gpu"), ("RUNNERS", "0"), ("DEADLINE_S", "0"), ("PORT", "x")],
+    [
+        ("PORT", "70000"),
+        ("DEVICE", "gpu"),
+        ("RUNNERS", "0"),
+        ("DEADLINE_S", "0"),
+        ("PORT", "x"),
+        ("GPU_MEMORY_MIB", "10"),
+        ("ENGINE_CACHE", "/nowhere/at/all"),
+    ],
 )
 def test_a_value_out_of_bounds_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -41,6 +52,17 @@ def test_a_value_out_of_bounds_is_refused(
     monkeypatch.setenv(f"MAMMOSEG_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_what_a_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Settings().gpu() == Gpu(None, None)
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "tensorrt")
+    monkeypatch.setenv("MAMMOSEG_GPU_MEMORY_MIB", "4096")
+    monkeypatch.setenv("MAMMOSEG_ENGINE_CACHE", str(tmp_path))
+    assert Settings().device == "tensorrt"
+    assert Settings().gpu() == Gpu(4096, tmp_path)
+    monkeypatch.setenv("MAMMOSEG_GPU_TRIALS", "false")
+    assert Settings().gpu() == Gpu(4096, tmp_path, trials=False)
 
 
 def test_megapixels_reach_the_reader() -> None:

@@ -7,7 +7,7 @@ from service.inference.device import nvidia_device_visible, resolve_device
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize("choice", ["cpu", "cuda"])
+@pytest.mark.parametrize("choice", ["cpu", "cuda", "tensorrt"])
 def test_an_explicit_choice_is_never_changed(choice: str) -> None:
     assert resolve_device(choice) == choice  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.errors import CallerLeft, DeadlineExceeded, Overloaded
+from service.errors import CallerLeft, DeadlineExceeded, DeviceError, DeviceFailed, Overloaded
 from service.imaging.tiles import Tile
 from service.inference import scheduler as scheduler_module
 from service.inference.batching import BATCH_SIZES
@@ -48,6 +48,8 @@ class Recorder:
         self.gate.set()
         self.begun = threading.Event()
         self.fault: Exception | None = None
+        self.once = False
+        self.threads: list[int] = []
         self._session = session
 
     @property
@@ -58,9 +60,15 @@ class Recorder:
         self.begun.set()
         self.gate.wait()
         self.runs.append([round(float(tile.max()), 2) for tile in tiles])
-        if self.fault:
-            raise self.fault
+        self.threads.append(threading.get_ident())
+        if fault := self.fault:
+            self.fault = None if self.once else fault
+            raise fault
         return self._session.run(tiles)
+
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        # As a GPU's buffer, it holds what was there before.
+        return np.full(shape, 0.77, np.float32)
 
     def hold(self) -> None:
         self.runs.clear()
@@ -119,7 +127,7 @@ def test_callers_take_turns(session: Session) -> None:
 
 def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> None:
     recorder, scheduler = recorded(session, "cuda")
-    assert recorder.batches == list(BATCH_SIZES["cuda"])
+    assert recorder.batches == list(reversed(BATCH_SIZES["cuda"]))
     recorder.hold()
     with ThreadPoolExecutor(4) as callers:
         first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
@@ -134,6 +142,7 @@ def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> Non
             assert values == pytest.approx([0.1, 0.2, 0.3])
     scheduler.close()
     assert recorder.batches == [1, 16]
+    assert recorder.runs[1][9:] == [0.0] * 7
 
 
 def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> None:
@@ -141,7 +150,7 @@ def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> No
     tiling = contract.tiling.model_copy(update={"narrower": ((TILE, 32),)})
     path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
     recorder, scheduler = recorded(Session.open(path), "cuda")
-    assert recorder.batches == 2 * list(BATCH_SIZES["cuda"])
+    assert sorted(recorder.batches) == sorted(2 * BATCH_SIZES["cuda"])
     recorder.hold()
     narrow = [Tile(0, 0, np.full((TILE, 32), 0.9, np.float32))] * 2
     with ThreadPoolExecutor(3) as callers:
@@ -237,6 +246,78 @@ def test_a_fault_of_the_net_reaches_its_caller_and_the_next_is_served(session: S
     recorder.fault = None
     assert len(scheduler.run(tiles_of(0.5), Patience(10))) == 1
     scheduler.close()
+
+
+STICKY = RuntimeError("CUDA failure 700: an illegal memory access was encountered ; GPU=0")
+
+
+def test_a_sticky_fault_of_the_device_ends_all_that_waits_and_all_that_comes(
+    session: Session,
+) -> None:
+    recorder, scheduler = recorded(session, "cuda")
+    recorder.hold()
+    recorder.fault = STICKY
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        recorder.begun.wait()
+        # More than one batch holds: its rest waits when the device fails.
+        second = callers.submit(scheduler.run, tiles_of(*[0.1] * 20), Patience(30))
+        until(20, scheduler)
+        assert not scheduler.failed
+        recorder.gate.set()
+        for each in (first, second):
+            with pytest.raises(DeviceFailed) as told:
+                each.result(timeout=30)
+            assert (told.value.status, told.value.code) == (503, "device-failed")
+            assert "700" not in str(told.value)
+    assert scheduler.failed and scheduler.waiting == 0
+    recorder.fault = None
+    with pytest.raises(DeviceFailed):
+        scheduler.run(tiles_of(0.5), Patience(10))
+    scheduler.close()
+    assert recorder.batches == [1]
+
+
+def test_a_device_without_memory_answers_the_next(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cuda")
+    recorder.fault = RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+    with pytest.raises(Overloaded) as told:
+        scheduler.run(tiles_of(0.5), Patience(10))
+    assert told.value.code == "device-memory"
+    recorder.fault = None
+    assert len(scheduler.run(tiles_of(0.5), Patience(10))) == 1
+    assert not scheduler.failed
+    scheduler.close()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_after_a_fault_that_nobody_knows_the_device_must_prove_itself(
+    session: Session, works: bool
+) -> None:
+    recorder, scheduler = recorded(session, "cuda")
+    recorder.fault, recorder.once = RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), works
+    with pytest.raises(RuntimeError if works else DeviceFailed):
+        scheduler.run(tiles_of(0.5), Patience(10))
+    assert scheduler.failed is not works
+    scheduler.close()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_device_that_fails_while_it_is_warmed_stops_the_start(
+    session: Session, device: str
+) -> None:
+    recorder = Recorder(session, device)
+    recorder.fault = STICKY
+    with pytest.raises(DeviceError, match="warmed: CUDA failure 700"):
+        TileScheduler(cast(Any, recorder))
+
+
+def test_a_device_is_warmed_by_the_thread_that_serves(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cuda")
+    scheduler.run(tiles_of(0.5), Patience(10))
+    scheduler.close()
+    assert len(set(recorder.threads)) == 1
+    assert threading.get_ident() not in recorder.threads
 
 
 def test_closing_answers_what_waits_and_takes_no_more(scheduler: TileScheduler) -> None:

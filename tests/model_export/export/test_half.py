@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, shape_inference
+
+from model_export.export import combine as combining
+from model_export.export import half as halving
+from model_export.export import run as exporting
+from model_export.export.graph import shift_activation
+from model_export.export.half import halve
+from model_export.export.verify import difference
+from model_export.networks import NetworkOptions, SmallOptions
+from service.inference.contract import Contract
+from service.inference.golden import check_golden
+from service.inference.session import Session
+from tests.model_export.lived_in import KINDS, SWITCHED, lived_in, name
+from tests.model_export.tiny import tiny_config
+
+pytestmark = pytest.mark.integration
+
+SIDE = 128
+ROUNDED = 0.05
+"""Random weights react to rounding more than trained ones."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_tiles() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "receptive_field", lambda _: 633)  # counted in its own test
+        patch.setattr(exporting, "TILE_SIZE", SIDE)
+        patch.setattr(exporting, "STRIDE", 96)
+        patch.setattr(exporting, "NARROWER", ((SIDE, 64),))
+        patch.setattr(halving, "CLOSE", ROUNDED)
+        yield
+
+
+def exported(folder: Path, options: NetworkOptions) -> Path:
+    path = folder / "single.onnx"
+    exporting.export(lived_in(options), tiny_config(), path, "0.1.0")
+    return path
+
+
+def contract_of(path: Path) -> Contract:
+    return Contract.from_metadata({one.key: one.value for one in onnx.load(path).metadata_props})
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tmp_path_factory.mktemp("half"), SmallOptions(head_sees_mask=True))
+
+
+@pytest.fixture(scope="module")
+def half(single: Path) -> Path:
+    target = single.with_name("half.onnx")
+    halve(single, target, "0.2.0")
+    return target
+
+
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+def test_convolutions_compute_in_half_but_the_last_and_what_follows(
+    options: NetworkOptions, tmp_path: Path
+) -> None:
+    source, target = exported(tmp_path, options), tmp_path / "half.onnx"
+    assert 0 < halve(source, target, "0.2.0") <= ROUNDED
+    model = shape_inference.infer_shapes(onnx.load(target), strict_mode=True)
+    graph = model.graph
+    kinds = {one.name: one.data_type for one in graph.initializer} | {
+        one.name: one.type.tensor_type.elem_type
+        for one in (*graph.value_info, *graph.input, *graph.output)
+    }
+    assert {kinds[one.name] for one in (*graph.input, *graph.output)} == {TensorProto.FLOAT}
+    computed = [kinds[node.output[0]] for node in graph.node if node.op_type == "Conv"]
+    single = computed.count(TensorProto.FLOAT)
+    assert single == 2 and computed.count(TensorProto.FLOAT16) == len(computed) - single > 5
+    (sigmoid,) = [node for node in graph.node if node.output[0] == "probability"]
+    assert (sigmoid.op_type, kinds[sigmoid.input[0]]) == ("Sigmoid", TensorProto.FLOAT)
+
+
+def test_it_is_half_as_large_and_holds_each_weight_once(single: Path, half: Path) -> None:
+    assert half.stat().st_size < 0.6 * single.stat().st_size
+
+
+def test_the_contract_goes_along_but_the_figures(single: Path, half: Path) -> None:
+    before, after = contract_of(single), contract_of(half)
+    assert after.version == "0.2.0"
+    assert after.provenance.evaluation == {"has_mask_shift": 0.0}
+    kept = {"golden", "version", "provenance"}
+    assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
+
+
+def test_the_golden_answer_is_its_own(single: Path, half: Path) -> None:
+    assert check_golden(Session.open(half)) < 1e-3
+    assert contract_of(half).golden.has_mask_logit != contract_of(single).golden.has_mask_logit
+
+
+def test_two_nets_stored_in_half_are_computed_with_in_half(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(combining, "ROUNDED", ROUNDED)
+    stored, target = tmp_path / "stored.onnx", tmp_path / "half.onnx"
+    combining.combine([single, single], "both", "0.2.0", stored)
+    halve(stored, target, "0.2.0")
+    graph = onnx.load(target).graph
+    casts = [node.input[0] for node in graph.node if node.op_type == "Cast"]
+    # Of values alone, and of each once; both nets read the one input.
+    assert not {one.name for one in graph.initializer} & set(casts)
+    assert "tile" in casts and len(casts) == len(set(casts))
+
+
+def test_calibration_moves_its_logit_as_far(half: Path, tmp_path: Path) -> None:
+    tile = np.full((1, 1, SIDE, SIDE), 0.3, np.float32)
+    before = Session.open(half).run(tile).has_mask[0]
+    model, moved = onnx.load(half), tmp_path / "moved.onnx"
+    shift_activation(model, "activation", 1.5)
+    onnx.save(model, moved)
+    assert Session.open(moved).run(tile).has_mask[0] == pytest.approx(before + 1.5, abs=1e-4)
+
+
+def test_a_file_that_differs_too_much_is_not_left_behind(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in (1e-9, np.nan):
+        monkeypatch.setattr(halving, "CLOSE", bound)
+        with pytest.raises(ValueError, match="differs by"):
+            halve(single, tmp_path / "half.onnx", "0.2.0")
+    with pytest.raises(ValueError, match="version"):
+        halve(single, tmp_path / "half.onnx", "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_difference_is_seen_in_map_and_score_and_nan_is_none_to_pass(single: Path) -> None:
+    session = Session.open(single)
+    assert difference(session, session.run) == 0
+    for part, change in (("probability", 0.25), ("has_mask", 50.0), ("probability", np.nan)):
+
+        def wrong(tile: np.ndarray, part: str = part, change: float = change):  # type: ignore
+            outputs = session.run(tile)
+            getattr(outputs, part)[-1] += change
+            return outputs
+
+        assert not difference(session, wrong) <= 0.2

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from tests.broken_device import broken_segmenter
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_device_that_failed_is_told_by_code_and_never_in_its_own_words(
+    identity_model: Path, phantom_png: bytes
+) -> None:
+    app = create_app(Settings(model=identity_model), broken_segmenter(identity_model))
+    with TestClient(app) as client:
+        assert client.get("/health/ready").json()["status"] == "ready"
+        answers = [
+            client.post("/v1/segment", content=phantom_png, headers={"Content-Type": "image/png"})
+            for _ in range(2)
+        ]
+        ready, metrics = client.get("/health/ready"), client.get("/metrics")
+        assert client.get("/health/live").status_code == 200
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (503, "device-failed")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert (ready.status_code, ready.json()["status"]) == (503, "device-failed")
+    assert 'mammoseg_problems_total{code="device-failed"} 2.0' in metrics.text
+    assert not any("illegal" in one.text for one in (*answers, ready, metrics))
