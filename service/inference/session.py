@@ -133,7 +133,7 @@ def _open_runtime(model: bytes, setup: Setup, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # It would keep a plan of memory for every shape, and shapes vary; runs take as long without.
-    options.enable_mem_pattern = device != "cpu"
+    options.enable_mem_pattern = setup.device != "cpu"
     # A spinning pool burns the cores that decode the next mammogram.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if setup.device != "cpu":
