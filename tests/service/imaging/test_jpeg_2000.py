@@ -110,7 +110,20 @@ def test_signed_samples_are_decoded_whole(whole):
     )
     body = dicom_file(values, syntax=JPEG_2000_LOSSLESS, frame=bytes(unsigned), signed=True)
     np.testing.assert_array_equal(decoded(body, half=True), values)
-    assert len(whole) == 2
+    signed = imagecodecs.jpeg2k_encode(
+        values.astype(np.int16), codecformat="J2K", bitspersample=12, reversible=True
+    )
+    body = dicom_file(values & 4095, syntax=JPEG_2000_LOSSLESS, frame=bytes(signed))
+    np.testing.assert_array_equal(decoded(body, half=True), values & 4095)
+    assert len(whole) == 3
+
+
+@pytest.mark.parametrize("shape", ((202, 151), (203, 152), (404, 303)))
+def test_a_halved_image_of_another_size_is_not_taken(shape, monkeypatch, whole):
+    monkeypatch.setattr(jpeg_2000, "_by_pillow", lambda *_: np.zeros(shape, np.uint16))
+    body = dicom_file(discs(), syntax=JPEG_2000_LOSSLESS)
+    np.testing.assert_array_equal(decoded(body, half=True), discs())
+    assert len(whole) == 1
 
 
 def test_doubling_is_linear_interpolation_at_half_pixels():
