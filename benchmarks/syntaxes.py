@@ -23,6 +23,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.figures import machine
+from service.imaging.detail import Detail
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
 from service.memory import LEAST_READER_MIB
 from service.reading import Workers
@@ -36,12 +37,20 @@ _JPEG = "1.2.840.10008.1.2.4."
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A transfer syntax, and what it may take; None where nobody set a budget."""
+    """A transfer syntax, and what it may take; None where nobody set a budget.
+
+    All of the image is read, or as much as `detail` asks for.
+    """
 
     name: str
     uid: str
     budget_ms: float | None = None
     bits: int = 12
+    detail: Detail | None = None
+
+
+HALF = Detail(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
+"""What a net at 0.4 mm wants of a detector's image, without pictures."""
 
 
 NATIVE = Case("explicit little-endian", EXPLICIT_LITTLE, 40)
@@ -62,6 +71,9 @@ CASES = (
     Case("HTJ2K", f"{_JPEG}203", 120),
     Case("JPEG 2000, lossless", f"{_JPEG}90", 1500),
     Case("JPEG 2000", f"{_JPEG}91", 1500),
+    Case("HTJ2K, lossless, at half", f"{_JPEG}201", detail=HALF),
+    Case("JPEG 2000, lossless, at half", f"{_JPEG}90", detail=HALF),
+    Case("JPEG 2000, at half", f"{_JPEG}91", detail=HALF),
 )
 
 
@@ -99,14 +111,16 @@ def core_seconds(processes: list[psutil.Process]) -> float:
     return sum(map(int, ran)) / 1e9
 
 
-def least_ms(workers: Workers, body: bytes, repeat: int) -> tuple[float, float]:
+def least_ms(
+    workers: Workers, body: bytes, detail: Detail | None, repeat: int
+) -> tuple[float, float]:
     """Read a file again and again; give the least time of the core, and of the clock."""
     here = psutil.Process()
     both = [here, *here.children()]
     core, wall = [], []
     for _ in range(repeat):
         before, started = core_seconds(both), time.perf_counter()
-        workers.read(body, "dicom")
+        workers.read(body, "dicom", detail=detail)
         wall.append(time.perf_counter() - started)
         core.append(core_seconds(both) - before)
     return min(core) * 1e3, min(wall) * 1e3
@@ -122,7 +136,7 @@ def measure(repeat: int) -> list[Timing]:
         took = []
         for case in track(CASES, "Reading", console=Console(stderr=True)):
             body = encoded(stored, case)
-            took.append((case, len(body), *least_ms(workers, body, repeat)))
+            took.append((case, len(body), *least_ms(workers, body, case.detail, repeat)))
     finally:
         workers.close()
     native = next(core for case, _, core, _ in took if case is NATIVE)

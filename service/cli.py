@@ -12,7 +12,7 @@ from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
 from service.logs import configure_logs
-from service.outputs.files import write_findings
+from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Wishes
 from service.server import serve as run_server
 from service.terminal import complaints, console, give_up, settings_or_exit
@@ -67,7 +67,7 @@ def segment(
         segmenter = open_segmenter(settings)
     except StartupError as error:
         give_up(str(error))
-    wishes = Wishes(gate=not ungated, frame=frame)
+    wishes = Wishes(gate=not ungated, frame=frame, picture_side=OVERLAY_SIDE)
     with segmenter:
         for file in files:
             try:

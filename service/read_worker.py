@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from service.errors import MammosegError
+from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 
@@ -35,6 +36,7 @@ class Order:
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
+    detail: Detail | None
     expendable: bool
 
 
@@ -82,7 +84,12 @@ def _be_silent() -> None:
 def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
     try:
         mammogram = read_image(
-            body, order.kind, order.limits, order.frame, expendable=order.expendable
+            body,
+            order.kind,
+            order.limits,
+            order.frame,
+            detail=order.detail,
+            expendable=order.expendable,
         )
         pixels = np.ascontiguousarray(mammogram.pixels)
     except MammosegError as error:

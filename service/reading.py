@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableImage
+from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.patience import Patience
@@ -49,6 +50,7 @@ class Reader(Protocol):
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
+        detail: Detail | None = None,
     ) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
@@ -68,9 +70,10 @@ class InProcess:
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
+        detail: Detail | None = None,
     ) -> Mammogram:
         """Read one file."""
-        return read_image(body, kind, self.limits, frame)
+        return read_image(body, kind, self.limits, frame, detail=detail)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -115,6 +118,7 @@ class Workers:
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
+        detail: Detail | None = None,
     ) -> Mammogram:
         """Read one file.
 
@@ -143,7 +147,7 @@ class Workers:
             for expendable in (True, False):
                 if not expendable and not worker.is_ready(ends - time.monotonic()):
                     break
-                order = Order(len(body), kind, self._limits, frame, expendable)
+                order = Order(len(body), kind, self._limits, frame, detail, expendable)
                 try:
                     return worker.read(body, order, ends, self._slabs)
                 except TimeoutError:

@@ -21,6 +21,7 @@ from model_export.evaluation.contrast import FACTORS, contrasted, is_tried
 from model_export.evaluation.examined import Examined
 from model_export.evaluation.figures import figures
 from model_export.evaluation.gallery import Case, Gallery
+from model_export.evaluation.pictures import HEIGHT
 from model_export.evaluation.sets import Known, Untold, external, of_split
 from model_export.evaluation.strata import Stratum, strata
 from model_export.metrics import dice
@@ -32,7 +33,7 @@ from service.inference.contract import Contract
 from service.inference.device import Device
 from service.segmenter import Segmenter, Wishes
 
-UNGATED = Wishes(gate=False)
+UNGATED = Wishes(gate=False, picture_side=HEIGHT)
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

@@ -10,6 +10,7 @@ from service.errors import NotAcceptable
 from service.findings import Findings
 from service.imaging.limits import ReadLimits
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
+from service.outputs.dicom.registry import picture_side as of_dicom
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import Render, result_of
 
@@ -59,6 +60,12 @@ def encode(
     else:
         content, media_type = _picture(findings, form, max_side), "image/png"
     return Response(content, media_type=media_type, headers=_headers(findings))
+
+
+def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> int:
+    """Give the longest side of the pictures of the image that `encode` makes, 0 without any."""
+    overlay = max_side if "overlay" in (*forms, *renders) else 0
+    return max(overlay, of_dicom(form for form in forms if form in OUTPUTS))
 
 
 def _dicom(

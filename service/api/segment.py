@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.encode import encode
+from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
@@ -126,7 +126,9 @@ async def segment(
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings
-    wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, frame)
+    wishes = Wishes(
+        parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
+    )
     intake = request.app.state.intake
     with intake.place() as place:
         upload = await receive_upload(

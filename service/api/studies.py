@@ -117,7 +117,7 @@ async def study(
             max_bytes=settings.memory.bodies_mib << 20,
             timeout_s=settings.upload_timeout_s,
         )
-        wishes = Wishes(parse_spacing(pixel_spacing_mm), gate)
+        wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         wishes = with_fields(wishes, uploads[0].fields)
         patience = Patience(settings.deadline_s * len(uploads))
         answer: StudyResult = await intake.work_for(

@@ -28,7 +28,7 @@ from service.imaging.codestream import (
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
 from service.imaging.fragments import OffsetTable, one_of_several, single_frame
-from service.imaging.htj2k import decode_fast, is_plain_and_whole
+from service.imaging.jpeg_2000 import decode_jpeg_2000
 
 PLUGIN = "imagecodecs"
 
@@ -60,7 +60,12 @@ def is_available(uid: str) -> bool:
 
 
 def read_codes(
-    file: DicomFile, layout: PixelLayout, frame: int = 1, *, expendable: bool = False
+    file: DicomFile,
+    layout: PixelLayout,
+    frame: int = 1,
+    *,
+    expendable: bool = False,
+    half: bool = False,
 ) -> tuple[Codes, PixelLayout]:
     """Decode one frame of an admitted file.
 
@@ -72,6 +77,8 @@ def read_codes(
         Which one, from 1 on; the others are not decoded.
     expendable
         This process may be lost to the file: decoders that guard their memory less may be used.
+    half
+        Half the resolution will do: JPEG 2000 is decoded so far, and brought to the whole grid.
 
     Returns
     -------
@@ -96,7 +103,8 @@ def read_codes(
         else one_of_several(file.pixel_data, stream, frame, layout.frames, table)
     )
     claims = read_claims(codestream, file.transfer_syntax_uid, layout)
-    options = {"index": frame - 1, "extended_offsets": table, "expendable": expendable}
+    options = {"index": frame - 1, "extended_offsets": table}
+    options |= {"expendable": expendable, "half": half}
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, _codestream_layout(layout, claims)
 
@@ -182,7 +190,13 @@ def _codestream_layout(layout: PixelLayout, claims: Codestream | None) -> PixelL
 
 
 def decode_frame(
-    frame: bytes, syntax: str, layout: PixelLayout, claims: Codestream | None, *, expendable: bool
+    frame: bytes,
+    syntax: str,
+    layout: PixelLayout,
+    claims: Codestream | None,
+    *,
+    expendable: bool,
+    half: bool = False,
 ) -> Codes:
     """Decode one compressed frame whose claims have been checked.
 
@@ -196,16 +210,16 @@ def decode_frame(
         Of the samples.
     claims
         The codestream's own; None for RLE.
-    expendable
-        This process may be lost to the file.
+    expendable, half
+        As in `read_codes`.
     """
     if claims is None:
         return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
     if syntax in JPEG_2000 | HTJ2K:
-        plain = syntax in HTJ2K and expendable and is_plain_and_whole(frame, claims.tiles)
-        decoded = decode_fast(frame) if plain else None
-        if decoded is None:
-            decoded = imagecodecs.jpeg2k_decode(frame, numthreads=1)
+        fast = syntax in HTJ2K and expendable
+        # An encoder may have taken signed samples for unsigned ones: their means mean nothing.
+        half = half and not layout.signed
+        decoded = decode_jpeg_2000(frame, claims, half=half, fast=fast)
     elif syntax in JPEG_LS:
         # Without an end CharLS 2 reads on for four seconds, whatever the size.
         check_jpeg_end(frame)
@@ -264,7 +278,10 @@ def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
     )
     claims = read_claims(src, runner.transfer_syntax, layout)
     expendable = bool(runner.get_option("expendable", False))
-    codes = decode_frame(src, runner.transfer_syntax, layout, claims, expendable=expendable)
+    half = bool(runner.get_option("half", False))
+    codes = decode_frame(
+        src, runner.transfer_syntax, layout, claims, expendable=expendable, half=half
+    )
     runner.set_option("bits_allocated", 8 * codes.dtype.itemsize)
     return np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data
 

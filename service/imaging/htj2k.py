@@ -34,8 +34,10 @@ _MOST_SEGMENTS = 256
 """Of one header; it has a handful."""
 
 
-def decode_fast(frame: bytes) -> NDArray[Any] | None:
+def decode_fast(frame: bytes, levels: int = 0) -> NDArray[Any] | None:
     """Decode a plain and whole codestream at OpenJPH; None where it met an error.
+
+    The finest `levels` of its wavelet are left out.
 
     The binding ignores those, and gives whatever was in its memory before for what is missing. It
     tells the interpreter, whose hook is listened to: for processes of one thread.
@@ -44,7 +46,7 @@ def decode_fast(frame: bytes) -> NDArray[Any] | None:
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _failure: failures.append(True)
     try:
-        decoded: NDArray[Any] = imagecodecs.htj2k_decode(frame)
+        decoded: NDArray[Any] = imagecodecs.htj2k_decode(frame, skipres=levels or None)
     finally:
         sys.unraisablehook = hook
     return None if failures else decoded

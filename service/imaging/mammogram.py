@@ -33,7 +33,8 @@ class Mammogram:
     ----------
     pixels
         uint16, C-contiguous, shape (rows, columns), in the source's own pixel grid, after
-        Modality LUT, VOI LUT or window, and MONOCHROME1 inversion (PS3.3 C.11.1, C.11.2).
+        Modality LUT, VOI LUT or window, and MONOCHROME1 inversion (PS3.3 C.11.1, C.11.2). Of what
+        was read at half its resolution, every second one is a mean of its neighbours.
     pixel_spacing_mm
         Millimetres between (row, column) centres, or None when the image does not say.
     pixel_aspect

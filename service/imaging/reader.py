@@ -7,6 +7,7 @@ from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
 from service.imaging.decode import decoding_bytes, read_codes
+from service.imaging.detail import Detail
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
 from service.imaging.geometry import read_geometry
@@ -56,6 +57,7 @@ def read_image(
     limits: ReadLimits,
     frame: int | None = None,
     *,
+    detail: Detail | None = None,
     expendable: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
@@ -71,6 +73,11 @@ def read_image(
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an image that
         has but one.
+    detail
+        How fine it must be; JPEG 2000 is read at half its resolution where that suffices, and
+        brought to the grid of the whole image before anything else: what is taken from the pixels,
+        such as the observed range where there is no window, is taken from these. All there is when
+        None.
     expendable
         This process may be lost to the file: decoders that guard their memory less may be used.
 
@@ -85,7 +92,7 @@ def read_image(
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
-        return read_dicom(body, limits, frame, expendable=expendable)
+        return read_dicom(body, limits, frame, detail=detail, expendable=expendable)
     # Pillow and imagecodecs want bytes of their own; DICOM is read where it lies.
     return read_raster(bytes(body), limits, frame)
 
@@ -95,11 +102,12 @@ def read_dicom(
     limits: ReadLimits,
     frame: int | None = None,
     *,
+    detail: Detail | None = None,
     expendable: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
     try:
-        return _read_dicom(body, limits, frame, expendable)
+        return _read_dicom(body, limits, frame, detail, expendable)
     except MammosegError:
         raise
     except MemoryError:
@@ -110,14 +118,25 @@ def read_dicom(
 
 
 def _read_dicom(
-    body: bytes | memoryview, limits: ReadLimits, frame: int | None, expendable: bool
+    body: bytes | memoryview,
+    limits: ReadLimits,
+    frame: int | None,
+    detail: Detail | None,
+    expendable: bool,
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
     inflated = len(file.body) if file.body is not body else 0
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
     dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
-    codes, layout = read_codes(file, layout, frame or 1, expendable=expendable)
+    place, anatomy = read_geometry(dataset), read_anatomy(dataset)
+    # Between padding and what it surrounds there would come values that are neither.
+    half = (
+        detail is not None
+        and "PixelPaddingValue" not in dataset
+        and detail.is_in_half((layout.rows, layout.columns), place.pixel_spacing_mm)
+    )
+    codes, layout = read_codes(file, layout, frame or 1, expendable=expendable, half=half)
     pixels, caveats = to_display(codes, layout, dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)
@@ -126,7 +145,6 @@ def _read_dicom(
         caveats += (UID_IGNORED,)
     if layout.frames > 1:
         caveats += (FRAME_OF_SEVERAL,)
-    place, anatomy = read_geometry(dataset), read_anatomy(dataset)
     return Mammogram(
         pixels=pixels,
         pixel_spacing_mm=place.pixel_spacing_mm,

@@ -8,9 +8,9 @@ from pydicom import dcmread
 
 from service.inbox.files import Files, disk_bytes
 from service.inbox.states import Entry, Made
-from service.outputs.dicom.registry import dicom_files
+from service.outputs.dicom.registry import dicom_files, picture_side
 from service.patience import Patience
-from service.segmenter import Segmenter
+from service.segmenter import Segmenter, Wishes
 
 
 class Examiner:
@@ -41,6 +41,7 @@ class Examiner:
     ) -> None:
         self._segmenter, self._files, self._kinds = segmenter, files, tuple(kinds)
         self._max_inflated_bytes, self._observe = max_inflated_bytes, observe
+        self._wishes = Wishes(picture_side=picture_side(kinds))
 
     def examine(
         self,
@@ -71,6 +72,7 @@ class Examiner:
             findings = self._segmenter.segment(
                 body,
                 "dicom",
+                self._wishes,
                 hold=lambda count: room.enter_context(pixels(count, patience)),
                 patience=patience,
             )

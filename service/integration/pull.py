@@ -7,8 +7,8 @@ from typing import Protocol
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
 from service.integration.dicomweb import Archive, Place
-from service.outputs.dicom.registry import dicom_files
-from service.outputs.files import write_findings
+from service.outputs.dicom.registry import dicom_files, picture_side
+from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Segmenter, Wishes
 
 
@@ -70,7 +70,8 @@ class Pull:
 
     def _segment(self, archive: Archive, place: Place) -> float:
         body = archive.retrieve(place)
-        findings = self.segmenter.segment(body, wishes=Wishes())
+        side = max(picture_side(self.kinds), 0 if self.out is None else OVERLAY_SIDE)
+        findings = self.segmenter.segment(body, wishes=Wishes(picture_side=side))
         files = dicom_files(self.kinds, findings, body, self.limits.max_inflated_bytes)
         if self.out is not None:
             write_findings(self.out, place.instance_uid, findings)

@@ -15,6 +15,7 @@ from service.api.room import BodyRoom
 from service.api.upload import MAX_FIELD_BYTES, receive_upload
 from service.errors import MammosegError
 from service.imaging import elements
+from service.imaging.detail import Detail
 from service.imaging.dicom import parse
 from service.imaging.frames import MOST_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
@@ -37,6 +38,9 @@ LIMITS = ReadLimits(
     max_pixels=1_000_000, max_inflated_bytes=2**24, memory_bytes=LEAST_READER_MIB << 20
 )
 MAX_BODY = 2**20
+
+HALF = Detail(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
+"""For which half the resolution will always do."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ class Target:
 
 
 def run_dicom(data: bytes, *, expendable: bool = False) -> None:
-    """Admit and decode; an odd first byte, in the preamble, asks for the first frame."""
+    """Admit and decode; two odd bytes of the preamble ask for the first frame, and for half."""
     frame = 1 if data[:1] and data[0] % 2 else None
-    _read(lambda: read_dicom(data, LIMITS, frame, expendable=expendable))
+    detail = HALF if data[1:2] and data[1] % 2 else None
+    _read(lambda: read_dicom(data, LIMITS, frame, detail=detail, expendable=expendable))
 
 
 def run_source(data: bytes) -> None:
@@ -133,10 +138,10 @@ def _bodies() -> tuple[bytes, ...]:
 
 
 def _seeds(dicom: bool) -> Iterator[bytes]:
-    """Give the corpus; the first frame is asked for in every second file."""
+    """Give the corpus; every second file is asked for its first frame, two of four for half."""
     for number, body in enumerate(_bodies()):
         if (body[128:132] == b"DICM") is dicom:
-            yield bytes([number % 2]) + body[1:] if dicom else body
+            yield bytes([number % 2, number // 2 % 2]) + body[2:] if dicom else body
 
 
 def _requests() -> Iterator[bytes]:

@@ -17,9 +17,12 @@ import pytest
 
 from service import reading
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
+from service.imaging.detail import Detail
+from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits
 from service.read_worker import Order, open_anonymous_file
 from service.reading import InProcess, Workers
+from tests.dicom_files import dicom_file
 
 pytestmark = pytest.mark.integration
 
@@ -51,6 +54,14 @@ def test_a_worker_reads_what_this_process_reads(workers: Workers, cbis_files: li
     assert there.pixels.dtype == np.uint16
     for name in ("laterality", "view_position", "intent", "sop_instance_uid", "caveats"):
         assert getattr(there, name) == getattr(here, name)
+
+
+def test_a_worker_reads_no_more_than_is_wanted(workers: Workers) -> None:
+    body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
+    half, here = Detail(0.2, 0), InProcess(LIMITS)
+    there = workers.read(body, "dicom", detail=half)
+    np.testing.assert_array_equal(there.pixels, here.read(body, None, detail=half).pixels)
+    assert not np.array_equal(there.pixels, workers.read(body, "dicom").pixels)
 
 
 def test_refusals_come_through_as_they_are(workers: Workers) -> None:
@@ -109,12 +120,12 @@ DEADLY = """
 import os, sys, time
 from service import read_worker
 
-def read_image(body, *arguments, expendable):
+def read_image(body, *arguments, expendable, **options):
     if body == b"deadly" or body == b"deadly if expendable" and expendable:
         os.abort()
     if body == b"endless":
         time.sleep(60)
-    return original(body, *arguments, expendable=expendable)
+    return original(body, *arguments, expendable=expendable, **options)
 
 original, read_worker.read_image = read_worker.read_image, read_image
 read_worker.main(int(sys.argv[1]), int(sys.argv[2]), 512)

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from service.clock import Clock
 from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
+from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ReadLimits
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
-from service.segmenter import Segmenter, Wishes
+from service.reading import InProcess
+from service.segmenter import LEAST_SHRINKING, Segmenter, Wishes
 from tests.identity_net import identity_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -98,6 +102,31 @@ def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
     assert set(findings.timing_ms) >= {"read", "net", "total"}
     with pytest.raises(UnreadableImage):
         segmenter.segment(b"no image")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "detail"),
+    (
+        (Wishes(), None),
+        (Wishes(picture_side=0), Detail(1 / LEAST_SHRINKING, 0)),
+        (
+            Wishes(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
+            Detail(1 / LEAST_SHRINKING, 1024, (0.1, 0.2)),
+        ),
+    ),
+)
+def test_the_reader_is_told_how_fine_the_image_must_be(
+    segmenter: Segmenter, wishes: Wishes, detail: Detail | None
+) -> None:
+    told = []
+
+    class Spy(InProcess):
+        def read(self, *arguments: Any) -> Mammogram:
+            told.append(arguments[-1])
+            return Mammogram(phantom(), (1.0, 1.0))
+
+    Segmenter(segmenter.scheduler, Spy(ReadLimits())).segment(b"", wishes=wishes)
+    assert told == [detail]
 
 
 def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature() -> None:

@@ -1,6 +1,6 @@
 """Which DICOM objects there are. A new one is one file that builds it and one row here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -14,7 +14,7 @@ from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.reference import Source, read_source
-from service.outputs.dicom.sc import overlay_capture
+from service.outputs.dicom.sc import LONGEST_SIDE, overlay_capture
 from service.outputs.dicom.seg import fractional_segmentation, segmentation
 from service.outputs.dicom.sr import measurement_report
 
@@ -31,11 +31,14 @@ class DicomOutput:
         How its pixels, if any, are encoded.
     description
         One line for the API's documentation.
+    picture_side
+        Longest side of the picture of the image in it, in pixels; 0 where it holds none.
     """
 
     build: Callable[[Findings, Source], Dataset]
     transfer_syntax_uid: str
     description: str
+    picture_side: int = 0
 
 
 OUTPUTS: Mapping[str, DicomOutput] = {
@@ -63,6 +66,7 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         overlay_capture,
         JPEGBaseline8Bit,
         "Secondary Capture: the image with outlines, in colour, JPEG.",
+        picture_side=LONGEST_SIDE,
     ),
     "gsps": DicomOutput(
         presentation_state,
@@ -70,6 +74,11 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         "Grayscale Softcopy Presentation State with outlines.",
     ),
 }
+
+
+def picture_side(kinds: Iterable[str]) -> int:
+    """Give the longest side of the pictures of the image in such results, 0 without any."""
+    return max((OUTPUTS[kind].picture_side for kind in kinds), default=0)
 
 
 def dicom_result(kind: str, findings: Findings, header: Dataset) -> Dataset:

@@ -8,7 +8,12 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
+from service.api.encode import picture_side
+from service.api.form import Form
 from service.outputs.dicom.registry import OUTPUTS
+from service.outputs.dicom.sc import LONGEST_SIDE
+from service.outputs.result import Render
+from service.segmenter import Segmenter, Wishes
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.service.api.conftest import breast_phantom
 
@@ -22,6 +27,49 @@ def mammogram(**elements: Any) -> bytes:
     stored = breast_phantom().astype(np.int32) * 16
     spacing = {"ImagerPixelSpacing": [1.0, 1.0], "PixelSpacing": None}
     return dicom_file(stored, **{"PatientID": "42", **spacing, **UIDS, **elements})
+
+
+@pytest.mark.parametrize(
+    ("forms", "renders", "side"),
+    (
+        (("json",), set(), 0),
+        (("json",), {"mask", "heatmap"}, 0),
+        (("json",), {"overlay"}, 700),
+        (("mask",), set(), 0),
+        (("heatmap",), set(), 0),
+        (("overlay",), set(), 700),
+        (("seg", "sr"), set(), 0),
+        (("sr", "sc"), set(), LONGEST_SIDE),
+    ),
+)
+def test_how_large_a_picture_of_the_image_is_made(
+    forms: tuple[Form, ...], renders: set[Render], side: int
+) -> None:
+    assert picture_side(forms, renders, 700) == side
+
+
+WISHED = (
+    ("output=json", 0),
+    ("output=overlay", 1024),
+    ("output=overlay&max_side=300", 300),
+    ("include=overlay&max_side=3000", 3000),
+    ("output=sc", LONGEST_SIDE),
+)
+
+
+@pytest.mark.parametrize(("query", "side"), WISHED)
+def test_the_segmenter_is_told_of_it(
+    client: TestClient, query: str, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def spy(segmenter: Segmenter, wishes: Wishes) -> None:
+        told.append(wishes.picture_side)
+
+    monkeypatch.setattr(Segmenter, "_detail", spy)
+    answer = client.post(f"/v1/segment?{query}", content=mammogram(), headers=DICOM)
+    assert answer.status_code == 200, answer.text
+    assert told == [side]
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

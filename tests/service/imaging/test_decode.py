@@ -79,9 +79,9 @@ def openjph(monkeypatch):
     """Count what the fast decoder of HTJ2K is given."""
     given = []
 
-    def spy(frame):
+    def spy(frame, **options):
         given.append(frame)
-        return original(frame)
+        return original(frame, **options)
 
     original = decode.imagecodecs.htj2k_decode
     monkeypatch.setattr(decode.imagecodecs, "htj2k_decode", spy)

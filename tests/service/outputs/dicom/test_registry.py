@@ -6,7 +6,8 @@ import pydicom
 import pytest
 
 from service.outputs.dicom import registry
-from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file
+from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file, picture_side
+from service.outputs.dicom.sc import LONGEST_SIDE
 from service.outputs.dicom.sr import measurement_report
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
@@ -34,6 +35,11 @@ def test_each_row_makes_its_class_in_its_syntax(kind: str) -> None:
         "mammoseg-test",
         findings_by_hand().model.sha256,
     )
+
+
+def test_only_a_capture_holds_a_picture_of_the_image() -> None:
+    assert picture_side(()) == picture_side(kind for kind in OUTPUTS if kind != "sc") == 0
+    assert picture_side(("seg", "sc")) == LONGEST_SIDE
 
 
 def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
