@@ -3,7 +3,7 @@
 The unit of work is a tile, and callers take turns. On a CPU one runner a core takes one tile at a
 time; a lone tile, with nothing else to run, gets a session of several threads where that pays. On
 a GPU a single owner takes what waits, up to the largest of a few fixed batch sizes, and waits a
-moment for more where more is about to come. No shape is ever new to the device.
+moment for more where more is about to come. No shape is ever new to a GPU; a CPU does not mind.
 """
 
 import threading
