@@ -12,6 +12,10 @@ from service.imaging.resample import WorkingImage
 GRID = 32
 """Tile origins lie on multiples of this, in pixels: the net's own coarsest cell."""
 
+LEAST_SIDE = 4 * GRID
+"""Of a breast that stays whole, in pixels: nets pool over some cells of their coarsest map, and
+have seen no breast of less than 5 cm."""
+
 Shape = tuple[int, int]
 """(rows, columns) of a tile, in pixels."""
 
@@ -55,7 +59,7 @@ def cut(
         Up to so many pixels, the breast stays whole; 0 where the device knows no shapes but those.
     """
     rows, columns = image.pixels.shape
-    whole = (_up_to_grid(rows), _up_to_grid(columns))
+    whole = (max(LEAST_SIDE, _up_to_grid(rows)), max(LEAST_SIDE, _up_to_grid(columns)))
     fits = whole[0] * whole[1] <= whole_pixels
     shape = whole if fits else fitting(shapes, (rows, columns))
     return [

@@ -59,15 +59,20 @@ def test_tiles_without_breast_are_not_cut() -> None:
 
 
 def test_a_breast_that_may_stay_whole_is_one_tile_of_its_own_shape() -> None:
-    image = working_image(130, 40)
+    image = working_image(170, 130)
     given = {"shapes": [(64, 64)], "stride": 32}
-    (tile,) = cut(image, **given, whole_pixels=160 * 64)
-    assert (tile.row, tile.column, tile.pixels.shape) == (0, 0, (160, 64))
-    assert np.array_equal(tile.pixels[:130, :40], image.pixels)
-    assert not tile.pixels[130:].any() and not tile.pixels[:, 40:].any()
-    assert {one.pixels.shape for one in cut(image, **given, whole_pixels=160 * 64 - 1)} == {
-        (64, 64)
-    }
+    (tile,) = cut(image, **given, whole_pixels=192 * 160)
+    assert (tile.row, tile.column, tile.pixels.shape) == (0, 0, (192, 160))
+    assert np.array_equal(tile.pixels[:170, :130], image.pixels)
+    assert not tile.pixels[170:].any() and not tile.pixels[:, 130:].any()
+    smaller = cut(image, **given, whole_pixels=192 * 160 - 1)
+    assert {one.pixels.shape for one in smaller} == {(64, 64)}
+
+
+def test_what_stays_whole_is_never_so_small_that_a_net_has_nothing_to_pool() -> None:
+    for box in ((1, 1), (31, 90), (128, 3)):
+        (tile,) = cut(working_image(*box), shapes=[(640, 640)], stride=512, whole_pixels=640**2)
+        assert tile.pixels.shape == (128, 128)
 
 
 SHAPES = [(64, 32), (96, 32), (96, 64), (96, 96)]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from service.inference.golden import check_golden
@@ -52,3 +54,12 @@ def test_one_real_view_gives_what_it_gave(segmenter: Segmenter, cbis_files: list
     findings = segmenter.segment(view.read_bytes(), wishes=Wishes(gate=False))
     assert findings.has_mask.score == pytest.approx(GOLDEN_SCORE, abs=0.001)
     assert int(findings.mask.sum()) == pytest.approx(GOLDEN_MASK_PIXELS, rel=0.005)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (64, 64), (30, 900), (900, 30)])
+def test_the_smallest_images_are_answered_too(segmenter: Segmenter, shape: tuple[int, int]) -> None:
+    picture = np.zeros(shape, np.uint8)
+    picture[shape[0] // 4 : shape[0] // 2 + 1, shape[1] // 4 : shape[1] // 2 + 1] = 180
+    png = bytes(cv2.imencode(".png", picture)[1])
+    findings = segmenter.segment(png, wishes=Wishes(pixel_spacing_mm=(0.1, 0.1)))
+    assert findings.mask.shape == shape
