@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from service.imaging.breast import find_breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_image
-from service.imaging.resample import to_working_grid
+from service.imaging.resample import WorkingImage, to_working_grid
 from service.imaging.tiles import Tile, cut
 from service.inference.contract import Contract
 
@@ -67,17 +67,21 @@ def body_of(tiles: int, contract: Contract) -> Body:
     raise ValueError(f"no pixel spacing makes {tiles} tiles")
 
 
-def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
-    """Cut the view as the service does."""
+def working_image(spacing_mm: float, contract: Contract) -> WorkingImage:
+    """Bring the view to the working grid as if its pixels were so large."""
     mammogram = Mammogram(pixels(), (spacing_mm, spacing_mm))
-    working = to_working_grid(
+    return to_working_grid(
         mammogram,
         find_breast(mammogram.pixels),
         source_spacing_mm=(spacing_mm, spacing_mm),
         working_mm=contract.spacing.working_mm,
         normalisation=contract.normalisation,
     )
-    tiling = contract.tiling
+
+
+def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
+    """Cut the view as the service does."""
+    tiling, working = contract.tiling, working_image(spacing_mm, contract)
     return cut(
         working, shapes=tiling.shapes, stride=tiling.stride, whole_pixels=tiling.whole_pixels
     )

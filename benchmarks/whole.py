@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bodies import pixels
-from service.imaging.breast import find_breast
-from service.imaging.mammogram import Mammogram
-from service.imaging.resample import WorkingImage, to_working_grid
+from benchmarks.bodies import working_image
+from service.imaging.resample import WorkingImage
 from service.imaging.tiles import cut
 from service.inference.contract import Contract
 from service.inference.session import Session
@@ -28,18 +26,6 @@ from service.segmenter import BUNDLED_MODEL
 
 SPACINGS_MM = (0.05, 0.06, 0.07, 0.08, 0.085)
 """Of the same view: breasts of five sizes."""
-
-
-def working_image(spacing_mm: float, contract: Contract) -> WorkingImage:
-    """Bring the view to the working grid as if its pixels were so large."""
-    mammogram = Mammogram(pixels(), (spacing_mm, spacing_mm))
-    return to_working_grid(
-        mammogram,
-        find_breast(mammogram.pixels),
-        source_spacing_mm=(spacing_mm, spacing_mm),
-        working_mm=contract.spacing.working_mm,
-        normalisation=contract.normalisation,
-    )
 
 
 def inputs(image: WorkingImage, contract: Contract, most: int) -> list[NDArray[np.float32]]:
