@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
@@ -114,14 +113,6 @@ def _bound_memory(memory_mib: int) -> None:
         taken = int(statm.read().split()[0]) * resource.getpagesize()
     bound = taken + (memory_mib << 20)
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
-
-
-def open_anonymous_file() -> int:
-    """Give the descriptor of memory that vanishes with its last user."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("mammogram", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as temporary:
-        return os.dup(temporary.fileno())
 
 
 def mapped(file: int, length: int) -> memoryview:

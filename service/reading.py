@@ -29,10 +29,9 @@ from service.read_worker import (
     Delivery,
     Order,
     Refusal,
-    open_anonymous_file,
     write_all,
 )
-from service.slabs import Slabs
+from service.slabs import Slabs, open_anonymous_file
 
 START_TIMEOUT_S = 60.0
 

@@ -7,13 +7,12 @@ page by page, 4,150 of them for a mammogram.
 import ctypes
 import mmap
 import os
+import tempfile
 import threading
 import weakref
 
 import numpy as np
 from numpy.typing import NDArray
-
-from service.read_worker import open_anonymous_file
 
 STEP = 2**20
 """Sizes are multiples of this, in bytes, so that nearly equal images fit one slab."""
@@ -84,3 +83,11 @@ class Slabs:
         with self._lock:
             if self.idle_bytes + slab.size <= self._kept_bytes:
                 self._idle.append(slab)
+
+
+def open_anonymous_file() -> int:
+    """Give the descriptor of memory that vanishes with its last user."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("mammogram", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as temporary:
+        return os.dup(temporary.fileno())

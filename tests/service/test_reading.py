@@ -20,8 +20,9 @@ from service.errors import MammosegError, Overloaded, UnreadableImage, Unsuitabl
 from service.imaging.detail import Detail
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits
-from service.read_worker import Order, open_anonymous_file
+from service.read_worker import Order
 from service.reading import InProcess, Workers
+from service.slabs import open_anonymous_file
 from tests.dicom_files import dicom_file
 
 pytestmark = pytest.mark.integration
