@@ -15,11 +15,11 @@ from model_export.phantom import breast_phantom
 from service.inference.contract import Contract, Score
 from service.inference.session import Session
 from tests.model_export.lived_in import lived_in
+from tests.model_export.small_tiles import SIDE, small_tiles
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration
 
-SIDE = 128
 TEMPERATURES = (2.0, 0.5)
 ROUNDED = 0.03
 
@@ -36,12 +36,8 @@ def exported(target: Path, options: NetworkOptions, temperature: float, **change
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_tiles() -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "receptive_field", lambda _: 633)  # counted in its own test
-        patch.setattr(exporting, "TILE_SIZE", SIDE)
-        patch.setattr(exporting, "STRIDE", 96)
-        patch.setattr(exporting, "NARROWER", ((SIDE, 64),))
+def in_small_tiles() -> object:
+    with small_tiles() as patch:
         # Random weights react to rounding more than trained ones.
         patch.setattr(combining, "ROUNDED", ROUNDED)
         yield

@@ -16,22 +16,18 @@ from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
 from tests.model_export.lived_in import KINDS, SWITCHED, lived_in, name
+from tests.model_export.small_tiles import SIDE, small_tiles
 from tests.model_export.tiny import tiny_config
 
 pytestmark = pytest.mark.integration
 
-SIDE = 128
 ROUNDED = 0.05
 """Random weights react to rounding more than trained ones."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_tiles() -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "receptive_field", lambda _: 633)  # counted in its own test
-        patch.setattr(exporting, "TILE_SIZE", SIDE)
-        patch.setattr(exporting, "STRIDE", 96)
-        patch.setattr(exporting, "NARROWER", ((SIDE, 64),))
+def in_small_tiles() -> object:
+    with small_tiles() as patch:
         patch.setattr(halving, "CLOSE", ROUNDED)
         yield
 
