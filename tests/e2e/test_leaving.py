@@ -36,31 +36,32 @@ def until(holds: bool, service: Service, name: str, value: float) -> None:
         time.sleep(0.02)
 
 
-def hang_up_after_sending(service: Service, body: bytes) -> None:
+def all_but_the_last_byte(service: Service, body: bytes) -> socket.socket:
     url = httpx.URL(service.url)
     head = (
         f"POST /v1/segment HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/dicom\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection((url.host, url.port)) as connection:
-        connection.sendall(head.encode() + body)
-        until(False, service, "mammoseg_in_flight", 0)
+    connection = socket.create_connection((url.host, url.port))
+    connection.sendall(head.encode() + body[:-1])
+    return connection
 
 
 def test_callers_that_leave_are_not_worked_for(tmp_path: Path, cbis_files: list[Path]) -> None:
     body = cbis_files[0].read_bytes()
     with serving(tmp_path, runners="1", readers="1") as service:
-        callers = [
-            threading.Thread(target=hang_up_after_sending, args=(service, body)) for _ in range(8)
-        ]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
+        connections = [all_but_the_last_byte(service, body) for _ in range(8)]
+        # All end and hang up while the service sleeps, so no machine is fast enough to answer one.
+        service.process.send_signal(signal.SIGSTOP)
+        for connection in connections:
+            connection.sendall(body[-1:])
+            connection.close()
+        service.process.send_signal(signal.SIGCONT)
+        until(False, service, 'mammoseg_requests_total{route="/v1/segment",status="499"}', 0)
         until(True, service, "mammoseg_in_flight", 0)
-        # Whoever was first may have been answered; the others were let go before the net ran.
-        assert metric(service, 'mammoseg_requests_total{route="/v1/segment",status="499"}') >= 6
-        assert metric(service, 'mammoseg_stage_seconds_count{stage="net"}') <= 2
+        # Whoever was first may be in the reader before the service sees that it has left.
+        assert metric(service, 'mammoseg_requests_total{route="/v1/segment",status="499"}') == 8
+        assert metric(service, 'mammoseg_stage_seconds_count{stage="net"}') <= 1
         assert metric(service, "mammoseg_tiles_waiting") == 0
         assert post(service, body).status_code == 200
 
