@@ -124,6 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         places=state.settings.max_in_flight,
         workers=2 * available_cores(),
         memory=state.settings.memory,
+        slabs=state.segmenter.reader.slabs,
         timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
     )

@@ -4,8 +4,7 @@ What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) an
 bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
 larger model, and on a GPU the driver and CUDA's libraries, come on top. So does, for a container's
-limit, what is on its way to a reader: a body each, in memory that belongs to no process. Of that,
-and of the memory of pixels, 32 MiB a reader are kept for the next ones.
+limit, what is kept of the memory of bodies and pixels for the next ones: 64 MiB a reader.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""The worker's side of reading: `python -m service.read_worker FD FD MIB`, one file after another.
+"""The worker's side of reading: `python -m service.read_worker FD MIB`, one file after another.
 
-It talks over a Unix socket it inherits. Bodies and pixels travel beside it, so that a frame of
-27 MB is written once, to memory that is used again and again: bodies through one anonymous file,
-inherited too; pixels, which outlive the next order, through one that the service lends for each.
+It talks over a Unix socket it inherits. Bodies and pixels travel beside it in anonymous files that
+the service lends and uses again and again: a body is read where it was received, and a frame of
+27 MB is written once.
 """
 
 import contextlib
@@ -29,8 +29,9 @@ READY, WRITTEN = "ready", "written"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Read the first `length` bytes of the file for bodies; other fields as in `read_image`."""
+    """Read `length` bytes from `start` on of the file that follows; the rest as in `read_image`."""
 
+    start: int
     length: int
     kind: ImageKind | None
     limits: ReadLimits
@@ -56,8 +57,8 @@ class Refusal:
     detail: str
 
 
-def main(socket: int, bodies: int, memory_mib: int) -> None:
-    """Serve until the other end goes away; bodies come one after another in the file `bodies`."""
+def main(socket: int, memory_mib: int) -> None:
+    """Serve until the other end goes away."""
     # Ctrl-C and a stop of the unit reach every process; it is the service that ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -69,7 +70,7 @@ def main(socket: int, bodies: int, memory_mib: int) -> None:
         pipe.send(READY)
         while True:
             order = pipe.recv()
-            _deliver(pipe, mapped(bodies, order.length), order)
+            _deliver(pipe, mapped(recv_handle(pipe), order.start, order.length), order)
 
 
 def _be_silent() -> None:
@@ -115,15 +116,22 @@ def _bound_memory(memory_mib: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
 
 
-def mapped(file: int, length: int) -> memoryview:
-    """Map the start of a file to be read; the view keeps the mapping, and the mapping the memory.
+def mapped(file: int, start: int, length: int) -> memoryview:
+    """Map a part of a file to be read, and close the file; the view keeps the mapping.
 
     In one go where the system can: a frame is 6,500 pages, a fault each.
     """
-    if length == 0:
-        return memoryview(b"")
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-    return memoryview(mmap.mmap(file, length, flags=flags, prot=mmap.PROT_READ))
+    before = start % mmap.ALLOCATIONGRANULARITY
+    try:
+        if length == 0:
+            return memoryview(b"")
+        memory = mmap.mmap(
+            file, before + length, flags=flags, prot=mmap.PROT_READ, offset=start - before
+        )
+    finally:
+        os.close(file)
+    return memoryview(memory)[before:]
 
 
 def write_all(file: int, data: bytes | memoryview) -> None:

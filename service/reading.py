@@ -5,14 +5,13 @@ processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or da
 """
 
 import math
-import os
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Any, Protocol
@@ -24,28 +23,25 @@ from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.patience import Patience
-from service.read_worker import (
-    READY,
-    Delivery,
-    Order,
-    Refusal,
-    write_all,
-)
-from service.slabs import Slabs, open_anonymous_file
+from service.read_worker import READY, Delivery, Order, Refusal
+from service.slabs import Slabs
 
 START_TIMEOUT_S = 60.0
 
-KEPT_BYTES = 32 * 2**20
-"""Of a worker's memory for bodies, and of that for pixels, kept for the next ones: fresh memory
-costs several times as much as the copy itself, and few mammograms are larger."""
+KEPT_BYTES = 64 * 2**20
+"""Kept a worker for the next ones: a body and the pixels of a large mammogram."""
 
 
 class Reader(Protocol):
     """Bytes -> Mammogram, however it is done."""
 
+    @property
+    def slabs(self) -> Slabs:
+        """Where a body is best received: lent from here, it is read without a copy."""
+
     def read(
         self,
-        body: bytes,
+        body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
@@ -62,10 +58,11 @@ class InProcess:
     """Reads right here, by careful decoders alone: for evaluation, where files are one's own."""
 
     limits: ReadLimits
+    slabs: Slabs = field(default_factory=lambda: Slabs(0))
 
     def read(
         self,
-        body: bytes,
+        body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
@@ -105,7 +102,7 @@ class Workers:
         self._changed = threading.Condition()
         self._closed = False
         self._count = count
-        self._slabs = Slabs(count * KEPT_BYTES)
+        self.slabs = Slabs(count * KEPT_BYTES)
         self._idle = deque(_start(memory_mib) for _ in range(count))
         if not all(worker.is_ready(START_TIMEOUT_S) for worker in list(self._idle)):
             self.close()
@@ -113,13 +110,13 @@ class Workers:
 
     def read(
         self,
-        body: bytes,
+        body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
         patience: Patience | None = None,
         detail: Detail | None = None,
     ) -> Mammogram:
-        """Read one file.
+        """Read one file; where it lies, if it lies in memory lent from `slabs`.
 
         Raises
         ------
@@ -141,14 +138,15 @@ class Workers:
                 if not worker.is_ready(START_TIMEOUT_S):
                     raise _no_reader()
             ends = time.monotonic() + self._deadline_s
+            at = self.slabs.extent(body)
             # A worker may be killed from outside, too: a file is to blame when two died of it, the
             # second with the careful decoders.
             for expendable in (True, False):
                 if not expendable and not worker.is_ready(ends - time.monotonic()):
                     break
-                order = Order(len(body), kind, self._limits, frame, detail, expendable)
+                order = Order(at.start, len(at.data), kind, self._limits, frame, detail, expendable)
                 try:
-                    return worker.read(body, order, ends, self._slabs)
+                    return worker.read(at.file, order, ends, self.slabs)
                 except TimeoutError:
                     worker = self._replace(worker)
                     raise UnsuitableImage(
@@ -190,7 +188,6 @@ def _no_reader() -> Overloaded:
 class _Worker:
     process: "subprocess.Popen[bytes]"
     pipe: Connection
-    bodies: int
     greeted: bool = False
 
     def is_ready(self, timeout_s: float) -> bool:
@@ -202,13 +199,17 @@ class _Worker:
             return False
         return self.greeted and self.process.poll() is None
 
-    def read(self, body: bytes, order: Order, ends: float, slabs: Slabs) -> Mammogram:
-        """Have a file read; `TimeoutError` when that is not done by `ends`, a monotonic time."""
-        write_all(self.bodies, body)
+    def read(self, body: int, order: Order, ends: float, slabs: Slabs) -> Mammogram:
+        """Have a part of the file `body` read.
+
+        Raises
+        ------
+        TimeoutError
+            That is not done by `ends`, a monotonic time.
+        """
         self.pipe.send(order)
+        send_handle(self.pipe, body, self.process.pid)
         answer: Delivery | Refusal = self._answer(ends)
-        if len(body) > KEPT_BYTES:
-            os.ftruncate(self.bodies, 0)
         if isinstance(answer, Refusal):
             raise answer.error(answer.code, answer.detail)
         slab = slabs.take(math.prod(answer.shape) * np.uint16().itemsize)
@@ -227,21 +228,17 @@ class _Worker:
         self.process.wait()
         if not self.pipe.closed:
             self.pipe.close()
-            os.close(self.bodies)
 
 
 def _start(memory_mib: int) -> _Worker:
-    bodies = open_anonymous_file()
     ours, theirs = socket.socketpair()
     try:
         # Isolated from the caller's folder and environment: what is imported is what is installed.
-        given = [theirs.fileno(), bodies]
-        command = [sys.executable, "-I", "-m", "service.read_worker", *map(str, given)]
-        process = subprocess.Popen([*command, str(memory_mib)], pass_fds=given)
+        command = [sys.executable, "-I", "-m", "service.read_worker", str(theirs.fileno())]
+        process = subprocess.Popen([*command, str(memory_mib)], pass_fds=[theirs.fileno()])
     except OSError:
-        os.close(bodies)
         ours.close()
         raise
     finally:
         theirs.close()
-    return _Worker(process, Connection(ours.detach()), bodies)
+    return _Worker(process, Connection(ours.detach()))

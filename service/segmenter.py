@@ -118,7 +118,7 @@ class Segmenter:
 
     def segment(
         self,
-        body: bytes,
+        body: bytes | memoryview,
         kind: ImageKind | None = None,
         wishes: Wishes | None = None,
         hold: Callable[[int], None] = lambda _: None,

@@ -1,7 +1,8 @@
-"""Memory for pixels that is lent, taken back and lent again.
+"""Memory for bodies and pixels that is lent, taken back and lent again.
 
 Fresh memory costs four times as much as what is written into it: the system clears it and maps it
-page by page, 4,150 of them for a mammogram.
+page by page, 4,150 of them for a mammogram. All of it are anonymous files, so that what one process
+writes another maps, and nobody copies.
 """
 
 import ctypes
@@ -10,6 +11,7 @@ import os
 import tempfile
 import threading
 import weakref
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +21,18 @@ STEP = 2**20
 
 
 class Slab:
-    """An anonymous file, mapped; `file` is its descriptor, for another process to write to."""
+    """An anonymous file, mapped at `address`; `file` is its descriptor, for another process.
+
+    It takes memory where it was written to, and nowhere else.
+    """
 
     def __init__(self, size: int) -> None:
-        self.size = -(-size // STEP) * STEP
+        self.size = max(1, -(-size // STEP)) * STEP
         self.file = open_anonymous_file()
         weakref.finalize(self, os.close, self.file)
         os.ftruncate(self.file, self.size)
         self.memory = mmap.mmap(self.file, self.size)
+        self.address = ctypes.addressof(ctypes.c_uint8.from_buffer(self.memory))
 
 
 class Slabs:
@@ -73,16 +79,49 @@ class Slabs:
         -------
         uint16, `shape` (rows, columns), not to be written to.
         """
-        loan = (ctypes.c_uint16 * (shape[0] * shape[1])).from_buffer(slab.memory)
-        weakref.finalize(loan, self._take_back, slab).atexit = False
+        loan = self._loan(slab, ctypes.c_uint16 * (shape[0] * shape[1]))
         pixels: NDArray[np.uint16] = np.frombuffer(memoryview(loan), np.uint16).reshape(shape)
         pixels.flags.writeable = False
         return pixels
+
+    def lend_bytes(self, slab: Slab, length: int) -> memoryview:
+        """Give the first bytes of a slab, not to be written to; otherwise as `lend`."""
+        return memoryview(self._loan(slab, ctypes.c_uint8 * length)).cast("B").toreadonly()
+
+    def extent(self, data: bytes | memoryview) -> "Extent":
+        """Tell where bytes lie that were lent, all or a part of them; others are copied first.
+
+        Raises
+        ------
+        OSError
+            There is no memory for the copy.
+        """
+        slab = getattr(data.obj, "slab", None) if isinstance(data, memoryview) else None
+        if not isinstance(slab, Slab):
+            slab, given = self.take(len(data)), data
+            slab.memory[: len(given)] = given
+            data = self.lend_bytes(slab, len(given))
+        first = np.frombuffer(data, np.uint8).ctypes.data if len(data) else slab.address
+        return Extent(slab.file, first - slab.address, memoryview(data))
+
+    def _loan(self, slab: Slab, kind: "type[ctypes.Array[Any]]") -> "ctypes.Array[Any]":
+        loan = kind.from_buffer(slab.memory)
+        loan.slab = slab  # type: ignore[attr-defined]
+        weakref.finalize(loan, self._take_back, slab).atexit = False
+        return loan
 
     def _take_back(self, slab: Slab) -> None:
         with self._lock:
             if self.idle_bytes + slab.size <= self._kept_bytes:
                 self._idle.append(slab)
+
+
+class Extent(NamedTuple):
+    """Lent bytes: the file in which they lie, from which byte on, and themselves, so they stay."""
+
+    file: int
+    start: int
+    data: memoryview
 
 
 def open_anonymous_file() -> int:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.intake import Place
+from service.api.vessel import Vessel
 from service.errors import InvalidRequest, TooLarge, UnsupportedCoding
 
 CODINGS = ("gzip", "deflate")
@@ -21,9 +22,14 @@ MOST_MEMBERS = 16_384
 
 
 async def receive_body(
-    request: Request, place: Place, *, max_bytes: int, timeout_s: float
-) -> bytes:
-    """Receive the body.
+    request: Request,
+    place: Place,
+    take: Callable[[bytes], None],
+    *,
+    max_bytes: int,
+    timeout_s: float,
+) -> None:
+    """Receive the body, and hand it on a piece at a time.
 
     Parameters
     ----------
@@ -31,6 +37,8 @@ async def receive_body(
         Whose body.
     place
         Where room for it is claimed, before it is received if its length is declared.
+    take
+        Called with each piece.
     max_bytes
         Bound on the body, as it is sent and as it is once inflated.
     timeout_s
@@ -47,31 +55,21 @@ async def receive_body(
     Overloaded
         There is no room for it.
     """
-    pieces: list[bytes] = []
-    await receive_pieces(request, place, pieces.append, max_bytes=max_bytes, timeout_s=timeout_s)
-    # A mammogram takes 5 to 30 ms, most of them for fresh memory. Where many uploads end at once,
-    # the event loop would do nothing else for a second; a thread lets go of the interpreter.
-    return await asyncio.to_thread(b"".join, pieces)
-
-
-async def receive_pieces(
-    request: Request,
-    place: Place,
-    take: Callable[[bytes], None],
-    *,
-    max_bytes: int,
-    timeout_s: float,
-) -> None:
-    """Receive the body and hand it on a piece at a time; otherwise as `receive_body`."""
     pieces = body_pieces(request, max_bytes)
-    declared = request.headers.get("content-length", "")
-    claimed = int(declared) if declared.isdecimal() else STEP
+    claimed = _declared(request) or STEP
     if claimed > max_bytes:
         raise _too_large(max_bytes)
     await place.claim(claimed)
     async with receiving(timeout_s):
         async for piece in _housed(pieces, place, claimed):
             take(piece)
+
+
+def vessel_for(request: Request, place: Place, max_bytes: int) -> Vessel:
+    """Give what holds the body, however long it may be; parameters as of `receive_body`."""
+    # Of a coded body, the length is that of what is sent.
+    size = None if "content-encoding" in request.headers else _declared(request)
+    return Vessel(place.slabs, None if size is None else min(size, max_bytes), max_bytes)
 
 
 def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
@@ -107,6 +105,11 @@ async def receiving(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
         raise InvalidRequest("client-left", "The caller left before the body was whole.") from None
     except zlib.error:
         raise _broken() from None
+
+
+def _declared(request: Request) -> int | None:
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None
 
 
 def _coding(headers: list[str]) -> str | None:

@@ -19,7 +19,7 @@ DICOM = "application/dicom"
 
 def encode(
     findings: Findings,
-    body: bytes,
+    body: bytes | memoryview,
     forms: Sequence[Form],
     *,
     renders: set[Render],
@@ -69,7 +69,7 @@ def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> 
 
 
 def _dicom(
-    kinds: Sequence[str], findings: Findings, body: bytes, limits: ReadLimits
+    kinds: Sequence[str], findings: Findings, body: bytes | memoryview, limits: ReadLimits
 ) -> list[bytes]:
     if findings.mammogram.transfer_syntax_uid is None:
         raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")

@@ -12,15 +12,17 @@ from service.errors import Overloaded
 from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
 from service.patience import Patience
+from service.slabs import Slabs
 
 Answer = TypeVar("Answer")
 
 
 class Place:
-    """One mammogram's place, and the room that its body takes."""
+    """One mammogram's place, and the room that its body takes; `slabs` lend the memory for it."""
 
-    def __init__(self, room: BodyRoom, timeout_s: float) -> None:
+    def __init__(self, room: BodyRoom, slabs: Slabs, timeout_s: float) -> None:
         self._room, self._timeout_s = room, timeout_s
+        self.slabs = slabs
         self._claimed = 0
 
     async def claim(self, size: int) -> None:
@@ -49,6 +51,8 @@ class Intake:
         that waits for the net leaves its core to a decoder.
     memory
         What bodies and pixels may take.
+    slabs
+        The reader's, for bodies.
     timeout_s
         Longest wait for room for a body, and again from the whole body to the answer.
     metrics
@@ -56,11 +60,18 @@ class Intake:
     """
 
     def __init__(
-        self, *, places: int, workers: int, memory: MemoryPlan, timeout_s: float, metrics: Metrics
+        self,
+        *,
+        places: int,
+        workers: int,
+        memory: MemoryPlan,
+        slabs: Slabs,
+        timeout_s: float,
+        metrics: Metrics,
     ) -> None:
         self._bodies = BodyRoom(memory.bodies_mib << 20, self._retry_after_s)
         self._pixels = PixelRoom(memory.pixels_mib << 20)
-        self._timeout_s = timeout_s
+        self._slabs, self._timeout_s = slabs, timeout_s
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
         self._places = places
         self._held = 0
@@ -88,7 +99,7 @@ class Intake:
             )
         self._held += 1
         self._gauge.set(self._held)
-        place = Place(self._bodies, self._timeout_s)
+        place = Place(self._bodies, self._slabs, self._timeout_s)
         try:
             yield place
         finally:

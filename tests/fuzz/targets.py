@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from service.api.intake import Place
+from service.api.parts import MAX_FIELD_BYTES
 from service.api.room import BodyRoom
-from service.api.upload import MAX_FIELD_BYTES, receive_upload
+from service.api.upload import receive_upload
 from service.errors import MammosegError
 from service.imaging import elements
 from service.imaging.detail import Detail
@@ -23,6 +24,7 @@ from service.imaging.reader import ReadLimits, read_dicom, read_raster
 from service.memory import LEAST_READER_MIB
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
+from service.slabs import Slabs
 from tests.corpus.write import variants
 from tests.fuzz.bodies import as_sent, change_request, requests
 from tests.fuzz.codestreams import change_picture
@@ -122,7 +124,7 @@ async def _receive(data: bytes) -> None:
 
     headers = [(b"content-type", sent.content_type), (b"content-encoding", sent.coding)]
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    place = Place(BodyRoom(4 * MAX_BODY), timeout_s=1)
+    place = Place(BodyRoom(4 * MAX_BODY), Slabs(0), timeout_s=1)
     try:
         upload = await receive_upload(request, place, max_bytes=MAX_BODY, timeout_s=60)
     except MammosegError as refusal:

@@ -33,6 +33,29 @@ def test_pixels_are_what_another_wrote_to_the_file() -> None:
         pixels[0, 0] = 1
 
 
+def test_a_part_of_lent_bytes_is_found_in_its_file() -> None:
+    slabs = Slabs(STEP)
+    slab = slabs.take(100)
+    slab.memory[:100] = bytes(range(100))
+    body = slabs.lend_bytes(slab, 100)
+    file, start, data = slabs.extent(body[10:][:20])
+    assert (file, start, data.tobytes()) == (slab.file, 10, bytes(range(10, 30)))
+    assert os.pread(file, 20, start) == data
+    assert slabs.extent(body[:0]).start == 0
+    del body
+    assert slabs.idle_bytes == 0, "the extent still shows it"
+    del data
+    assert slabs.idle_bytes == STEP
+    with pytest.raises(TypeError, match="read-only"):
+        slabs.lend_bytes(slab, 1)[0] = 1
+
+
+@pytest.mark.parametrize("given", [b"abc", memoryview(b"abc"), b""])
+def test_bytes_that_were_not_lent_are_copied(given: bytes | memoryview) -> None:
+    extent = Slabs(STEP).extent(given)
+    assert os.pread(extent.file, len(given), extent.start) == given == extent.data
+
+
 def test_the_smallest_that_fits_is_taken_and_no_more_than_agreed_is_kept() -> None:
     slabs = Slabs(4 * STEP)
     lent = [slabs.lend(slabs.take(size * STEP), (1, 1)) for size in (3, 1, 2)]

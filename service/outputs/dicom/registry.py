@@ -107,7 +107,7 @@ def dicom_file(kind: str, findings: Findings, header: Dataset) -> bytes:
 
 
 def dicom_files(
-    kinds: Sequence[str], findings: Findings, body: bytes, max_inflated_bytes: int
+    kinds: Sequence[str], findings: Findings, body: bytes | memoryview, max_inflated_bytes: int
 ) -> list[bytes]:
     """Make results of what was found in a DICOM file, which a reader took already.
 

@@ -8,6 +8,7 @@ from service.api.intake import Intake
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 from service.memory import MemoryPlan
 from service.metrics import Metrics
+from service.slabs import Slabs
 from tests.service.api.test_room import in_a_loop
 
 pytestmark = pytest.mark.unit
@@ -17,7 +18,9 @@ PLAN = MemoryPlan(readers=1, reader_mib=1, bodies_mib=1, pixels_mib=1)
 
 @pytest.fixture
 def intake() -> Iterator[Intake]:
-    intake = Intake(places=2, workers=1, memory=PLAN, timeout_s=60, metrics=Metrics())
+    intake = Intake(
+        places=2, workers=1, memory=PLAN, slabs=Slabs(0), timeout_s=60, metrics=Metrics()
+    )
     yield intake
     intake.close()
 
@@ -88,7 +91,9 @@ def test_who_leaves_is_waited_for_until_the_task_lets_go(intake: Intake) -> None
 
 
 def test_the_deadline_covers_the_wait_for_a_thread() -> None:
-    intake = Intake(places=2, workers=1, memory=PLAN, timeout_s=0.05, metrics=Metrics())
+    intake = Intake(
+        places=2, workers=1, memory=PLAN, slabs=Slabs(0), timeout_s=0.05, metrics=Metrics()
+    )
 
     @in_a_loop
     async def scenario() -> None:

@@ -1,0 +1,73 @@
+"""The parts of a multipart body, kept where they are received."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from service.api.multipart import media_type_and_boundary
+from service.api.vessel import Vessel
+from service.imaging.reader import sniff
+
+MAX_FIELD_BYTES = 64
+"""Of a form's field; what may be chosen there is shorter, so that a cut value is refused."""
+
+FIELD_NAME = re.compile(r";\s*name=\"?(?P<name>[a-z_]{1,64})\"?(?:;|$)")
+FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part; its headers by lower-case name."""
+
+    headers: Mapping[str, str]
+    content: memoryview
+
+    @property
+    def media_type(self) -> str:
+        """Lower-case, empty if not stated."""
+        return media_type_and_boundary(self.headers.get("content-type", ""))[0]
+
+    @property
+    def is_file(self) -> bool:
+        """Named, typed, or an image by its content: forms are written in many ways."""
+        disposition = self.headers.get("content-disposition", "")
+        if FILE_NAME.search(disposition) or self.media_type not in {"", "text/plain"}:
+            return True
+        return sniff(self.content) is not None
+
+    @property
+    def field(self) -> tuple[str, str] | None:
+        """Name of a text field and the beginning of its value; None for any other part."""
+        named = FIELD_NAME.search(self.headers.get("content-disposition", ""))
+        if self.is_file or named is None:
+            return None
+        return named["name"], bytes(self.content[:MAX_FIELD_BYTES]).decode("utf-8", "replace")
+
+
+class Parts:
+    """Takes the parts, as a `PartSink`, and pours their contents into a vessel."""
+
+    def __init__(self, vessel: Vessel) -> None:
+        self._vessel = vessel
+        self._begun: list[tuple[Mapping[str, str], int]] = []
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Start a part."""
+        self._begun.append((headers, self._vessel.length))
+
+    def write(self, data: bytes) -> None:
+        """Take further bytes of its content."""
+        self._vessel.pour(data)
+
+    def end(self) -> None:
+        """Nothing to do: it ends where the next begins."""
+
+    def received(self) -> list[Part]:
+        """Give them all."""
+        contents = self._vessel.contents()
+        bounds = pairwise([*(start for _, start in self._begun), len(contents)])
+        return [
+            Part(headers, contents[start:end])
+            for (headers, _), (start, end) in zip(self._begun, bounds, strict=True)
+        ]
