@@ -19,6 +19,7 @@ from service.findings import (
 from service.imaging.breast import find_breast
 from service.imaging.detail import Detail
 from service.imaging.geometry import spacing_or_assumed
+from service.imaging.halves import Halves
 from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.reader import ImageKind, ReadLimits
 from service.imaging.resample import to_working_grid
@@ -163,7 +164,8 @@ class Segmenter:
         patience.check()
         contract, tiling = self.contract, self.contract.tiling
         mammogram, spacing_mm = self._placed(mammogram, wishes)
-        breast = find_breast(mammogram.pixels)
+        halves = Halves(mammogram.pixels)
+        breast = find_breast(mammogram.pixels, halves)
         clock.lap("breast")
         patience.check()
         working = to_working_grid(
@@ -172,6 +174,7 @@ class Segmenter:
             source_spacing_mm=spacing_mm,
             working_mm=contract.spacing.working_mm,
             normalisation=contract.normalisation,
+            halves=halves,
         )
         tiles = cut(
             working,

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.imaging.halves import Halves
+
 THUMBNAIL_SIDE = 256
 """Longest side of the thumbnail, in pixels; about 1 mm a pixel for a full-size mammogram."""
 
@@ -72,7 +74,7 @@ class Breast:
         return float(self.thumbnail.mean()) * source_shape[0] * source_shape[1]
 
 
-def find_breast(pixels: NDArray[np.uint16]) -> Breast:
+def find_breast(pixels: NDArray[np.uint16], halves: Halves | None = None) -> Breast:
     """Find the breast in an image where tissue is brighter than air.
 
     The background is the lowest peak of the thumbnail's histogram; what stands out of it by a
@@ -84,9 +86,11 @@ def find_breast(pixels: NDArray[np.uint16]) -> Breast:
     ----------
     pixels
         uint16, shape (rows, columns), larger is brighter.
+    halves
+        Of `pixels`, where others need them as well.
     """
     rows, columns = pixels.shape
-    thumbnail = _thumbnail(pixels)
+    thumbnail = _thumbnail(halves or Halves(pixels), (rows, columns))
     region = _largest_piece(_foreground(thumbnail))
     fraction = float(region.mean())
     if not 0.02 <= fraction <= 0.98:
@@ -95,18 +99,12 @@ def find_breast(pixels: NDArray[np.uint16]) -> Breast:
     return Breast(region, _box(region, rows, columns), found=True)
 
 
-def _thumbnail(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
-    rows, columns = pixels.shape
+def _thumbnail(halves: Halves, shape: tuple[int, int]) -> NDArray[np.float32]:
+    rows, columns = shape
     scale = min(1.0, THUMBNAIL_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    # Halving takes OpenCV's fast path, several times as fast as one fractional step; the rows and
-    # columns left over are less than a third of a thumbnail pixel.
-    halvings = max(0, math.floor(math.log2(1 / (3 * scale))))
-    whole = 1 << halvings
-    part = pixels[: max(1, rows // whole) * whole, : max(1, columns // whole) * whole]
-    for _ in range(halvings):
-        shape = (max(1, part.shape[1] // 2), max(1, part.shape[0] // 2))
-        part = cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
+    # The rows and columns left over by halving are less than a third of a thumbnail pixel.
+    part = halves.level(max(0, math.floor(math.log2(1 / (3 * scale)))))
     small: NDArray[np.uint16] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
     scaled: NDArray[np.float32] = (small.astype(np.float32) - np.float32(low)) / np.float32(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.breast import Box, Breast
+from service.imaging.halves import Halves, halved
 from service.imaging.mammogram import Mammogram
 from service.imaging.normalise import Normalisation, normalise
 
@@ -40,6 +41,7 @@ def to_working_grid(
     source_spacing_mm: tuple[float, float],
     working_mm: float,
     normalisation: Normalisation,
+    halves: Halves | None = None,
 ) -> WorkingImage:
     """Crop to the breast's box, resample by area to `working_mm`, normalise.
 
@@ -53,13 +55,15 @@ def to_working_grid(
         The model's spacing, the same along rows and columns.
     normalisation
         The contract's constants.
+    halves
+        Of the image's pixels, where others need them as well.
     """
     box = breast.box
     shape = (
         max(1, round(box.rows * source_spacing_mm[0] / working_mm)),
         max(1, round(box.columns * source_spacing_mm[1] / working_mm)),
     )
-    crop = mammogram.pixels[box.top : box.bottom, box.left : box.right]
+    crop = _cropped(halves or Halves(mammogram.pixels), box, shape)
     region = breast.on_grid((mammogram.rows, mammogram.columns), shape)
     return WorkingImage(
         pixels=normalise(resize(crop, shape), region, normalisation),
@@ -67,6 +71,14 @@ def to_working_grid(
         box=box,
         source_shape=(mammogram.rows, mammogram.columns),
     )
+
+
+def _cropped(halves: Halves, box: Box, shape: tuple[int, int]) -> NDArray[np.uint16]:
+    """Crop to the box; halved already where `resize` to `shape` would do that first."""
+    if _may_halve((box.rows, box.columns), shape) and not (box.top % 2 or box.left % 2):
+        half = halves.level(1)
+        return half[box.top // 2 : box.bottom // 2, box.left // 2 : box.right // 2]
+    return halves.level(0)[box.top : box.bottom, box.left : box.right]
 
 
 def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
@@ -82,13 +94,14 @@ def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uin
 
 
 def _halved(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
-    """Halve as often as at least as much again is left to shrink.
-
-    OpenCV averages blocks of 2 x 2 about seven times as fast as areas of a fractional size. Of odd
-    sides that would leave something out, and move the edges.
-    """
-    rows, columns = pixels.shape
-    while rows >= 4 * shape[0] and columns >= 4 * shape[1] and not (rows % 2 or columns % 2):
-        rows, columns = rows // 2, columns // 2
-        pixels = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+    """Halve as often as at least as much again is left to shrink."""
+    while _may_halve(pixels.shape, shape):
+        pixels = halved(pixels)
     return pixels
+
+
+def _may_halve(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Tell whether much is left to shrink; of odd sides, to halve would move the edges."""
+    return all(
+        length >= 4 * wanted and length % 2 == 0 for length, wanted in zip(size, shape, strict=True)
+    )
