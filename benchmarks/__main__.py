@@ -23,7 +23,7 @@ from benchmarks import (
 from benchmarks.figures import Figure, machine, save, table_of
 from benchmarks.plan import Plan
 from service.logs import configure_logs
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 
 MEASURES = {
     "scheduling": scheduling,

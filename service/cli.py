@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from service.app import create_app, open_inbox, open_segmenter
+from service.app import create_app, open_inbox
 from service.errors import MammosegError, StartupError
 from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
 from service.logs import configure_logs
+from service.opening import open_segmenter
 from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Wishes
 from service.server import serve as run_server
@@ -95,7 +96,7 @@ def doctor() -> None:
         with open_segmenter(settings) as segmenter:
             report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
             report["sha256"] = segmenter.model.sha256
-            report["setup"] = segmenter.scheduler.session.setup.name
+            report["setup"] = segmenter.net.served.setup
             report["golden_tile"] = "reproduced"
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:

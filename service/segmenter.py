@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -21,18 +20,13 @@ from service.imaging.detail import Detail
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.halves import Halves
 from service.imaging.mammogram import Caveat, Intent, Mammogram
-from service.imaging.reader import ImageKind, ReadLimits
+from service.imaging.reader import ImageKind
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
-from service.inference.device import Device, Gpu
-from service.inference.scheduler import TileScheduler
-from service.inference.session import Session
-from service.inference.trials import open_fastest
+from service.inference.net import Net
 from service.patience import Patience
-from service.reading import InProcess, Reader
-
-BUNDLED_MODEL = Path(__file__).parent / "models" / "mammoseg-small.onnx"
+from service.reading import Reader
 
 LARGEST_MM = 500
 """No detector or film is longer (PS3.3 does not bound it); it bounds what the net is asked."""
@@ -82,40 +76,14 @@ class Wishes:
 class Segmenter:
     """Finds lesions in mammograms. `segment` may be called from several threads at once."""
 
-    def __init__(self, scheduler: TileScheduler, reader: Reader) -> None:
-        session = scheduler.session
-        self.scheduler = scheduler
+    def __init__(self, net: Net, reader: Reader) -> None:
+        served = net.served
+        self.net = net
         self.reader = reader
-        self.contract = session.contract
-        self.device = session.device
-        self._whole_pixels = session.whole_pixels
-        self.model = ModelIdentity(self.contract.name, self.contract.version, session.sha256)
-
-    @classmethod
-    def open(
-        cls,
-        model: Path = BUNDLED_MODEL,
-        *,
-        device: Device = "cpu",
-        gpu: Gpu | None = None,
-        runners: int = 1,
-        reader: Reader | None = None,
-    ) -> Self:
-        """Load a model, prove it on the device with its golden tile, and warm it.
-
-        Raises
-        ------
-        ContractError, DeviceError
-            The model or the device is not fit to serve.
-        """
-        wide = None
-        if device != "cpu":
-            session = open_fastest(model, device, gpu or Gpu())
-        else:
-            session = Session.open(model)
-            wide = Session.open(model, threads=runners) if runners > 1 else None
-        scheduler = TileScheduler(session, runners=runners, wide=wide)
-        return cls(scheduler, reader or InProcess(ReadLimits()))
+        self.contract = served.contract
+        self.device = served.device
+        self._whole_pixels = served.whole_pixels
+        self.model = ModelIdentity(self.contract.name, self.contract.version, served.sha256)
 
     def segment(
         self,
@@ -183,7 +151,7 @@ class Segmenter:
             whole_pixels=self._whole_pixels,
         )
         clock.lap("tiles")
-        answers = self.scheduler.run(tiles, patience)
+        answers = self.net.run(tiles, patience)
         clock.lap("net")
         lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
@@ -231,7 +199,7 @@ class Segmenter:
 
     def close(self) -> None:
         """Answer what waits, then stop."""
-        self.scheduler.close()
+        self.net.close()
         self.reader.close()
 
     def __enter__(self) -> Self:

@@ -40,7 +40,7 @@ def serve(app: FastAPI, settings: Settings) -> int:
 def device_failed(app: FastAPI) -> bool:
     """Tell whether the device is lost to this process."""
     segmenter = app.state.segmenter
-    return segmenter is not None and segmenter.scheduler.failed
+    return segmenter is not None and segmenter.net.failed
 
 
 class Server(uvicorn.Server):

@@ -31,6 +31,7 @@ from service.errors import MammosegError
 from service.findings import Findings, ModelIdentity
 from service.inference.contract import Contract
 from service.inference.device import Device
+from service.opening import open_model
 from service.segmenter import Segmenter, Wishes
 
 UNGATED = Wishes(gate=False, picture_side=HEIGHT)
@@ -113,7 +114,7 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     """
     start = time.monotonic()
     runners = available_cores() if options.device == "cpu" else 1
-    with Segmenter.open(path, device=options.device, runners=runners) as segmenter:
+    with open_model(path, device=options.device, runners=runners) as segmenter:
         examiner = _Examiner(segmenter, options.contrast)
         images = _examine(examiner, data, options)
     threshold = segmenter.contract.operating_point.has_mask

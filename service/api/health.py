@@ -47,7 +47,7 @@ async def ready(request: Request) -> Response:
     segmenter: Segmenter = request.app.state.segmenter
     intake = request.app.state.intake
     status: Status = "draining" if intake.leaving or intake.draining else "ready"
-    if segmenter.scheduler.failed:
+    if segmenter.net.failed:
         status = "device-failed"
     body = Ready(
         status=status,

@@ -19,8 +19,9 @@ from service.imaging.tiles import Tile
 from service.inference.batching import BATCH_SIZES, ArrivalPace
 from service.inference.faults import fault_of
 from service.inference.golden import still_works
+from service.inference.net import Served, TileAnswer
 from service.inference.session import Session
-from service.inference.turns import Errand, TileAnswer, Turn, Turns
+from service.inference.turns import Errand, Turn, Turns
 from service.inference.warmup import warm, wide_pays
 from service.patience import Patience
 
@@ -68,6 +69,18 @@ class TileScheduler:
             raise
         for _ in range(1, runners):
             self._start(self._serve)
+
+    @property
+    def served(self) -> Served:
+        """The model, proven on the device."""
+        session = self.session
+        return Served(
+            contract=session.contract,
+            sha256=session.sha256,
+            device=session.device,
+            setup=session.setup.name,
+            whole_pixels=session.whole_pixels,
+        )
 
     @property
     def waiting(self) -> int:

@@ -8,21 +8,7 @@ from threading import Condition
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TileAnswer:
-    """What the net says of one tile.
-
-    Attributes
-    ----------
-    probability
-        float32 in [0, 1], of the tile's shape.
-    has_mask_logit
-        The tile's has-mask logit.
-    """
-
-    probability: NDArray[np.float32]
-    has_mask_logit: float
+from service.inference.net import TileAnswer
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,6 @@ from typing import Annotated
 import httpx
 import typer
 
-from service.app import open_segmenter
 from service.errors import StartupError
 from service.integration.cursor import Cursor
 from service.integration.dicomweb import Archive, Place
@@ -19,6 +18,7 @@ from service.integration.pull import Pull
 from service.integration.remote import Denied
 from service.integration.server import Server
 from service.logs import configure_logs
+from service.opening import open_segmenter
 from service.outputs.dicom.registry import OUTPUTS
 from service.terminal import complaints, console, give_up, settings_or_exit
 

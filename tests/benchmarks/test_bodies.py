@@ -3,7 +3,8 @@ import pytest
 from benchmarks.bodies import COLUMNS, ROWS, body_of
 from service.imaging.reader import ReadLimits, read_image
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL, Segmenter
+from service.models import BUNDLED_MODEL
+from service.opening import open_model
 
 pytestmark = pytest.mark.integration
 
@@ -17,7 +18,7 @@ def test_a_body_takes_as_many_tiles_as_is_asked_for(tiles: int) -> None:
     assert mammogram.pixel_spacing_mm == pytest.approx((body.spacing_mm, body.spacing_mm))
     assert len(body.dicom) > 2 * ROWS * COLUMNS
     if tiles == 1:
-        with Segmenter.open() as segmenter:
+        with open_model() as segmenter:
             findings = segmenter.segment(body.dicom)
         assert len(findings.has_mask.tile_scores) == 1
 

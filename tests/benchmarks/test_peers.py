@@ -15,7 +15,7 @@ from model_export.export.folding import fold
 from model_export.export.graph import build_graph
 from model_export.networks import NetworkOptions
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 from tests.model_export.lived_in import KINDS, lived_in, name
 
 pytestmark = pytest.mark.integration

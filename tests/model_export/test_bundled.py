@@ -9,7 +9,7 @@ from model_export.report.card import rewrite
 from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 from tests.model_export.export.test_graph import PLAIN
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ from model_export.calibration import (
     holds_for,
 )
 from service.inference.session import Session
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 
 pytestmark = pytest.mark.unit
 

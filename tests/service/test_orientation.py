@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.findings import Findings
 from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, RLE
+from service.opening import open_model
 from service.outputs.png import OUTLINE_SELECTED, mask_png, overlay_png
 from service.outputs.result import result_of
 from service.segmenter import Segmenter, Wishes
@@ -37,7 +38,7 @@ ORIENTATIONS = {
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
     path = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with Segmenter.open(path) as segmenter:
+    with open_model(path) as segmenter:
         yield segmenter
 
 

@@ -12,6 +12,7 @@ from service.findings import image_score
 from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits
+from service.opening import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.reading import InProcess
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
     path = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with Segmenter.open(path, runners=2) as segmenter:
+    with open_model(path, runners=2) as segmenter:
         yield segmenter
 
 
@@ -125,7 +126,7 @@ def test_the_reader_is_told_how_fine_the_image_must_be(
             told.append(arguments[-1])
             return Mammogram(phantom(), (1.0, 1.0))
 
-    Segmenter(segmenter.scheduler, Spy(ReadLimits())).segment(b"", wishes=wishes)
+    Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", wishes=wishes)
     assert told == [detail]
 
 
@@ -145,4 +146,4 @@ def test_a_net_that_does_not_reproduce_its_golden_tile_is_not_served(tmp_path: P
     golden = contract.golden.model_copy(update={"has_mask_logit": 0.0})
     path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"golden": golden}))
     with pytest.raises(DeviceError):
-        Segmenter.open(path)
+        open_model(path)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.imaging.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from service.opening import open_model
 from service.segmenter import Segmenter
 from tests.dicom_files import dicom_file, to_codes
 from tests.identity_net import write_identity_net
@@ -32,7 +33,7 @@ def image() -> NDArray[np.int32]:
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
     path = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with Segmenter.open(path) as segmenter:
+    with open_model(path) as segmenter:
         yield segmenter
 
 

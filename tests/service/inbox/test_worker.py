@@ -12,6 +12,7 @@ from pydicom.uid import SegmentationStorage
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
+from service.opening import open_model
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.identity_net import write_identity_net
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
     model = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with Segmenter.open(model) as segmenter:
+    with open_model(model) as segmenter:
         yield segmenter
 
 

@@ -13,7 +13,7 @@ from service.inference.session import Session
 from service.inference.setup import ON_CPU, Setup
 from service.inference.trials import open_fastest
 from service.inference.warmup import seconds_a_run
-from service.segmenter import BUNDLED_MODEL
+from service.models import BUNDLED_MODEL
 from tests.identity_net import TILE, identity_contract, write_identity_net
 
 pytestmark = pytest.mark.unit

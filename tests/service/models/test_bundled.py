@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from service.inference.golden import check_golden
-from service.segmenter import BUNDLED_MODEL, Segmenter, Wishes
+from service.models import BUNDLED_MODEL
+from service.opening import open_model
+from service.segmenter import Segmenter, Wishes
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +25,7 @@ GOLDEN_MASK_PIXELS = 340_489
 
 @pytest.fixture(scope="module")
 def segmenter() -> Iterator[Segmenter]:
-    with Segmenter.open() as segmenter:
+    with open_model() as segmenter:
         yield segmenter
 
 
@@ -31,7 +33,7 @@ def test_it_is_one_small_file_that_reproduces_its_golden_tile(segmenter: Segment
     models = list(FOLDER.glob("*.onnx*"))
     assert models == [BUNDLED_MODEL]
     assert BUNDLED_MODEL.stat().st_size <= 12 * 2**20
-    assert check_golden(segmenter.scheduler.session) <= segmenter.contract.golden.tolerance
+    assert check_golden(segmenter.net.session) <= segmenter.contract.golden.tolerance
 
 
 def test_it_says_what_it_was_trained_on_and_for(segmenter: Segmenter) -> None:

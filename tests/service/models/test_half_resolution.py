@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.findings import Findings
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits, read_dicom
+from service.opening import open_model
 from service.reading import InProcess
 from service.segmenter import Segmenter, Wishes
 from tests.dicom_files import dicom_file
@@ -30,7 +31,7 @@ in it, and an overlap of 0.76."""
 
 @pytest.fixture(scope="module")
 def segmenter() -> Iterator[Segmenter]:
-    with Segmenter.open(runners=2, reader=InProcess(LIMITS)) as segmenter:
+    with open_model(runners=2, reader=InProcess(LIMITS)) as segmenter:
         yield segmenter
 
 

@@ -1,0 +1,88 @@
+"""What finds lesions in tiles: in this process, or in the one that owns the device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.tiles import Tile
+from service.inference.contract import Contract
+from service.inference.device import Device
+from service.patience import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which model runs, where and how.
+
+    Attributes
+    ----------
+    contract
+        What the file says about itself.
+    sha256
+        Of the file, in hex.
+    device
+        That is in use.
+    setup
+        The name of the way it is used.
+    whole_pixels
+        Up to so many pixels, a breast is one tile of its own shape; 0 where tiles are fixed.
+    """
+
+    contract: Contract
+    sha256: str
+    device: Device
+    setup: str
+    whole_pixels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileAnswer:
+    """What the net says of one tile.
+
+    Attributes
+    ----------
+    probability
+        float32 in [0, 1], of the tile's shape.
+    has_mask_logit
+        The tile's has-mask logit.
+    """
+
+    probability: NDArray[np.float32]
+    has_mask_logit: float
+
+
+class Net(Protocol):
+    """Runs tiles; for several threads at once."""
+
+    @property
+    def served(self) -> Served:
+        """The model, proven on the device."""
+
+    @property
+    def waiting(self) -> int:
+        """Tiles that have not begun."""
+
+    @property
+    def net_seconds(self) -> float:
+        """CPU time inside the net since the start, in seconds."""
+
+    @property
+    def failed(self) -> bool:
+        """The device failed for good: nothing will be answered any more."""
+
+    def run(self, tiles: Sequence[Tile], patience: Patience) -> list[TileAnswer]:
+        """Run the tiles of one image and wait for all answers, in the same order.
+
+        Raises
+        ------
+        CallerLeft, DeadlineExceeded
+            Nobody waits any more; what has not begun is dropped.
+        DeviceFailed, Overloaded
+            The device is lost, has no memory left, or the service is shutting down.
+        """
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
