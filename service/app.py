@@ -84,7 +84,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
     state.model_card = model_card(state.settings)
     state.intake = Intake(
-        places=state.settings.max_in_flight,
+        places=state.settings.places,
         workers=2 * available_cores(),
         memory=state.settings.memory,
         slabs=state.segmenter.reader.slabs,

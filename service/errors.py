@@ -4,9 +4,10 @@ Every message is written here or by our own code at the place of the error; text
 exception never enters one, because decoders and parsers quote the file's bytes.
 """
 
+import copyreg
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 PASSING_CODES = frozenset(("decode-limit",))
 """Codes of refusals that may be the moment's fault: on a busy machine an image takes long to read.
@@ -31,6 +32,10 @@ class MammosegError(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as what it holds: subclasses take other arguments."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def headers(self) -> dict[str, str]:

@@ -48,15 +48,6 @@ class Delivery:
     shape: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What was wrong with the file: the arguments of one of our errors."""
-
-    error: type[MammosegError]
-    code: str
-    detail: str
-
-
 def main(socket: int, memory_mib: int) -> None:
     """Serve until the other end goes away."""
     # Ctrl-C and a stop of the unit reach every process; it is the service that ends its workers.
@@ -93,7 +84,7 @@ def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
         )
         pixels = np.ascontiguousarray(mammogram.pixels)
     except MammosegError as error:
-        pipe.send(Refusal(type(error), error.code, error.detail))
+        pipe.send(error)
         return
     bare = replace(mammogram, pixels=np.empty((0, 0), np.uint16))
     pipe.send(Delivery(bare, (mammogram.rows, mammogram.columns)))

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from service.errors import DeviceError, Overloaded, UnreadableImage, UnsuitableImage
+from service.errors import DeviceError, MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.patience import Patience
-from service.read_worker import READY, Delivery, Order, Refusal
+from service.read_worker import READY, Delivery, Order
 from service.slabs import Slabs
 
 START_TIMEOUT_S = 60.0
@@ -209,9 +209,9 @@ class _Worker:
         """
         self.pipe.send(order)
         send_handle(self.pipe, body, self.process.pid)
-        answer: Delivery | Refusal = self._answer(ends)
-        if isinstance(answer, Refusal):
-            raise answer.error(answer.code, answer.detail)
+        answer: Delivery | MammosegError = self._answer(ends)
+        if isinstance(answer, MammosegError):
+            raise answer
         slab = slabs.take(math.prod(answer.shape) * np.uint16().itemsize)
         send_handle(self.pipe, slab.file, self.process.pid)
         self._answer(ends)

@@ -20,7 +20,13 @@ DEVICE_FAILED = 3
 
 def serve(app: FastAPI, settings: Settings) -> int:
     """Serve until a signal, then answer what was accepted; give the exit status."""
-    config = uvicorn.Config(
+    Server(config_of(app, settings), app, settings.lame_duck_s).run()
+    return DEVICE_FAILED if device_failed(app) else 0
+
+
+def config_of(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
+    """Give uvicorn's configuration; `app` may be where to import it from."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -33,8 +39,6 @@ def serve(app: FastAPI, settings: Settings) -> int:
         server_header=False,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    Server(config, app, settings.lame_duck_s).run()
-    return DEVICE_FAILED if device_failed(app) else 0
 
 
 def device_failed(app: FastAPI) -> bool:
@@ -69,18 +73,20 @@ class Server(uvicorn.Server):
         if not ready or sig != signal.SIGTERM or self._leave_at is not None:
             super().handle_exit(sig, frame)
             return
-        self._begin_to_leave()
+        self.begin_to_leave()
         # So that the process ends by the signal, as supervisors expect.
         self._captured_signals.append(sig)
 
-    def _begin_to_leave(self) -> None:
-        self._app.state.intake.leaving = True
-        self._leave_at = time.monotonic() + self._lame_duck_s
+    def begin_to_leave(self) -> None:
+        """Be ready no more, and listen for a while; said again, it changes nothing."""
+        if self._leave_at is None:
+            self._app.state.intake.leaving = True
+            self._leave_at = time.monotonic() + self._lame_duck_s
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to go."""
-        if self._leave_at is None and device_failed(self._app):
-            self._begin_to_leave()
+        if device_failed(self._app):
+            self.begin_to_leave()
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -1,0 +1,171 @@
+"""The ingest processes and their owner as one service: started, replaced, ended."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+from prometheus_client.multiprocess import mark_process_dead
+
+from service.inference.net import Net
+from service.ingest.owner import Owner
+from service.ingest.wire import Channel, End, Step, Welcome
+from service.metrics import SHARED
+from service.server import DEVICE_FAILED, config_of
+from service.settings import Settings
+
+log = structlog.get_logger("mammoseg")
+
+STEPS: dict[int, Step] = {signal.SIGTERM: "leave", signal.SIGINT: "exit"}
+"""How all end, by signal; by a second one, whatever it is, at once."""
+
+LOOK_S = 0.1
+"""Between two looks at who is there."""
+
+EARLY_S, MOST_EARLY = 5.0, 5
+"""A process that ends within so many seconds of its start ended early; after so many of those in a
+row, none will ever stay."""
+
+
+def serve(net: Net, settings: Settings) -> int:
+    """Serve with several ingest processes until a signal; give the exit status.
+
+    Parameters
+    ----------
+    net
+        The model on its device; closed at the end.
+    settings
+        The service's.
+    """
+    # Binds, says so and, where the address is taken, exits, as uvicorn does by itself.
+    listener = config_of("service.app:create_app", settings).bind_socket()
+    came: list[int] = []
+
+    def take(sig: int, _: FrameType | None) -> None:
+        family.end("force" if came else STEPS[sig])
+        came.append(sig)
+
+    with tempfile.TemporaryDirectory(prefix="mammoseg-metrics-") as metrics:
+        family = Family(net, settings, listener, metrics)
+        before = {sig: signal.signal(sig, take) for sig in STEPS}
+        status = family.run()
+    log.info("stopped")
+    for sig, handler in before.items():
+        signal.signal(sig, handler)
+    if came:
+        # So that the process ends by the signal, as supervisors expect.
+        signal.raise_signal(came[0])
+    return status
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    process: "subprocess.Popen[bytes]"
+    channel: Channel
+    since: float
+
+    def end(self, step: Step) -> None:
+        """Have it end; one that is gone has ended."""
+        if step == "force":
+            self.process.kill()
+            return
+        with contextlib.suppress(OSError):
+            self.channel.send(End(step))
+
+
+class Family:
+    """Keeps as many ingest processes as are wanted, until all shall end.
+
+    Parameters
+    ----------
+    net, settings
+        As of `serve`.
+    listener
+        A bound socket; whoever of them is idle takes the next connection.
+    metrics
+        Folder where they count together.
+    """
+
+    def __init__(self, net: Net, settings: Settings, listener: socket.socket, metrics: str) -> None:
+        self._owner = Owner(net, settings.max_in_flight)
+        self._settings, self._listener, self._metrics = settings, listener, metrics
+        self._children: list[_Child] = []
+        self._early = 0
+        self._wanted: Step | None = None
+        self._step: Step | None = None
+        self._status = 0
+
+    def run(self) -> int:
+        """Serve until they shall end, and have ended; give the exit status."""
+        while self._step is None or self._children:
+            self._bury()
+            if self._wanted != self._step:
+                self._end_all(self._wanted)
+            elif self._step is None:
+                self._look_after()
+            time.sleep(LOOK_S)
+        self._owner.close()
+        return self._status
+
+    def end(self, step: Step) -> None:
+        """Have all end, soon; may be called by a signal's handler."""
+        self._wanted = step
+
+    def _end_all(self, step: Step | None) -> None:
+        assert step is not None
+        self._step = step
+        # They hold it too, and let go of it when they listen no more.
+        self._listener.close()
+        for child in self._children:
+            child.end(step)
+
+    def _bury(self) -> None:
+        for child in [one for one in self._children if one.process.poll() is not None]:
+            self._children.remove(child)
+            child.channel.close()
+            mark_process_dead(child.process.pid, self._metrics)  # type: ignore[no-untyped-call]
+            if self._step is None:
+                early = time.monotonic() - child.since < EARLY_S
+                self._early = self._early + 1 if early else 0
+                log.warning("ingest-lost", pid=child.process.pid, status=child.process.returncode)
+
+    def _look_after(self) -> None:
+        """Start whoever is missing; or end, where nobody can do without."""
+        if self._owner.net.failed:
+            self._status = DEVICE_FAILED
+            self.end("leave")
+        elif self._early >= MOST_EARLY:
+            log.error("ingest-failed", reason="the processes that take requests do not stay")
+            self._status = 1
+            self.end("exit")
+        else:
+            while len(self._children) < self._settings.ingest:
+                self._children.append(self._start())
+
+    def _start(self) -> _Child:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            given = [theirs.fileno(), self._listener.fileno()]
+            # Isolated from the caller's folder: what is imported is what is installed.
+            command = [sys.executable, "-I", "-m", "service.ingest.child", *map(str, given)]
+            environment = os.environ | {SHARED: self._metrics}
+            process = subprocess.Popen(command, pass_fds=given, env=environment)
+        child = _Child(process, Channel(ours), time.monotonic())
+        log.info("ingest-started", pid=process.pid)
+        threading.Thread(target=self._converse, args=(child.channel,), daemon=True).start()
+        return child
+
+    def _converse(self, channel: Channel) -> None:
+        try:
+            channel.send(Welcome(self._settings, self._owner.net.served))
+        except OSError:
+            return
+        self._owner.serve(channel)
