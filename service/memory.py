@@ -16,7 +16,7 @@ from typing import Self
 SERVICE_MIB, RUNNER_MIB, READER_MIB = 352, 32, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
-OWNER_MIB, INGEST_MIB = 288, 160
+OWNER_MIB, INGEST_MIB = 272, 144
 """Resident at rest instead of the service, where others take the requests: the owner of the device,
 and each of them."""
 

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.inference.net import Net
+from service.ingest.callers import Callers
 from service.ingest.owner import Owner
 from service.ingest.wire import Channel, End, Step, Welcome
 from service.metrics import SHARED
@@ -24,8 +25,7 @@ from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
 
-STEPS: dict[int, Step] = {signal.SIGTERM: "leave", signal.SIGINT: "exit"}
-"""How all end, by signal; by a second one, whatever it is, at once."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 LOOK_S = 0.1
 """Between two looks at who is there."""
@@ -50,12 +50,12 @@ def serve(net: Net, settings: Settings) -> int:
     came: list[int] = []
 
     def take(sig: int, _: FrameType | None) -> None:
-        family.end("force" if came else STEPS[sig])
+        family.end(at_once=sig == signal.SIGINT, by_force=bool(came))
         came.append(sig)
 
     with tempfile.TemporaryDirectory(prefix="mammoseg-metrics-") as metrics:
         family = Family(net, settings, listener, metrics)
-        before = {sig: signal.signal(sig, take) for sig in STEPS}
+        before = {sig: signal.signal(sig, take) for sig in SIGNALS}
         status = family.run()
     log.info("stopped")
     for sig, handler in before.items():
@@ -74,9 +74,6 @@ class _Child:
 
     def end(self, step: Step) -> None:
         """Have it end; one that is gone has ended."""
-        if step == "force":
-            self.process.kill()
-            return
         with contextlib.suppress(OSError):
             self.channel.send(End(step))
 
@@ -89,50 +86,70 @@ class Family:
     net, settings
         As of `serve`.
     listener
-        A bound socket; whoever of them is idle takes the next connection.
+        A bound socket.
     metrics
         Folder where they count together.
     """
 
     def __init__(self, net: Net, settings: Settings, listener: socket.socket, metrics: str) -> None:
         self._owner = Owner(net, settings.max_in_flight)
-        self._settings, self._listener, self._metrics = settings, listener, metrics
+        self._callers = Callers(listener)
+        self._settings, self._metrics = settings, metrics
         self._children: list[_Child] = []
-        self._early = 0
-        self._wanted: Step | None = None
+        self._early = self._status = 0
+        self._leave_until: float | None = None
         self._step: Step | None = None
-        self._status = 0
+        self._by_force = False
 
     def run(self) -> int:
         """Serve until they shall end, and have ended; give the exit status."""
         while self._step is None or self._children:
             self._bury()
-            if self._wanted != self._step:
-                self._end_all(self._wanted)
-            elif self._step is None:
+            if self._leave_until is not None:
+                self._go_on_ending(self._leave_until)
+            else:
                 self._look_after()
             time.sleep(LOOK_S)
+        self._callers.close()
         self._owner.close()
         return self._status
 
-    def end(self, step: Step) -> None:
-        """Have all end, soon; may be called by a signal's handler."""
-        self._wanted = step
+    def end(self, *, at_once: bool = False, by_force: bool = False) -> None:
+        """Have all end, soon; may be called by a signal's handler.
 
-    def _end_all(self, step: Step | None) -> None:
-        assert step is not None
+        Parameters
+        ----------
+        at_once
+            Without the time in which they are not ready, but take what comes.
+        by_force
+            What they have is not finished.
+        """
+        lame_duck_s = 0.0 if at_once else self._settings.lame_duck_s
+        if self._leave_until is None or at_once:
+            self._leave_until = time.monotonic() + lame_duck_s
+        self._by_force = self._by_force or by_force
+
+    def _go_on_ending(self, leave_until: float) -> None:
+        if self._by_force:
+            for child in self._children:
+                child.process.kill()
+        step: Step = "leave" if time.monotonic() < leave_until else "exit"
+        if step == self._step:
+            return
+        if step == "exit":
+            # First: what was handed over before they hear of it is theirs to answer.
+            self._callers.close()
         self._step = step
-        # They hold it too, and let go of it when they listen no more.
-        self._listener.close()
         for child in self._children:
             child.end(step)
 
     def _bury(self) -> None:
         for child in [one for one in self._children if one.process.poll() is not None]:
             self._children.remove(child)
+            self._callers.part(child.channel)
             child.channel.close()
             mark_process_dead(child.process.pid, self._metrics)  # type: ignore[no-untyped-call]
-            if self._step is None:
+            if self._leave_until is None:
                 early = time.monotonic() - child.since < EARLY_S
                 self._early = self._early + 1 if early else 0
                 log.warning("ingest-lost", pid=child.process.pid, status=child.process.returncode)
@@ -141,11 +158,11 @@ class Family:
         """Start whoever is missing; or end, where nobody can do without."""
         if self._owner.net.failed:
             self._status = DEVICE_FAILED
-            self.end("leave")
+            self.end()
         elif self._early >= MOST_EARLY:
             log.error("ingest-failed", reason="the processes that take requests do not stay")
             self._status = 1
-            self.end("exit")
+            self.end(at_once=True)
         else:
             while len(self._children) < self._settings.ingest:
                 self._children.append(self._start())
@@ -153,11 +170,10 @@ class Family:
     def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         with theirs:
-            given = [theirs.fileno(), self._listener.fileno()]
             # Isolated from the caller's folder: what is imported is what is installed.
-            command = [sys.executable, "-I", "-m", "service.ingest.child", *map(str, given)]
+            command = [sys.executable, "-I", "-m", "service.ingest.child", str(theirs.fileno())]
             environment = os.environ | {SHARED: self._metrics}
-            process = subprocess.Popen(command, pass_fds=given, env=environment)
+            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
         child = _Child(process, Channel(ours), time.monotonic())
         log.info("ingest-started", pid=process.pid)
         threading.Thread(target=self._converse, args=(child.channel,), daemon=True).start()
@@ -166,6 +182,9 @@ class Family:
     def _converse(self, channel: Channel) -> None:
         try:
             channel.send(Welcome(self._settings, self._owner.net.served))
-        except OSError:
+            channel.receive()
+        except (EOFError, OSError):
             return
+        self._callers.join(channel)
         self._owner.serve(channel)
+        self._callers.part(channel)

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,13 @@ from service.inference.net import Served, TileAnswer
 from service.ingest.wire import (
     Answered,
     Ask,
+    Caller,
     Channel,
     Counts,
     End,
     Leave,
     Refused,
     Run,
-    Step,
     size_of,
     tiles_in,
 )
@@ -63,7 +63,8 @@ class _Errand:
 class RemoteNet:
     """Sends tiles to the owner of the device, as a `Net`.
 
-    When the owner is gone, so is the device, for this process: `failed`.
+    Nothing is answered before somebody listens. When the owner is gone, so is the device, for this
+    process: `failed`.
 
     Parameters
     ----------
@@ -81,9 +82,6 @@ class RemoteNet:
         self._lock = threading.Lock()
         self._errands: dict[int, _Errand] = {}
         self._closed = self._failed = False
-        self.end: Step | None = None
-        """How the owner wants this process to end, once it does."""
-        threading.Thread(target=self._listen, name="owner", daemon=True).start()
 
     @property
     def failed(self) -> bool:
@@ -130,6 +128,29 @@ class RemoteNet:
             for probability, logit in zip(maps, answered.logits, strict=True)
         ]
 
+    def listen(self, told: Callable[[Caller | End], None]) -> None:
+        """Hear the owner until it is gone, or this object is closed.
+
+        Parameters
+        ----------
+        told
+            Called with what is not about the net.
+        """
+        try:
+            while True:
+                message = self._channel.receive()
+                if isinstance(message, Caller | End):
+                    told(message)
+                    continue
+                if isinstance(message, Refused) and isinstance(message.error, DeviceFailed):
+                    self._fail()
+                errand = self._errands.pop(message.number, None)
+                if errand is not None:
+                    errand.settle(message)
+        except (EOFError, OSError):
+            if not self._closed:
+                self._fail()
+
     def close(self) -> None:
         """Take leave of the owner."""
         self._closed = True
@@ -156,22 +177,6 @@ class RemoteNet:
             self._channel.send(message, file)
         except OSError:
             self._fail()
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                message = self._channel.receive()
-                if isinstance(message, End):
-                    self.end = message.step
-                    continue
-                if isinstance(message, Refused) and isinstance(message.error, DeviceFailed):
-                    self._fail()
-                errand = self._errands.pop(message.number, None)
-                if errand is not None:
-                    errand.settle(message)
-        except (EOFError, OSError):
-            if not self._closed:
-                self._fail()
 
     def _fail(self) -> None:
         """Latch: whoever waits is told, and nobody is taken any more."""

@@ -24,8 +24,8 @@ from service.imaging.tiles import Shape
 from service.inference.net import Served
 from service.settings import Settings
 
-Step = Literal["leave", "exit", "force"]
-"""How an ingest process ends: it is no longer ready first, it listens no more, or it is killed."""
+Step = Literal["leave", "exit"]
+"""How an ingest process ends: it is no longer ready first, then it finishes what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,18 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The process's first word: it takes callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Take the connection that follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
-    """The owner's last: the process shall end."""
+    """The owner's last words, a step each."""
 
     step: Step
 
