@@ -14,6 +14,7 @@ from benchmarks import (
     crowd,
     endurance,
     growth,
+    ingest,
     leavers,
     rivals,
     scheduling,
@@ -35,6 +36,7 @@ MEASURES = {
     "starting": starting,
     "endurance": endurance,
     "growth": growth,
+    "ingest": ingest,
 }
 RESULTS = Path(__file__).parent / "results"
 

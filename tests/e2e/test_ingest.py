@@ -82,12 +82,12 @@ def test_callers_come_to_each_in_turn(several: Service) -> None:
 
 
 def test_a_signal_to_one_of_them_changes_nothing(several: Service) -> None:
-    before = {child.pid for child in children(several)}
-    for child in children(several):
+    told = children(several)
+    for child in told:
         child.terminate()
         child.send_signal(signal.SIGINT)
-    wait_for_children(several, 2)
-    assert {child.pid for child in children(several)} == before
+    gone, _ = psutil.wait_procs(told, timeout=2)
+    assert not gone
     assert httpx.get(f"{several.url}/health/ready", timeout=30).status_code == 200
 
 
