@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from model_export.export.levels import take_levels
 from service.imaging.normalise import Normalisation
 from service.inference.contract import (
     Contract,
@@ -69,6 +70,12 @@ def identity_contract(**changes: Any) -> Contract:
     return Contract.model_validate(fields | changes)
 
 
+def levels_contract() -> Contract:
+    """Give the contract of the identity net that takes 16-bit levels."""
+    spec = InputSpec(name="tile", dtype="uint16", minimum=0.0, maximum=1.0)
+    return identity_contract(input=spec)
+
+
 def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
     """Write the net as an ONNX file with its contract and give the path."""
     contract = contract or identity_contract()
@@ -96,6 +103,8 @@ def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
         [helper.make_tensor(name, floats, [], [value]) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    if contract.input.dtype == "uint16":
+        take_levels(model, contract.input)
     helper.set_model_props(model, contract.to_metadata())
     onnx.save(model, str(path))
     return path

@@ -104,6 +104,8 @@ def _contract(members: Sequence[Member], name: str, version: str) -> Contract:
         raise ValueError("two members at least")
     contracts = [member.contract for member in members]
     first = contracts[0]
+    if first.input.dtype != "float32":
+        raise ValueError("members must not be halved; halve what becomes of them")
     sight = max(one.tiling.receptive_field for one in contracts)
     tiling = first.tiling.model_copy(update={"receptive_field": sight})
     for other in contracts[1:]:

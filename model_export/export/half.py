@@ -1,7 +1,7 @@
 """A file that computes in half precision, for GPUs: half the traffic, and tensor cores.
 
-Input and outputs stay single, and so does what follows the last convolutions, these included: the
-logits and their sigmoid. Contract and service are none the wiser.
+Outputs stay single, and so does what follows the last convolutions, these included: the logits and
+their sigmoid. The input comes as 16-bit levels, and is brought to the net's range in single.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from model_export.export.golden import golden_of
+from model_export.export.levels import take_levels
 from model_export.export.run import write
 from model_export.export.verify import SHIFT, difference, has_mask_shift
 from service.inference.contract import Contract
@@ -48,14 +49,17 @@ def halve(source: Path, target: Path, version: str) -> float:
     Raises
     ------
     ValueError
-        The files differ by more than `CLOSE`, or `version` is none.
+        The files differ by more than `CLOSE`, the source is halved already, or `version` is none.
     ContractError
         The service would refuse the source.
     """
     single = Session.open(source)
+    if single.contract.input.dtype != "float32":
+        raise ValueError("it computes in half precision already")
     contract = _contract(single.contract, version)
     model = onnx.load(source)
     compute_in_half(model)
+    contract = contract.model_copy(update={"input": take_levels(model, contract.input)})
     write(model, contract, target)
     half = Session.open(target)
     largest = difference(half, single.run)

@@ -27,7 +27,7 @@ class BoundRuns:
     names
         Of the input, then of the outputs.
     stage
-        The host buffer: float32, flat, as large as the largest input.
+        The host buffer: of the input's type, flat, as large as the largest input.
     place
         Where the buffers lie, as ONNX Runtime names devices.
     graph
@@ -39,7 +39,7 @@ class BoundRuns:
         runtime: Any,
         library: Any,
         names: Sequence[str],
-        stage: NDArray[np.float32],
+        stage: NDArray[Any],
         *,
         place: str,
         graph: bool,
@@ -48,11 +48,11 @@ class BoundRuns:
         self._stage, self._place, self._graph = stage, place, graph
         self._runs: dict[Key, _BoundRun] = {}
 
-    def room(self, shape: Key) -> NDArray[np.float32]:
+    def room(self, shape: Key) -> NDArray[Any]:
         """Give the part of the host buffer that the next input of this shape is best put into."""
         return self._stage[: int(np.prod(shape))].reshape(shape)
 
-    def run(self, tiles: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tiles: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Give the outputs, copied: the next run does not change them."""
         room = self.room(tiles.shape)
         if not np.may_share_memory(tiles, room):
@@ -65,9 +65,9 @@ class BoundRuns:
         """Lay out the input, and let a first run lay out the outputs."""
         tile, *outputs = self._names
         value = self._library.OrtValue.ortvalue_from_shape_and_type(
-            list(shape), np.float32, self._place, 0
+            list(shape), self._stage.dtype.type, self._place, 0
         )
-        value.update_inplace(np.zeros(shape, np.float32))
+        value.update_inplace(np.zeros(shape, self._stage.dtype))
         binding = self._runtime.io_binding()
         binding.bind_ortvalue_input(tile, value)
         for name in outputs:
@@ -93,7 +93,7 @@ class _BoundRun:
         self._runtime, self._binding, self._options = runtime, binding, options
         self._input, self._outputs = value, binding.get_outputs()
 
-    def run(self, tiles: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def run(self, tiles: NDArray[Any]) -> list[NDArray[np.float32]]:
         self._input.update_inplace(tiles)
         self._runtime.run_with_iobinding(self._binding, self._options)
         self._binding.synchronize_outputs()

@@ -37,10 +37,17 @@ class _Part(BaseModel):
 
 
 class InputSpec(_Part):
-    """The one input: float32 (N, 1, rows, columns), values within [minimum, maximum]."""
+    """The one input: shape (N, 1, rows, columns), values within [minimum, maximum].
+
+    Attributes
+    ----------
+    dtype
+        float32 are the values themselves; uint16 are levels, 0 for the minimum and 65535 for the
+        maximum, of which the graph makes the values.
+    """
 
     name: str
-    dtype: Literal["float32"]
+    dtype: Literal["float32", "uint16"]
     minimum: float
     maximum: float
 

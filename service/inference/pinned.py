@@ -20,18 +20,18 @@ def driver() -> Any:
         return None
 
 
-def page_locked(count: int, driver: Any) -> NDArray[np.float32]:
-    """Give float32 zeros, shape (count,), locked if the driver does it; else a copy is slower.
+def page_locked(count: int, kind: np.dtype[Any], driver: Any) -> NDArray[Any]:
+    """Give zeros, shape (count,), locked if the driver does it; else a copy is slower.
 
     Parameters
     ----------
-    count
-        How many.
+    count, kind
+        How many, and of which type.
     driver
         NVIDIA's, or None. Of the driver and not the runtime, since a refusal there leaves no error
         behind for the next CUDA call to find.
     """
-    values = np.zeros(count, np.float32)
+    values: NDArray[Any] = np.zeros(count, kind)
     if driver is None:
         return values
     start, size = ctypes.c_void_p(values.ctypes.data), ctypes.c_size_t(values.nbytes)

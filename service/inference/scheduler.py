@@ -19,6 +19,7 @@ from service.imaging.tiles import Tile
 from service.inference.batching import BATCH_SIZES, ArrivalPace
 from service.inference.faults import fault_of
 from service.inference.golden import still_works
+from service.inference.levels import put
 from service.inference.net import Served, TileAnswer
 from service.inference.session import Session
 from service.inference.turns import Errand, Turn, Turns
@@ -199,7 +200,8 @@ class TileScheduler:
         else:
             batch = next(size for size in self._sizes if size >= len(pixels))
             tiles = session.room((batch, 1, *pixels[0].shape))
-            np.stack(pixels, out=tiles[: len(pixels), 0])
+            for place, tile in zip(tiles[:, 0], pixels, strict=False):
+                put(tile, place, session.contract.input)
             tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
         return [

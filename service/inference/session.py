@@ -13,6 +13,7 @@ from service.errors import ContractError, DeviceError
 from service.inference.batching import BATCH_SIZES
 from service.inference.binding import BoundRuns
 from service.inference.contract import Contract
+from service.inference.levels import put
 from service.inference.libraries import missing_library
 from service.inference.pinned import driver, page_locked
 from service.inference.setup import ON_CPU, Setup
@@ -24,6 +25,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 onnxruntime.disable_telemetry_events()
+
+
+KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
+"""What the runtime calls an input of each type that a contract may name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +67,7 @@ class Session:
         self.threads = threads
         names = contract.outputs
         self._outputs = [names.probability, names.has_mask, names.activation]
+        self._kind = np.dtype(contract.input.dtype)
         self._bound = None if self.device == "cpu" else self._bind()
 
     @property
@@ -102,12 +108,22 @@ class Session:
         _check_graph(runtime, contract)
         return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
 
-    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Give an array to fill and `run`: on a GPU the next input's own place; holds anything."""
-        return np.empty(shape, np.float32) if self._bound is None else self._bound.room(shape)
+    def room(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Give an array to `put` tiles into and `run`; holds anything.
 
-    def run(self, tiles: NDArray[np.float32]) -> TileOutputs:
-        """Run the net on float32 tiles of shape (N, 1, rows, columns), one of the contract's."""
+        On a GPU it is the next input's own place.
+        """
+        return np.empty(shape, self._kind) if self._bound is None else self._bound.room(shape)
+
+    def run(self, tiles: NDArray[Any]) -> TileOutputs:
+        """Run the net on tiles of shape (N, 1, rows, columns), one of the contract's.
+
+        They are float32 in the net's range, or what was put into a `room`.
+        """
+        if tiles.dtype != self._kind:
+            room = self.room(tiles.shape)
+            put(tiles, room, self.contract.input)
+            tiles = room
         if self._bound is None:
             outputs = self._runtime.run(self._outputs, {self.contract.input.name: tiles})
         else:
@@ -121,7 +137,7 @@ class Session:
             self._runtime,
             onnxruntime,
             [self.contract.input.name, *self._outputs],
-            page_locked(largest, driver()),
+            page_locked(largest, self._kind, driver()),
             place="cuda",
             graph=self.setup.graph,
         )
@@ -163,6 +179,7 @@ def _check_graph(runtime: Any, contract: Contract) -> None:
     free = all(isinstance(side, str) for side in tile.shape[2:])
     if (
         tile.name != contract.input.name
+        or tile.type != KINDS[contract.input.dtype]
         or [tile.shape[1], *sides] != [1, size, size]
         or ((contract.tiling.narrower or contract.tiling.whole) and not free)
     ):

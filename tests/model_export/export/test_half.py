@@ -66,7 +66,8 @@ def test_convolutions_compute_in_half_but_the_last_and_what_follows(
         one.name: one.type.tensor_type.elem_type
         for one in (*graph.value_info, *graph.input, *graph.output)
     }
-    assert {kinds[one.name] for one in (*graph.input, *graph.output)} == {TensorProto.FLOAT}
+    assert {kinds[one.name] for one in graph.output} == {TensorProto.FLOAT}
+    assert [kinds[one.name] for one in graph.input] == [TensorProto.UINT16]
     computed = [kinds[node.output[0]] for node in graph.node if node.op_type == "Conv"]
     single = computed.count(TensorProto.FLOAT)
     assert single == 2 and computed.count(TensorProto.FLOAT16) == len(computed) - single > 5
@@ -82,7 +83,9 @@ def test_the_contract_goes_along_but_the_figures(single: Path, half: Path) -> No
     before, after = contract_of(single), contract_of(half)
     assert after.version == "0.2.0"
     assert after.provenance.evaluation == {"has_mask_shift": 0.0}
-    kept = {"golden", "version", "provenance"}
+    assert (before.input.dtype, after.input.dtype) == ("float32", "uint16")
+    assert after.input.maximum == before.input.maximum
+    kept = {"golden", "version", "provenance", "input"}
     assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
 
 
@@ -102,7 +105,14 @@ def test_two_nets_stored_in_half_are_computed_with_in_half(
     casts = [node.input[0] for node in graph.node if node.op_type == "Cast"]
     # Of values alone, and of each once; both nets read the one input.
     assert not {one.name for one in graph.initializer} & set(casts)
-    assert "tile" in casts and len(casts) == len(set(casts))
+    assert "tile_ranged" in casts and len(casts) == len(set(casts))
+
+
+def test_what_is_halved_is_not_halved_again_nor_combined(half: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="already"):
+        halve(half, tmp_path / "again.onnx", "0.3.0")
+    with pytest.raises(ValueError, match="must not be halved"):
+        combining.combine([half, half], "both", "0.3.0", tmp_path / "both.onnx")
 
 
 def test_calibration_moves_its_logit_as_far(half: Path, tmp_path: Path) -> None:

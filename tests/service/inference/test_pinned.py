@@ -9,6 +9,9 @@ from service.inference.pinned import PORTABLE, page_locked
 pytestmark = pytest.mark.unit
 
 
+FLOAT = np.dtype(np.float32)
+
+
 class Driver:
     """Counts what is locked."""
 
@@ -29,7 +32,7 @@ class Driver:
 
 def test_memory_is_locked_whole_and_let_go_before_it_is_freed() -> None:
     driver = Driver(0)
-    values = page_locked(1000, driver)
+    values = page_locked(1000, FLOAT, driver)
     view, address = values[:10], values.ctypes.data
     assert (values.dtype, values.shape, values.any()) == (np.float32, (1000,), False)
     assert driver.locked == {address: 4000}
@@ -43,7 +46,7 @@ def test_memory_is_locked_whole_and_let_go_before_it_is_freed() -> None:
 
 def test_where_the_driver_refuses_the_memory_serves_all_the_same() -> None:
     driver = Driver(201)
-    values = page_locked(10, driver)
+    values = page_locked(10, FLOAT, driver)
     assert values.shape == (10,)
     del values
     gc.collect()
@@ -51,4 +54,4 @@ def test_where_the_driver_refuses_the_memory_serves_all_the_same() -> None:
 
 
 def test_without_a_driver_the_memory_serves_all_the_same() -> None:
-    assert page_locked(10, None).shape == (10,)
+    assert page_locked(10, FLOAT, None).shape == (10,)
