@@ -16,7 +16,7 @@ from model_export.datasets import Sample, read_source
 from model_export.datasets.splits import split_of
 from model_export.evaluation import ask, in_parallel
 from model_export.export.graph import shift_activation
-from model_export.export.run import write
+from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.metrics import dice
 from service.cores import available_cores
@@ -73,7 +73,7 @@ def calibrate(path: Path, data: Path) -> Contract:
     The contract as it now stands in the file.
     """
     model = onnx.load(path)
-    contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
+    contract = contract_of(model)
     chosen, shift = _choose(contract, *_collect(path, data, contract))
     shift_activation(model, contract.outputs.activation, shift)
     evaluation: dict[str, float | str] = {SHIFT: shift + has_mask_shift(contract)}

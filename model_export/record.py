@@ -8,10 +8,9 @@ import numpy as np
 import onnx
 
 from model_export.evaluation import Evaluation
-from model_export.export.run import write
+from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.report.describe import DESCRIBED
-from service.inference.contract import Contract
 
 SPLIT = "test patients (20 %, by hash), through service.segmenter"
 
@@ -41,7 +40,7 @@ def record(path: Path, evaluation: Evaluation) -> Evaluation:
     if _sha256(path) != evaluation.model.sha256:
         raise ValueError(f"{path.name} is not the file that was examined")
     model = onnx.load(path)
-    contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
+    contract = contract_of(model)
     kept = summary(evaluation) | {SHIFT: has_mask_shift(contract)}
     provenance = contract.provenance.model_copy(update={"evaluation": kept})
     contract = contract.model_copy(update={"provenance": provenance})

@@ -108,6 +108,17 @@ def _contract(
     )
 
 
+def contract_of(model: onnx.ModelProto) -> Contract:
+    """Read the contract that a file carries.
+
+    Raises
+    ------
+    ContractError
+        It carries none that holds.
+    """
+    return Contract.from_metadata({one.key: one.value for one in model.metadata_props})
+
+
 def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
     """Write one self-contained file, whole or not at all; an older contract is replaced."""
     del model.metadata_props[:]

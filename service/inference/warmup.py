@@ -22,14 +22,15 @@ TRIES = 3
 def warm(session: Session, batch_sizes: Sequence[int]) -> None:
     """Run every shape and batch size once: kernels are chosen, memory is laid out.
 
-    The largest shape is run with the golden tile, which must reproduce in every batch size.
+    The largest shape is run with the golden tile, which must reproduce in every batch size. Where a
+    breast may have any shape, none of the others is worth a run.
 
     Raises
     ------
     DeviceError
         It does not, or the device fails.
     """
-    *narrower, _ = session.contract.tiling.shapes
+    narrower = () if session.whole_pixels else session.contract.tiling.shapes[:-1]
     with _device_to_blame(session.device):
         # The largest first: what is smaller finds room in the memory laid out for it.
         for batch in reversed(batch_sizes):

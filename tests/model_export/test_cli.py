@@ -13,9 +13,9 @@ from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
 from model_export.config import TrainingConfig
 from model_export.export import run as export
+from model_export.export.run import contract_of
 from model_export.report.card import BEGIN, END, section
 from model_export.training import run as training
-from service.inference.contract import Contract
 from tests.model_export.lived_in import lived_in
 from tests.model_export.samples import write_all
 from tests.model_export.tiny import tiny_config
@@ -34,10 +34,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     torch.save({"state_dict": weights}, run / "checkpoints" / "best.ckpt")
     return run
-
-
-def contract_of(path: Path) -> Contract:
-    return Contract.from_metadata({one.key: one.value for one in onnx.load(path).metadata_props})
 
 
 def invoke(*arguments: object) -> str:
@@ -66,10 +62,10 @@ def test_export_calibrate_evaluate_card(
     monkeypatch.setattr(resampling, "RESAMPLES", 20)
     target, data = tmp_path / "net.onnx", write_all(tmp_path / "data")
     assert "agree within" in invoke("export", run, target, "--version", "0.1.0")
-    assert "not chosen" in contract_of(target).operating_point.chosen_by
+    assert "not chosen" in contract_of(onnx.load(target)).operating_point.chosen_by
 
     assert "has-mask threshold" in invoke("calibrate", target, "--data", data)
-    contract = contract_of(target)
+    contract = contract_of(onnx.load(target))
     # Of the twelve patients of CDD-CESM one chooses and two report.
     assert "cdd-cesm finds 1.00 of 1" in contract.operating_point.chosen_by
     # Nothing but the shift: figures are `evaluate`'s to find.
@@ -79,7 +75,7 @@ def test_export_calibrate_evaluate_card(
 
     saved, asked = tmp_path / "report", ("evaluate", target, "--data", data, "--no-contrast")
     assert "not met" in invoke(*asked, "--save", saved, "--record")
-    recorded = contract_of(target).provenance.evaluation
+    recorded = contract_of(onnx.load(target)).provenance.evaluation
     found = json.loads((saved / "figures.json").read_text())
     assert found["figures"]["cdd-cesm/dice"]["value"] == pytest.approx(
         float(recorded["cdd-cesm/dice"]), abs=1e-4
@@ -90,7 +86,7 @@ def test_export_calibrate_evaluate_card(
     card = tmp_path / "MODEL_CARD.md"
     card.write_text(f"# Card\n{BEGIN}\n{END}\n")
     invoke("card", target)
-    assert section(contract_of(target)) in card.read_text()
+    assert section(contract_of(onnx.load(target))) in card.read_text()
 
 
 @pytest.mark.parametrize(

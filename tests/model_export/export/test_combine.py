@@ -12,7 +12,7 @@ from model_export.export.combine import combine
 from model_export.export.graph import shift_activation
 from model_export.networks import LiteOptions, NetworkOptions, SmallOptions
 from model_export.phantom import breast_phantom
-from service.inference.contract import Contract, Score
+from service.inference.contract import Score
 from service.inference.session import Session
 from tests.model_export.lived_in import lived_in
 from tests.model_export.small_tiles import SIDE, small_tiles
@@ -29,7 +29,7 @@ def exported(target: Path, options: NetworkOptions, temperature: float, **change
     config = TrainingConfig.model_validate({**tiny_config().model_dump(), **changes})
     exporting.export(lived_in(options), config, target, "0.1.0")
     model = onnx.load(target)
-    contract = Contract.from_metadata({one.key: one.value for one in model.metadata_props})
+    contract = exporting.contract_of(model)
     score = Score(rule="max", temperature=temperature)
     exporting.write(model, contract.model_copy(update={"score": score}), target)
     return target

@@ -1,22 +1,20 @@
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from service.errors import CallerLeft, DeadlineExceeded, DeviceError, DeviceFailed, Overloaded
+from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 from service.imaging.tiles import Tile
 from service.inference import scheduler as scheduler_module
 from service.inference.batching import BATCH_SIZES
 from service.inference.scheduler import TileScheduler
-from service.inference.session import Session, TileOutputs
+from service.inference.session import Session
 from service.patience import Patience
 from tests.identity_net import TILE, identity_contract, write_identity_net
+from tests.recorder import Recorder, recorded, tiles_of, until
 
 pytestmark = pytest.mark.unit
 
@@ -31,59 +29,6 @@ def scheduler(session: Session) -> Iterator[TileScheduler]:
     scheduler = TileScheduler(session, runners=2)
     yield scheduler
     scheduler.close()
-
-
-def tiles_of(*values: float) -> list[Tile]:
-    return [Tile(0, 0, np.full((TILE, TILE), value, np.float32)) for value in values]
-
-
-class Recorder:
-    """A session that remembers what it runs, and can wait or fail."""
-
-    def __init__(self, session: Session, device: str) -> None:
-        self.contract = session.contract
-        self.device = device
-        self.runs: list[list[float]] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.begun = threading.Event()
-        self.fault: Exception | None = None
-        self.once = False
-        self.threads: list[int] = []
-        self._session = session
-
-    @property
-    def batches(self) -> list[int]:
-        return [len(values) for values in self.runs]
-
-    def run(self, tiles: NDArray[np.float32]) -> TileOutputs:
-        self.begun.set()
-        self.gate.wait()
-        self.runs.append([round(float(tile.max()), 2) for tile in tiles])
-        self.threads.append(threading.get_ident())
-        if fault := self.fault:
-            self.fault = None if self.once else fault
-            raise fault
-        return self._session.run(tiles)
-
-    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        # As a GPU's buffer, it holds what was there before.
-        return np.full(shape, 0.77, np.float32)
-
-    def hold(self) -> None:
-        self.runs.clear()
-        self.begun.clear()
-        self.gate.clear()
-
-
-def recorded(session: Session, device: str, **given: Any) -> tuple[Recorder, TileScheduler]:
-    recorder = Recorder(session, device)
-    return recorder, TileScheduler(cast(Any, recorder), **given)
-
-
-def until(waiting: int, scheduler: TileScheduler) -> None:
-    while scheduler.waiting != waiting:
-        time.sleep(0.001)
 
 
 def test_answers_come_in_the_order_of_the_tiles(scheduler: TileScheduler) -> None:
@@ -167,6 +112,15 @@ def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> No
     assert recorder.batches == [1, 2, 2]
 
 
+def test_where_any_shape_may_come_only_the_largest_is_warmed(tmp_path: Path) -> None:
+    contract = identity_contract()
+    tiling = contract.tiling.model_copy(update={"narrower": ((TILE, 32),), "whole": True})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
+    recorder, scheduler = recorded(Session.open(path), "cpu")
+    scheduler.close()
+    assert recorder.batches == [1]
+
+
 def test_a_deadline_drops_what_has_not_begun(session: Session) -> None:
     recorder, scheduler = recorded(session, "cpu")
     recorder.hold()
@@ -236,80 +190,6 @@ def test_while_another_runs_no_tile_is_alone(
         assert len(lone.result()) == 1
     scheduler.close()
     assert (recorder.runs, wide.runs) == ([[0.2]], [[0.1]])
-
-
-def test_a_fault_of_the_net_reaches_its_caller_and_the_next_is_served(session: Session) -> None:
-    recorder, scheduler = recorded(session, "cpu")
-    recorder.fault = RuntimeError("broken")
-    with pytest.raises(RuntimeError, match="broken"):
-        scheduler.run(tiles_of(0.5), Patience(10))
-    recorder.fault = None
-    assert len(scheduler.run(tiles_of(0.5), Patience(10))) == 1
-    scheduler.close()
-
-
-STICKY = RuntimeError("CUDA failure 700: an illegal memory access was encountered ; GPU=0")
-
-
-def test_a_sticky_fault_of_the_device_ends_all_that_waits_and_all_that_comes(
-    session: Session,
-) -> None:
-    recorder, scheduler = recorded(session, "cuda")
-    recorder.hold()
-    recorder.fault = STICKY
-    with ThreadPoolExecutor(2) as callers:
-        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
-        recorder.begun.wait()
-        # More than one batch holds: its rest waits when the device fails.
-        second = callers.submit(scheduler.run, tiles_of(*[0.1] * 20), Patience(30))
-        until(20, scheduler)
-        assert not scheduler.failed
-        recorder.gate.set()
-        for each in (first, second):
-            with pytest.raises(DeviceFailed) as told:
-                each.result(timeout=30)
-            assert (told.value.status, told.value.code) == (503, "device-failed")
-            assert "700" not in str(told.value)
-    assert scheduler.failed and scheduler.waiting == 0
-    recorder.fault = None
-    with pytest.raises(DeviceFailed):
-        scheduler.run(tiles_of(0.5), Patience(10))
-    scheduler.close()
-    assert recorder.batches == [1]
-
-
-def test_a_device_without_memory_answers_the_next(session: Session) -> None:
-    recorder, scheduler = recorded(session, "cuda")
-    recorder.fault = RuntimeError("CUDA failure 2: out of memory ; GPU=0")
-    with pytest.raises(Overloaded) as told:
-        scheduler.run(tiles_of(0.5), Patience(10))
-    assert told.value.code == "device-memory"
-    recorder.fault = None
-    assert len(scheduler.run(tiles_of(0.5), Patience(10))) == 1
-    assert not scheduler.failed
-    scheduler.close()
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_after_a_fault_that_nobody_knows_the_device_must_prove_itself(
-    session: Session, works: bool
-) -> None:
-    recorder, scheduler = recorded(session, "cuda")
-    recorder.fault, recorder.once = RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), works
-    with pytest.raises(RuntimeError if works else DeviceFailed):
-        scheduler.run(tiles_of(0.5), Patience(10))
-    assert scheduler.failed is not works
-    scheduler.close()
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_device_that_fails_while_it_is_warmed_stops_the_start(
-    session: Session, device: str
-) -> None:
-    recorder = Recorder(session, device)
-    recorder.fault = STICKY
-    with pytest.raises(DeviceError, match="warmed: CUDA failure 700"):
-        TileScheduler(cast(Any, recorder))
 
 
 def test_a_device_is_warmed_by_the_thread_that_serves(session: Session) -> None:
