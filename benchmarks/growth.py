@@ -19,7 +19,9 @@ def measure(plan: Plan) -> list[Figure]:
         for tiles in TILES:
             plan.say(f"growth, {tiles} tiles")
             body = plan.body(tiles)
-            seconds.append(1 / rate(server.port, request_of(body.dicom), plan.count(16), 4))
+            request = request_of(body.dicom)
+            rate(server.port, request, 8, 4)
+            seconds.append(1 / rate(server.port, request, plan.count(64), 4))
             areas.append(sum(tile.pixels.size for tile in body.tiles) / 1e6)
             figures.append(Figure(f"time an image, {tiles} tiles", seconds[-1] * 1e3, "ms",
                                   note=f"{areas[-1]:.2f} million pixels"))  # fmt: skip

@@ -7,8 +7,8 @@ What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) an
 bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
 larger model, and on a GPU the driver, CUDA's libraries and page-locked memory for the largest batch
-(25 MiB at 640 x 640, half that for 16-bit levels) come on top. So does, for a container's
-limit, what is kept of the memory of bodies and pixels for the next ones: 64 MiB a reader.
+(25 MiB at 640 x 640, half that for 16-bit levels) come on top. What is kept of the memory of bodies
+and pixels for the next ones is within their share.
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,11 @@ class MemoryPlan:
     reader_mib: int
     bodies_mib: int
     pixels_mib: int
+
+    @property
+    def lent_mib(self) -> int:
+        """Memory for bodies, and for pixels themselves, together: what is lent again and again."""
+        return self.bodies_mib + 2 * self.pixels_mib // BYTES_PER_PIXEL
 
     @classmethod
     def of(

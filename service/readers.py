@@ -17,4 +17,5 @@ def open_readers(settings: Settings) -> Workers:
         limits=settings.read_limits(),
         memory_mib=settings.memory.reader_mib,
         deadline_s=settings.reader_deadline_s,
+        lent_bytes=settings.memory.lent_mib << 20,
     )

@@ -28,8 +28,8 @@ from service.slabs import Slabs
 
 START_TIMEOUT_S = 60.0
 
-KEPT_BYTES = 64 * 2**20
-"""Kept a worker for the next ones: a body and the pixels of a large mammogram."""
+LENT_BYTES = 128 * 2**20
+"""Of memory for bodies and pixels, unless somebody says otherwise: a mammogram or two a worker."""
 
 
 class Reader(Protocol):
@@ -88,6 +88,8 @@ class Workers:
         Address space that a worker may take beyond what it has when it starts, in MiB.
     deadline_s
         Longest time for one file, in seconds.
+    lent_bytes
+        Memory for bodies and pixels that is used again and again.
 
     Raises
     ------
@@ -96,13 +98,19 @@ class Workers:
     """
 
     def __init__(
-        self, *, count: int, limits: ReadLimits, memory_mib: int, deadline_s: float
+        self,
+        *,
+        count: int,
+        limits: ReadLimits,
+        memory_mib: int,
+        deadline_s: float,
+        lent_bytes: int = LENT_BYTES,
     ) -> None:
         self._limits, self._memory_mib, self._deadline_s = limits, memory_mib, deadline_s
         self._changed = threading.Condition()
         self._closed = False
         self._count = count
-        self.slabs = Slabs(count * KEPT_BYTES)
+        self.slabs = Slabs(lent_bytes)
         self._idle = deque(_start(memory_mib) for _ in range(count))
         if not all(worker.is_ready(START_TIMEOUT_S) for worker in list(self._idle)):
             self.close()

@@ -40,12 +40,13 @@ class Slabs:
 
     Parameters
     ----------
-    kept_bytes
-        Of those, at most so many are kept.
+    most_bytes
+        Slabs are kept for the next ones as long as all, used or not, are no more than this.
     """
 
-    def __init__(self, kept_bytes: int) -> None:
-        self._kept_bytes = kept_bytes
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._idle: list[Slab] = []
         # A finaliser may run at any step of the thread that holds it.
         self._lock = threading.RLock()
@@ -65,12 +66,17 @@ class Slabs:
             There is no memory.
         """
         with self._lock:
-            fitting = [slab for slab in self._idle if slab.size >= size]
-            if fitting:
-                slab = min(fitting, key=lambda one: one.size)
-                self._idle.remove(slab)
-                return slab
-        return Slab(size)
+            self._idle.sort(key=lambda slab: slab.size)
+            for index, slab in enumerate(self._idle):
+                if slab.size >= size:
+                    return self._idle.pop(index)
+            while self._idle and self._bytes + size > self._most_bytes:
+                # None of them fits anyway.
+                del self._idle[0]
+            slab = Slab(size)
+            self._bytes += slab.size
+            weakref.finalize(slab, self._ended, slab.size).atexit = False
+            return slab
 
     def lend(self, slab: Slab, shape: tuple[int, int]) -> NDArray[np.uint16]:
         """Give what lies in a slab as pixels, and take it back once nobody refers to them.
@@ -112,8 +118,12 @@ class Slabs:
 
     def _take_back(self, slab: Slab) -> None:
         with self._lock:
-            if self.idle_bytes + slab.size <= self._kept_bytes:
+            if self._bytes <= self._most_bytes:
                 self._idle.append(slab)
+
+    def _ended(self, size: int) -> None:
+        with self._lock:
+            self._bytes -= size
 
 
 class Extent(NamedTuple):

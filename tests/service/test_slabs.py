@@ -56,14 +56,28 @@ def test_bytes_that_were_not_lent_are_copied(given: bytes | memoryview) -> None:
     assert os.pread(extent.file, len(given), extent.start) == given == extent.data
 
 
-def test_the_smallest_that_fits_is_taken_and_no_more_than_agreed_is_kept() -> None:
+def test_the_smallest_that_fits_is_taken_and_all_are_no_more_than_agreed() -> None:
     slabs = Slabs(4 * STEP)
     lent = [slabs.lend(slabs.take(size * STEP), (1, 1)) for size in (3, 1, 2)]
-    while lent:
-        del lent[0]
-    assert slabs.idle_bytes == 4 * STEP, "three and one; two more would be too many"
-    assert slabs.take(2 * STEP).size == 3 * STEP
-    assert slabs.take(1).size == STEP
+    del lent[0]
+    assert slabs.idle_bytes == 0, "six are too many"
+    del lent[0]
+    assert slabs.idle_bytes == STEP, "three are not"
+    del lent[0]
+    assert slabs.idle_bytes == 3 * STEP
+    smallest = slabs.take(1)
+    assert (smallest.size, slabs.take(2 * STEP).size) == (STEP, 2 * STEP)
+
+
+def test_what_fits_nobody_makes_room_for_what_does() -> None:
+    slabs = Slabs(4 * STEP)
+    lent = [slabs.lend(slabs.take(size * STEP), (1, 1)) for size in (1, 2)]
+    lent.clear()
+    assert slabs.idle_bytes == 3 * STEP
+    large = slabs.lend(slabs.take(3 * STEP), (1, 1))
+    assert slabs.idle_bytes == 0
+    del large
+    assert slabs.idle_bytes == 3 * STEP
 
 
 def test_what_is_dropped_unlent_is_given_back_to_the_system() -> None:
