@@ -1,7 +1,7 @@
 """Where a body is received: memory that a reader maps, so that nobody copies it again."""
 
 from service.errors import InvalidRequest
-from service.slabs import Slabs
+from service.slabs import Slab, Slabs
 
 
 class Vessel:
@@ -18,8 +18,10 @@ class Vessel:
     """
 
     def __init__(self, slabs: Slabs, size: int | None, most: int) -> None:
+        self._slabs = slabs
         # Of memory for the most that may come, only what does come is ever there.
-        self._slabs, self._slab = slabs, slabs.take(most if size is None else size)
+        self._size = most if size is None else size
+        self._slab: Slab | None = None
         self.length = 0
         """Bytes that came."""
 
@@ -31,12 +33,18 @@ class Vessel:
         InvalidRequest
             More comes than there was to come.
         """
-        end = self.length + len(piece)
-        if end > self._slab.size:
+        slab, end = self._taken(), self.length + len(piece)
+        if end > slab.size:
             raise InvalidRequest("body-length", "The body is longer than Content-Length says.")
-        self._slab.memory[self.length : end] = piece
+        slab.memory[self.length : end] = piece
         self.length = end
 
     def contents(self) -> memoryview:
         """Give what came; its memory is lent again once nobody refers to it, or to a part of it."""
-        return self._slabs.lend_bytes(self._slab, self.length)
+        return self._slabs.lend_bytes(self._taken(), self.length)
+
+    def _taken(self) -> Slab:
+        # Not before something comes: who waits for room would keep it from those that have some.
+        if self._slab is None:
+            self._slab = self._slabs.take(self._size)
+        return self._slab

@@ -23,6 +23,15 @@ def test_what_was_poured_in_lies_in_lent_memory(size: int | None) -> None:
     assert slabs.idle_bytes == STEP
 
 
+def test_who_waits_for_a_body_takes_no_memory() -> None:
+    slabs = Slabs(STEP)
+    slabs.lend_bytes(slabs.take(1), 1).release()
+    waiting = Vessel(slabs, 6, STEP)
+    assert slabs.idle_bytes == STEP
+    waiting.pour(b"abc")
+    assert slabs.idle_bytes == 0
+
+
 def test_nothing_is_a_body_too() -> None:
     assert Vessel(Slabs(0), 0, STEP).contents() == b""
 
