@@ -30,6 +30,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LOOK_S = 0.1
 """Between two looks at who is there."""
 
+HANGING_S = 10.0
+"""After the time to finish what was accepted, whoever is still there is killed."""
+
 EARLY_S, MOST_EARLY = 5.0, 5
 """A process that ends within so many seconds of its start ended early; after so many of those in a
 row, none will ever stay."""
@@ -130,7 +133,7 @@ class Family:
         self._by_force = self._by_force or by_force
 
     def _go_on_ending(self, leave_until: float) -> None:
-        if self._by_force:
+        if self._by_force or time.monotonic() > leave_until + self._settings.drain_s + HANGING_S:
             for child in self._children:
                 child.process.kill()
         step: Step = "leave" if time.monotonic() < leave_until else "exit"
@@ -164,8 +167,12 @@ class Family:
             self._status = 1
             self.end(at_once=True)
         else:
-            while len(self._children) < self._settings.ingest:
-                self._children.append(self._start())
+            try:
+                while len(self._children) < self._settings.ingest:
+                    self._children.append(self._start())
+            except OSError as error:
+                # There may be room for it at the next look.
+                log.warning("ingest-not-started", error=type(error).__name__)
 
     def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
@@ -173,7 +180,11 @@ class Family:
             # Isolated from the caller's folder: what is imported is what is installed.
             command = [sys.executable, "-I", "-m", "service.ingest.child", str(theirs.fileno())]
             environment = os.environ | {SHARED: self._metrics}
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+            try:
+                process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+            except OSError:
+                ours.close()
+                raise
         child = _Child(process, Channel(ours), time.monotonic())
         log.info("ingest-started", pid=process.pid)
         threading.Thread(target=self._converse, args=(child.channel,), daemon=True).start()
