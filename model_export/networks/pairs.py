@@ -69,7 +69,8 @@ def plain(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
 def turning(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
     """Give two convolutions, the second of which takes the best of its kernel's quarter turns."""
     rotate = RotationMax(outputs, outputs, dilation=dilation)
-    last = nn.Sequential(OrderedDict(rotate=rotate, relu=nn.ReLU(inplace=True)))
+    # The gradient of a maximum asks for the maximum: it must not be written over.
+    last = nn.Sequential(OrderedDict(rotate=rotate, relu=nn.ReLU()))
     return nn.Sequential(conv(inputs, outputs, dilation=dilation), last)
 
 

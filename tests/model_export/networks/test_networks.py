@@ -45,6 +45,16 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
     assert maps.has_mask.shape == (2, 1)
 
 
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+def test_every_layer_can_be_taught(options: NetworkOptions) -> None:
+    net = build(options).train()
+    torch.manual_seed(0)
+    maps = net(torch.rand(2, 1, 128, 128))
+    (maps.logits.square().mean() + maps.has_mask.square().mean()).backward()
+    for layer, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), layer
+
+
 @pytest.mark.parametrize(
     ("options", "parameters", "gigaflop"),
     [
