@@ -37,7 +37,7 @@ def test_shrinking_takes_the_mean_of_an_area() -> None:
     assert (resize(checkers, (4, 4)) == 500).all()
 
 
-@pytest.mark.parametrize("shape", [(60, 40), (64, 48), (31, 45), (240, 180)])
+@pytest.mark.parametrize("shape", [(60, 40), (64, 48), (31, 45), (240, 180), (246, 184)])
 @pytest.mark.parametrize("sides", [(960, 720), (961, 720), (960, 719)])
 def test_halving_first_changes_little_and_moves_nothing(
     shape: tuple[int, int], sides: tuple[int, int]
