@@ -56,7 +56,8 @@ async def receive_body(
         There is no room for it.
     """
     pieces = body_pieces(request, max_bytes)
-    claimed = _declared(request) or STEP
+    declared = _declared(request)
+    claimed = STEP if declared is None else declared
     if claimed > max_bytes:
         raise _too_large(max_bytes)
     await place.claim(claimed)

@@ -90,7 +90,7 @@ async def receive_uploads(
     files = [part for part in parts if part.is_file]
     if not 0 < len(files) <= most:
         raise InvalidRequest("files", f"Send from 1 to {most} files in the multipart body.")
-    return [_as_upload(file, parts) for file in files]
+    return _as_uploads(files, parts)
 
 
 async def _receive_parts(
@@ -114,9 +114,10 @@ def _only_file(parts: list[Part]) -> Upload:
         raise UnreadableImage("empty-body", "The file in the body is empty.")
     if file.media_type not in KINDS and file.media_type not in UNDECLARED | {"text/plain"}:
         raise UnsupportedMedia("media-type", "The part is no application/dicom, PNG, JPEG or TIFF.")
-    return _as_upload(file, parts)
+    (upload,) = _as_uploads(files, parts)
+    return upload
 
 
-def _as_upload(file: Part, parts: list[Part]) -> Upload:
-    fields = dict(part.field for part in parts if part.field is not None)
-    return Upload(file.content, KINDS.get(file.media_type), fields)
+def _as_uploads(files: list[Part], parts: list[Part]) -> list[Upload]:
+    fields = dict(field for part in parts if (field := part.field) is not None)
+    return [Upload(file.content, KINDS.get(file.media_type), fields) for file in files]
