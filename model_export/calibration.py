@@ -13,7 +13,6 @@ import onnx
 from numpy.typing import NDArray
 
 from model_export.datasets import Sample, read_source
-from model_export.datasets.splits import split_of
 from model_export.evaluation import ask, in_parallel
 from model_export.export.graph import shift_activation
 from model_export.export.run import contract_of, write
@@ -154,7 +153,7 @@ def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], 
 def _validation(data: Path, sources: Sequence[str]) -> Iterator[Sample]:
     for source in sources:
         for sample in read_source(data, source):
-            if split_of(sample.source, sample.patient) == "validation":
+            if sample.split == "validation":
                 yield sample
 
 

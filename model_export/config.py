@@ -106,6 +106,10 @@ class Sampling(_Part):
     tolerance: float = Field(default=0.8, gt=0.0)
     """Largest distance between the looks of a pair, in standard deviations; see `matching`."""
 
+    max_lesion_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Images whose outlines cover more of the breast than this are left out of training: outlines
+    of whole quadrants teach something other than masses."""
+
     @model_validator(mode="after")
     def _shares(self) -> Self:
         if not 0.0 < self.lesion + self.near_miss <= 1.0:

@@ -138,7 +138,7 @@ def audit_tiles(config: TrainingConfig, data: Path, packed: Path, count: int) ->
     samples = [
         sample
         for source in config.sources
-        for sample in cache.load(packed, source, config.working_mm)
+        for sample in cache.load(packed, source, config.working_mm, config.normalisation)
         if sample.split == "train"
     ]
     with Console().status(f"sampling {count} training tiles"):

@@ -11,7 +11,7 @@ from rich.progress import track
 from model_export.audit.blocks import block_histograms, shrink
 from model_export.audit.brightness import brightness
 from model_export.datasets import Annotation, Sample, read_source
-from model_export.datasets.splits import Split, split_of
+from model_export.datasets.splits import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +83,7 @@ def look_at(sample: Sample) -> Surveyed:
         source=sample.source,
         name=sample.name,
         patient=sample.patient,
-        split=split_of(sample.source, sample.patient),
+        split=sample.split,
         has_lesion=sample.has_lesion,
         annotation=sample.annotation,
         manufacturer=sample.manufacturer,

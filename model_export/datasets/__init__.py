@@ -8,12 +8,21 @@ set of one's own needs no code: put it beside the others and name it in the trai
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from model_export.datasets import cbis_ddsm, cdd_cesm, folder, inbreast, mini_mias, rsna_640
+from model_export.datasets import (
+    cbis_ddsm,
+    cbis_ddsm_800,
+    cdd_cesm,
+    folder,
+    inbreast,
+    mini_mias,
+    rsna_640,
+)
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.tables import DatasetError
 
 READERS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     cbis_ddsm.SOURCE: cbis_ddsm.read,
+    cbis_ddsm_800.SOURCE: cbis_ddsm_800.read,
     cdd_cesm.SOURCE: cdd_cesm.read,
     inbreast.SOURCE: inbreast.read,
     mini_mias.SOURCE: mini_mias.read,

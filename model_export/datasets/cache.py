@@ -3,6 +3,7 @@
 One .npz a source: the images end to end as bytes, and a JSON index.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from model_export.datasets import read_source
-from model_export.datasets.sample import Annotation, Sample
-from model_export.datasets.splits import Split, split_of
-from service.imaging.breast import find_breast
+from model_export.datasets.sample import Annotation, LesionBox, Sample
+from model_export.datasets.splits import Part, Split, split_of
+from service.imaging.breast import Box, find_breast
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import to_working_grid
+
+FORMAT = 2
+"""Of the files; to be raised with every change of what stands in them or of what finds the breast,
+so that older ones are packed anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,10 @@ class Packed:
         uint8 0 or 1, same shape, or None where nobody drew it.
     lesion_fraction
         Share of the breast that is lesion; 0 without a mask.
+    boxes
+        Around the lesions, in pixels of the working grid; empty where the source gives none.
+    part
+        As in `Sample`.
     """
 
     source: str
@@ -47,11 +56,13 @@ class Packed:
     breast: NDArray[np.uint8]
     lesion: NDArray[np.uint8] | None
     lesion_fraction: float
+    boxes: tuple[LesionBox, ...] = ()
+    part: Part | None = None
 
     @property
     def split(self) -> Split:
         """Which side of the split the patient is on."""
-        return split_of(self.source, self.patient)
+        return split_of(self.source, self.patient, self.part)
 
 
 def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Packed:
@@ -82,6 +93,19 @@ def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Pac
         breast=working.breast.astype(np.uint8),
         lesion=lesion,
         lesion_fraction=0.0 if lesion is None else float(lesion.sum()) / inside,
+        boxes=tuple(_on_grid(one, working.box, (rows, columns)) for one in sample.boxes),
+        part=sample.part,
+    )
+
+
+def _on_grid(lesion: LesionBox, breast: Box, shape: tuple[int, int]) -> LesionBox:
+    """Bring a lesion's box from the source's pixels to those of the breast on the working grid."""
+    down, across = shape[0] / breast.rows, shape[1] / breast.columns
+    return LesionBox(
+        (lesion.x - breast.left) * across,
+        (lesion.y - breast.top) * down,
+        lesion.width * across,
+        lesion.height * down,
     )
 
 
@@ -110,7 +134,7 @@ def build(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
-        target = _path(folder, source, working_mm)
+        target = _path(folder, source, working_mm, normalisation)
         if target.exists():
             continue
         samples = read_source(data, source)
@@ -121,16 +145,24 @@ def build(
         _save(target, packed)
 
 
-def load(folder: Path, source: str, working_mm: float) -> list[Packed]:
-    """Read back what `build` wrote."""
-    with np.load(_path(folder, source, working_mm)) as stored:
+def load(
+    folder: Path,
+    source: str,
+    working_mm: float,
+    normalisation: Normalisation | None = None,
+) -> list[Packed]:
+    """Read back what `build` wrote with this normalisation, the default one if None."""
+    path = _path(folder, source, working_mm, normalisation or Normalisation())
+    with np.load(path) as stored:
         index = json.loads(bytes(stored["index"]).decode())
         pixels, breast, lesion = stored["pixels"], stored["breast"], stored["lesion"]
     return list(_unpack(index, pixels, np.unpackbits(breast), np.unpackbits(lesion)))
 
 
-def _path(folder: Path, source: str, working_mm: float) -> Path:
-    return folder / f"{source}-{working_mm:g}mm.npz"
+def _path(folder: Path, source: str, working_mm: float, normalisation: Normalisation) -> Path:
+    decided_by = f"{FORMAT} {normalisation.model_dump_json()}"
+    digest = hashlib.sha256(decided_by.encode()).hexdigest()[:8]
+    return folder / f"{source}-{working_mm:g}mm-{digest}.npz"
 
 
 def _save(target: Path, packed: Sequence[Packed]) -> None:
@@ -142,6 +174,8 @@ def _save(target: Path, packed: Sequence[Packed]) -> None:
             "has_lesion": one.has_lesion,
             "annotation": one.annotation,
             "lesion_fraction": one.lesion_fraction,
+            "boxes": one.boxes,
+            "part": one.part,
             "shape": one.pixels.shape,
             "drawn": one.lesion is not None,
         }
@@ -169,6 +203,7 @@ def _unpack(
     for entry in index:
         rows, columns = entry.pop("shape")
         size = rows * columns
+        boxes = tuple(LesionBox(*box) for box in entry.pop("boxes"))
         drawn = None
         if entry.pop("drawn"):
             drawn = lesion[drawn_start : drawn_start + size].reshape(rows, columns)
@@ -178,5 +213,6 @@ def _unpack(
             pixels=pixels[start : start + size].reshape(rows, columns),
             breast=breast[start : start + size].reshape(rows, columns),
             lesion=drawn,
+            boxes=boxes,
         )
         start += size

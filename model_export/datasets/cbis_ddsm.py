@@ -12,7 +12,8 @@ first part of the tables' paths:
 TCIA's downloader names the folders and files inside a case by its own rules (`1-1.dcm`), and the
 columns of mask and crop are swapped in many rows, so a case's files are told apart by what they
 hold. Patient identifiers are shared by the mass and the calcification tables, and their own split
-into training and test is not by patient over both: `split_of` decides here, as everywhere.
+into training and test is not by patient over both: who is in the test part of either is a test
+patient here.
 
 Spacing: DDSM stated it for each film (42 um for the DBA scanner, 43.5 for HOWTEK, 50 for LUMISYS);
 CBIS-DDSM dropped both spacing and scanner. Where the DICOM file has none, the long side is taken
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 
 from model_export.datasets.images import ASSUMED_LONG_SIDE_MM, read_mammogram
 from model_export.datasets.sample import Sample
+from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, read_rows
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality
@@ -44,6 +46,11 @@ TABLES = tuple(
     for kind in ("mass", "calc")
     for part in ("train", "test")
 )
+
+TESTS = tuple(name for name in TABLES if "_test_" in name)
+
+TABLE = "table"
+"""Column that the reader adds: the name of the table that a row stands in."""
 
 COLUMNS = (
     "patient_id",
@@ -86,11 +93,14 @@ def read(folder: Path) -> Iterator[Sample]:
     images: dict[str, list[Row]] = defaultdict(list)
     for table in present:
         for row in read_rows(folder, table, COLUMNS):
+            row[TABLE] = table
             side, view = row["left or right breast"], row["image view"]
             images[f"{row['patient_id']}_{side}_{view}"].append(row)
     cases = _cases(folder)
+    tests = {row["patient_id"] for rows in images.values() for row in rows if row[TABLE] in TESTS}
     for name, rows in images.items():
-        yield _sample(folder, cases, name, rows)
+        part: Part = "test" if rows[0]["patient_id"] in tests else "train"
+        yield _sample(folder, cases, name, rows, part)
 
 
 def _cases(folder: Path) -> Cases:
@@ -116,7 +126,7 @@ def _files(cases: Cases, path: str) -> list[str]:
     return cases[case]
 
 
-def _sample(folder: Path, cases: Cases, name: str, rows: list[Row]) -> Sample:
+def _sample(folder: Path, cases: Cases, name: str, rows: list[Row], part: Part) -> Sample:
     first = rows[0]
     mammogram = read_mammogram(folder, _files(cases, first["image file path"])[0])
     lesion = _lesion(folder, cases, rows, (mammogram.rows, mammogram.columns))
@@ -135,6 +145,9 @@ def _sample(folder: Path, cases: Cases, name: str, rows: list[Row]) -> Sample:
         view_position=first["image view"],
         # The mass tables and the calcification tables spell this column in two ways.
         density=first.get("breast_density") or first.get("breast density") or None,
+        part=part,
+        pathology="|".join(sorted({row["pathology"] for row in rows if row.get("pathology")}))
+        or None,
     )
 
 

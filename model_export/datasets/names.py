@@ -3,6 +3,7 @@
 NAMES = {
     "all": "All sources",
     "cbis-ddsm": "CBIS-DDSM",
+    "cbis-ddsm-800": "CBIS-DDSM, masses at 800 x 800",
     "cbis-ddsm-views": "CBIS-DDSM, eight views",
     "cdd-cesm": "CDD-CESM",
     "inbreast": "INbreast",

@@ -1,16 +1,26 @@
 """One type for every data set: an image, what is known of its lesions, and whose it is."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.datasets.splits import Part, Split, split_of
 from service.imaging.mammogram import Intent, Laterality, Mammogram
 
-Annotation = Literal["pixel_mask", "circle", "normal", "image_label"]
-"""How the lesions are known: drawn outlines, circles, the statement that there are none, or only
-a yes or no for the whole image."""
+Annotation = Literal["pixel_mask", "pseudo_outline", "circle", "box", "normal", "image_label"]
+"""How the lesions are known: outlines drawn by people, outlines drawn by a net that was given a
+box, circles, boxes, the statement that there are none, or only a yes or no for the whole image."""
+
+
+class LesionBox(NamedTuple):
+    """A box around one lesion, in pixels from the image's top left corner; x is along columns."""
+
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +46,12 @@ class Sample:
         How that is known.
     lesion
         bool, the shape of `pixels`; all false for a normal. None where nobody drew it.
+    boxes
+        Around the lesions, where the source gives boxes.
+    part
+        The patient's side in the data set's own split, where it has one.
+    pathology
+        In the source's own words.
     """
 
     source: str
@@ -51,12 +67,20 @@ class Sample:
     view_position: str | None = None
     density: str | None = None
     manufacturer: str | None = None
+    boxes: tuple[LesionBox, ...] = ()
+    part: Part | None = None
+    pathology: str | None = None
 
     def __post_init__(self) -> None:
         if self.lesion is not None and self.lesion.shape != self.pixels.shape:
             raise ValueError("lesion must have the shape of pixels")
         if self.lesion is not None and bool(self.lesion.any()) != self.has_lesion:
             raise ValueError("lesion must be empty exactly where has_lesion is false")
+
+    @property
+    def split(self) -> Split:
+        """Which side of the split the patient is on."""
+        return split_of(self.source, self.patient, self.part)
 
     def to_mammogram(self) -> Mammogram:
         """Give the image as the service's stages take it."""

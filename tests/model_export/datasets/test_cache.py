@@ -7,7 +7,7 @@ from model_export.datasets import cache, cdd_cesm, read_source
 from service.imaging.breast import find_breast
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import to_working_grid
-from tests.model_export.samples import write_all, write_cdd_cesm
+from tests.model_export.samples import write_all, write_cbis_ddsm_800, write_cdd_cesm
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +48,32 @@ def test_a_built_cache_gives_back_every_sample(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(one.lesion, other.lesion)
             assert (one.has_lesion, one.annotation) == (other.has_lesion, other.annotation)
             assert one.lesion_fraction == other.lesion_fraction
+
+
+def test_boxes_and_parts_survive_and_boxes_stay_around_their_lesions(tmp_path: Path) -> None:
+    write_cbis_ddsm_800(tmp_path / "cbis-ddsm-800")
+    cache.build(tmp_path, tmp_path / "cache", ["cbis-ddsm-800"], 2.4, Normalisation())
+    first, second = cache.load(tmp_path / "cache", "cbis-ddsm-800", 2.4)
+    assert (first.part, second.part) == ("train", "test")
+    assert second.split == "test"
+    for one in (first, second):
+        assert one.lesion is not None
+        rows, columns = np.nonzero(one.lesion)
+        (box,) = one.boxes
+        assert box.x - 1 <= columns.min() and columns.max() + 1 <= box.x + box.width + 1
+        assert box.y - 1 <= rows.min() and rows.max() + 1 <= box.y + box.height + 1
+        assert one.lesion.sum() > 0.5 * box.width * box.height
+
+
+def test_another_normalisation_is_packed_anew(tmp_path: Path) -> None:
+    write_cbis_ddsm_800(tmp_path / "cbis-ddsm-800")
+    folder, wide = tmp_path / "cache", Normalisation(high_percentile=100.0)
+    for spec in (Normalisation(), wide):
+        cache.build(tmp_path, folder, ["cbis-ddsm-800"], 2.4, spec)
+    one, other = (
+        cache.load(folder, "cbis-ddsm-800", 2.4, spec)[0] for spec in (Normalisation(), wide)
+    )
+    assert (one.pixels != other.pixels).any()
 
 
 def test_masks_stay_whole_numbers_and_keep_their_area() -> None:

@@ -104,6 +104,12 @@ def test_abnormalities_of_one_image_are_united_over_both_kinds(samples: dict[str
     assert sample.lesion[140:].sum() == pytest.approx(100, abs=20)
 
 
+def test_who_is_in_the_test_part_of_either_kind_reports(samples: dict[str, Sample]) -> None:
+    assert (samples["P_00001_LEFT_CC"].part, samples["P_00001_LEFT_CC"].split) == ("test", "test")
+    assert samples["P_00002_RIGHT_MLO"].part == "train"
+    assert samples["P_00001_LEFT_CC"].pathology == "BENIGN|BENIGN_WITHOUT_CALLBACK|MALIGNANT"
+
+
 def test_the_pixels_are_what_the_service_sees(samples: dict[str, Sample]) -> None:
     film = capture(phantom(16, rows=ROWS, columns=COLUMNS))
     mammogram = read_dicom(film, ReadLimits())
