@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0 up to its 192 channels, and a small decoder: the default.
+"""EfficientNet-Lite up to its 192 channels, and a small decoder: the default.
 
 Tan & Le, "EfficientNet", 2019, in the Lite variant: no squeeze-and-excitation, ReLU6 for swish.
 Left out is what only a classifier needs: the last block, the head's convolution, the classifier.
 """
 
 from collections import OrderedDict
+from itertools import accumulate
 from typing import cast
 
 from torch import Tensor, nn
@@ -13,21 +14,27 @@ from torch.nn import functional
 from model_export.networks.blocks import squeeze, stretch
 from model_export.networks.decoder import Decoder, level
 from model_export.networks.heads import HasMaskHead
-from model_export.networks.options import LiteOptions
+from model_export.networks.options import LiteOptions, Variant
 from model_export.networks.segmenter import SegmentationNet
 
 STAGES = (
-    (1, 3, 1, 1, 16),
-    (6, 3, 2, 2, 24),
-    (6, 5, 2, 2, 40),
-    (6, 3, 2, 3, 80),
-    (6, 5, 1, 3, 112),
-    (6, 5, 2, 4, 192),
+    (1, 3, 1, 16),
+    (6, 3, 2, 24),
+    (6, 5, 2, 40),
+    (6, 3, 2, 80),
+    (6, 5, 1, 112),
+    (6, 5, 2, 192),
 )
-"""Expansion, kernel, stride of the first block, blocks, channels."""
+"""Expansion, kernel, stride of the first block, channels."""
 
-FINER = (2, 4, 10)
-"""The blocks whose outputs, 24, 40 and 112 channels at 1/4, 1/8 and 1/16, are the skips."""
+BLOCKS: dict[Variant, tuple[int, ...]] = {
+    "lite0": (1, 2, 2, 3, 3, 4),
+    "lite1": (1, 3, 3, 4, 4, 5),
+}
+"""How many of them in each stage."""
+
+SKIPPED = (1, 2, 4)
+"""The stages whose outputs, 24, 40 and 112 channels at 1/4, 1/8 and 1/16, are the skips."""
 
 EPSILON, MOMENTUM = 1e-3, 0.05
 """Of the batch norms: the reference's, and a running mean that follows a fine-tuning in time (the
@@ -89,13 +96,17 @@ class InvertedResidual(nn.Module):
 class LiteEncoder(nn.Module):
     """Grey tiles in [0, 1] -> maps of 24, 40, 112 (the skips, if any are wanted), 192 channels."""
 
-    def __init__(self, finer: tuple[int, ...]) -> None:
+    def __init__(self, variant: Variant, *, skips: bool) -> None:
         super().__init__()
-        self.finer = finer
+        ends = list(accumulate(BLOCKS[variant]))
+        self.variant = variant
+        self.finer = tuple(ends[stage] - 1 for stage in SKIPPED) if skips else ()
         self.stem = _unit(1, 32, 3, stride=2)
         self.blocks = nn.ModuleList()
         channels = 32
-        for expansion, kernel, stride, count, outputs in STAGES:
+        for count, (expansion, kernel, stride, outputs) in zip(
+            BLOCKS[variant], STAGES, strict=True
+        ):
             for index in range(count):
                 first = stride if index == 0 else 1
                 self.blocks.append(InvertedResidual(channels, outputs, expansion, kernel, first))
@@ -116,7 +127,7 @@ def lite(options: LiteOptions) -> SegmentationNet:
     """Build it with random weights; `pretrain` puts those of ImageNet into the encoder.
 
     The decoder squeezes to 96 channels, goes up to 1/4 and has the logits enlarged from there:
-    about 2.5 M parameters, 6.35 GFLOP a 640 tile, a receptive field of 851 px.
+    with lite0 about 2.5 M parameters, 6.35 GFLOP a 640 tile, a receptive field of 851 px.
     """
     skips = options.skips
     levels = [
@@ -126,7 +137,7 @@ def lite(options: LiteOptions) -> SegmentationNet:
     ]
     logits = nn.Conv2d(32, 1, 1)
     decoder = Decoder(squeeze(192, 96), levels, nn.Sequential(logits, stretch(4)))
-    encoder = LiteEncoder(() if skips == "none" else FINER)
+    encoder = LiteEncoder(options.encoder, skips=skips != "none")
     head = HasMaskHead(192, options.head_dropout, sees_mask=options.head_sees_mask)
     net = SegmentationNet(encoder, decoder, head)
     assert logits.bias is not None

@@ -23,6 +23,7 @@ KINDS: tuple[NetworkOptions, ...] = (
 
 SWITCHED: tuple[NetworkOptions, ...] = (
     LiteOptions(head_sees_mask=True),
+    LiteOptions(encoder="lite1"),
     LiteOptions(skips="none"),
     LiteOptions(skips="gated"),
     SmallOptions(skips="plain"),

@@ -61,6 +61,7 @@ def test_every_layer_can_be_taught(options: NetworkOptions) -> None:
         (SeedOptions(), 12.5e6, 43.3),
         (SmallOptions(), 2.46e6, 6.6),
         (LiteOptions(), 2.47e6, 6.35),
+        (LiteOptions(encoder="lite1"), 3.23e6, 8.26),
         (UnetOptions(), 2.75e6, 37.8),
     ],
 )
