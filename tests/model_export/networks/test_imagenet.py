@@ -22,10 +22,9 @@ SEEN: dict[Variant, dict[int, list[float]]] = {
         192: [-1.9193, 1.8184, -0.6333, -0.7651, -1.0186, -0.9666],
     },
 }
-"""What the PyPI package efficientnet_lite_pytorch 0.1.0 (padding for 224 pixels) makes of the pattern
-below, in all three
-of its colours, after blocks 2, 4, 10 and 14 (lite1: 3, 6, 14 and 19): channels 0, 7 and the last,
-amid the map and in its upper right corner."""
+"""What the PyPI package efficientnet_lite_pytorch 0.1.0, told that images have 224 pixels a side,
+makes of the pattern below, in all three of its colours, after blocks 2, 4, 10 and 14 (lite1: 3, 6,
+14 and 19): channels 0, 7 and the last, amid the map and in its upper right corner."""
 
 
 @pytest.mark.parametrize("variant", list(SEEN))
