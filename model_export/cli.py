@@ -1,5 +1,6 @@
 """`python -m model_export`: audit, train, average, ablate, export, combine, halve, ..."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,7 @@ def train(
     from model_export.networks.imagenet import PretrainedWeightsError
     from model_export.training.run import stored_config
     from model_export.training.run import train as start
+    from model_export.training.stopping import Terminated
 
     given = {"start_from": start_from, "train_only": train_only}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -95,6 +97,8 @@ def train(
         raise _fault(error) from error
     except KeyboardInterrupt as error:
         raise _interrupted("--resume goes on after the last whole epoch") from error
+    except Terminated as error:
+        raise _terminated("--resume goes on after the last whole step") from error
 
 
 @app.command()
@@ -109,6 +113,7 @@ def ablate(
     from model_export.ablation.run import run as start
     from model_export.ablation.table import read
     from model_export.networks.imagenet import PretrainedWeightsError
+    from model_export.training.stopping import Terminated
 
     try:
         start(read(table), data, packed, out, console, only or ())
@@ -116,6 +121,8 @@ def ablate(
         raise _fault(error) from error
     except KeyboardInterrupt as error:
         raise _interrupted("the same command goes on") from error
+    except Terminated as error:
+        raise _terminated("the same command goes on") from error
     console.print(f"{out}/results.md, .json, .png")
 
 
@@ -287,6 +294,11 @@ def _verify(run: Path, model: Path, checkpoint: str) -> None:
         f"{model}: torch and ONNX Runtime agree within {parity.probability:.1e} (map) and "
         f"{parity.score:.1e} (score); golden tile within {parity.golden:.1e}"
     )
+
+
+def _terminated(advice: str) -> typer.Exit:
+    Console(stderr=True).print(f"[bold]terminated:[/] {advice}")
+    return typer.Exit(128 + signal.SIGTERM)
 
 
 def _interrupted(advice: str) -> typer.Exit:

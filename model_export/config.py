@@ -164,7 +164,8 @@ class TrainingConfig(_Part):
     warm_up: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Share of all steps."""
     ema_decay: float = Field(default=0.997, ge=0.0, lt=1.0)
-    precision: Literal["bf16-mixed", "32-true", "16-mixed"] = "bf16-mixed"
+    precision: Literal["auto", "bf16-mixed", "32-true", "16-mixed"] = "auto"
+    """auto: bfloat16 where the processor has it, single precision elsewhere."""
     threads: int = Field(default=2, gt=0)
     workers: int = Field(default=2, ge=0)
     devices: int | Literal["auto"] = "auto"

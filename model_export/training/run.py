@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from model_export.config import TrainingConfig
@@ -28,8 +29,13 @@ from model_export.sampling.subset import nested_share
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
 from model_export.training.curves import DrawCurves
+from model_export.training.precision import device_of, resolve
+from model_export.training.stopping import EpochLoader, SaveWhenTerminated, Terminated
 from model_export.training.task import SegmentationTask, merit
 from model_export.training.validation import validate
+
+LAST = "last.ckpt"
+"""What `--resume` goes on from: after the last whole epoch, or the last step before SIGTERM."""
 
 
 class Batches(lightning.LightningDataModule):
@@ -42,14 +48,13 @@ class Batches(lightning.LightningDataModule):
         self._matchers = Matchers(samples, config)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Give the batches of the trainer's current epoch."""
+        """Return the batches of the trainer's current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
-        return DataLoader(
-            CropBatches(self._samples, self._config, epoch, self._matchers),
-            batch_size=None,
-            num_workers=self._config.workers,
-            prefetch_factor=8 if self._config.workers else None,
-        )
+        batches = CropBatches(self._samples, self._config, epoch, self._matchers)
+        return EpochLoader(batches, self._steps_done, self._config.workers)
+
+    def _steps_done(self) -> int:
+        return self.trainer.global_step % self._config.steps_per_epoch if self.trainer else 0
 
     def val_dataloader(self) -> DataLoader[int]:
         """Give one step, in which the task goes through its validation samples itself."""
@@ -80,8 +85,10 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         or nothing is left to train.
     KeyboardInterrupt
         The run was interrupted; it can be resumed if an epoch was finished.
+    Terminated
+        The run got SIGTERM: it stopped after its step, and can be resumed from there.
     """
-    last = run / "checkpoints" / "last.ckpt"
+    last = run / "checkpoints" / LAST
     if resume:
         _check_resumable(config, run, last)
     torch.set_num_threads(config.threads)
@@ -141,7 +148,8 @@ def validated(run: Path, checkpoint: str, data: Path, packed: Path) -> dict[str,
     net = build(config.network)
     start_from(net, run / "checkpoints" / f"{checkpoint}.ckpt")
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    figures = validate(net.eval(), held_out, config.normalisation.maximum, config.precision)
+    precision = resolve(config.precision, "cpu")
+    figures = validate(net.eval(), held_out, config.normalisation.maximum, precision)
     return {"figure_of_merit": merit(figures), **figures}
 
 
@@ -164,6 +172,8 @@ def _fit(
             # Lightning wonders at batch norms that are frozen.
             warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
             trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=False)
+    except SIGTERMException as stop:
+        raise Terminated from stop
     except SystemExit as stop:
         # Lightning turns an interrupt into an exit, and leaves interrupts ignored.
         signal.signal(signal.SIGINT, before)
@@ -189,12 +199,13 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
         Averaging(config.ema_decay),
         LearningRateMonitor("step"),
         DrawCurves(run),
+        SaveWhenTerminated(checkpoints / LAST),
         RichProgressBar(),
     ]
     return lightning.Trainer(
         default_root_dir=run,
         max_epochs=config.epochs,
-        precision=config.precision,
+        precision=resolve(config.precision, device_of(config.devices)),  # type: ignore[arg-type]
         devices=config.devices,
         callbacks=callbacks,
         logger=[TensorBoardLogger(run, name="tensorboard"), CSVLogger(run, name="csv")],

@@ -14,6 +14,7 @@ from model_export.networks import build, pretrain
 from model_export.sampling.batches import Batch
 from model_export.training import losses
 from model_export.training.freezing import freeze, hold_frozen_norms
+from model_export.training.precision import resolve
 from model_export.training.validation import validate
 
 MERITS = ("dice", "sensitivity_at_1", "auc")
@@ -88,8 +89,9 @@ class SegmentationTask(lightning.LightningModule):
 
     def validation_step(self, *_: Any) -> None:
         """Take the figures once an epoch: the loader has a single empty step."""
-        config = self.config
-        figures = validate(self.net, self._held_out, config.normalisation.maximum, config.precision)
+        maximum = self.config.normalisation.maximum
+        precision = resolve(self.config.precision, self.device.type)
+        figures = validate(self.net, self._held_out, maximum, precision)
         self.log_dict(figures, batch_size=1)
         self.log("figure_of_merit", merit(figures), batch_size=1, prog_bar=True)
 

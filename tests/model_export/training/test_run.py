@@ -15,6 +15,7 @@ from model_export.networks import SmallOptions, UnetOptions, build
 from model_export.sampling.batches import CropBatches
 from model_export.training import curves
 from model_export.training.run import Batches, stored_config, train
+from model_export.training.stopping import Terminated
 from model_export.training.task import SegmentationTask
 from tests.model_export.samples import packed_all, write_all
 from tests.model_export.tiny import tiny_config
@@ -118,6 +119,35 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     assert list(broken.glob("tensorboard/**/events.*"))
 
 
+def test_a_run_that_gets_sigterm_stops_after_its_step_and_goes_on_from_there(
+    data: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = everything()
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, data, packed, whole, resume=False)
+    step = SegmentationTask.training_step
+    seen: list[int] = []
+
+    def terminated(task: SegmentationTask, batch: object, index: int) -> torch.Tensor:
+        seen.append(task.global_step)
+        if task.global_step == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return step(task, batch, index)  # type: ignore[arg-type]
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentationTask, "training_step", terminated)
+        with pytest.raises(Terminated):
+            train(config, data, packed, broken, resume=False)
+        assert signal.getsignal(signal.SIGTERM) is handler
+        assert seen == [0, 1, 2, 3, 4]  # the step that was under way is whole
+        seen.clear()
+        train(config, data, packed, broken, resume=True)
+    assert seen == [5]
+    assert same(stored(whole), stored(broken))
+    assert same(stored(whole, "current_model_state"), stored(broken, "current_model_state"))
+
+
 def frozen_stay_and_others_move(config: TrainingConfig, end: dict[str, torch.Tensor]) -> None:
     """Compare a run's averaged weights with those it started with."""
     lightning.seed_everything(config.seed)
@@ -156,7 +186,7 @@ def test_a_new_run_starts_from_the_weights_of_another_at_another_size(
 def test_each_epoch_gets_its_own_batches() -> None:
     config = tiny_config()
     batches = Batches(config, packed_all())
-    batches.trainer = cast(lightning.Trainer, SimpleNamespace(current_epoch=1))
+    batches.trainer = cast(lightning.Trainer, SimpleNamespace(current_epoch=1, global_step=3))
     first = next(iter(batches.train_dataloader()))
     assert torch.equal(first.tiles, CropBatches(packed_all(), config, 1)[0].tiles)
 
