@@ -205,17 +205,29 @@ def verify(model: Model, run: Run, checkpoint: Checkpoint = "best") -> None:
 
 
 @app.command()
-def calibrate(model: Model, data: Data = DATA) -> None:
+def calibrate(
+    model: Model,
+    data: Data = DATA,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="Share of images with lesions to find; needs --on.")
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="Source whose images count for that.")] = None,
+) -> None:
     """Choose the operating point on the validation split and write it into the file."""
     from model_export.calibration import calibrate as choose
 
     try:
-        contract = choose(model, data)
+        if (sensitivity is None) != (on is None):
+            raise ValueError("--sensitivity and --on go together")
+        contract = choose(
+            model, data, None if sensitivity is None or on is None else (sensitivity, on)
+        )
     except (OSError, DatasetError, StartupError, ValueError) as error:
         raise _fault(error) from error
     point = contract.operating_point
     console.print(
-        f"{model}: mask threshold {point.mask:g}, temperature {contract.score.temperature:.3f}, "
+        f"{model}: mask threshold {point.mask:g}, candidate threshold {point.candidate:g}, "
+        f"temperature {contract.score.temperature:.3f}, "
         f"has-mask threshold {point.has_mask:g}: {point.chosen_by}"
     )
 

@@ -42,6 +42,10 @@ class MaskTerms(_Part):
     iou_batch: float = Field(default=1.0, ge=0.0)
     iou_tile: float = Field(default=1.0, ge=0.0)
     dice: float = Field(default=0.0, ge=0.0)
+    box_outside: float = Field(default=0.0, ge=0.0)
+    """These three know no more than boxes, and want targets of that shape."""
+    box_projection: float = Field(default=0.0, ge=0.0)
+    box_inside: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -91,6 +95,16 @@ class Losses(_Part):
     """Weight of a whole-image label given to a crop of it."""
     weak_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     """How far a whole-image label is moved towards one half: "no cancer" is no certain no."""
+
+
+class Targets(_Part):
+    """What the mask's loss is told of a lesion."""
+
+    shape: Literal["outline", "ellipse", "box"] = "outline"
+    """Its outline, or what its box says: the ellipse that fits into it, or the box. Sources that
+    give no boxes keep their outlines."""
+    rim_mm: float = Field(default=0.0, ge=0.0)
+    """So far from its border, on both sides, nothing is said: outlines are uncertain there."""
 
 
 class Sampling(_Part):
@@ -172,6 +186,7 @@ class TrainingConfig(_Part):
     validate_every: int = Field(default=5, gt=0)
     """Epochs between validations."""
     losses: Losses = Losses()
+    targets: Targets = Targets()
     sampling: Sampling = Sampling()
     augmentation: Augmentation = Augmentation()
 

@@ -33,6 +33,9 @@ class HasMask:
         Of the image, in [0, 1]; `decision` is `score >= threshold`.
     threshold
         The contract's.
+    sensitivity
+        Share of validation images with lesions that the threshold was chosen to find; None where
+        it was chosen otherwise.
     tile_scores
         Of each tile alone, at the same temperature, in the order of the tiles.
     """
@@ -40,6 +43,7 @@ class HasMask:
     score: float
     threshold: float
     tile_scores: tuple[float, ...] = ()
+    sensitivity: float | None = None
 
     @property
     def decision(self) -> bool:
@@ -94,10 +98,9 @@ class Findings:
 
 def image_score(logits: Sequence[float], contract: Contract) -> HasMask:
     """Combine the tiles' logits by the contract's rule; no tile at all scores 0."""
-    if not logits:
-        return HasMask(0.0, contract.operating_point.has_mask)
+    point = contract.operating_point
     scores = tuple(sigmoid(logit / contract.score.temperature) for logit in logits)
-    return HasMask(max(scores), contract.operating_point.has_mask, scores)
+    return HasMask(max(scores, default=0.0), point.has_mask, scores, point.sensitivity)
 
 
 def regions_and_mask(

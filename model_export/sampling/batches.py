@@ -16,6 +16,7 @@ from model_export.datasets.cache import Packed
 from model_export.sampling import placement
 from model_export.sampling.augmentation import View, intensities, warp
 from model_export.sampling.matching import SEEN_PIXELS, Matcher, Matchers
+from model_export.sampling.targets import UNCERTAIN, target_of
 
 FUTILE = 20
 """Crops drawn for each one wanted before a leak probe is left with fewer."""
@@ -30,6 +31,8 @@ class Batch(NamedTuple):
         float32 (N, 1, rows, columns).
     lesion
         float32 0 or 1, (drawn, 1, rows, columns).
+    counted
+        float32 0 or 1, (drawn, 1, rows, columns): 0 where the mask's loss is told nothing.
     lesion_weight
         float32 (drawn,): how much the mask counts.
     label, label_weight
@@ -38,13 +41,14 @@ class Batch(NamedTuple):
 
     tiles: Tensor
     lesion: Tensor
+    counted: Tensor
     lesion_weight: Tensor
     label: Tensor
     label_weight: Tensor
 
 
 class Crop(NamedTuple):
-    """One tile and what it teaches; `lesion` is None where nobody drew it."""
+    """One tile and what it teaches; `lesion`, as in `targets`, is None where nobody drew it."""
 
     source: str
     patient: str
@@ -93,6 +97,7 @@ class CropBatches(Dataset[Batch]):
         self._strata: dict[tuple[str, bool], list[Packed]] = defaultdict(list)
         for sample in samples:
             self._strata[sample.source, sample.has_lesion].append(sample)
+        self._targets: dict[tuple[str, str], NDArray[np.uint8]] = {}
         self._matchers = Matchers(samples, config) if matchers is None else matchers
         self._matchers.prepare(self._streams)
 
@@ -165,11 +170,18 @@ class CropBatches(Dataset[Batch]):
             smoothing = self._config.losses.weak_smoothing
             weak = (1.0 - smoothing) * sample.has_lesion + 0.5 * smoothing
             return Crop(*whose, tile, None, 0.0, weak, placed.label_weight)
-        lesion = warp(sample.lesion, matrix, rows, columns, mask=True)
-        label = int(lesion.sum()) >= SEEN_PIXELS
+        lesion = warp(self._target(sample), matrix, rows, columns, mask=True)
+        label = int((lesion == 1).sum()) >= SEEN_PIXELS
         fits = placed.expected in (None, label)
         weight = placed.label_weight if fits else 0.0
         return Crop(*whose, tile, lesion, self._mask_weight(sample), float(label), weight)
+
+    def _target(self, sample: Packed) -> NDArray[np.uint8]:
+        key = (sample.source, sample.name)
+        if key not in self._targets:
+            config = self._config
+            self._targets[key] = target_of(sample, config.targets, config.working_mm)
+        return self._targets[key]
 
     def _mask_weight(self, sample: Packed) -> float:
         losses = self._config.losses
@@ -190,7 +202,8 @@ def _collate(crops: Sequence[Crop]) -> Batch:
     lesion = np.stack(masks) if masks else np.zeros((0, rows, columns), np.uint8)
     return Batch(
         tiles=torch.from_numpy(np.stack([crop.tile for crop in ordered])).unsqueeze(1),
-        lesion=torch.from_numpy(lesion.astype(np.float32)).unsqueeze(1),
+        lesion=torch.from_numpy((lesion == 1).astype(np.float32)).unsqueeze(1),
+        counted=torch.from_numpy((lesion != UNCERTAIN).astype(np.float32)).unsqueeze(1),
         lesion_weight=torch.tensor([crop.lesion_weight for crop in drawn]),
         label=torch.tensor([crop.label for crop in ordered]),
         label_weight=torch.tensor([crop.label_weight for crop in ordered]),

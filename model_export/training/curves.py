@@ -19,7 +19,10 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("learning rate", ("lr-",)),
     ("weight of a lesion's pixel", ("pos_weight",)),
     ("Dice", ("/dice", "/dice_brightest")),
-    ("AUC; sensitivity at 1 false positive", ("/auc", "/sensitivity_at_1")),
+    (
+        "AUC; sensitivity at a quarter and at 1 false positive an image",
+        ("/auc", "/sensitivity_at_quarter", "/sensitivity_at_1"),
+    ),
     ("mean score; figure of merit", ("/mean_score", "figure_of_merit")),
 )
 """Title, and how the names of the curves start (the first three) or end."""

@@ -15,9 +15,9 @@ from model_export.sampling.batches import Batch
 from model_export.training import losses
 from model_export.training.freezing import freeze, hold_frozen_norms
 from model_export.training.precision import resolve
-from model_export.training.validation import validate
+from model_export.training.validation import RATES, validate
 
-MERITS = ("dice", "sensitivity_at_1", "auc")
+MERITS = ("dice", *RATES, "auc")
 """The figures of a source that count where it has them; they choose the checkpoint."""
 
 
@@ -80,7 +80,8 @@ class SegmentationTask(lightning.LightningModule):
         weights, each = self.config.losses, batch.lesion_weight
         pos_weight = weights.pixel_pos_weight.at(self._done())
         terms = self.config.mask_terms_of(self.current_epoch)
-        mask = losses.segmentation(logits, batch.lesion, each, terms, pos_weight)
+        known = losses.Known(batch.lesion, batch.counted, each)
+        mask = losses.segmentation(logits, known, terms, pos_weight)
         cells = losses.cells(activation, batch.lesion, each, weights.cell_pos_weight)
         self.log("pos_weight", pos_weight)
         self.log_dict({f"loss/mask/{name}": one for name, one in mask.terms.items()})

@@ -20,6 +20,9 @@ MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CANDIDATE = 0.2
 MINIMUM_REGION_PIXELS = 60
 
+RATES = {"sensitivity_at_quarter": 0.25, "sensitivity_at_1": 1.0}
+"""Figure: false positives an image at which it is the share of lesions found."""
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -75,7 +78,8 @@ def _figures(tally: _Tally) -> dict[str, float]:
     if tally.dice:
         figures["dice"] = float(np.mean(tally.dice, axis=0).max())
         figures["dice_brightest"] = float(np.mean(tally.baseline))
-        figures["sensitivity_at_1"] = froc_sensitivity(tally.candidates, 1.0)
+        for name, rate in RATES.items():
+            figures[name] = froc_sensitivity(tally.candidates, rate)
     return figures
 
 

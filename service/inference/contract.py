@@ -125,10 +125,18 @@ class Score(_Part):
 
 
 class OperatingPoint(_Part):
-    """Thresholds, and how they were chosen. `candidate` is the low one, for regions."""
+    """Thresholds, and how they were chosen. `candidate` is the low one, for regions.
+
+    Attributes
+    ----------
+    sensitivity
+        Share of validation images with lesions that `has_mask` was chosen to find; None where it
+        was chosen otherwise.
+    """
 
     has_mask: Probability
     chosen_by: str
+    sensitivity: Probability | None = None
     mask: Probability
     candidate: Probability
     minimum_region_mm2: float = Field(ge=0.0)

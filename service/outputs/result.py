@@ -49,6 +49,10 @@ class HasMaskPart(_Part):
 
     score: float
     threshold: float
+    chosen_for_sensitivity: float | None = Field(
+        description="Share of validation images with lesions that the threshold was chosen to "
+        "find; null where it was chosen otherwise."
+    )
     decision: bool
 
 
@@ -137,6 +141,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
         has_mask=HasMaskPart(
             score=round(findings.has_mask.score, 6),
             threshold=findings.has_mask.threshold,
+            chosen_for_sensitivity=findings.has_mask.sensitivity,
             decision=findings.has_mask.decision,
         ),
         mask=_mask_part(findings, pixel_mm2),

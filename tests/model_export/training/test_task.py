@@ -70,5 +70,6 @@ def test_the_optimiser_gets_what_is_trained_the_encoder_at_its_own_rate() -> Non
 def test_in_the_merit_every_source_counts_the_same() -> None:
     figures = {"rsna-640/auc": 0.6, "rsna-640/mean_score": 0.9, "my-own/auc": 0.8}
     figures |= {"cdd-cesm/dice": 0.3, "cdd-cesm/sensitivity_at_1": 0.5}
-    assert merit(figures) == pytest.approx((0.6 + 0.8 + (0.3 + 0.5) / 2) / 3)
+    figures |= {"cdd-cesm/sensitivity_at_quarter": 0.1}
+    assert merit(figures) == pytest.approx((0.6 + 0.8 + (0.3 + 0.5 + 0.1) / 3) / 3)
     assert merit({}) == 0.0

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from model_export.calibration import (
+from model_export.operating_point import (
     NO_NEGATIVES,
+    ScoreChoice,
     Scored,
+    choose_for_sensitivity,
     choose_has_mask,
     choose_mask,
     choose_scale,
@@ -54,9 +56,9 @@ def test_without_negatives_the_score_stays_as_it_was() -> None:
     score = contract.score.model_copy(update={"temperature": 1.3})
     before = contract.model_copy(update={"operating_point": point, "score": score})
     only = [Scored("cbis-ddsm", True, value) for value in (0.2, 0.9)]
-    assert choose_score(before, only) == (1.3, 0.0, 0.37, NO_NEGATIVES)
+    assert choose_score(before, only) == ScoreChoice(1.3, 0.0, 0.37, NO_NEGATIVES)
     both = [*only, Scored("cbis-ddsm", False, 0.1)]
-    assert choose_score(before, both)[3] != NO_NEGATIVES
+    assert choose_score(before, both).chosen_by != NO_NEGATIVES
 
 
 def test_the_has_mask_threshold_weighs_sources_alike() -> None:
@@ -86,3 +88,24 @@ def test_the_contract_says_for_which_images_the_threshold_holds() -> None:
     assert "cdd-cesm finds 0.50 of 2" in text
     assert "rsna-640 spares 0.50 of 4" in text
     assert "cdd-cesm spares" not in text
+
+
+def test_a_threshold_for_a_sensitivity_finds_that_share_and_no_threshold_above_does() -> None:
+    scores = [0.05, 0.12345, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    images = [Scored("cbis-ddsm-800", True, score) for score in scores]
+    others = [Scored("cdd-cesm", True, 0.01), Scored("cbis-ddsm-800", False, 0.02)]
+    threshold = choose_for_sensitivity(images + others, 0.9, "cbis-ddsm-800")
+    assert threshold == 0.1234
+    assert sum(image.score >= threshold for image in images) == 9
+    with pytest.raises(ValueError, match="no validation image of rsna-640"):
+        choose_for_sensitivity(images, 0.9, "rsna-640")
+
+
+def test_a_threshold_for_a_sensitivity_needs_no_negatives_and_says_what_it_is_for() -> None:
+    contract = Session.open(BUNDLED_MODEL).contract
+    images = [Scored("cbis-ddsm-800", True, score) for score in (0.2, 0.4, 0.6, 0.8)]
+    choice = choose_score(contract, images, (0.75, "cbis-ddsm-800"))
+    assert (choice.shift, choice.sensitivity) == (0.0, 0.75)
+    assert choice.temperature == contract.score.temperature
+    assert choice.threshold == pytest.approx(0.4, abs=1e-4)
+    assert "at least 0.75 of the validation images of cbis-ddsm-800" in choice.chosen_by

@@ -1,0 +1,309 @@
+"""Which thresholds, temperature and shift suit what a net says of validation patients.
+
+Nothing here reads a file; `calibration` asks the net and writes what is chosen.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.froc import Froc
+from model_export.metrics import Lesions, Mark, dice, match_marks
+from service.findings import regions_and_mask
+from service.imaging.stitch import LesionMap
+from service.inference.contract import Contract, OperatingPoint, sigmoid
+
+NO_NEGATIVES = "not chosen: no source has validation images without lesions"
+"""Then temperature, shift and threshold of the has-mask score stay as they were."""
+
+MASK_THRESHOLDS = tuple(round(0.25 + 0.05 * step, 2) for step in range(15))
+CANDIDATE_THRESHOLDS = (0.2, 0.1, 0.05, 0.02)
+RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""False positives an image at which the candidate threshold is judged."""
+
+GAIN = 0.005
+"""By which a lower candidate threshold must find more: it makes every answer longer."""
+
+TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
+MINIMUM_REGION_MM2 = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The has-mask score of one image, and what it should say."""
+
+    source: str
+    has_lesion: bool
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A lesion, and the map that should show it; bool of the image's shape, and mm a pixel."""
+
+    source: str
+    lesion: NDArray[np.bool_]
+    lesion_map: LesionMap
+    spacing_mm: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChoice:
+    """How the has-mask score is to be read.
+
+    Attributes
+    ----------
+    temperature, shift
+        The score is sigmoid((logit + shift) / temperature).
+    threshold
+        Of the has-mask decision.
+    chosen_by
+        In words.
+    sensitivity
+        Share of the images with lesions that the threshold was chosen to find; None where it was
+        chosen otherwise.
+    """
+
+    temperature: float
+    shift: float
+    threshold: float
+    chosen_by: str
+    sensitivity: float | None = None
+
+
+def choose_score(
+    contract: Contract, images: Sequence[Scored], sensitivity: tuple[float, str] | None = None
+) -> ScoreChoice:
+    """Choose temperature, shift and threshold of the has-mask score.
+
+    Temperature and shift stay where no source has both classes.
+
+    Parameters
+    ----------
+    images
+        Of validation patients.
+    sensitivity
+        The share of the images with lesions that is to be found, and the source whose images
+        count; None for the best Youden index.
+
+    Raises
+    ------
+    ValueError
+        That source has no image with a lesion.
+    """
+    temperature, shift = contract.score.temperature, 0.0
+    if _balanced(images)[0].any():
+        temperature, shift = choose_scale(images, _logits(images, temperature))
+    elif sensitivity is None:
+        return ScoreChoice(temperature, 0.0, contract.operating_point.has_mask, NO_NEGATIVES)
+    scored = [
+        Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
+        for image, logit in zip(images, _logits(images, contract.score.temperature), strict=True)
+    ]
+    if sensitivity is None:
+        threshold = round(choose_has_mask(scored), 4)
+        return ScoreChoice(temperature, shift, threshold, holds_for(scored, threshold))
+    share, source = sensitivity
+    threshold = choose_for_sensitivity(scored, share, source)
+    said = f"finds at least {share:.2f} of the validation images of {source} with lesions; "
+    return ScoreChoice(
+        temperature, shift, threshold, said + _shares(scored, threshold), sensitivity=share
+    )
+
+
+def choose_for_sensitivity(images: Sequence[Scored], share: float, source: str) -> float:
+    """Return the highest threshold, of four digits, that finds this share of a source's lesions.
+
+    Raises
+    ------
+    ValueError
+        The source has no image with a lesion.
+    """
+    scores = sorted(
+        (image.score for image in images if image.source == source and image.has_lesion),
+        reverse=True,
+    )
+    if not scores:
+        raise ValueError(f"no validation image of {source} has a lesion")
+    wanted = int(np.ceil(share * len(scores) - 1e-9))
+    return float(np.floor(scores[max(wanted, 1) - 1] * 1e4) / 1e4)
+
+
+def holds_for(images: Sequence[Scored], threshold: float) -> str:
+    """Return how the has-mask threshold was chosen, and what it does to each source's images."""
+    return (
+        "best Youden index on validation patients, sources weighing the same; one threshold does "
+        f"not serve all: {_shares(images, threshold)}"
+    )
+
+
+def _shares(images: Sequence[Scored], threshold: float) -> str:
+    shares = []
+    for source in sorted({image.source for image in images}):
+        for kind, word in ((True, "finds"), (False, "spares")):
+            hits = [
+                (image.score >= threshold) == kind
+                for image in images
+                if image.source == source and image.has_lesion == kind
+            ]
+            if hits:
+                shares.append(f"{source} {word} {np.mean(hits):.2f} of {len(hits)}")
+    return ", ".join(shares)
+
+
+def choose_mask(drawn: Sequence[Drawn]) -> float:
+    """Give the mask threshold of the best mean Dice, masks made exactly as they are served.
+
+    Raises
+    ------
+    ValueError
+        Nothing is outlined.
+    """
+    if not drawn:
+        raise ValueError("the mask threshold needs validation images with outlined lesions")
+    return max(MASK_THRESHOLDS, key=lambda level: _mean_dice(drawn, level))
+
+
+def choose_candidate(drawn: Sequence[Drawn], mask: float) -> float:
+    """Return the candidate threshold that finds most lesions, FROC taken as it is served.
+
+    The highest one from which no lower one finds `GAIN` more, in the mean over `RATES`.
+
+    Parameters
+    ----------
+    drawn
+        Validation images whose lesions are outlined.
+    mask
+        The mask threshold, which candidates must not exceed.
+    """
+    best, found = min(CANDIDATE_THRESHOLDS[0], mask), -1.0
+    for level in CANDIDATE_THRESHOLDS:
+        if level > mask:
+            continue
+        own = _mean_sensitivity(drawn, level, mask)
+        if own > found + GAIN:
+            best, found = level, own
+    return best
+
+
+def _mean_sensitivity(drawn: Sequence[Drawn], candidate: float, mask: float) -> float:
+    matched = []
+    for one in drawn:
+        regions, _ = regions_and_mask(one.lesion_map, _point(mask, candidate), one.spacing_mm)
+        marks = [
+            Mark(region.max_probability, region.box.top, region.box.left, region.pixels)
+            for region in regions
+        ]
+        matched.append(match_marks(marks, Lesions.of(one.lesion)))
+    return float(Froc(matched).sensitivities(np.ones((1, len(matched))), RATES).mean())
+
+
+def _mean_dice(drawn: Sequence[Drawn], level: float) -> float:
+    """Return the mean over the sources of their mean Dice."""
+    found: dict[str, list[float]] = {}
+    for one in drawn:
+        point = _point(level, min(level, CANDIDATE_THRESHOLDS[0]))
+        _, mask = regions_and_mask(one.lesion_map, point, one.spacing_mm)
+        found.setdefault(one.source, []).append(dice(mask, one.lesion))
+    return float(np.mean([np.mean(own) for own in found.values()]))
+
+
+def _point(mask: float, candidate: float) -> OperatingPoint:
+    return OperatingPoint(
+        has_mask=0.5,
+        chosen_by="sweep",
+        mask=mask,
+        candidate=candidate,
+        minimum_region_mm2=MINIMUM_REGION_MM2,
+    )
+
+
+def choose_scale(images: Sequence[Scored], logits: Sequence[float]) -> tuple[float, float]:
+    """Give temperature and shift: sigmoid((logit + shift) / temperature) is the least surprised.
+
+    Only sources with both classes count, and there each class of each source weighs the same: the
+    score is then right where half of the images hold a lesion. A temperature alone would not do:
+    training weighs "no cancer" down, so every logit is too high.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999; Guo et al., "On calibration
+    of modern neural networks", 2017.
+
+    Raises
+    ------
+    ValueError
+        No source has both classes.
+    """
+    kept, weights = _balanced(images)
+    if not kept.any():
+        raise ValueError("no source of the split holds images with and without lesions")
+    values = np.array(logits)[kept]
+    signs = np.where([image.has_lesion for image in images], 1.0, -1.0)[kept]
+
+    def loss(temperature: float) -> float:
+        shifted = values + _shift(values, signs, weights[kept], temperature)
+        return float((weights[kept] * np.logaddexp(0, -signs * shifted / temperature)).sum())
+
+    best = float(min(TEMPERATURES, key=loss))
+    return best, _shift(values, signs, weights[kept], best)
+
+
+def _shift(
+    values: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    temperature: float,
+) -> float:
+    """Find the shift at which the mean score is the share of positives, by bisection."""
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        scores = np.exp(-np.logaddexp(0.0, -(values + middle) / temperature))
+        if float((weights * (scores - (signs > 0))).sum()) > 0:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
+
+
+def choose_has_mask(images: Sequence[Scored]) -> float:
+    """Give the lowest score at which mean sensitivity + mean specificity is the best.
+
+    Means are over the sources.
+
+    Raises
+    ------
+    ValueError
+        All images are positive, or all negative.
+    """
+    positives: dict[str, list[float]] = {}
+    negatives: dict[str, list[float]] = {}
+    for image in images:
+        kind = positives if image.has_lesion else negatives
+        kind.setdefault(image.source, []).append(image.score)
+
+    if not positives or not negatives:
+        raise ValueError("the split must hold images with and without lesions")
+
+    def youden(level: float) -> float:
+        found = [float(np.mean(np.array(own) >= level)) for own in positives.values()]
+        spared = [float(np.mean(np.array(own) < level)) for own in negatives.values()]
+        return float(np.mean(found) + np.mean(spared))
+
+    return max(sorted({image.score for image in images}), key=youden)
+
+
+def _balanced(images: Sequence[Scored]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Say which images are of a source with both classes, and weigh its classes alike."""
+    counts = Counter((image.source, image.has_lesion) for image in images)
+    kept = [counts[image.source, not image.has_lesion] > 0 for image in images]
+    weights = [1.0 / counts[image.source, image.has_lesion] for image in images]
+    return np.array(kept), np.array(weights)
+
+
+def _logits(images: Sequence[Scored], temperature: float) -> list[float]:
+    """Return the has-mask logits that scores were made of at a temperature."""
+    clipped = [min(max(image.score, 1e-9), 1 - 1e-9) for image in images]
+    return [float(np.log(score / (1 - score))) * temperature for score in clipped]
