@@ -1,9 +1,15 @@
 """Which HTJ2K codestreams the fast decoder may have.
 
-OpenJPH decodes HTJ2K two and a half times as fast as OpenJPEG. But it follows a quantisation table
+OpenJPH decodes HTJ2K about twice as fast as OpenJPEG. But it follows a quantisation table
 that is too short out of its memory, and takes a codestream that breaks off for a whole one. So it
 gets only what is plain (one set of parameters, and a table as long as these demand) and whole, and
 only in a process that may be lost. OpenJPEG takes the rest.
+
+Nor does OpenJPH bound what the reversible wavelet makes: a step between the ends of the range
+overshoots them at half the resolution, and so does what an encoder truncated. What the irreversible
+one makes, it bounds one too high. The binding then drops the upper bits: black comes out as white,
+and white as black. So OpenJPH is told of signed samples that have room in their container, and they
+are bounded here, as OpenJPEG does.
 """
 
 import struct
@@ -13,13 +19,15 @@ from struct import unpack_from
 from typing import Any
 
 import imagecodecs
+import numpy as np
 from numpy.typing import NDArray
 
-_SOT, _SOD, _EOC, _COD, _QCD = 0xFF90, 0xFF93, b"\xff\xd9", 0xFF52, 0xFF5C
+_SOT, _SOD, _EOC = 0xFF90, 0xFF93, b"\xff\xd9"
+_CAP, _SIZ, _COD, _QCD = 0xFF50, 0xFF51, 0xFF52, 0xFF5C
 
 _IN_MAIN_HEADER = frozenset(
-    # SIZ, CAP, PRF, CPF, TLM, COM; none that lets a tile or component differ.
-    (0xFF51, 0xFF50, 0xFF56, 0xFF59, 0xFF55, 0xFF64, _COD, _QCD)
+    # SIZ, CAP, PRF, CPF, TLM, COM, COD, QCD; none that lets a tile or component differ.
+    (_SIZ, _CAP, 0xFF56, 0xFF59, 0xFF55, 0xFF64, _COD, _QCD)
 )
 _IN_TILE_HEADER = frozenset((0xFF58, 0xFF64))
 """PLT, COM."""
@@ -27,17 +35,84 @@ _IN_TILE_HEADER = frozenset((0xFF58, 0xFF64))
 _MOST_LEVELS = 32
 """Of the wavelet transformation (A.6.1)."""
 
+_LEVELS, _WAVELET, _REVERSIBLE = 9, 13, 1
+"""Where COD has the number of levels and the wavelet, and the 5/3 one (A.6.1)."""
+
 _NO_QUANTISATION, _EXPOUNDED = 0, 2
 """Styles of quantisation (A.6.4): a byte for each sub-band, or two."""
 
 _MOST_SEGMENTS = 256
 """Of one header; it has a handful."""
 
+_DEPTH, _SIGNED = 42, 0x80
+"""Where Ssiz of the first component is, since SIZ comes first; and its bit for the sign (A.5.1)."""
+
+_SPARE_BITS = 2
+"""Above a sample's own: one level less takes it to 1.1 times the range on either side of its middle
+at most (the gains of the 5/3 low-pass filter along both axes)."""
+
+_STRIPE = 64
+"""Rows that are bounded at a time, which stay in a core's cache meanwhile."""
+
 
 def decode_fast(frame: bytes, levels: int = 0) -> NDArray[Any] | None:
-    """Decode a plain and whole codestream at OpenJPH; None where it met an error.
+    """Decode a plain and whole codestream of one component at OpenJPH; None where it met an error.
 
-    The finest `levels` of its wavelet are left out.
+    Parameters
+    ----------
+    frame
+        The codestream.
+    levels
+        How many of the finest levels of its wavelet are left out.
+
+    Returns
+    -------
+    Integers in the range of the codestream's precision, (u)int8 or (u)int16.
+    """
+    precision, signed = (frame[_DEPTH] & ~_SIGNED) + 1, bool(frame[_DEPTH] & _SIGNED)
+    halvings = 0
+    if _is_reversible(frame):
+        bits = 16 if precision + _SPARE_BITS <= 16 else 32
+    else:
+        # Here the precision is a scale; of 8 and 16 bits, one too high does not fit in as many.
+        halvings = int(precision in (8, 16))
+        bits = precision + halvings
+    centred = _decode(_as_signed(frame, bits), levels)
+    return None if centred is None else _bounded(centred, precision, signed, halvings)
+
+
+def _as_signed(frame: bytes, bits: int) -> bytes:
+    return frame[:_DEPTH] + bytes((_SIGNED | bits - 1,)) + frame[_DEPTH + 1 :]
+
+
+def _bounded(centred: NDArray[Any], precision: int, signed: bool, halvings: int) -> NDArray[Any]:
+    """Bound samples around 0, and shift them to where the precision's range lies (G.1).
+
+    Parameters
+    ----------
+    centred
+        int8, int16 or int32; overwritten.
+    precision, signed
+        Of the result.
+    halvings
+        How often they are to be divided by two.
+    """
+    middle, shift = 1 << (precision - 1), 0 if signed else 1 << (precision - 1)
+    wanted = np.dtype(f"{'i' if signed else 'u'}{1 if precision <= 8 else 2}")
+    fits = wanted.itemsize == centred.itemsize
+    bounded = centred.view(wanted) if fits else np.empty(centred.shape, wanted)
+    for top in range(0, len(centred), _STRIPE):
+        stripe = centred[top : top + _STRIPE]
+        if halvings:
+            stripe += 1
+            stripe >>= halvings
+        np.clip(stripe, -middle, middle - 1, out=stripe)
+        np.add(stripe, shift, out=bounded[top : top + _STRIPE], casting="unsafe")
+    return bounded
+
+
+def _decode(frame: bytes, levels: int) -> NDArray[Any] | None:
+    """Decode; None where the decoder met an error.
 
     The binding ignores those, and gives whatever was in its memory before for what is missing. It
     tells the interpreter, whose hook is listened to: for processes of one thread.
@@ -90,22 +165,31 @@ def _segments(frame: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_plain(frame: bytes) -> bool:
-    """Say whether the main header has one COD and one QCD, and these agree (A.6.1, A.6.4)."""
-    found: dict[int, list[int]] = {_COD: [], _QCD: []}
+    """Say whether the main header has one SIZ, CAP, COD and QCD, and these agree (A.5, A.6).
+
+    Without CAP it is JPEG 2000 of part 1, which OpenJPH does not decode.
+    """
+    found: dict[int, list[int]] = {_SIZ: [], _CAP: [], _COD: [], _QCD: []}
     for marker, at in _segments(frame, 2, _SOT):
         if marker in found:
             found[marker].append(at)
-    if [len(places) for places in found.values()] != [1, 1]:
+    if [len(places) for places in found.values()] != [1, 1, 1, 1]:
         return False
-    (cod,), (qcd,) = found.values()
-    levels, reversible = frame[cod + 9], frame[cod + 13]
+    (siz,), _, (cod,), (qcd,) = found.values()
+    levels, reversible = frame[cod + _LEVELS], frame[cod + _WAVELET]
     (length,) = unpack_from(">H", frame, qcd + 2)
     style = frame[qcd + 4] & 0x1F
-    agreeing = ((_NO_QUANTISATION, 1), (_EXPOUNDED, 0))
-    if levels > _MOST_LEVELS or (style, reversible) not in agreeing:
+    agreeing = ((_NO_QUANTISATION, _REVERSIBLE), (_EXPOUNDED, 0))
+    if siz != 2 or levels > _MOST_LEVELS or (style, reversible) not in agreeing:
         return False
     bands = 3 * levels + 1
     return bool(length == 3 + bands * (2 if style == _EXPOUNDED else 1))
+
+
+def _is_reversible(frame: bytes) -> bool:
+    """Say whether a plain codestream was made by the 5/3 wavelet."""
+    cod = next(at for marker, at in _segments(frame, 2, _SOT) if marker == _COD)
+    return frame[cod + _WAVELET] == _REVERSIBLE
 
 
 def _is_whole(frame: bytes, start: int, tiles: int) -> bool:

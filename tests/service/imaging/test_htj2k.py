@@ -9,7 +9,8 @@ from service.imaging import decode, jpeg_2000
 from service.imaging.admission import PixelLayout
 from service.imaging.codestream import read_jpeg_2000
 from service.imaging.htj2k import decode_fast, is_plain_and_whole
-from tests.dicom_files import phantom, to_codes
+from tests.dicom_files import dicom_file, phantom, to_codes
+from tests.service.imaging.decoded import HTJ2K_LOSSLESS, decoded
 
 pytestmark = pytest.mark.unit
 
@@ -84,7 +85,7 @@ def test_a_table_of_quantisation_of_another_length_is_not_plain(frame):
 
 
 def test_parameters_that_are_missing_or_come_twice_are_not_plain():
-    for marker in (b"\xff\x52", b"\xff\x5c"):
+    for marker in (b"\xff\x50", b"\xff\x51", b"\xff\x52", b"\xff\x5c"):
         at = FRAME.index(marker)
         (length,) = struct.unpack_from(">H", FRAME, at + 2)
         segment = FRAME[at : at + 2 + length]
@@ -153,3 +154,10 @@ def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
         FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), expendable=True
     )
     np.testing.assert_array_equal(codes, DEEP)
+
+
+def test_jpeg_2000_that_is_called_htj2k_is_left_to_the_careful_decoder():
+    frame = imagecodecs.jpeg2k_encode(DEEP, codecformat="J2K", bitspersample=12, reversible=True)
+    body = dicom_file(phantom(12), syntax=HTJ2K_LOSSLESS, frame=bytes(frame))
+    np.testing.assert_array_equal(decoded(body, expendable=True), phantom(12))
+    assert not is_plain_and_whole(bytes(frame), 1)

@@ -1,0 +1,91 @@
+"""The eight real films, read whole and at half their resolution: one score."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pydicom
+import pytest
+
+from service.imaging import jpeg_2000
+from service.imaging.detail import Detail
+from service.imaging.dicom import EXPLICIT_LITTLE, HTJ2K, JPEG_2000
+from service.imaging.mammogram import Mammogram
+from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.opening import open_model
+from service.patience import Patience
+from service.reading import InProcess
+from service.segmenter import Segmenter, Wishes
+from tests.dicom_files import dicom_file
+from tests.service.imaging import codestreams
+
+pytestmark = pytest.mark.integration
+
+NEAR = 0.01
+"""Largest difference of two scores; measured: up to 0.0023, of 8 bits."""
+
+SYNTAXES = {
+    codestreams.JPEG_2000_LOSSLESS: min(JPEG_2000),
+    codestreams.JPEG_2000: max(JPEG_2000),
+    codestreams.HTJ2K_LOSSLESS: min(HTJ2K),
+    codestreams.HTJ2K: max(HTJ2K),
+}
+
+# Every film in both kinds of HTJ2K, and every kind at several depths; JPEG 2000 takes ten times as
+# long, and its half is compared with that of HTJ2K elsewhere.
+CASES = [
+    *((view, codestreams.HTJ2K_LOSSLESS, (16, 12, 8)[view % 3]) for view in range(8)),
+    *((view, codestreams.HTJ2K, (12, 8, 16, 14)[view % 4]) for view in range(8)),
+    *((view, codestreams.JPEG_2000_LOSSLESS, bits) for view, bits in ((1, 8), (6, 12))),
+    *((view, codestreams.JPEG_2000, bits) for view, bits in ((2, 12), (3, 8), (5, 16))),
+]
+
+
+@dataclass(frozen=True)
+class Fast(InProcess):
+    """Reads as a worker does: by the fast decoder."""
+
+    def read(
+        self,
+        body: bytes | memoryview,
+        kind: ImageKind | None,
+        frame: int | None = None,
+        patience: Patience | None = None,
+        detail: Detail | None = None,
+    ) -> Mammogram:
+        return read_image(body, kind, self.limits, frame, detail=detail, expendable=True)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Iterator[Segmenter]:
+    with open_model(reader=Fast(ReadLimits())) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("view", "kind", "bits"), CASES)
+def test_a_film_scores_the_same_at_half_its_resolution(
+    segmenter: Segmenter,
+    cbis_files: list[Path],
+    view: int,
+    kind: str,
+    bits: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    never = SimpleNamespace(jpeg2k_decode=lambda *_, **__: pytest.fail("decoded whole"))
+    monkeypatch.setattr(jpeg_2000, "imagecodecs", never)
+    film = pydicom.dcmread(cbis_files[view]).pixel_array >> (16 - bits)
+
+    def score(syntax: str, **how: bytes) -> float:
+        body = dicom_file(
+            film.astype("i4"),
+            syntax=syntax,
+            bits_stored=bits,
+            ImagerPixelSpacing=[0.05, 0.05],
+            **how,
+        )
+        return segmenter.segment(body, wishes=Wishes(picture_side=0)).has_mask.score
+
+    whole = score(EXPLICIT_LITTLE)
+    half = score(SYNTAXES[kind], frame=codestreams.encoded(film, bits, kind))
+    assert half == pytest.approx(whole, abs=NEAR)
