@@ -10,12 +10,12 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 
 from service.imaging import elements
-from service.imaging.geometry import LARGEST_MAGNIFICATION
+from service.imaging.geometry import magnification
 from service.imaging.mammogram import Caveat, Laterality
 
 MAGNIFIED_FROM = 1.3
-"""Estimated Radiographic Magnification Factor of a magnification view: on the breast support it is
-under 1.1, on a magnification stand 1.5 to 2."""
+"""Magnification of a magnification view: on the breast support it is under 1.1, on a magnification
+stand 1.5 to 2."""
 
 BURNED_IN = Caveat("burned-in-annotation", "The image says that text is burned into its pixels.")
 IMPLANT = Caveat("implant", "The image shows an implant, which the model may mistake.")
@@ -126,8 +126,7 @@ def _oddities(dataset: Dataset) -> tuple[Caveat, ...]:
         for view in views
         for modifier in elements.items(view, "ViewModifierCodeSequence")
     }
-    factor = elements.number(dataset, "EstimatedRadiographicMagnificationFactor")
-    magnified = factor is not None and MAGNIFIED_FROM <= factor <= LARGEST_MAGNIFICATION
+    magnified = magnification(dataset) >= MAGNIFIED_FROM
     found = {
         BURNED_IN: elements.text(dataset, "BurnedInAnnotation") == "YES",
         IMPLANT: elements.text(dataset, "BreastImplantPresent") == "YES"

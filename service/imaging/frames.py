@@ -24,6 +24,7 @@ _MACROS = (
     "FrameAnatomySequence",  # C.7.6.16.2.8
     "PixelValueTransformationSequence",  # C.7.6.16.2.9
     "FrameVOILUTSequence",  # C.7.6.16.2.10, with tables C.7.6.16.2.10b
+    "XRayGeometrySequence",  # C.8.31, Breast X-Ray Geometry
 )
 
 

@@ -54,8 +54,7 @@ def pixel_spacing(
     In this order (PS3.3 10.7.1.3, C.8.11.3, C.8.6.1): a Pixel Spacing that is calibrated, that
     is, says so, differs from Imager Pixel Spacing, or is a frame's Pixel Measures, which are in
     the patient (C.7.6.16.2.1); Imager Pixel Spacing, which is measured at the detector, divided by
-    Estimated Radiographic Magnification Factor; Pixel Spacing alone; Nominal Scanned Pixel
-    Spacing, the film digitiser's.
+    the magnification; Pixel Spacing alone; Nominal Scanned Pixel Spacing, the film digitiser's.
     """
     ignored: tuple[Caveat, ...] = ()
     found: dict[str, tuple[float, float]] = {}
@@ -75,7 +74,7 @@ def pixel_spacing(
     if spacing is not None and (calibrated or (imager is not None and not _same(spacing, imager))):
         return spacing, ignored
     if imager is not None:
-        factor = _magnification(dataset)
+        factor = magnification(dataset)
         return (imager[0] / factor, imager[1] / factor), ignored
     if spacing is not None:
         return spacing, (*ignored, SPACING_UNCALIBRATED)
@@ -86,9 +85,22 @@ def _same(first: tuple[float, float], second: tuple[float, float]) -> bool:
     return all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(first, second, strict=True))
 
 
-def _magnification(dataset: Dataset) -> float:
+def magnification(dataset: Dataset) -> float:
+    """Read how many times larger the breast is at the detector; 1 where nobody says.
+
+    Estimated Radiographic Magnification Factor is by definition Distance Source to Detector over
+    Distance Source to Patient (PS3.3 C.8.7.6, C.8.11.5): these stand in for it where it is absent,
+    not believable, or 1, as it is written by who does not know it.
+    """
     factor = elements.number(dataset, "EstimatedRadiographicMagnificationFactor")
-    return factor if factor is not None and 1.0 <= factor <= LARGEST_MAGNIFICATION else 1.0
+    if factor is not None and 1.0 < factor <= LARGEST_MAGNIFICATION:
+        return factor
+    detector = elements.number(dataset, "DistanceSourceToDetector")
+    patient = elements.number(dataset, "DistanceSourceToPatient")
+    if detector is None or patient is None or patient <= 0:
+        return 1.0
+    ratio = detector / patient
+    return ratio if 1.0 <= ratio <= LARGEST_MAGNIFICATION else 1.0
 
 
 def pixel_aspect(dataset: Dataset) -> tuple[float, tuple[Caveat, ...]]:

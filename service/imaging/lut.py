@@ -22,11 +22,14 @@ class Table:
         float64, shape (n,).
     maximum
         The largest value the entries may take.
+    misstated
+        The descriptor states other bits than the entries take: `maximum` is the largest of them.
     """
 
     first: int
     entries: NDArray[np.float64]
     maximum: float
+    misstated: bool = False
 
     def look_up(self, values: NDArray[np.int32] | NDArray[np.float64]) -> NDArray[np.float64]:
         """Map values, rounded to integers, through the table."""
@@ -65,9 +68,12 @@ def lookup_table(item: Dataset, *, signed: bool) -> Table | None:
     if len(data) != count or not 1 <= bits <= 16:
         return None
     entries = np.asarray(data, np.float64) % 65536
-    largest = float(entries.max())
+    largest = int(entries.max())
     if largest <= 0:
         return None
-    # Some writers state fewer bits than their entries take.
-    maximum = float((1 << bits) - 1)
-    return Table(first, entries, maximum if largest <= maximum else 65535.0)
+    maximum = (1 << bits) - 1
+    # Many writers state the 16 bits that an entry is stored in, others fewer than entries take. Of
+    # a table that is right, no bit is spare.
+    if maximum // 2 < largest <= maximum:
+        return Table(first, entries, float(maximum))
+    return Table(first, entries, float(largest), misstated=True)

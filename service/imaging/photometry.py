@@ -27,6 +27,11 @@ FULL = 65535
 VOI_LUT_IGNORED = Caveat(
     "voi-lut-ignored", "The display look-up table (VOI LUT) is not usable and was left out."
 )
+VOI_LUT_SCALED = Caveat(
+    "voi-lut-scaled",
+    "The display look-up table (VOI LUT) states other bits than its entries take; it was scaled by "
+    "its largest entry.",
+)
 WINDOW_IGNORED = Caveat(
     "window-ignored",
     "The display window is not usable; the observed range of values was shown instead.",
@@ -149,8 +154,10 @@ def _voi_table(modality: NDArray[np.float64], dataset: Dataset) -> Display | Non
     table = _first_table(dataset, "VOILUTSequence", bool(modality.min() < 0))
     if table is None:
         return None, ()
-    several = len(elements.items(dataset, "VOILUTSequence")) > 1
-    return table.look_up(modality) / table.maximum, (FIRST_OF_SEVERAL,) if several else ()
+    said = (VOI_LUT_SCALED,) if table.misstated else ()
+    if len(elements.items(dataset, "VOILUTSequence")) > 1:
+        said += (FIRST_OF_SEVERAL,)
+    return table.look_up(modality) / table.maximum, said
 
 
 def _window(modality: NDArray[np.float64], dataset: Dataset) -> Display | None:

@@ -50,6 +50,7 @@ def _table(entries: list[int], descriptor: list[int]) -> Sequence:
 def transforms(stored: Stored) -> Iterator[Variant]:
     """Give Modality LUT, VOI LUT, window and padding, right and broken (PS3.3 C.11.1, C.11.2)."""
     straight = _table(list(range(4096)), [4096, 0, 12])
+    roomy = _table(list(range(4096)), [4096, 0, 16])
     falling = _table([4095 - entry for entry in range(4096)], [4096, 0, 12])
     short, none = _table(list(range(100)), [4096, 0, 12]), Sequence([Dataset()])
     plain: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -65,6 +66,11 @@ def transforms(stored: Stored) -> Iterator[Variant]:
             ("voi-first-of-several",),
         ),
         "voi-lut": ("a VOI LUT outranks the window", {"VOILUTSequence": straight} | WINDOW, ()),
+        "voi-lut-of-16-bits": (
+            "a VOI LUT that states the bits its entries are stored in",
+            {"VOILUTSequence": roomy},
+            ("voi-lut-scaled",),
+        ),
         "voi-lut-broken": (
             "a VOI LUT too short gives way to the window",
             {"VOILUTSequence": short} | WINDOW,

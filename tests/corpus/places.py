@@ -53,6 +53,20 @@ def spacings(stored: Stored) -> Iterator[Variant]:
             (0.08, 0.08),
             (),
         ),
+        "magnification-by-distances": (
+            {"DistanceSourceToDetector": 660, "DistanceSourceToPatient": 528},
+            (0.08, 0.08),
+            (),
+        ),
+        "magnification-of-1-and-distances": (
+            {
+                "EstimatedRadiographicMagnificationFactor": 1,
+                "DistanceSourceToDetector": 660,
+                "DistanceSourceToPatient": 330,
+            },
+            (0.05, 0.05),
+            ("special-view",),
+        ),
         "calibrated": (
             {
                 "PixelSpacing": [0.09, 0.09],

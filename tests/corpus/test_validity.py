@@ -29,6 +29,7 @@ DELIBERATE = {
         for bits in (8, 10, 12, 14, 16)
         for kind in (1, 2)
     },
+    "contrast/voi-lut-of-16-bits.dcm": {"LUTData"},
     "contrast/voi-lut-broken.dcm": {"LUTData"},
     "contrast/voi-lut-empty.dcm": {"LUTData", "LUTDescriptor"},
     "contrast/window-of-no-width.dcm": {"WindowWidth"},

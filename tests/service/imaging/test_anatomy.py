@@ -101,6 +101,9 @@ def test_view_position():
         ({"EstimatedRadiographicMagnificationFactor": 1.8}, ["special-view"]),
         ({"EstimatedRadiographicMagnificationFactor": 1.07}, []),
         ({"EstimatedRadiographicMagnificationFactor": 650}, []),
+        ({"DistanceSourceToDetector": 660, "DistanceSourceToPatient": 366.7}, ["special-view"]),
+        ({"DistanceSourceToDetector": 660, "DistanceSourceToPatient": 633}, []),
+        ({"DistanceSourceToDetector": 660, "DistanceSourceToPatient": 1}, []),
         (
             {"BurnedInAnnotation": "YES", "PartialView": "YES"},
             ["burned-in-annotation", "partial-view"],

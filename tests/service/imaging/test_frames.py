@@ -215,6 +215,21 @@ def test_an_object_with_fewer_groups_than_frames():
     assert read_dicom(body, LIMITS, 3).pixel_spacing_mm == (0.1, 0.09)
 
 
+def test_the_magnification_of_a_projection_is_in_its_geometry():
+    shared = group(
+        XRayGeometrySequence={"DistanceSourceToDetector": 660, "DistanceSourceToPatient": 330}
+    )
+    body = multi_frame_file(
+        frames()[:1],
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.13.1.4",
+        ImagerPixelSpacing=[0.1, 0.1],
+        SharedFunctionalGroupsSequence=Sequence([shared]),
+    )
+    mammogram = read_dicom(body, LIMITS, 1)
+    assert mammogram.pixel_spacing_mm == (0.05, 0.05)
+    assert [caveat.code for caveat in mammogram.caveats] == ["special-view"]
+
+
 def test_a_multi_frame_film_scan_has_no_groups():
     body = multi_frame_file(
         frames(),

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from service.imaging.geometry import pixel_aspect, pixel_spacing, read_geometry, spacing_or_assumed
+from service.imaging.geometry import (
+    magnification,
+    pixel_aspect,
+    pixel_spacing,
+    read_geometry,
+    spacing_or_assumed,
+)
 from service.imaging.mammogram import Mammogram
 from tests.dicom_files import dataset
 
@@ -56,6 +62,49 @@ def test_pixel_spacing(elements, spacing, caveats):
     found, said = pixel_spacing(dataset(None, **elements))
     assert found == pytest.approx(spacing)
     assert [caveat.code for caveat in said] == caveats
+
+
+@pytest.mark.parametrize(
+    ("factor", "detector", "patient", "magnified"),
+    (
+        (None, 660, 366.7, 1.7998),
+        (1.0, 660, 366.7, 1.7998),
+        ("", 660, 366.7, 1.7998),
+        (0.2, 660, 366.7, 1.7998),
+        (650, 660, 366.7, 1.7998),
+        (1.5, 660, 366.7, 1.5),
+        (None, 660, 633, 1.0427),
+        (1.04, 660, 633, 1.04),
+        (1.05, None, None, 1.05),
+        (None, 660, 660, 1.0),
+        (None, 633, 660, 1.0),
+        (None, 660, 100, 1.0),
+        (None, 660, 0, 1.0),
+        (None, 0, 0, 1.0),
+        (None, -660, -366.7, 1.0),
+        (None, 660, None, 1.0),
+        (None, None, 366.7, 1.0),
+        (None, "", "", 1.0),
+        (None, [660, 650], 366.7, 1.0),
+        (None, None, None, 1.0),
+    ),
+)
+def test_magnification_is_the_ratio_of_two_distances(factor, detector, patient, magnified):
+    header = dataset(
+        None,
+        ImagerPixelSpacing=[0.1, 0.07],
+        EstimatedRadiographicMagnificationFactor=factor,
+        DistanceSourceToDetector=detector,
+        DistanceSourceToPatient=patient,
+    )
+    assert magnification(header) == pytest.approx(magnified, abs=1e-4)
+    spacing, said = pixel_spacing(header)
+    assert spacing == pytest.approx((0.1 / magnified, 0.07 / magnified), abs=1e-5)
+    assert said == ()
+    header.PixelSpacing = [0.1, 0.07]
+    assert pixel_spacing(header)[0] == spacing
+    header.PixelSpacingCalibrationType = "GEOMETRY"
+    assert pixel_spacing(header)[0] == (0.1, 0.07)
 
 
 @pytest.mark.parametrize(

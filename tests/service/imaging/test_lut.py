@@ -40,8 +40,13 @@ def test_bytes_packed_into_words():
     np.testing.assert_array_equal(table.entries, [7, 8, 9])
 
 
-def test_entries_that_take_more_bits_than_stated():
-    assert lookup_table(item([2, 0, 10], [0, 4095]), signed=False).maximum == 65535
+@pytest.mark.parametrize("stated", range(1, 17))
+@pytest.mark.parametrize("taken", range(1, 17))
+def test_entries_that_take_other_bits_than_stated_are_scaled_by_the_largest(stated, taken):
+    for largest in ((1 << taken) - 1, 1 << (taken - 1)):
+        table = lookup_table(item([2, 0, stated], [0, largest]), signed=False)
+        assert table.misstated is (stated != taken)
+        assert table.maximum == (largest if table.misstated else (1 << stated) - 1)
 
 
 @pytest.mark.parametrize(

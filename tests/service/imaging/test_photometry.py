@@ -192,6 +192,39 @@ def test_the_voi_table_outranks_the_window(syntax):
     assert caveats == []
 
 
+@pytest.mark.parametrize("photometric", ("MONOCHROME1", "MONOCHROME2"))
+@pytest.mark.parametrize(("stated", "taken"), ((16, 8), (16, 10), (16, 12), (16, 15), (10, 12)))
+def test_a_voi_table_that_states_other_bits_than_it_takes_is_as_bright_as_a_right_one(
+    stated, taken, photometric
+):
+    values = phantom(12)
+    entries = [round(((1 << taken) - 1) * (i / 4095) ** 2) for i in range(4096)]
+
+    def with_bits(bits):
+        tables = Sequence([table(entries, 0, bits)])
+        return shown(
+            dicom_file(values, VOILUTSequence=tables, PhotometricInterpretation=photometric)
+        )
+
+    right, caveats = with_bits(taken)
+    assert caveats == []
+    pixels, caveats = with_bits(stated)
+    np.testing.assert_array_equal(pixels, right)
+    assert caveats == ["voi-lut-scaled"]
+
+
+def test_a_modality_table_is_not_scaled_whatever_bits_it_states():
+    values = phantom(12)
+    entries = [4095 - i for i in range(4096)]
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    right, _ = shown(dicom_file(4095 - values, **window))
+    for bits in (10, 12, 16):
+        tables = Sequence([table(entries, 0, bits)])
+        pixels, caveats = shown(dicom_file(values, ModalityLUTSequence=tables, **window))
+        np.testing.assert_array_equal(pixels, right)
+        assert caveats == []
+
+
 def test_the_first_of_several_voi_tables():
     values = phantom(12)
     both = Sequence([table([0, 1023], 2000, 10), table([0, 3], 0, 2)])
