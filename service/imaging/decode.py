@@ -5,6 +5,7 @@ where they are installed, so this one is always asked for by name.
 """
 
 from dataclasses import replace
+from struct import unpack_from
 from typing import Any, BinaryIO, cast
 
 import imagecodecs
@@ -27,7 +28,7 @@ from service.imaging.codestream import (
     rle_segments,
 )
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
-from service.imaging.fragments import OffsetTable, one_of_several, single_frame
+from service.imaging.fragments import encapsulated, frame_fragments, is_alone
 from service.imaging.jpeg_2000 import decode_jpeg_2000
 
 PLUGIN = "imagecodecs"
@@ -94,26 +95,21 @@ def read_codes(
     """
     if file.transfer_syntax_uid not in ENCAPSULATED:
         return _native(file, layout, frame), layout
-    stream = ViewReader(file.body)
-    stream.seek(file.pixel_offset or 0)
-    table = _offset_table(file, layout)
-    codestream = (
-        single_frame(file.pixel_data)
-        if layout.frames == 1
-        else one_of_several(file.pixel_data, stream, frame, layout.frames, table)
-    )
+    data = file.pixel_data
+    fragments = frame_fragments(data, frame, layout.frames, _extended_offsets(file))
+    codestream = fragments[0] if len(fragments) == 1 else b"".join(fragments)
     claims = read_claims(codestream, file.transfer_syntax_uid, layout)
-    options = {"index": frame - 1, "extended_offsets": table}
-    options |= {"expendable": expendable, "half": half}
+    # pydicom follows offset tables where it has any.
+    alone = layout.frames == 1 and is_alone(data, fragments)
+    stream = ViewReader(data if alone else encapsulated(codestream))
+    options = {"expendable": expendable, "half": half}
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, _codestream_layout(layout, claims)
 
 
-def _offset_table(file: DicomFile, layout: PixelLayout) -> OffsetTable | None:
+def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     offsets = elements.octets(file.dataset, "ExtendedOffsetTable")
-    lengths = elements.octets(file.dataset, "ExtendedOffsetTableLengths")
-    whole = len(offsets) == len(lengths) == 8 * layout.frames
-    return (offsets, lengths) if layout.frames > 1 and whole else None
+    return unpack_from(f"<{len(offsets) // 8}Q", offsets)
 
 
 def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> Codestream | None:
@@ -161,7 +157,8 @@ def _through_pydicom(
             rows=layout.rows,
             columns=layout.columns,
             samples_per_pixel=1,
-            number_of_frames=layout.frames,
+            number_of_frames=1,
+            index=0,
             photometric_interpretation=layout.photometric_interpretation,
             bits_allocated=layout.bits_allocated,
             bits_stored=layout.bits_stored,
@@ -265,7 +262,7 @@ def _decode_padded_rle(frame: bytes, out: NDArray[np.uint8]) -> None:
 def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
     """Decode a frame for pydicom (its plug-in protocol).
 
-    Checks the frame that pydicom cut out again: offset tables may have led it elsewhere.
+    Checks the frame again: pydicom cut it out, and its own callers did not check it.
     """
     layout = PixelLayout(
         rows=runner.rows,

@@ -1,83 +1,114 @@
-"""The compressed frames inside encapsulated pixel data (PS3.5 A.4)."""
+"""The compressed frames inside encapsulated pixel data (PS3.5 A.4).
 
-from collections.abc import Iterator
-from struct import unpack_from
+How many frames there are is what Number of Frames says (PS3.3 C.7.6.6). Offset tables help to find
+them and nothing else: writers list every fragment, or the end of the data too, or zeros, or forget
+the table. So a table is followed only where it must be, and where it makes sense.
+"""
 
-from pydicom.encaps import get_frame
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from struct import pack, unpack_from
 
-from service.imaging import containment as containment
-from service.imaging.bounded import ViewReader
 from service.imaging.codestream import corrupt, pixel_data_truncated
 from service.imaging.frames import several_frames
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
+_ITEM_HEADER_BYTES = 8
 
 MOST_FRAGMENTS = 65_536
 
+_RLE_HEADER_BYTES, _MOST_RLE_SEGMENTS = 64, 15
 
-def single_frame(pixel_data: memoryview) -> bytes | memoryview:
-    """Give the one frame: its fragments, joined; a view of the body when there is only one.
+Fragments = list[memoryview]
+
+
+def frame_fragments(
+    pixel_data: memoryview, frame: int, frames: int, extended: Sequence[int] = ()
+) -> Fragments:
+    """Return the fragments of one frame, which make a codestream when joined.
 
     Parameters
     ----------
     pixel_data
         The value of Pixel Data, from its Basic Offset Table on. What follows the sequence
         delimiter is ignored.
-
-    Raises
-    ------
-    UnreadableImage
-        Items that break off or are none.
-    UnsuitableImage
-        The Basic Offset Table lists several frames.
-    """
-    fragments = _items(pixel_data)
-    offsets = next(fragments, None)
-    if offsets is None:
-        raise corrupt()
-    if len(offsets) > 4:
-        raise several_frames()
-    found = list(fragments)
-    if not found:
-        raise corrupt()
-    return found[0] if len(found) == 1 else b"".join(found)
-
-
-OffsetTable = tuple[bytes, bytes]
-"""Extended Offset Table and its lengths (PS3.3 C.7.6.3.1.8), as they are encoded."""
-
-
-def one_of_several(
-    pixel_data: memoryview, stream: ViewReader, frame: int, frames: int, table: OffsetTable | None
-) -> bytes:
-    """Give one of several frames: by an offset table, else one fragment each, else by its end.
-
-    Parameters
-    ----------
-    pixel_data
-        The value of Pixel Data, to be counted before it is searched.
-    stream
-        The same, for pydicom to search; left where it was.
     frame, frames
         Which, from 1 on, of how many.
-    table
-        Extended offset table, None without one.
+    extended
+        Extended Offset Table (PS3.3 C.7.6.3.1.8), empty without one.
 
     Raises
     ------
     UnreadableImage
         Items that break off or are none, or no such frame among them.
+    UnsuitableImage
+        Of one frame there are several codestreams.
     """
-    for _ in _items(pixel_data):
-        pass
-    start = stream.tell()
-    try:
-        found: bytes = get_frame(stream, frame - 1, number_of_frames=frames, extended_offsets=table)
-    except Exception:
-        raise corrupt() from None
-    stream.seek(start)
-    return found
+    items = list(_items(pixel_data))
+    basic: Sequence[int] = ()
+    if items and not is_codestream(items[0]):
+        table = items.pop(0)
+        basic = unpack_from(f"<{len(table) // 4}L", table)
+    filled = [item for item in items if len(item)]
+    if not filled:
+        raise corrupt()
+    if frames == 1:
+        if any(is_codestream(item) for item in filled[1:]):
+            raise several_frames()
+        return filled
+    if len(filled) == frames:
+        # Each has one at least.
+        return [filled[frame - 1]]
+    starts = _starts(items, frames, extended, basic)
+    if frame > len(starts):
+        raise corrupt()
+    return items[starts[frame - 1] : [*starts, len(items)][frame]]
+
+
+def is_alone(pixel_data: memoryview, fragments: Fragments) -> bool:
+    """Say whether the value holds one fragment, and a table that nobody can misread: none, or 0."""
+    if len(fragments) > 1:
+        return False
+    item = _ITEM + pack("<L", len(fragments[0]))
+    tables = (_ITEM + pack("<L", 0), _ITEM + pack("<LL", 4, 0))
+    return bytes(pixel_data[:20]).startswith(tuple(table + item for table in tables))
+
+
+def is_codestream(fragment: memoryview) -> bool:
+    """Say whether a codestream starts here: JPEG, JPEG-LS, JPEG 2000 in a JP2 or not, or RLE."""
+    if bytes(fragment[:3]) == b"\xff\xd8\xff" or bytes(fragment[:4]) == b"\xff\x4f\xff\x51":
+        return True
+    if bytes(fragment[4:8]) == b"jP  ":
+        return True
+    if len(fragment) < _RLE_HEADER_BYTES:
+        return False
+    segments, first = unpack_from("<2L", fragment)
+    return bool(first == _RLE_HEADER_BYTES and 1 <= segments <= _MOST_RLE_SEGMENTS)
+
+
+def encapsulated(codestream: bytes | memoryview) -> bytes:
+    """Return a codestream as the one fragment of one frame."""
+    header = _ITEM + pack("<L", 0) + _ITEM + pack("<L", len(codestream))
+    return b"".join((header, codestream, _SEQUENCE_DELIMITER, b"\0\0\0\0"))
+
+
+def _starts(items: Fragments, frames: int, *tables: Sequence[int]) -> list[int]:
+    """Return the index of each frame's first fragment: by a table that makes sense, else by sight.
+
+    By sight, there may be fewer or more than there should be.
+    """
+    places = [0]
+    for item in items:
+        places.append(places[-1] + _ITEM_HEADER_BYTES + len(item))
+    index = {place: number for number, place in enumerate(places[:-1])}
+    for table in tables:
+        # One that goes on to the end of the data lists that.
+        listed = table[:-1] if len(table) == frames + 1 and table[-1] == places[-1] else table
+        ascends = all(first < second for first, second in pairwise(listed))
+        if len(listed) == frames and listed[0] == 0 and ascends and set(listed) <= set(index):
+            return [index[place] for place in listed]
+    return [number for number, item in enumerate(items) if is_codestream(item)]
 
 
 def _items(pixel_data: memoryview) -> Iterator[memoryview]:

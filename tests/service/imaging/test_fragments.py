@@ -1,3 +1,6 @@
+from itertools import pairwise
+from struct import pack
+
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
@@ -8,8 +11,10 @@ from service.imaging.dicom import (
     EXPLICIT_LITTLE,
     RLE,
 )
+from service.imaging.reader import ReadLimits, read_dicom
 from tests.dicom_files import dicom_file, encode, phantom, to_codes
 from tests.service.imaging.decoded import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, decoded
+from tests.service.imaging.displayed import stretched
 
 pytestmark = pytest.mark.unit
 
@@ -67,14 +72,131 @@ def test_two_frames_in_the_offset_table_are_refused():
 
 
 def test_an_offset_table_that_leads_elsewhere_cannot_smuggle_another_size(monkeypatch):
-    monkeypatch.setattr(decode, "decode_frame", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decode, "decode_frame", lambda *_, **__: pytest.fail("decoded"))
     honest = encode(phantom(12), JPEG_LS, 16, 12)
     other = encode(phantom(12, rows=200, columns=100), JPEG_LS, 16, 12)
     table = (len(honest) + 8).to_bytes(4, "little")
     body = dicom_file(syntax=JPEG_LS, pixel_data=fragments(honest, other, table=table))
-    with pytest.raises(UnreadableImage) as refusal:
+    with pytest.raises(MammosegError) as refusal:
         decoded(body)
-    assert refusal.value.code == "pixel-data-corrupt"
+    assert (refusal.value.status, refusal.value.code) == (422, "multi-frame")
+
+
+SYNTAXES = (RLE, JPEG_LOSSLESS_SV1, JPEG_LS, JPEG_2000_LOSSLESS)
+
+
+def cut(frame, parts):
+    """Cut a frame into parts of even length."""
+    frame += b"\0" * (len(frame) % 2)
+    ends = [len(frame) * part // parts // 2 * 2 for part in range(parts + 1)]
+    return [frame[start:end] for start, end in pairwise(ends)]
+
+
+def offsets(parts, *, start=0, end=False):
+    """List where each part lies, and the end of them all if that is asked for."""
+    places = [start]
+    for part in parts:
+        places.append(places[-1] + 8 + len(part))
+    return places if end else places[:-1]
+
+
+TABLES = {
+    "none": lambda parts: b"",
+    "the frame": lambda parts: pack("<L", 0),
+    "every fragment": lambda parts: pack(f"<{len(parts)}L", *offsets(parts)),
+    "the end too": lambda parts: pack("<2L", 0, offsets(parts, end=True)[-1]),
+    "every fragment and the end": lambda parts: pack(
+        f"<{len(parts) + 1}L", *offsets(parts, end=True)
+    ),
+    "zeros": lambda parts: bytes(4 * len(parts) + 4),
+    "from the start of the value": lambda parts: pack(
+        f"<{len(parts)}L", *offsets(parts, start=8 + 4 * len(parts))
+    ),
+    "beyond the end": lambda parts: pack("<2L", 0, 2**32 - 1),
+    "downwards": lambda parts: pack("<3L", 0, 5000, 9),
+    "inside a fragment": lambda parts: pack("<2L", 0, 21),
+    "of eight bytes each": lambda parts: pack("<2Q", 0, len(parts[0]) + 8),
+    "of odd length": lambda parts: b"\0\0\0\0\0\0",
+    "of no zero": lambda parts: pack("<L", 8),
+}
+
+
+@pytest.mark.parametrize("parts", (1, 2, 4))
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_of_one_frame_no_offset_table_decides(syntax, table, parts):
+    """Number of Frames does (PS3.5 A.4, PS3.3 C.7.6.6); absent, or 1, or asked for by number."""
+    values = phantom(12)
+    pieces = cut(encode(values, syntax, 16, 12), parts)
+    data = fragments(*pieces, table=TABLES[table](pieces))
+    for elements in ({}, {"NumberOfFrames": 1}, {"NumberOfFrames": ""}):
+        body = dicom_file(values, syntax=syntax, pixel_data=data, **elements)
+        np.testing.assert_array_equal(decoded(body), values)
+        for frame in (None, 1):
+            assert read_dicom(body, ReadLimits(), frame).pixels.shape == values.shape
+
+
+@pytest.mark.parametrize("extended", ([0], [7], [0, 100], [2**64 - 1], []))
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_of_one_frame_no_extended_offset_table_decides(syntax, extended):
+    values = phantom(12)
+    body = dicom_file(
+        values,
+        syntax=syntax,
+        pixel_data=fragments(*cut(encode(values, syntax, 16, 12), 2)),
+        ExtendedOffsetTable=pack(f"<{len(extended)}Q", *extended),
+        ExtendedOffsetTableLengths=bytes(8 * len(extended)),
+    )
+    np.testing.assert_array_equal(decoded(body), values)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_two_tables_and_none_at_all(syntax):
+    values = phantom(12)
+    (frame,) = cut(encode(values, syntax, 16, 12), 1)
+    twice = fragments(b"", frame, table=b"\0\0\0\0")
+    none = fragments(frame)[8:]
+    for data in (twice, none, fragments(b"", b"", frame, b"")):
+        body = dicom_file(values, syntax=syntax, pixel_data=data)
+        np.testing.assert_array_equal(decoded(body), values)
+
+
+@pytest.mark.parametrize("parts", (1, 3))
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_of_several_frames_a_table_is_followed_where_it_makes_sense(syntax, table, parts):
+    stack = [phantom(12), phantom(12)[::-1].copy(), phantom(12)[:, ::-1].copy()]
+    coded = [cut(encode(one, syntax, 16, 12), parts) for one in stack]
+    lengths = [sum(8 + len(piece) for piece in one) for one in coded]
+    right = pack("<3L", 0, lengths[0], lengths[0] + lengths[1])
+    pieces = [piece for one in coded for piece in one]
+    for listed in (TABLES[table](pieces), right):
+        data = fragments(*pieces, table=listed)
+        body = dicom_file(stack[0], syntax=syntax, pixel_data=data, NumberOfFrames=3)
+        for number, stored in enumerate(stack, start=1):
+            shown = read_dicom(body, ReadLimits(), number).pixels
+            np.testing.assert_array_equal(shown, stretched(stored, 0, 4095))
+
+
+def test_several_codestreams_of_one_frame_are_several_frames():
+    for syntax in SYNTAXES:
+        (frame,) = cut(encode(phantom(12), syntax, 16, 12), 1)
+        for table in (b"", b"\0\0\0\0", pack("<2L", 0, len(frame) + 8)):
+            body = dicom_file(syntax=syntax, pixel_data=fragments(frame, frame, table=table))
+            with pytest.raises(MammosegError) as refusal:
+                decoded(body)
+            assert (refusal.value.status, refusal.value.code) == (422, "multi-frame")
+
+
+def test_reports_of_offset_tables(shared_data):
+    folder = shared_data / "reports"
+    right = read_dicom((folder / "reference" / "ref.dcm").read_bytes(), ReadLimits()).pixels
+    files = sorted((folder / "offset-table").glob("*.dcm"))
+    assert len(files) == 5
+    for file in files:
+        for frame in (None, 1):
+            found = read_dicom(file.read_bytes(), ReadLimits(), frame).pixels
+            np.testing.assert_array_equal(found, right)
 
 
 def test_encapsulated_data_under_a_native_syntax_and_the_other_way_round():
