@@ -154,7 +154,7 @@ def _voi_table(modality: NDArray[np.float64], dataset: Dataset) -> Display | Non
     table = _first_table(dataset, "VOILUTSequence", bool(modality.min() < 0))
     if table is None:
         return None, ()
-    said = (VOI_LUT_SCALED,) if table.misstated else ()
+    said: tuple[Caveat, ...] = (VOI_LUT_SCALED,) if table.misstated else ()
     if len(elements.items(dataset, "VOILUTSequence")) > 1:
         said += (FIRST_OF_SEVERAL,)
     return table.look_up(modality) / table.maximum, said
