@@ -17,6 +17,7 @@ from service.errors import MammosegError, TooLarge, UnreadableImage, Unsupported
 from service.imaging import containment as containment
 from service.imaging import elements
 from service.imaging.bounded import BoundedReader
+from service.imaging.sequence_lengths import with_right_lengths
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -102,7 +103,8 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
     """Take a DICOM file apart.
 
     Tolerates a missing preamble, and missing file meta information where the dataset is native
-    (PS3.10 7.1). A deflated dataset (PS3.5 A.5) is inflated up to `max_inflated_bytes`.
+    (PS3.10 7.1), or one in implicit VR; and sequences of a wrong length before the pixel data. A
+    deflated dataset (PS3.5 A.5) is inflated up to `max_inflated_bytes`.
 
     Raises
     ------
@@ -112,9 +114,27 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
     """
     reader = BoundedReader(body)
     syntax = _transfer_syntax(reader, body)
+    start = reader.tell()
     if syntax == DEFLATED:
-        body = _inflate(memoryview(body)[reader.tell() :], max_inflated_bytes)
-        reader = BoundedReader(body)
+        body, start = _inflate(memoryview(body)[start:], max_inflated_bytes), 0
+    found: DicomFile | MammosegError
+    try:
+        found = _parse(body, start, syntax)
+        is_doubtful = found.pixel_offset is None or "IconImageSequence" in found.dataset
+    except MammosegError as failure:
+        found, is_doubtful = failure, True
+    if is_doubtful:
+        mended = with_right_lengths(body, start, little_endian=syntax != EXPLICIT_BIG)
+        if mended is not body:
+            return _parse(mended, start, syntax)
+    if isinstance(found, MammosegError):
+        raise found
+    return found
+
+
+def _parse(body: bytes | memoryview, start: int, syntax: str) -> DicomFile:
+    reader = BoundedReader(body)
+    reader.seek(start)
     little_endian = syntax != EXPLICIT_BIG
     pixels = _PixelElement(reader)
     dataset = _contained(
@@ -147,7 +167,8 @@ def looks_like_dicom(body: bytes | memoryview) -> bool:
     """Say whether the first bytes are those of a DICOM file, with or without preamble.
 
     Without one the file must start with group 0002 or 0008, followed by a value representation
-    of two capitals or, implicit and little-endian, by a short length (PS3.5 7.1).
+    of two capitals or, implicit and little-endian, by a short length (PS3.5 7.1). File meta
+    information in implicit VR breaks the rules (PS3.10 7.1), but is written, and read by others.
     """
     head = bytes(body[: _PREAMBLE + 4])
     if head[_PREAMBLE:] == b"DICM":
@@ -155,7 +176,7 @@ def looks_like_dicom(body: bytes | memoryview) -> bool:
     if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08") or len(head) < 8:
         return False
     explicit = head[4:6].isalpha() and head[4:6].isupper()
-    return explicit or (head[5:8] == b"\0\0\0" and head[:2] == b"\x08\0")
+    return explicit or (head[5:8] == b"\0\0\0" and head[:2] != b"\0\x08")
 
 
 def _transfer_syntax(reader: BoundedReader, body: bytes | memoryview) -> str:

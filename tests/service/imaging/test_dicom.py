@@ -16,8 +16,11 @@ from service.imaging.dicom import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    JPEG_2000,
+    RLE,
     looks_like_dicom,
     parse,
+    read_meta,
 )
 from tests.dicom_files import dataset, deflated_file, dicom_file, meta_length, phantom, write
 
@@ -202,3 +205,52 @@ def test_a_dataset_of_nothing_but_its_header():
     file = parse(empty, BOUND)
     assert file.pixel_offset is None
     assert len(file.pixel_data) == 0
+
+
+def implicit_meta(syntax, *, preamble, group_length, version=True):
+    """Write file meta information in implicit VR, as the rules forbid (PS3.10 7.1)."""
+    values = {
+        0x00020001: b"\0\1" if version else None,
+        0x00020002: b"1.2.840.10008.5.1.4.1.1.1.2\0",
+        0x00020003: b"1.2.3\0",
+        0x00020010: syntax.encode() + b"\0" * (len(syntax) % 2),
+        0x00020012: b"1.2.3.4\0",
+    }
+    group = b"".join(
+        struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
+        for tag, value in values.items()
+        if value is not None
+    )
+    if group_length is not None:
+        stated = len(group) if group_length == "right" else group_length
+        group = struct.pack("<HHLL", 2, 0, 4, stated) + group
+    body = dicom_file(syntax=syntax)
+    return (b"\0" * 128 + b"DICM" if preamble else b"") + group + body[meta_length(body) :]
+
+
+@pytest.mark.parametrize("preamble", (False, True))
+@pytest.mark.parametrize("group_length", ("right", 0, 10, 2**31, None))
+@pytest.mark.parametrize("version", (False, True))
+@pytest.mark.parametrize(
+    "syntax", (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, RLE, min(JPEG_2000))
+)
+def test_file_meta_information_in_implicit_vr(syntax, group_length, version, preamble):
+    body = implicit_meta(syntax, preamble=preamble, group_length=group_length, version=version)
+    assert looks_like_dicom(body)
+    file = parse(body, BOUND)
+    assert file.transfer_syntax_uid == syntax
+    assert elements.integer(file.dataset, "Rows") == 72
+    assert file.pixel_offset is not None
+    assert read_meta(body)[0] == syntax
+
+
+def test_an_implicit_transfer_syntax_that_is_not_read():
+    body = implicit_meta(RLE, preamble=False, group_length="right").replace(
+        RLE.encode() + b"\0", b"1.2.840.10008.9.9.9\0"
+    )
+    assert refusal(body) == (415, "transfer-syntax")
+
+
+def test_reports_of_implicit_file_meta_information(shared_data):
+    for file in sorted((shared_data / "reports" / "implicit-meta").glob("*.dcm")):
+        assert elements.integer(parse(file.read_bytes(), BOUND).dataset, "Rows") == 360
