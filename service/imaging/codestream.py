@@ -3,6 +3,7 @@
 The DICOM header may lie about the size of a codestream, and a decoder believes the codestream.
 """
 
+import re
 from dataclasses import dataclass
 from struct import unpack_from
 
@@ -15,6 +16,14 @@ SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC3))
 PROGRESSIVE = 0xC2
 
 JPEG_LS_FRAME = 0xF7
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+"""But those without a length: the start of an image and restarts; and but data: in JPEG 0 is put
+after a byte of 255, in JPEG-LS a bit of 0 (10918-1 B.1.1.5, 14495-1 A.1)."""
+
+_EOI, _SOS = 0xD9, 0xDA
+_MOST_JPEG_SEGMENTS = 65_536
+"""An image has a few dozen; of profiles and previews come hundreds."""
+
 _RLE_HEADER_BYTES = 64
 _MOST_TILES = 1024
 
@@ -94,18 +103,31 @@ def read_jpeg(
     raise corrupt()
 
 
-def check_jpeg_end(frame: bytes) -> None:
-    """Check that a JPEG codestream was not cut off; the decoder would fill the rest with grey.
+def jpeg_scans(frame: bytes) -> int:
+    """Count the scans of a JPEG or JPEG-LS codestream, and check that it was not cut off.
 
-    Entropy-coded data cannot hold the marker, so the last one is the end, or that of a thumbnail.
+    The decoder would fill the rest with grey. What follows the end of the image (ISO/IEC 10918-1
+    B.2.1) may be anything: padding, another image, what a camera or a server added. So it is not
+    looked for from behind, but by the lengths of the marker segments; coded data has no markers.
 
     Raises
     ------
     UnreadableImage
-        No end-of-image marker after the first scan began.
+        No end-of-image marker after the scans, or more segments than any image has.
     """
-    if frame.rfind(b"\xff\xd9") < frame.rfind(b"\xff\xda"):
+    at, scans = 2, 0
+    for _ in range(_MOST_JPEG_SEGMENTS):
+        found = _MARKER.search(frame, at)
+        if found is None or found.end() + 2 > len(frame):
+            break
+        marker, at = frame[found.start() + 1], found.end()
+        if marker == _EOI:
+            break
+        scans += marker == _SOS
+        at += int(unpack_from(">H", frame, at)[0])
+    if not scans or found is None or frame[found.start() + 1] != _EOI:
         raise corrupt()
+    return scans
 
 
 def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:

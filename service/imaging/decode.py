@@ -21,8 +21,8 @@ from service.imaging.admission import PixelLayout
 from service.imaging.bounded import ViewReader
 from service.imaging.codestream import (
     Codestream,
-    check_jpeg_end,
     corrupt,
+    jpeg_scans,
     read_jpeg,
     read_jpeg_2000,
     rle_segments,
@@ -219,10 +219,10 @@ def decode_frame(
         decoded = decode_jpeg_2000(frame, claims, half=half, fast=fast)
     elif syntax in JPEG_LS:
         # Without an end CharLS 2 reads on for four seconds, whatever the size.
-        check_jpeg_end(frame)
+        jpeg_scans(frame)
         decoded = imagecodecs.jpegls_decode(frame)
     else:
-        check_jpeg_end(frame)
+        jpeg_scans(frame)
         decoded = imagecodecs.jpeg8_decode(frame)
     if decoded.shape != (layout.rows, layout.columns) or decoded.dtype.itemsize > 2:
         raise corrupt()

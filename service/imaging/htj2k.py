@@ -193,14 +193,17 @@ def _is_reversible(frame: bytes) -> bool:
 
 
 def _is_whole(frame: bytes, start: int, tiles: int) -> bool:
-    """Follow the lengths of the tile-parts (A.4.2) to the end of the codestream."""
-    end, seen = frame.rfind(_EOC), set()
-    while start < end:
+    """Follow the lengths of the tile-parts (A.4.2) to the end of the codestream.
+
+    What follows that is not its own.
+    """
+    seen = set()
+    while frame[start : start + 2] != _EOC:
         marker, _, tile, length = unpack_from(">HHHL", frame, start)
-        stop = start + length if length else end
+        stop = start + length if length else frame.rfind(_EOC)
         data = _after_header(frame, start + 12, _SOD, _IN_TILE_HEADER)
-        if marker != _SOT or data is None or not data < stop <= end:
+        if marker != _SOT or data is None or not data < stop < len(frame):
             return False
         seen.add(tile)
         start = stop
-    return start == end and len(seen) == tiles
+    return len(seen) == tiles

@@ -118,9 +118,8 @@ def _jpeg(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
     _refuse_size(body, (claims.rows, claims.columns), bits, limits)
     if claims.components not in (1, 3):
         raise not_greyscale()
-    if body.count(b"\xff\xda") > MOST_SCANS:
+    if codestream.jpeg_scans(body) > MOST_SCANS:
         raise TooLarge("too-many-scans", "The JPEG image has too many scans.")
-    codestream.check_jpeg_end(body)
     samples = imagecodecs.jpeg8_decode(body)
     if claims.precision not in (8, 16):
         samples = samples << (8 * samples.dtype.itemsize - claims.precision)

@@ -8,12 +8,13 @@ from service.errors import UnreadableImage
 from service.imaging.codestream import (
     PROGRESSIVE,
     SEQUENTIAL,
-    check_jpeg_end,
+    jpeg_scans,
     read_jpeg,
     read_jpeg_2000,
     rle_segments,
 )
 from tests.dicom_files import phantom, rle_frame, to_codes
+from tests.service.imaging.trailers import TRAILERS
 
 pytestmark = pytest.mark.unit
 
@@ -77,13 +78,30 @@ def test_what_is_no_jpeg(frame):
     refused(read_jpeg, frame)
 
 
-def test_the_end_of_a_jpeg():
-    frame = bytes(imagecodecs.jpeg8_encode(GREY))
-    check_jpeg_end(frame)
-    check_jpeg_end(frame + b"\0")
-    refused(check_jpeg_end, frame[:-2])
-    with_thumbnail = frame[:2] + b"\xff\xe1\0\6\xff\xda\xff\xd9" + frame[2:-2]
-    refused(check_jpeg_end, with_thumbnail)
+@pytest.mark.parametrize(
+    "frame",
+    (
+        bytes(imagecodecs.jpeg8_encode(GREY)),
+        bytes(imagecodecs.jpeg8_encode(DEEP, lossless=True, bitspersample=12)),
+        bytes(imagecodecs.jpegls_encode(DEEP)),
+        bytes(imagecodecs.jpegls_encode(np.random.default_rng(0).integers(0, 99, (99, 99), "u1"))),
+    ),
+    ids=("baseline", "lossless", "JPEG-LS", "JPEG-LS of noise"),
+)
+def test_the_end_of_a_jpeg(frame):
+    assert jpeg_scans(frame) == 1
+    for trailer in TRAILERS.values():
+        assert jpeg_scans(frame + trailer) == 1
+    refused(jpeg_scans, frame[:-2])
+    refused(jpeg_scans, frame[:-1])
+    refused(jpeg_scans, frame[: len(frame) // 2])
+    preview = b"\xff\xe1\0\x0c\xff\xd8\xff\xda\xff\xda\xff\xd9\0\0"
+    assert jpeg_scans(frame[:2] + preview + frame[2:]) == 1
+    refused(jpeg_scans, frame[:2] + preview + frame[2:-2])
+    filled = frame[:2] + b"\xff\xff\xff" + frame[2:-2] + b"\xff\xff\xff" + frame[-2:]
+    assert jpeg_scans(filled) == 1
+    refused(jpeg_scans, frame[:2] + b"\xff\xfe\0\2" * 70_000 + frame[2:])
+    refused(jpeg_scans, frame[:2] + b"\xff\xfe\0\0" * 70_000 + frame[2:])
 
 
 @pytest.mark.parametrize(

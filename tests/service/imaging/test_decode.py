@@ -35,6 +35,7 @@ from tests.service.imaging.decoded import (
     JPEG_LS_NEAR,
     decoded,
 )
+from tests.service.imaging.trailers import TRAILERS
 
 pytestmark = pytest.mark.unit
 
@@ -144,6 +145,23 @@ def test_lossy_syntaxes_stay_within_their_bound(syntax, allocated, stored, bound
     body = dicom_file(values, syntax=syntax, bits_allocated=allocated, bits_stored=stored)
     assert len(set(decoded(body).ravel())) > 20
     assert np.abs(decoded(body) - values).max() <= bound * ((1 << stored) - 1)
+
+
+@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("syntax", sorted(ENCAPSULATED - {RLE}))
+def test_what_follows_the_end_of_a_frame_is_not_the_images(syntax, trailer, expendable):
+    bits = 8 if syntax == JPEG_BASELINE else 12
+    values, allocated = phantom(bits), 8 if bits == 8 else 16
+    frame = encode(values, syntax, allocated, bits)
+    after = TRAILERS[trailer] + b"\0" * ((len(frame) + len(TRAILERS[trailer])) % 2)
+    how = {"syntax": syntax, "bits_stored": bits, "bits_allocated": allocated}
+    body, plain = (dicom_file(values, frame=one, **how) for one in (frame + after, frame))
+    for half in (False, True):
+        np.testing.assert_array_equal(
+            decoded(body, expendable=expendable, half=half),
+            decoded(plain, expendable=expendable, half=half),
+        )
 
 
 @pytest.mark.parametrize("syntax", sorted(ENCAPSULATED))

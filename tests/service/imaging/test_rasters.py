@@ -14,6 +14,7 @@ from service.imaging.limits import ReadLimits
 from service.imaging.rasters import read_raster_file, turn
 from tests.dicom_files import phantom
 from tests.service.imaging.raster_files import DEEP, GREY, file_of, read, refusal, rgb
+from tests.service.imaging.trailers import TRAILERS
 
 pytestmark = pytest.mark.unit
 
@@ -223,6 +224,42 @@ def test_a_jpeg_of_many_scans_is_refused():
     scan = body.index(b"\xff\xda")
     many = body[:scan] + (b"\xff\xda\0\x08\1\1\0\0\0\0" * 100) + body[scan:]
     assert refusal(many, "jpeg") == (413, "too-many-scans")
+
+
+UPLOADS = {
+    "PNG": file_of(GREY),
+    "PNG of 16 bits": bytes(imagecodecs.png_encode(DEEP)),
+    "PNG with a palette": file_of(Image.fromarray(GREY).convert("P")),
+    "JPEG": file_of(GREY, "JPEG"),
+    "progressive JPEG": file_of(GREY, "JPEG", progressive=True),
+    "JPEG of three channels": file_of(rgb(GREY), "JPEG"),
+    "lossless JPEG": bytes(imagecodecs.jpeg8_encode(DEEP, lossless=True)),
+    "TIFF": file_of(DEEP, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("kind", UPLOADS)
+def test_what_follows_the_end_of_an_image_is_not_the_images(kind, trailer):
+    format_ = next(name for name in ("png", "jpeg", "tiff") if name.upper() in kind)
+    plain, caveats = read(UPLOADS[kind], format_)
+    found, said = read(UPLOADS[kind] + TRAILERS[trailer], format_)
+    np.testing.assert_array_equal(found, plain)
+    assert said == caveats
+
+
+def test_a_jpeg_that_breaks_off_before_what_follows_it():
+    body = file_of(GREY, "JPEG")
+    for trailer in ("padding", "text", "a scan", "fill bytes"):
+        assert refusal(body[:-50] + TRAILERS[trailer], "jpeg") == (400, "pixel-data-corrupt")
+
+
+def test_reports_of_jpeg(shared_data):
+    folder = shared_data / "reports" / "jpeg-trailing"
+    for file in folder.glob("*.jpg"):
+        body = file.read_bytes()
+        plain, _ = read(body[: body.index(b"\xff\xd9") + 2], "jpeg")
+        np.testing.assert_array_equal(read(body, "jpeg")[0], plain)
 
 
 def test_pillow_logs_no_tag_values(caplog):
