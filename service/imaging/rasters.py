@@ -144,17 +144,29 @@ def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, i
     whole = not tags.signed or bits in (8, 16)
     if not tags.integers or len(set(tags.bits)) > 1 or not 8 <= bits <= 16 or not whole:
         raise sample_format()
-    decoded: NDArray[Any] = imagecodecs.tiff_decode(body, index=tags.directory)
+    decoded: NDArray[Any] = imagecodecs.tiff_decode(tags.body, index=tags.directory)
     if decoded.shape[:2] != (tags.rows, tags.columns):
         raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
     if tags.palette is not None:
         return _one_channel(tags.palette[decoded], 0), tags.orientation, False
+    decoded = _without_extra(decoded, tags.extra)
     samples = _one_channel(_lifted(decoded) if tags.signed else decoded, 0)
     if bits not in (8, 16):
         np.left_shift(samples, 16 - bits, out=samples)
     if tags.zero_is_white:
         samples = np.iinfo(samples.dtype).max - samples
     return samples, tags.orientation, tags.zero_is_white
+
+
+def _without_extra(samples: NDArray[Any], extra: tuple[bool, ...] | None) -> NDArray[Any]:
+    """Drop what a TIFF says is neither grey nor red, green or blue, if no opacity shows through."""
+    if extra is None or samples.ndim != 3:
+        return samples
+    first = samples.shape[2] - len(extra)
+    for channel, is_opacity in enumerate(extra, start=first):
+        if is_opacity:
+            _refuse_transparency(samples[..., channel])
+    return samples[..., :first]
 
 
 def _lifted(samples: NDArray[Any]) -> Samples:
@@ -172,8 +184,8 @@ def _one_channel(samples: Samples, tolerance: int) -> Samples:
         return samples
     if samples.ndim != 3 or not 1 <= samples.shape[2] <= MOST_SAMPLES:
         raise not_greyscale()
-    if samples.shape[2] in (2, 4) and samples[..., -1].min() < np.iinfo(samples.dtype).max:
-        raise UnsuitableImage("transparency", "The image has transparent pixels.")
+    if samples.shape[2] in (2, 4):
+        _refuse_transparency(samples[..., -1])
     if samples.shape[2] >= 3:
         red, green, blue = (samples[..., channel] for channel in range(3))
         # Unsigned and in place of wider copies: a worker's memory is bounded.
@@ -181,6 +193,11 @@ def _one_channel(samples: Samples, tolerance: int) -> Samples:
             raise not_greyscale()
         return samples[..., 1]
     return samples[..., 0]
+
+
+def _refuse_transparency(opacity: NDArray[Any]) -> None:
+    if opacity.min() < np.iinfo(opacity.dtype).max:
+        raise UnsuitableImage("transparency", "The image has transparent pixels.")
 
 
 def _refuse_size(body: bytes, size: tuple[int, int], bits: int, limits: ReadLimits) -> None:

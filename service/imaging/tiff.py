@@ -7,7 +7,7 @@ comes twice, or a value that is read in two ways, would let it see another image
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from struct import calcsize, unpack_from
+from struct import calcsize, pack_into, unpack_from
 from typing import Self
 
 import numpy as np
@@ -18,12 +18,17 @@ from service.imaging.frames import no_such_frame, several_frames
 
 _COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _NEW_SUBFILE, _SUBFILE, _SAMPLES, _PALETTE, _SAMPLE_FORMAT = 254, 255, 277, 320, 339
-_TILE_COLUMNS, _TILE_ROWS, _DEPTH = 322, 323, 32997
+_TILE_COLUMNS, _TILE_ROWS, _DEPTH, _EXTRA_SAMPLES = 322, 323, 32997, 338
 _WANTED = frozenset(
     (_COLUMNS, _ROWS, _BITS, _PHOTOMETRIC, _ORIENTATION, _NEW_SUBFILE, _SUBFILE, _SAMPLES)
-) | {_PALETTE, _SAMPLE_FORMAT, _TILE_COLUMNS, _TILE_ROWS, _DEPTH}
+) | {_PALETTE, _SAMPLE_FORMAT, _TILE_COLUMNS, _TILE_ROWS, _DEPTH, _EXTRA_SAMPLES}
 _REDUCED_OR_MASK, _REDUCED = 0b101, 2
-_UNSIGNED, _SIGNED = 1, 2
+_UNSIGNED, _SIGNED, _UNDEFINED = 1, 2, 4
+"""Of SampleFormat; undefined data is read as unsigned integers (TIFF 6.0 section 19)."""
+
+_OPACITY = frozenset((1, 2))
+"""Of ExtraSamples: associated and unassociated alpha. 0 is unspecified data (section 18)."""
+
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE_COLOUR = 0, 1, 3
 
 _INTEGERS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l", 16: "Q", 17: "q"}
@@ -44,6 +49,8 @@ class TiffTags:
 
     Attributes
     ----------
+    body
+        The file, in words that its decoder understands.
     directory
         Its place among all directories of the file, from 0 on.
     rows, columns
@@ -52,6 +59,9 @@ class TiffTags:
         Rows and columns that are decoded: as many as fill whole tiles.
     bits
         Bits of each sample of a pixel.
+    extra
+        Of each sample after grey, or red, green and blue, whether it is opacity; None where the
+        file does not say.
     integers
         The samples are integers, signed or not.
     signed
@@ -64,11 +74,13 @@ class TiffTags:
         EXIF orientation, 1 to 8.
     """
 
+    body: bytes
     directory: int
     rows: int
     columns: int
     padded: tuple[int, int]
     bits: tuple[int, ...]
+    extra: tuple[bool, ...] | None
     integers: bool
     signed: bool
     zero_is_white: bool
@@ -100,6 +112,14 @@ class _Form:
 
     def read(self, words: str, body: bytes, at: int) -> tuple[int, ...]:
         return unpack_from(f"{self.order}{words}", body, at)
+
+    def value_at(self, body: bytes, at: int) -> tuple[str, int]:
+        """Give the words of `struct` for an entry's values, and where they are."""
+        _, kind, count = self.read(f"HH{self.place}", body, at)
+        words, start = f"{count}{_INTEGERS[kind]}", at + self.head_bytes
+        if calcsize(f"={words}") > self.entry_bytes - self.head_bytes:
+            (start,) = self.read(self.place, body, start)
+        return words, start
 
     def entries(self, body: bytes, at: int) -> range:
         """Give the places of a directory's entries; at their end the next directory's is told."""
@@ -137,7 +157,24 @@ def read_tags(body: bytes, page: int | None) -> TiffTags:
     if page is not None and page > len(pages):
         raise no_such_frame()
     index, offset = pages[-1]
-    return _tags(index, _values(form, body, offset))
+    values = _values(form, body, offset)
+    return _tags(index, values, _without_undefined(form, body, offset, values))
+
+
+def _without_undefined(
+    form: _Form, body: bytes, offset: int, values: dict[int, tuple[int, ...]]
+) -> bytes:
+    """Return the file with undefined samples called unsigned: the decoder refuses the former."""
+    formats = values.get(_SAMPLE_FORMAT, ())
+    if _UNDEFINED not in formats:
+        return body
+    values[_SAMPLE_FORMAT] = tuple(_UNSIGNED if one == _UNDEFINED else one for one in formats)
+    entries = form.entries(body, offset)
+    at = next(at for at in entries if form.read("H", body, at) == (_SAMPLE_FORMAT,))
+    changed = bytearray(body)
+    words, start = form.value_at(body, at)
+    pack_into(f"{form.order}{words}", changed, start, *values[_SAMPLE_FORMAT])
+    return bytes(changed)
 
 
 def _pages(form: _Form, body: bytes) -> Iterator[tuple[int, int]]:
@@ -169,25 +206,23 @@ def _values(form: _Form, body: bytes, offset: int) -> dict[int, tuple[int, ...]]
     found: dict[int, tuple[int, ...]] = {}
     for at in form.entries(body, offset):
         tag, kind, count = form.read(f"HH{form.place}", body, at)
-        if tag not in _WANTED:
+        if tag not in _WANTED or (tag == _EXTRA_SAMPLES and count == 0):
             continue
         if tag in found or kind not in _INTEGERS or not 1 <= count <= _MOST_VALUES:
             raise _unreadable()
-        words = f"{count}{_INTEGERS[kind]}"
-        start = at + form.head_bytes
-        if calcsize(f"={words}") > form.entry_bytes - form.head_bytes:
-            (start,) = form.read(form.place, body, start)
+        words, start = form.value_at(body, at)
         found[tag] = form.read(words, body, start)
     return found
 
 
-def _tags(index: int, values: dict[int, tuple[int, ...]]) -> TiffTags:
+def _tags(index: int, values: dict[int, tuple[int, ...]], body: bytes) -> TiffTags:
     photometric = values.get(_PHOTOMETRIC, (_BLACK_IS_ZERO,))[0]
     formats = set(values.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
     if values.get(_DEPTH, (1,)) != (1,):
         raise several_frames()
-    rows, columns = values[_ROWS][0], values[_COLUMNS][0]
+    rows, columns, bits = values[_ROWS][0], values[_COLUMNS][0], _bits(values)
     return TiffTags(
+        body=body,
         directory=index,
         rows=rows,
         columns=columns,
@@ -195,7 +230,8 @@ def _tags(index: int, values: dict[int, tuple[int, ...]]) -> TiffTags:
             _padded(rows, values.get(_TILE_ROWS, (1,))[0]),
             _padded(columns, values.get(_TILE_COLUMNS, (1,))[0]),
         ),
-        bits=_bits(values),
+        bits=bits,
+        extra=_extra(values, len(bits)),
         integers=formats in ({_UNSIGNED}, {_SIGNED}),
         signed=formats == {_SIGNED},
         zero_is_white=photometric == _WHITE_IS_ZERO,
@@ -218,6 +254,13 @@ def _bits(values: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
     if len(bits) < samples:
         raise _unreadable()
     return bits[:samples]
+
+
+def _extra(values: dict[int, tuple[int, ...]], samples: int) -> tuple[bool, ...] | None:
+    kinds = values.get(_EXTRA_SAMPLES, ())
+    if not 0 < len(kinds) < samples:
+        return None
+    return tuple(kind in _OPACITY for kind in kinds)
 
 
 def _palette(values: dict[int, tuple[int, ...]]) -> NDArray[np.uint16]:

@@ -83,10 +83,86 @@ def test_tiffs_of_packed_samples_fill_the_range(bits, order, big):
     assert np.abs(pixels.astype(int) - expected).max() < 1 << (16 - min(bits, 15))
 
 
-@pytest.mark.parametrize(("bits", "sample_format"), ((4, 1), (7, 1), (12, 2), (16, 3), (12, 4)))
+@pytest.mark.parametrize(("bits", "sample_format"), ((4, 1), (7, 1), (12, 2), (16, 3), (7, 4)))
 def test_packed_samples_of_another_kind_are_refused(bits, sample_format):
     body = packed_tiff(phantom(bits), bits, t339=sample_format)
     assert refusal(body, "tiff") == (422, "sample-format")
+
+
+@pytest.mark.parametrize("sample_format", (3, 5, 6, 7))
+def test_samples_that_are_no_integers_are_refused(sample_format):
+    body = packed_tiff(phantom(16), 16, t339=sample_format)
+    assert refusal(body, "tiff") == (422, "sample-format")
+
+
+@pytest.mark.parametrize("big", (False, True), ids=("TIFF", "BigTIFF"))
+@pytest.mark.parametrize("order", ("<", ">"), ids=("little", "big-endian"))
+@pytest.mark.parametrize("bits", (8, 10, 12, 15, 16))
+def test_undefined_samples_are_unsigned(bits, order, big):
+    samples = phantom(bits)
+    plain = read(packed_tiff(samples, bits, order, big), "tiff")[0]
+    body = packed_tiff(samples, bits, order, big, t339=4)
+    np.testing.assert_array_equal(read(body, "tiff")[0], plain)
+    np.testing.assert_array_equal(read(body, "tiff", frame=1)[0], plain)
+
+
+def interleaved(channels, bits, order="<", **tags):
+    stacked = np.dstack(channels).reshape(channels[0].shape[0], -1)
+    columns = channels[0].shape[1]
+    return packed_tiff(stacked, bits, order, t256=columns, t277=len(channels), **tags)
+
+
+@pytest.mark.parametrize("fill", ("black", "white", "noise"))
+@pytest.mark.parametrize("order", ("<", ">"), ids=("little", "big-endian"))
+@pytest.mark.parametrize("sample_format", (1, 2, 4))
+@pytest.mark.parametrize("bits", (8, 16))
+def test_samples_that_nobody_specifies_are_no_opacity(bits, sample_format, order, fill):
+    grey, top = phantom(bits), (1 << bits) - 1
+    noise = np.random.default_rng(0).integers(0, top, grey.shape, np.int32)
+    other = {"black": grey * 0, "white": grey * 0 + top, "noise": noise}[fill]
+    how = {"t339": sample_format}
+    plain = read(packed_tiff(grey, bits, order, **how), "tiff")[0]
+    for channels in ([grey, other], [grey] * 3 + [other]):
+        colours = {"t262": 1 if len(channels) == 2 else 2}
+        body = interleaved(channels, bits, order, t338=0, **how, **colours)
+        np.testing.assert_array_equal(read(body, "tiff")[0], plain)
+
+
+@pytest.mark.parametrize("opacity", (1, 2))
+@pytest.mark.parametrize("bits", (8, 16))
+def test_opacity_is_still_looked_at(bits, opacity):
+    grey, top = phantom(bits), (1 << bits) - 1
+    plain = read(packed_tiff(grey, bits), "tiff")[0]
+    for channels in ([grey], [grey] * 3):
+        colours = {"t262": 1 if len(channels) == 1 else 2, "t338": opacity}
+        opaque = interleaved([*channels, grey * 0 + top], bits, **colours)
+        np.testing.assert_array_equal(read(opaque, "tiff")[0], plain)
+        clear = interleaved([*channels, grey * 0 + top - 1], bits, **colours)
+        assert refusal(clear, "tiff") == (422, "transparency")
+
+
+def test_colour_beside_an_unspecified_sample_is_still_colour():
+    grey = phantom(8)
+    body = interleaved([grey, grey, 255 - grey, grey], 8, t262=2, t338=0)
+    assert refusal(body, "tiff") == (422, "not-greyscale")
+
+
+def test_a_second_sample_of_which_nothing_is_said_counts_as_opacity():
+    grey = phantom(8)
+    assert refusal(interleaved([grey, grey * 0], 8), "tiff") == (422, "transparency")
+    np.testing.assert_array_equal(
+        read(interleaved([grey, grey * 0 + 255], 8), "tiff")[0],
+        read(packed_tiff(grey, 8), "tiff")[0],
+    )
+
+
+def test_reports_of_tiff(shared_data):
+    folder = shared_data / "reports" / "tiff"
+    plain = read((folder / "plain-16.tif").read_bytes(), "tiff")
+    for file in sorted(folder.glob("*.tif")):
+        found = read(file.read_bytes(), "tiff")
+        np.testing.assert_array_equal(found[0], plain[0])
+        assert found[1] == plain[1]
 
 
 def test_a_page_is_read_on_request():
