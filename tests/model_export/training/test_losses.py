@@ -121,9 +121,9 @@ def test_of_hard_answers_the_terms_are_what_others_call_so(
     target = (torch.rand(3, 1, 16, 16, generator=generator) > 0.7).float()
     logits, ones = (answer - 0.5) * 200, torch.ones(3)
     one_image = [each.long().reshape(1, 1, -1, 16) for each in (answer, target)]
+    known = Known.whole(target, ones)
     torch.testing.assert_close(
-        losses.dice(logits, Known.whole(target, ones)),
-        1 - dice_score(*one_image, num_classes=1).squeeze(),
+        losses.dice(logits, known), 1 - dice_score(*one_image, num_classes=1).squeeze()
     )
     torch.testing.assert_close(
         losses.iou_batch(logits, known), 1 - binary_jaccard_index(*one_image)
