@@ -1,4 +1,4 @@
-"""`python -m model_export`: audit, train, average, ablate, export, combine, halve, ..."""
+"""`python -m model_export`: audit, train, average, ablate, export, combine, mirror, halve, ..."""
 
 import signal
 from pathlib import Path
@@ -180,6 +180,22 @@ def combine(
     except (OSError, StartupError, ValueError) as error:
         raise _fault(error) from error
     console.print(f"{target}: within {difference:.1e} of the mean of its members")
+
+
+@app.command()
+def mirror(
+    model: Model,
+    target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    version: Annotated[str, typer.Option(help="Of the new model, major.minor.patch.")],
+) -> None:
+    """Write a file that looks at mirror images too, at twice the time; then `calibrate` it."""
+    from model_export.export.mirror import mirror as write
+
+    try:
+        difference = write(model, version, target)
+    except (OSError, StartupError, ValueError) as error:
+        raise _fault(error) from error
+    console.print(f"{target}: within {difference:.1e} of the mean of both views")
 
 
 @app.command()
