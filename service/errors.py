@@ -71,11 +71,25 @@ class NotAcceptable(MammosegError):
     title = "No such form of the result"
 
 
+class RequestTimeout(MammosegError):
+    """408: the caller took too long to say what it wants."""
+
+    status = 408
+    title = "The request did not arrive in time"
+
+
 class TooLarge(MammosegError):
     """413: the body, or the image it would unpack to, is over the limit."""
 
     status = 413
     title = "Too large"
+
+
+class UrlTooLong(MammosegError):
+    """414: the URL is longer than any honest one."""
+
+    status = 414
+    title = "URL too long"
 
 
 class UnsupportedMedia(MammosegError):

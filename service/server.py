@@ -5,14 +5,21 @@ until then it sends requests, and a closed port would lose them. When the device
 leaves by itself in the same way, for a supervisor to start it again.
 """
 
+import asyncio
 import signal
 import time
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
+from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.settings import Settings
+
+TICKS_A_SECOND = 10
+"""Of uvicorn's `on_tick`."""
 
 DEVICE_FAILED = 3
 """Exit status after the device failed: a new process may find it well."""
@@ -26,12 +33,17 @@ def serve(app: FastAPI, settings: Settings) -> int:
 
 def config_of(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
     """Give uvicorn's configuration; `app` may be where to import it from."""
+    limits = ConnectionLimits(
+        settings.connections_here, settings.header_timeout_s, settings.send_timeout_s
+    )
+    # Three times as fast as h11 at receiving a mammogram.
+    http: Any = partial(HttpProtocol, limits=limits)
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        # Three times as fast as h11 at receiving a mammogram.
-        http="httptools",
+        http=http,
+        timeout_keep_alive=settings.keep_alive_s,
         log_config=None,
         access_log=False,
         # Its handshake would log the URL, and nothing here speaks it.
@@ -47,7 +59,20 @@ def device_failed(app: FastAPI) -> bool:
     return segmenter is not None and segmenter.net.failed
 
 
-class Server(uvicorn.Server):
+class WatchfulServer(uvicorn.Server):
+    """Looks after its connections, too."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, every second, which connections keep us waiting."""
+        if counter % TICKS_A_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, HttpProtocol):
+                    connection.look(now)
+        return await super().on_tick(counter)
+
+
+class Server(WatchfulServer):
     """Leaves in two steps on SIGTERM, or once the device failed.
 
     At once on Ctrl-C, or on a second signal.

@@ -92,6 +92,25 @@ class Settings(BaseSettings):
         description="mammograms held at once; beyond it 503. Each of several processes that take "
         "requests holds its share",
     )
+    max_connections: int = Field(
+        default=512,
+        ge=1,
+        le=65_536,
+        description="HTTP connections at once; beyond, the one that waited longest for a request "
+        "is closed. Each of several processes that take requests holds its share",
+    )
+    header_timeout_s: float = Field(
+        default=60.0, gt=0, le=3600, description="longest time for a request's header, seconds"
+    )
+    keep_alive_s: int = Field(
+        default=75, ge=0, le=3600, description="time that an idle connection is kept, seconds"
+    )
+    send_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="time after which a connection whose answer is not read is closed, seconds",
+    )
     upload_timeout_s: float = Field(
         default=60.0, gt=0, le=3600, description="longest time to receive a body, seconds"
     )
@@ -243,6 +262,11 @@ class Settings(BaseSettings):
     def places(self) -> int:
         """Mammograms that one process holds at once."""
         return max(1, self.max_in_flight // self.ingest)
+
+    @property
+    def connections_here(self) -> int:
+        """HTTP connections that one process holds at once."""
+        return max(1, self.max_connections // self.ingest)
 
     def gpu(self) -> Gpu:
         """Give what a GPU is allowed."""

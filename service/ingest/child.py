@@ -24,12 +24,12 @@ from service.ingest.wire import Caller, Channel, End, Ready, Step, Welcome
 from service.logs import configure_logs
 from service.readers import open_readers
 from service.segmenter import Segmenter
-from service.server import DEVICE_FAILED, config_of
+from service.server import DEVICE_FAILED, WatchfulServer, config_of
 
 log = structlog.get_logger("mammoseg")
 
 
-class IngestServer(uvicorn.Server):
+class IngestServer(WatchfulServer):
     """Serves connections that it is given, until it is told to end.
 
     Parameters

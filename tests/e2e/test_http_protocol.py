@@ -1,0 +1,92 @@
+"""What the connection's own bounds come to in the service itself: bytes, memory, other callers."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import Service, serving
+from tests.identity_net import write_identity_net
+
+pytestmark = pytest.mark.e2e
+
+MIB = 2**20
+SENT = 64 * MIB
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("protocol")
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(folder, model=str(model), readers="1", runners="1") as service:
+        yield service
+
+
+def connect(service: Service) -> socket.socket:
+    url = httpx.URL(service.url)
+    return socket.create_connection((url.host, url.port or 80), timeout=20)
+
+
+def first_line(wire: socket.socket) -> str:
+    """Read an answer's first line; empty where the connection ended before."""
+    try:
+        return wire.recv(2**16).decode("latin-1").split("\r\n")[0]
+    except OSError:
+        return ""
+
+
+def test_the_recorded_requests_of_java_are_answered(service: Service, shared_data: Path) -> None:
+    for file in sorted((shared_data / "reports" / "http-upgrade").glob("*.raw")):
+        with connect(service) as wire:
+            wire.sendall(file.read_bytes())
+            assert first_line(wire) == "HTTP/1.1 200 OK", file.name
+
+
+ENDLESS = {
+    "header": (b"POST /v1/segment HTTP/1.1\r\nHost: h\r\n", b"A: " + b"b" * 997 + b"\r\n"),
+    "value": (b"POST /v1/segment HTTP/1.1\r\nHost: h\r\nA: ", b"b" * 1000),
+    "url": (b"GET /", b"a" * 1000),
+    "trailer": (
+        b"POST /v1/segment HTTP/1.1\r\nHost: h\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+        b"A: " + b"b" * 997 + b"\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("begin", "again"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_endless_headers_take_no_memory(service: Service, begin: bytes, again: bytes) -> None:
+    process = psutil.Process(service.process.pid)
+    before, piece = process.memory_info().rss, again * (MIB // len(again))
+    grown = sent = 0
+    with connect(service) as wire:
+        wire.sendall(begin)
+        try:
+            while sent < SENT:
+                wire.sendall(piece)
+                sent += len(piece)
+                grown = max(grown, process.memory_info().rss - before)
+        except OSError:
+            pass
+        assert first_line(wire)[9:12] in {"431", "414", ""}
+    assert grown < 16 * MIB
+    assert httpx.get(f"{service.url}/health/ready", timeout=5).status_code == 200
+
+
+def test_silent_connections_shut_nobody_out(service: Service) -> None:
+    wires = []
+    try:
+        for _ in range(900):
+            wires.append(connect(service))
+            wires[-1].sendall(b"GET / HTTP/1.1\r\n")
+        for _ in range(3):
+            started = time.monotonic()
+            assert httpx.get(f"{service.url}/health/ready", timeout=10).status_code == 200
+            assert time.monotonic() - started < 5
+    finally:
+        for wire in wires:
+            wire.close()
