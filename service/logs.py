@@ -40,7 +40,7 @@ def configure_logs(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # pydicom and its kin quote raw values of the file, and its UIDs.
-    for name in ("pydicom", "pynetdicom", "highdicom", "PIL", "multipart", "python_multipart"):
+    for name in ("pydicom", "pynetdicom", "highdicom", "PIL"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     # Deliveries are logged by the inbox.
     logging.getLogger("httpx").setLevel(logging.WARNING)

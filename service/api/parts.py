@@ -12,8 +12,8 @@ from service.imaging.reader import sniff
 MAX_FIELD_BYTES = 64
 """Of a form's field; what may be chosen there is shorter, so that a cut value is refused."""
 
-FIELD_NAME = re.compile(r";\s*name=\"?(?P<name>[a-z_]{1,64})\"?(?:;|$)")
-FILE_NAME = re.compile(r";\s*filename\*?=", re.IGNORECASE)
+FIELD_NAME = re.compile(r";\s*(?i:name)\s*=\s*\"?(?P<name>[a-z_]{1,64})\"?\s*(?:;|$)")
+FILE_NAME = re.compile(r";\s*filename\*?\s*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Parts:
         """Start a part."""
         self._begun.append((headers, self._vessel.length))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         """Take further bytes of its content."""
         self._vessel.pour(data)
 

@@ -129,7 +129,7 @@ class _Instances:
         media_type, _ = media_type_and_boundary(headers.get("content-type", ""))
         self._reception.begin(None if media_type in PART_TYPES else CANNOT_UNDERSTAND)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         self._reception.write(data)
 
     def end(self) -> None:

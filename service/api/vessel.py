@@ -25,7 +25,7 @@ class Vessel:
         self.length = 0
         """Bytes that came."""
 
-    def pour(self, piece: bytes) -> None:
+    def pour(self, piece: bytes | memoryview) -> None:
         """Take a further piece.
 
         Raises

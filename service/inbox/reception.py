@@ -126,7 +126,7 @@ class Reception:
                 self._take_room(incoming)
         self.end()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Take further bytes of it."""
         with self._writing():
             incoming = self._opened()

@@ -82,7 +82,7 @@ class _Files:
     def begin(self, headers: Mapping[str, str]) -> None:
         self.files.append(bytearray())
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         self.files[-1] += data
 
     def end(self) -> None:

@@ -90,3 +90,12 @@ def test_silent_connections_shut_nobody_out(service: Service) -> None:
     finally:
         for wire in wires:
             wire.close()
+
+
+@pytest.mark.parametrize("name", ["control", "padding", "preamble"])
+def test_the_recorded_forms_are_read(service: Service, shared_data: Path, name: str) -> None:
+    body = (shared_data / "reports" / "multipart" / f"{name}.form").read_bytes()
+    headers = {"Content-Type": "multipart/form-data; boundary=BOUND"}
+    for route in ("segment", "studies"):
+        url = f"{service.url}/v1/{route}"
+        assert httpx.post(url, content=body, headers=headers, timeout=30).status_code == 200

@@ -12,7 +12,7 @@ from typing import Annotated
 import atheris
 import typer
 
-with atheris.instrument_imports(include=["service", "pydicom", "python_multipart"]):
+with atheris.instrument_imports(include=["service", "pydicom"]):
     from tests.fuzz.targets import LONGEST, TARGETS
 
 from tests.fuzz.peak import peak_bytes

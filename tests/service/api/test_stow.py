@@ -200,6 +200,23 @@ def test_a_body_that_is_wrong_as_a_whole_is_a_problem_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
+    ("number", "old", "new"),
+    [
+        (86, b"--b\r\n", b"An export.\r\n--b\r\n"),
+        (87, b"--b\r\n", b"--b \t\r\n"),
+        (88, b"Content-Type: application", b"Content-Type:\r\n\tapplication"),
+    ],
+)
+def test_a_body_is_read_by_the_grammar_of_its_boundaries(
+    client: TestClient, number: int, old: bytes, new: bytes
+) -> None:
+    body = related(mammogram(number))
+    assert old in body
+    answer = post(client, body.replace(old, new, 1))
+    assert (answer.status_code, uids(answer, "00081199")) == (200, [f"{STUDY}.1.{number}"])
+
+
+@pytest.mark.parametrize(
     "study", ["Mustermann", "1.2.x", "1..2", "01.2", "1." * 40 + "1", "1.2%0d%0aX"]
 )
 def test_a_study_that_is_no_uid_is_refused(client: TestClient, study: str) -> None:
