@@ -62,6 +62,8 @@ def create_app(
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0 (code); weights: research use only"},
         lifespan=_lifespan,
+        # A redirection names http:// behind a proxy that speaks TLS; see `RequestContext`.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.segmenter = segmenter

@@ -21,9 +21,27 @@ MAX_HEADER_BYTES = 16 * 1024
 log = structlog.get_logger("mammoseg")
 
 
+def _with_head(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    return (b"allow", b"GET, HEAD") if field == (b"allow", b"GET") else field
+
+
 def _refuse_long_headers(scope: Scope) -> None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
         raise HeadersTooLarge("headers-too-large", "The request's headers are too long.")
+
+
+def as_routed(scope: Scope) -> Scope:
+    """Return the request as the routes know it: HEAD as GET, a path without its last slash.
+
+    HEAD has what GET has, but the content (RFC 9110, 9.3.2). To redirect to a path without a slash
+    would be to name http://, and to lose the method or the body with some clients.
+    """
+    path: str = scope["path"]
+    changes: dict[str, Any] = {"method": "GET"} if scope["method"] == "HEAD" else {}
+    if len(path) > 1 and path.endswith("/"):
+        changes["path"] = path.removesuffix("/")
+        changes["raw_path"] = scope.get("raw_path", path.encode()).removesuffix(b"/")
+    return {**scope, **changes}
 
 
 class RequestContext:
@@ -41,6 +59,8 @@ class RequestContext:
             return
         # Never the caller's own id: a header may hold anything, a patient's name too.
         request_id = uuid.uuid4().hex
+        method = scope["method"]
+        scope = as_routed(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         answered: dict[str, int] = {}
@@ -50,9 +70,11 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 answered["status"] = message["status"]
                 message["headers"] = [
-                    *message.get("headers", []),
+                    *(_with_head(field) for field in message.get("headers", [])),
                     (b"x-request-id", request_id.encode("ascii")),
                 ]
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await lingering.send(message)
 
         try:
@@ -74,9 +96,9 @@ class RequestContext:
                 failure = MammosegError("internal", "An error on our side; it was logged.")
                 await problem_response(failure, request_id)(scope, receive, send_with_id)
         finally:
-            self._record(scope, answered.get("status", 499), time.perf_counter() - started)
+            self._record(scope, method, answered.get("status", 499), time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
         # The template, or nothing: a path is the caller's text.
         path = getattr(route, "path", "unmatched")
@@ -86,7 +108,7 @@ class RequestContext:
         (log.debug if quiet else log.info)(
             "request",
             request_id=scope["state"]["request_id"],
-            method=scope["method"],
+            method=method,
             route=path,
             status=status,
             code=scope["state"].get("problem_code"),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from service.api.multipart import media_type_and_boundary
+from service.api.numbers import MAX_TEXT
 from service.api.vessel import Vessel
 from service.imaging.reader import sniff
 
-MAX_FIELD_BYTES = 64
-"""Of a form's field; what may be chosen there is shorter, so that a cut value is refused."""
+MAX_FIELD_BYTES = MAX_TEXT + 1
+"""Of a form's field; what may be chosen there is no longer, so that a cut value is refused."""
 
 FIELD_NAME = re.compile(r";\s*(?i:name)\s*=\s*\"?(?P<name>[a-z_]{1,64})\"?\s*(?:;|$)")
 FILE_NAME = re.compile(r";\s*filename\*?\s*=", re.IGNORECASE)

@@ -4,14 +4,22 @@ from contextlib import ExitStack
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
+from service.api.numbers import parse_integer, trimmed
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.api.upload import Upload, receive_upload
-from service.api.wishes import FRAME, SPACING, form_field, parse_spacing, with_fields
+from service.api.wishes import (
+    FIELDS,
+    parse_spacing,
+    refuse_repeated,
+    spacing_parameter,
+    with_fields,
+)
 from service.findings import Findings
 from service.imaging.frames import MOST_FRAMES
 from service.outputs.result import Render, SegmentationResult
@@ -31,8 +39,7 @@ _FORM = {
         "description": "Any name will do; exactly one part may be a file.",
         "properties": {
             "file": {"type": "string", "format": "binary"},
-            "frame": form_field(FRAME),
-            "pixel_spacing_mm": form_field(SPACING),
+            **FIELDS,
         },
         "required": ["file"],
         "additionalProperties": True,
@@ -79,7 +86,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         },
         **PROBLEMS,
     },
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={
+        "requestBody": _BODY,
+        "parameters": [
+            spacing_parameter("One number, or row,column, in mm; overrides the image's.")
+        ],
+    },
     summary="Find lesions in one mammogram",
 )
 async def segment(
@@ -91,23 +103,26 @@ async def segment(
             "commas, come in this order as multipart/related.",
             json_schema_extra={"pattern": OUTPUT},
         ),
+        BeforeValidator(trimmed),
     ] = None,
     include: Annotated[
         str,
         Query(pattern=INCLUDE, description="PNGs to embed in the JSON: mask,heatmap,overlay."),
+        BeforeValidator(trimmed),
     ] = "",
     max_side: Annotated[
-        int, Query(ge=64, le=4096, description="Longest side of heatmap and overlay, in pixels.")
+        int,
+        Query(ge=64, le=4096, description="Longest side of heatmap and overlay, in pixels."),
+        BeforeValidator(parse_integer),
     ] = MAX_SIDE,
     gate: Annotated[
-        bool, Query(description="Empty the mask when the has-mask decision is no.")
+        bool,
+        Query(description="Empty the mask when the has-mask decision is no."),
+        BeforeValidator(trimmed),
     ] = True,
     pixel_spacing_mm: Annotated[
-        str | None,
-        Query(
-            pattern=SPACING,
-            description="One number, or row,column, in mm from 0.01 to 5; overrides the image's.",
-        ),
+        list[str] | None,
+        Query(include_in_schema=False),
     ] = None,
     frame: Annotated[
         int | None,
@@ -117,12 +132,14 @@ async def segment(
             description="Which frame of a tomosynthesis or other multi-frame object, or page of "
             "a TIFF, from 1 on; without it those are refused.",
         ),
+        BeforeValidator(parse_integer),
     ] = None,
 ) -> Response:
     """Read the image, find the breast, run the net, answer with mask, score and regions.
 
     **Research use only: this is not a medical device.**
     """
+    refuse_repeated(request, "output", "include", "max_side", "gate", "frame")
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, body_pieces, receiving
 from service.api.intake import Place
+from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
@@ -25,7 +26,7 @@ ANSWER_TYPE = "application/dicom+json"
 MEMORY = 4 * STEP
 """What a transaction holds of its body at once: a piece, its copies, and what is read ahead."""
 
-PART_TYPES = {"", "application/dicom", "application/octet-stream"}
+PART_TYPES = DICOM_TYPES | GENERIC
 TYPE = re.compile(r";\s*type=(?:\"([^\"]*)\"|([^\s;\"]*))", re.IGNORECASE)
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -4,13 +4,20 @@ from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.requests import Request
 
+from service.api.numbers import trimmed
 from service.api.problems import Problem, problem_of
 from service.api.segment import BINARY, PROBLEMS, examine, gone
 from service.api.upload import Upload, receive_uploads
-from service.api.wishes import SPACING, form_field, parse_spacing, with_fields
+from service.api.wishes import (
+    FIELDS,
+    parse_spacing,
+    refuse_repeated,
+    spacing_parameter,
+    with_fields,
+)
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
 from service.imaging.dicom import parse
@@ -68,7 +75,7 @@ _FORM = {
                 "minItems": 1,
                 "maxItems": MOST_IMAGES,
             },
-            "pixel_spacing_mm": form_field(SPACING),
+            "pixel_spacing_mm": FIELDS["pixel_spacing_mm"],
         },
         "required": ["file"],
         "additionalProperties": True,
@@ -87,17 +94,22 @@ _BODY: dict[str, Any] = {
         **{status: what for status, what in PROBLEMS.items() if status != 406},
         422: PROBLEMS[422] | {"description": "Images of several patients or studies."},
     },
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={
+        "requestBody": _BODY,
+        "parameters": [spacing_parameter("Of all images; as for one, see /v1/segment.")],
+    },
     summary="Find lesions in the images of one study, and score it by breast and as a whole",
 )
 async def study(
     request: Request,
     gate: Annotated[
-        bool, Query(description="Empty the masks where the has-mask decision is no.")
+        bool,
+        Query(description="Empty the masks where the has-mask decision is no."),
+        BeforeValidator(trimmed),
     ] = True,
     pixel_spacing_mm: Annotated[
-        str | None,
-        Query(pattern=SPACING, description="Of all images; as for one, see /v1/segment."),
+        list[str] | None,
+        Query(include_in_schema=False),
     ] = None,
 ) -> StudyResult:
     """Judge each image as `/v1/segment` does, one after another, and combine the scores.
@@ -107,6 +119,7 @@ async def study(
 
     **Research use only: this is not a medical device.**
     """
+    refuse_repeated(request, "gate")
     state = request.app.state
     settings, intake = state.settings, state.intake
     with intake.place() as place:

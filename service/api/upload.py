@@ -7,19 +7,11 @@ from starlette.requests import Request
 
 from service.api.body import receive_body, vessel_for
 from service.api.intake import Place
+from service.api.media_types import KINDS, UNDECLARED
 from service.api.multipart import MultipartReader, media_type_and_boundary
 from service.api.parts import Part, Parts
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind
-
-KINDS: dict[str, ImageKind] = {
-    "application/dicom": "dicom",
-    "image/png": "png",
-    "image/jpeg": "jpeg",
-    "image/tiff": "tiff",
-}
-UNDECLARED = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
-"""No type, the generic one, and what curl --data-binary sends: recognised by content."""
 
 MAX_PARTS = 32
 
@@ -119,5 +111,10 @@ def _only_file(parts: list[Part]) -> Upload:
 
 
 def _as_uploads(files: list[Part], parts: list[Part]) -> list[Upload]:
-    fields = dict(field for part in parts if (field := part.field) is not None)
+    fields: dict[str, str] = {}
+    for part in parts:
+        if (field := part.field) is not None:
+            name, text = field
+            # As in a query, a list may come one after another.
+            fields[name] = f"{fields[name]},{text}" if name in fields else text
     return [Upload(file.content, KINDS.get(file.media_type), fields) for file in files]

@@ -1,35 +1,81 @@
 """What a caller may choose for one image: in the query, else in the fields of a form."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from starlette.requests import Request
+
+from service.api.numbers import parse_integer, parse_number
 from service.errors import InvalidRequest
 from service.imaging.frames import MOST_FRAMES
 from service.segmenter import Wishes
 
-_MM = r"(?:0\.(?:0[1-9]|[1-9])[0-9]{0,7}|[1-4](?:\.[0-9]{1,8})?|5(?:\.0{1,8})?)"
-"""A number from 0.01 to 5: no detector or film scanner lies beyond."""
+MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 5.0
+"""No detector or film scanner lies beyond."""
 
-SPACING = rf"^{_MM}(?:,{_MM})?$"
-FRAME = "^[1-9][0-9]{0,3}$"
+_MM = {"type": "number", "minimum": MIN_SPACING_MM, "maximum": MAX_SPACING_MM}
 
-
-def form_field(pattern: str) -> dict[str, str]:
-    """Give the schema of a form's field that says what the query may say, too."""
-    return {
-        "type": "string",
-        "pattern": pattern,
+FIELDS: dict[str, Any] = {
+    "frame": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST_FRAMES,
         "description": "As in the query, which outranks it.",
+    },
+    "pixel_spacing_mm": _MM | {"description": "As in the query, which outranks it."},
+}
+"""Schemas of the fields of a form."""
+
+
+def spacing_parameter(description: str) -> dict[str, Any]:
+    """Return the description of `pixel_spacing_mm` in a query, of which a framework's is wrong."""
+    return {
+        "name": "pixel_spacing_mm",
+        "in": "query",
+        "required": False,
+        "description": description,
+        # One number, or two with a comma between.
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": _MM, "minItems": 1, "maxItems": 2},
     }
 
 
-def parse_spacing(text: str | None) -> tuple[float, float] | None:
-    """Turn "0.1" or "0.1,0.12" into millimetres between (row, column) centres."""
-    if text is None:
+def parse_spacing(texts: list[str] | None) -> tuple[float, float] | None:
+    """Turn "0.1", "0.1,0.12", or the two one after another, into millimetres.
+
+    Returns
+    -------
+    Between (row, column) centres; None for None.
+
+    Raises
+    ------
+    InvalidRequest
+        It is no number, or out of its bounds.
+    """
+    if texts is None:
         return None
-    values = [float(part) for part in text.split(",")]
+    try:
+        values = [parse_number(part) for text in texts for part in text.split(",")]
+    except ValueError:
+        raise _out_of_bounds("pixel_spacing_mm") from None
+    if len(values) > 2 or not all(MIN_SPACING_MM <= each <= MAX_SPACING_MM for each in values):
+        raise _out_of_bounds("pixel_spacing_mm")
     return values[0], values[-1]
+
+
+def refuse_repeated(request: Request, *names: str) -> None:
+    """Refuse a query that says one of these more than once: which is meant is anybody's guess.
+
+    Raises
+    ------
+    InvalidRequest
+        It does.
+    """
+    for name in names:
+        if len(request.query_params.getlist(name)) > 1:
+            raise _out_of_bounds(name)
 
 
 def with_fields(wishes: Wishes, fields: Mapping[str, str]) -> Wishes:
@@ -43,15 +89,22 @@ def with_fields(wishes: Wishes, fields: Mapping[str, str]) -> Wishes:
     """
     frame, spacing = fields.get("frame"), fields.get("pixel_spacing_mm")
     if frame is not None:
-        if re.fullmatch(FRAME, frame) is None or int(frame) > MOST_FRAMES:
-            raise _out_of_bounds("frame")
-        wishes = replace(wishes, frame=wishes.frame or int(frame))
+        number = _frame(frame)
+        wishes = replace(wishes, frame=wishes.frame or number)
     if spacing is not None:
-        if re.fullmatch(SPACING, spacing) is None:
-            raise _out_of_bounds("pixel_spacing_mm")
-        spacing_mm = wishes.pixel_spacing_mm or parse_spacing(spacing)
-        wishes = replace(wishes, pixel_spacing_mm=spacing_mm)
+        spacing_mm = parse_spacing([spacing])
+        wishes = replace(wishes, pixel_spacing_mm=wishes.pixel_spacing_mm or spacing_mm)
     return wishes
+
+
+def _frame(text: str) -> int:
+    try:
+        frame = parse_integer(text)
+    except ValueError:
+        frame = 0
+    if not 1 <= frame <= MOST_FRAMES:
+        raise _out_of_bounds("frame")
+    return frame
 
 
 def _out_of_bounds(name: str) -> InvalidRequest:

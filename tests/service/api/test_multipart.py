@@ -1,4 +1,4 @@
-"""The grammar of RFC 2046, 5.1.1, and what senders make of it; each body in one piece and in many."""
+"""The grammar of RFC 2046, 5.1.1, and what senders make of it, in one piece and in many."""
 
 from collections.abc import Mapping
 

@@ -23,7 +23,7 @@ def test_contents_are_whole_however_the_body_is_cut(piece: int) -> None:
         reader.feed(BODY[at : at + piece])
     reader.close()
     frame, one, empty = parts.received()
-    assert frame.field == ("frame", "7" * 64)
+    assert frame.field == ("frame", "7" * 65)
     assert (one.content, one.media_type, one.is_file) == (b"\x00one\r\n", "image/png", True)
     assert (empty.content, empty.is_file, empty.field) == (b"", True, None)
     assert slabs.extent(one.content).start == 100
