@@ -92,6 +92,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         slabs=state.segmenter.reader.slabs,
         timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
+        connections=state.settings.connections_here,
     )
     async with _inbox(state):
         log.info("ready", version=__version__)

@@ -6,17 +6,24 @@ leaves by itself in the same way, for a supervisor to start it again.
 """
 
 import asyncio
+import resource
 import signal
 import time
 from functools import partial
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.settings import Settings
+
+log = structlog.get_logger("mammoseg")
+
+OTHER_DESCRIPTORS = 256
+"""Of readers, the inbox, the device."""
 
 TICKS_A_SECOND = 10
 """Of uvicorn's `on_tick`."""
@@ -27,8 +34,20 @@ DEVICE_FAILED = 3
 
 def serve(app: FastAPI, settings: Settings) -> int:
     """Serve until a signal, then answer what was accepted; give the exit status."""
+    allow_descriptors(settings.connections_here)
     Server(config_of(app, settings), app, settings.lame_duck_s).run()
     return DEVICE_FAILED if device_failed(app) else 0
+
+
+def allow_descriptors(connections: int) -> None:
+    """Ask for two files a connection, itself and its body's memory, and some for the rest."""
+    wanted = 2 * connections + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            log.warning("few-descriptors", allowed=allowed, wanted=wanted)
 
 
 def config_of(app: FastAPI | str, settings: Settings) -> uvicorn.Config:

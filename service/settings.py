@@ -114,6 +114,19 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         default=60.0, gt=0, le=3600, description="longest time to receive a body, seconds"
     )
+    upload_bytes_s: float = Field(
+        default=500.0,
+        ge=0,
+        le=10**6,
+        description="least rate of a body that is received, bytes a second, over ten seconds",
+    )
+    study_timeout_s: float = Field(
+        default=1800.0,
+        gt=0,
+        le=86_400,
+        description="longest time to receive the body of a STOW-RS request, seconds; each instance "
+        "in it has upload_timeout_s",
+    )
     deadline_s: float = Field(
         default=30.0,
         gt=0,

@@ -1,9 +1,12 @@
 """The request's body, received within its bounds, with its content coding undone."""
 
 import asyncio
+import math
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -17,8 +20,67 @@ CODINGS = ("gzip", "deflate")
 STEP = 2**20
 """Bytes inflated, or claimed, at once. Inflating them takes about 3 ms; then others are served."""
 
+UNCLAIMED = 64 * 1024
+"""Bytes of a body for which no room is claimed: the server holds as many of each connection."""
+
+QUOTA_S = 10.0
+"""In each so many seconds that it is waited for, a sender must send at its least rate."""
+
+MAX_LENGTH_DIGITS = 20
+
 MOST_MEMBERS = 16_384
 """Of one gzip body. Block-wise writers make one every 64 KiB, and each costs its own state."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderBounds:
+    """How long a sender may take, while it is waited for.
+
+    Attributes
+    ----------
+    total_s
+        For a body, or for each instance of one, seconds.
+    bytes_s
+        Least rate, bytes a second.
+    longest_s
+        For a body of several instances.
+    """
+
+    total_s: float
+    bytes_s: float
+    longest_s: float = math.inf
+
+
+class Sender:
+    """Measures how long a sender is waited for; when it waits for us is its own time."""
+
+    def __init__(self, bounds: SenderBounds) -> None:
+        self._bounds = bounds
+        self._waited_s = self._renewed_s = self._quota_s = 0.0
+        self._bytes = 0.0
+
+    async def next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """Return what it sends next; None for the end.
+
+        Raises
+        ------
+        TimeoutError
+            It took too long.
+        """
+        bounds = self._bounds
+        until_s = min(self._renewed_s + bounds.total_s, self._quota_s + QUOTA_S, bounds.longest_s)
+        before = time.monotonic()
+        async with asyncio.timeout(max(0.0, until_s - self._waited_s)):
+            piece = await anext(pieces, None)
+        self._waited_s += time.monotonic() - before
+        self._bytes += len(piece or b"")
+        if self._bytes >= QUOTA_S * bounds.bytes_s:
+            self._bytes, self._quota_s = 0.0, self._waited_s
+        return piece
+
+    def renew(self) -> None:
+        """Let the time of an instance begin again."""
+        self._renewed_s = self._waited_s
 
 
 async def receive_body(
@@ -27,7 +89,7 @@ async def receive_body(
     take: Callable[[bytes], None],
     *,
     max_bytes: int,
-    timeout_s: float,
+    bounds: SenderBounds,
 ) -> None:
     """Receive the body, and hand it on a piece at a time.
 
@@ -36,13 +98,13 @@ async def receive_body(
     request
         Whose body.
     place
-        Where room for it is claimed, before it is received if its length is declared.
+        Where room for it is claimed as it comes.
     take
         Called with each piece.
     max_bytes
         Bound on the body, as it is sent and as it is once inflated.
-    timeout_s
-        Longest time to receive it.
+    bounds
+        How long its sender may take.
 
     Raises
     ------
@@ -55,14 +117,13 @@ async def receive_body(
     Overloaded
         There is no room for it.
     """
-    pieces = body_pieces(request, max_bytes)
+    pieces = body_pieces(request, max_bytes, Sender(bounds))
     declared = _declared(request)
-    claimed = STEP if declared is None else declared
-    if claimed > max_bytes:
+    if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
-    await place.claim(claimed)
-    async with receiving(timeout_s):
-        async for piece in _housed(pieces, place, claimed):
+    place.expect(None if "content-encoding" in request.headers else declared)
+    with explained():
+        async for piece in _housed(pieces, place):
             take(piece)
 
 
@@ -73,8 +134,8 @@ def vessel_for(request: Request, place: Place, max_bytes: int) -> Vessel:
     return Vessel(place.slabs, None if size is None else min(size, max_bytes), max_bytes)
 
 
-def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """Give the body piece by piece, its content coding undone; to be read within `receiving`.
+def body_pieces(request: Request, max_bytes: int, sender: Sender) -> AsyncIterator[bytes]:
+    """Return the body piece by piece, its content coding undone; to be read within `explained`.
 
     Raises
     ------
@@ -84,13 +145,13 @@ def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
         While it is read: it is over `max_bytes`, as it is sent or once inflated.
     """
     coding = _coding(request.headers.getlist("content-encoding"))
-    pieces = _received(request, max_bytes)
+    pieces = _received(request, max_bytes, sender)
     return pieces if coding is None else _inflated(pieces, coding, max_bytes)
 
 
-@asynccontextmanager
-async def receiving(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
-    """Bound the time to receive a body, and say in our own words why it did not arrive.
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say in our own words why a body did not arrive.
 
     Raises
     ------
@@ -98,8 +159,7 @@ async def receiving(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
         It did not arrive in time, breaks off, or is not coded as it says.
     """
     try:
-        async with asyncio.timeout(timeout_s) as limit:
-            yield limit
+        yield
     except TimeoutError:
         raise InvalidRequest("upload-timeout", "The body did not arrive in time.") from None
     except ClientDisconnect:
@@ -110,7 +170,11 @@ async def receiving(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
 
 def _declared(request: Request) -> int | None:
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() else None
+    if not length.isdecimal():
+        return None
+    if len(length) > MAX_LENGTH_DIGITS:
+        raise InvalidRequest("content-length", "Content-Length is no number of bytes.")
+    return int(length)
 
 
 def _coding(headers: list[str]) -> str | None:
@@ -127,20 +191,20 @@ def _coding(headers: list[str]) -> str | None:
     return codings[0]
 
 
-async def _housed(pieces: AsyncIterator[bytes], place: Place, claimed: int) -> AsyncIterator[bytes]:
-    """Claim what comes beyond the room that was claimed, a step at a time."""
-    size = 0
+async def _housed(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
+    """Claim room for what comes, a step at a time."""
+    size, claimed = 0, UNCLAIMED
     async for piece in pieces:
         size += len(piece)
         while size > claimed:
-            place.claim_now(STEP)
+            await place.grow(STEP)
             claimed += STEP
         yield piece
 
 
-async def _received(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for piece in request.stream():
+async def _received(request: Request, max_bytes: int, sender: Sender) -> AsyncIterator[bytes]:
+    size, pieces = 0, request.stream()
+    while (piece := await sender.next(pieces)) is not None:
         size += len(piece)
         if size > max_bytes:
             raise _too_large(max_bytes)

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from service.api.pace import Pace
-from service.api.room import BodyRoom, PixelRoom
+from service.api.room import BodyRoom, Claim, PixelRoom
 from service.errors import Overloaded
 from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
@@ -17,30 +17,72 @@ from service.slabs import Slabs
 Answer = TypeVar("Answer")
 
 
-class Place:
-    """One mammogram's place, and the room that its body takes; `slabs` lend the memory for it."""
+Door = Literal["images", "instances"]
+"""What is sent: images that an answer is waited for, or instances for the inbox."""
 
-    def __init__(self, room: BodyRoom, slabs: Slabs, timeout_s: float) -> None:
-        self._room, self._timeout_s = room, timeout_s
+SHARES: dict[Door, int] = {"images": 2, "instances": 8}
+"""The part of all connections that may send at once there, one in so many: through one door, the
+others are not shut, and whoever only asks has the rest."""
+
+
+class Place:
+    """The room that a body takes and, once it is whole, one mammogram's place.
+
+    Parameters
+    ----------
+    room
+        Where room is claimed.
+    slabs
+        Lend the memory for the body.
+    timeout_s
+        Longest wait for room.
+    take
+        Called when a place is taken.
+    """
+
+    def __init__(
+        self,
+        room: BodyRoom,
+        slabs: Slabs,
+        timeout_s: float,
+        take: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._room, self._timeout_s, self._take = room, timeout_s, take
         self.slabs = slabs
-        self._claimed = 0
+        self._claim = Claim()
+        self.taken = False
+
+    def expect(self, size: int | None) -> None:
+        """Say how many bytes will come, if that is known."""
+        self._claim.declared = size
+
+    async def grow(self, size: int) -> None:
+        """Wait for room for so many bytes more; see `BodyRoom`."""
+        await self._room.grow(self._claim, size, self._timeout_s)
 
     async def claim(self, size: int) -> None:
-        """Wait for room for a body of so many bytes; see `BodyRoom`."""
-        self._claimed += await self._room.claim(size, self._timeout_s)
+        """Wait for room for a body of so many bytes at once."""
+        self.expect(size)
+        await self.grow(size)
 
-    def claim_now(self, size: int) -> None:
-        """Take room for so many bytes more, or fail; see `BodyRoom`."""
-        self._claimed += self._room.claim_now(size)
+    def take(self) -> None:
+        """Take the place: the body is whole.
+
+        Raises
+        ------
+        Overloaded
+            All are taken.
+        """
+        self._take()
+        self.taken = True
 
     def release(self) -> None:
-        """Let go of all of it."""
-        self._room.give_back(self._claimed)
-        self._claimed = 0
+        """Let go of the room."""
+        self._room.give_back(self._claim)
 
 
 class Intake:
-    """A bounded number of places; a request takes one before its body is read.
+    """A bounded number of places; a request takes one once its body is whole.
 
     Parameters
     ----------
@@ -57,6 +99,8 @@ class Intake:
         Longest wait for room for a body, and again from the whole body to the answer.
     metrics
         Where the number in flight is shown.
+    connections
+        That may be open at once; bodies are received from a share of them.
     """
 
     def __init__(
@@ -68,6 +112,7 @@ class Intake:
         slabs: Slabs,
         timeout_s: float,
         metrics: Metrics,
+        connections: int = 512,
     ) -> None:
         self._bodies = BodyRoom(memory.bodies_mib << 20, self._retry_after_s)
         self._pixels = PixelRoom(memory.pixels_mib << 20)
@@ -75,6 +120,10 @@ class Intake:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
         self._places = places
         self._held = 0
+        self._receiving: dict[Door, int] = dict.fromkeys(SHARES, 0)
+        self._most_receiving = {
+            door: max(1, connections // share) for door, share in SHARES.items()
+        }
         self._pace = Pace()
         self._gauge = metrics.in_flight
         self.leaving = False
@@ -91,21 +140,53 @@ class Intake:
         Overloaded
             All are taken, or the service is shutting down.
         """
+        with self._claiming() as place:
+            place.take()
+            yield place
+
+    @contextmanager
+    def receiving(self, door: Door) -> Iterator[Place]:
+        """Receive a body in the context; its sender takes the place once it is whole.
+
+        A slow sender keeps nobody's place. But where all are taken, nobody begins to send an image.
+
+        Raises
+        ------
+        Overloaded
+            All places are taken, too many send, or the service is shutting down.
+        """
+        if door == "images" and self._held >= self._places:
+            raise self._busy("All places are taken; try again later.")
+        if self._receiving[door] >= self._most_receiving[door]:
+            raise self._busy("Too many send at once; try again later.")
+        self._receiving[door] += 1
+        try:
+            with self._claiming() as place:
+                yield place
+        finally:
+            self._receiving[door] -= 1
+
+    @contextmanager
+    def _claiming(self) -> Iterator[Place]:
         if self.draining:
             raise Overloaded("draining", "The service is shutting down.")
-        if self._held >= self._places:
-            raise Overloaded(
-                "busy", "All places are taken; try again later.", self._retry_after_s()
-            )
-        self._held += 1
-        self._gauge.set(self._held)
-        place = Place(self._bodies, self._slabs, self._timeout_s)
+        place = Place(self._bodies, self._slabs, self._timeout_s, self._take)
         try:
             yield place
         finally:
             place.release()
-            self._held -= 1
-            self._gauge.set(self._held)
+            if place.taken:
+                self._held -= 1
+                self._gauge.set(self._held)
+
+    def _take(self) -> None:
+        if self._held >= self._places:
+            raise self._busy("All places are taken; try again later.")
+        self._held += 1
+        self._gauge.set(self._held)
+
+    def _busy(self, detail: str) -> Overloaded:
+        return Overloaded("busy", detail, self._retry_after_s())
 
     def patience(self) -> Patience:
         """Give what a caller has from now on."""

@@ -14,6 +14,9 @@ MOST_BYTES = 64 * 2**20
 LONGEST_S = 60.0
 """Of what is thrown away, and of doing so: a caller that goes on beyond is cut off."""
 
+SILENT_S = 5.0
+"""So is one that sends nothing for so long, as by nginx's lingering_timeout."""
+
 
 class Lingering:
     """Around one request: `receive` and `send` for the application.
@@ -28,18 +31,24 @@ class Lingering:
         self._receive, self._send = receive, send
         headers = Headers(scope=scope)
         # Who waits for "100 Continue" has sent nothing, and to receive would ask for it.
-        self._more = "expect" not in headers and (
+        self._asks = "expect" in headers
+        self._more = not self._asks and (
             headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         )
 
     async def receive(self) -> Message:
         """Give the server's next message, and note whether more of the body is to come."""
+        self._asks = False
         message = await self._receive()
         self._more = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         """Pass a message on; the last of the answer only after the last of the body."""
+        if message["type"] == "http.response.start" and self._asks:
+            # Whether it sends its body nevertheless is not known: RFC 9110, 10.1.1.
+            headers = [*message.get("headers", []), (b"connection", b"close")]
+            message = {**message, "headers": headers}
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if not (last and self._more):
             await self._send(message)
@@ -53,6 +62,7 @@ class Lingering:
         try:
             async with asyncio.timeout(LONGEST_S):
                 while self._more and size < MOST_BYTES:
-                    size += len((await self.receive()).get("body", b""))
+                    async with asyncio.timeout(SILENT_S):
+                        size += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return

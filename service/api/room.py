@@ -5,17 +5,49 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from service.errors import Overloaded
 from service.patience import Patience
+
+GUESS = 32 * 2**20
+"""Bytes of a body whose length is not declared: most mammograms are smaller."""
 
 
 def _in_a_second() -> float:
     return 1.0
 
 
+@dataclass(slots=True, eq=False)
+class Claim:
+    """What one body takes of the room.
+
+    Attributes
+    ----------
+    declared
+        Bytes that will come at most; None where nobody says.
+    held
+        Bytes of room that it has.
+    """
+
+    declared: int | None = None
+    held: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """Bytes that it may still want; where nobody says, up to the next multiple of a guess."""
+        if self.declared is None:
+            return GUESS - self.held % GUESS
+        return max(0, self.declared - self.held)
+
+
 class BodyRoom:
     """Bytes for bodies; for the event loop's thread alone.
+
+    Room is claimed as bytes come, not as they are declared, so that who declares much and sends
+    little keeps nobody waiting. So that those who have some never wait for one another, it is
+    granted only where all can still come to their ends, one after another (the banker's algorithm,
+    Dijkstra 1965).
 
     Parameters
     ----------
@@ -28,58 +60,80 @@ class BodyRoom:
     def __init__(self, size: int, retry_after_s: Callable[[], float] = _in_a_second) -> None:
         self._size = self._free = size
         self._retry_after_s = retry_after_s
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._claims: set[Claim] = set()
+        self._waiting: deque[tuple[Claim, int, asyncio.Future[None]]] = deque()
 
-    async def claim(self, size: int, timeout_s: float) -> int:
-        """Wait for so much room, take it, and give what was taken: at most all there is.
+    async def grow(self, claim: Claim, size: int, timeout_s: float) -> None:
+        """Wait for so much room more, and take it: with what is held, at most all there is.
 
         Raises
         ------
         Overloaded
             No room came free in time.
         """
-        size = min(size, self._size)
-        if not self._waiting and size <= self._free:
-            self._free -= size
-            return size
+        size = min(size, self._size - claim.held)
+        if claim.declared is not None:
+            size = min(size, claim.remaining)
+        # Not behind those who wait: they may wait for one that sends slowly.
+        if self._take(claim, size):
+            return
         granted = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, granted))
+        self._waiting.append((claim, size, granted))
         try:
             async with asyncio.timeout(timeout_s):
                 await granted
         except (TimeoutError, asyncio.CancelledError) as error:
-            self.give_back(0 if granted.cancelled() else size)
+            if not granted.cancelled():
+                self._untake(claim, size)
+            self._grant()
             if isinstance(error, TimeoutError):
                 raise self._none() from None
             raise
-        return size
 
-    def claim_now(self, size: int) -> int:
-        """Take so much room without waiting, for one that holds some already.
+    def give_back(self, claim: Claim) -> None:
+        """Let go of all of a claim, to those who wait."""
+        self._free += claim.held
+        claim.held = 0
+        self._claims.discard(claim)
+        self._grant()
 
-        Raises
-        ------
-        Overloaded
-            There is none: who waits with room in hand may wait for another that does.
-        """
-        if size > self._free:
-            raise self._none()
-        self._free -= size
-        return size
-
-    def give_back(self, size: int) -> None:
-        """Let go of room that was taken, to those who wait for it."""
-        self._free += size
-        while self._waiting:
-            wanted, granted = self._waiting[0]
+    def _grant(self) -> None:
+        for _ in range(len(self._waiting)):
+            claim, size, granted = self._waiting.popleft()
             if granted.cancelled():
-                self._waiting.popleft()
                 continue
-            if wanted > self._free:
-                return
-            self._waiting.popleft()
-            self._free -= wanted
-            granted.set_result(None)
+            if self._take(claim, size):
+                granted.set_result(None)
+            else:
+                self._waiting.append((claim, size, granted))
+
+    def _take(self, claim: Claim, size: int) -> bool:
+        """Take room if there is, and if all can still come to their ends."""
+        if size > self._free:
+            return False
+        claim.held += size
+        self._free -= size
+        self._claims.add(claim)
+        if self._is_safe():
+            return True
+        self._untake(claim, size)
+        return False
+
+    def _untake(self, claim: Claim, size: int) -> None:
+        claim.held -= size
+        self._free += size
+        if not claim.held:
+            self._claims.discard(claim)
+
+    def _is_safe(self) -> bool:
+        free = self._free
+        # Whoever wants least ends first, and gives back what it has.
+        wants = [(min(one.remaining, self._size - one.held), one.held) for one in self._claims]
+        for remaining, held in sorted(wants):
+            if remaining > free:
+                return False
+            free += held
+        return True
 
     def _none(self) -> Overloaded:
         detail = "There is no memory for the image now; try again later."

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.api.body import SenderBounds
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.numbers import parse_integer, trimmed
@@ -147,13 +148,14 @@ async def segment(
         parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
     )
     intake = request.app.state.intake
-    with intake.place() as place:
+    with intake.receiving("images") as place:
         upload = await receive_upload(
             request,
             place,
             max_bytes=settings.max_body_mib << 20,
-            timeout_s=settings.upload_timeout_s,
+            bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
         )
+        place.take()
         wishes = with_fields(wishes, upload.fields)
         patience = intake.patience()
         response: Response = await intake.work_for(

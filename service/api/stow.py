@@ -10,7 +10,7 @@ from fastapi import Path as InPath
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.api.body import STEP, body_pieces, receiving
+from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
 from service.api.intake import Place
 from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
@@ -23,8 +23,8 @@ router = APIRouter(tags=["DICOMweb"])
 
 ANSWER_TYPE = "application/dicom+json"
 
-MEMORY = 4 * STEP
-"""What a transaction holds of its body at once: a piece, its copies, and what is read ahead."""
+MEMORY = 2 * STEP
+"""What a transaction holds of its body at once: a piece, and its copy."""
 
 PART_TYPES = DICOM_TYPES | GENERIC
 TYPE = re.compile(r";\s*type=(?:\"([^\"]*)\"|([^\s;\"]*))", re.IGNORECASE)
@@ -91,7 +91,7 @@ async def _store(request: Request, study: str | None) -> Response:
             "inbox-not-configured", "No destination for results is configured: see docs/inbox.md."
         )
     boundary = _boundary(request.headers.get("content-type", ""))
-    with state.intake.place() as place, state.inbox.reception(study) as reception:
+    with state.intake.receiving("instances") as place, state.inbox.reception(study) as reception:
         outcomes = await _receive(request, place, reception, boundary)
     state.inbox_worker.wake()
     return JSONResponse(_answer(outcomes), _status(outcomes), media_type=ANSWER_TYPE)
@@ -103,16 +103,19 @@ async def _receive(
     settings = request.app.state.settings
     sink = _Instances(reception)
     reader = MultipartReader(boundary, sink, most_parts=settings.max_study_instances)
-    pieces = body_pieces(request, settings.max_study_mib << 20)
-    await place.claim(MEMORY)
-    # Each instance has the time of one upload.
-    async with receiving(settings.upload_timeout_s) as limit:
+    # Each instance has the time of one upload, and all together theirs.
+    sender = Sender(
+        SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s, settings.study_timeout_s)
+    )
+    pieces = body_pieces(request, settings.max_study_mib << 20, sender)
+    with explained():
         taken = 0
-        async for piece in _gathered(pieces):
+        async for piece in _gathered(pieces, place):
             await asyncio.to_thread(reader.feed, piece)
+            place.release()
             if sink.taken > taken:
                 taken = sink.taken
-                limit.reschedule(asyncio.get_running_loop().time() + settings.upload_timeout_s)
+                sender.renew()
     reader.close()
     if not sink.taken:
         raise InvalidRequest("no-instances", "The body holds no instance.")
@@ -149,11 +152,13 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Give larger pieces: each goes to another thread and back."""
+async def _gathered(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
+    """Return larger pieces, with room for each: it goes to another thread and back."""
     held, size = [], 0
     async for piece in pieces:
         held.append(piece)
+        if size <= UNCLAIMED < size + len(piece):
+            await place.claim(MEMORY)
         size += len(piece)
         if size >= STEP:
             yield b"".join(held)

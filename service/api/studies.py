@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.requests import Request
 
+from service.api.body import SenderBounds
 from service.api.numbers import trimmed
 from service.api.problems import Problem, problem_of
 from service.api.segment import BINARY, PROBLEMS, examine, gone
@@ -122,14 +123,15 @@ async def study(
     refuse_repeated(request, "gate")
     state = request.app.state
     settings, intake = state.settings, state.intake
-    with intake.place() as place:
+    with intake.receiving("images") as place:
         uploads = await receive_uploads(
             request,
             place,
             most=MOST_IMAGES,
             max_bytes=settings.memory.bodies_mib << 20,
-            timeout_s=settings.upload_timeout_s,
+            bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
         )
+        place.take()
         wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         wishes = with_fields(wishes, uploads[0].fields)
         patience = Patience(settings.deadline_s * len(uploads))

@@ -24,7 +24,7 @@ from service.ingest.wire import Caller, Channel, End, Ready, Step, Welcome
 from service.logs import configure_logs
 from service.readers import open_readers
 from service.segmenter import Segmenter
-from service.server import DEVICE_FAILED, WatchfulServer, config_of
+from service.server import DEVICE_FAILED, WatchfulServer, allow_descriptors, config_of
 
 log = structlog.get_logger("mammoseg")
 
@@ -107,6 +107,7 @@ def main(channel: int) -> int:
         log.error("ingest-failed", reason=str(error))
         return 1
     app = create_app(settings, Segmenter(net, reader))
+    allow_descriptors(settings.connections_here)
     server = IngestServer(config_of(app, settings), app, owner)
 
     def hear() -> None:

@@ -92,6 +92,45 @@ def test_silent_connections_shut_nobody_out(service: Service) -> None:
             wire.close()
 
 
+DICOM = "POST /v1/segment HTTP/1.1\r\nHost: h\r\nContent-Type: application/dicom\r\n"
+
+
+def slow_senders(service: Service, count: int, declared: int, sent: int) -> list[socket.socket]:
+    """Begin so many uploads, and leave them so."""
+    wires = [connect(service) for _ in range(count)]
+    for wire in wires:
+        wire.sendall(f"{DICOM}Content-Length: {declared}\r\n\r\n".encode() + b"x" * sent)
+    return wires
+
+
+@pytest.mark.parametrize(
+    ("count", "declared", "sent"),
+    [(3, 128 * MIB, 1), (3, 128 * MIB, MIB), (32, 5_000_000, 1), (32, 5_000_000, 4_000_000)],
+)
+def test_slow_senders_keep_nobody_waiting(
+    service: Service, cbis_files: list[Path], count: int, declared: int, sent: int
+) -> None:
+    body = cbis_files[0].read_bytes()
+    wires = slow_senders(service, count, declared, sent)
+    try:
+        time.sleep(0.5)
+        for _ in range(2):
+            started = time.monotonic()
+            answer = httpx.post(f"{service.url}/v1/segment", content=body, timeout=60)
+            assert (answer.status_code, time.monotonic() - started < 10) == (200, True)
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+def test_who_stops_sending_is_told_so_in_time(service: Service) -> None:
+    started = time.monotonic()
+    (wire,) = slow_senders(service, 1, MIB, 100)
+    with wire:
+        assert first_line(wire) == "HTTP/1.1 400 Bad Request"
+    assert 9 < time.monotonic() - started < 15
+
+
 @pytest.mark.parametrize("name", ["control", "padding", "preamble"])
 def test_the_recorded_forms_are_read(service: Service, shared_data: Path, name: str) -> None:
     body = (shared_data / "reports" / "multipart" / f"{name}.form").read_bytes()

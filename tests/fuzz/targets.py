@@ -10,10 +10,11 @@ import numpy as np
 from starlette.requests import Request
 from starlette.types import Message
 
+from service.api.body import SenderBounds
 from service.api.intake import Place
 from service.api.parts import MAX_FIELD_BYTES
 from service.api.room import BodyRoom
-from service.api.upload import receive_upload
+from service.api.upload import MAX_PARTS, receive_upload
 from service.errors import MammosegError
 from service.imaging import elements
 from service.imaging.detail import Detail
@@ -126,12 +127,14 @@ async def _receive(data: bytes) -> None:
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
     place = Place(BodyRoom(4 * MAX_BODY), Slabs(0), timeout_s=1)
     try:
-        upload = await receive_upload(request, place, max_bytes=MAX_BODY, timeout_s=60)
+        upload = await receive_upload(
+            request, place, max_bytes=MAX_BODY, bounds=SenderBounds(60, 0)
+        )
     except MammosegError as refusal:
         assert 400 <= refusal.status < 500, refusal
         return
     assert 0 < len(upload.body) <= MAX_BODY
-    assert all(len(value) <= MAX_FIELD_BYTES for value in upload.fields.values())
+    assert sum(map(len, upload.fields.values())) <= MAX_PARTS * (MAX_FIELD_BYTES + 1)
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -137,6 +138,32 @@ def test_idle_time_and_failures_do_not_slow_the_measured_pace(
         with pytest.raises(ValueError), pace.at_work():
             raise ValueError
     assert 0.0 < pace.seconds_for(1) <= 0.5
+
+
+def test_who_sends_slowly_keeps_no_place(intake: Intake) -> None:
+    with ExitStack() as senders:
+        slow = [senders.enter_context(intake.receiving("images")) for _ in range(50)]
+        with intake.receiving("images") as one, intake.receiving("images") as two:
+            one.take()
+            two.take()
+            with pytest.raises(Overloaded):
+                slow[0].take()
+            with pytest.raises(Overloaded), intake.receiving("images"):
+                pass
+            with intake.receiving("instances"):
+                pass
+        slow[0].take()
+
+
+def test_each_door_has_its_share_of_the_connections(intake: Intake) -> None:
+    with ExitStack() as senders:
+        for door, most in (("images", 256), ("instances", 64)):
+            for _ in range(most):
+                senders.enter_context(intake.receiving(door))  # type: ignore[arg-type]
+            with pytest.raises(Overloaded), intake.receiving(door):  # type: ignore[arg-type]
+                pass
+    with intake.receiving("images"), intake.receiving("instances"):
+        pass
 
 
 def test_a_lame_duck_still_takes_what_comes(intake: Intake) -> None:

@@ -64,6 +64,19 @@ def test_where_no_body_comes_none_is_waited_for(headers: dict[str, str]) -> None
     assert wire.seen == [(None, False), (b"no", False)]
 
 
+def test_who_asked_before_it_sends_is_told_that_the_connection_ends() -> None:
+    wire = Wire([], **{"content-length": "9", "expect": "100-continue"})
+    started: list[Message] = []
+
+    async def send(message: Message) -> None:
+        started.append(message)
+
+    wire.lingering._send = send
+    asyncio.run(wire.lingering.send(START))
+    assert started[0]["headers"] == [(b"connection", b"close")]
+    assert START["headers"] == []
+
+
 def test_a_body_that_came_whole_is_not_waited_for() -> None:
     wire = Wire([piece(5, True), piece(8, False)], **{"transfer-encoding": "chunked"})
 
@@ -92,6 +105,7 @@ def test_a_body_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_caller_that_stops_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linger, "LONGEST_S", 0.01)
+    monkeypatch.setattr(linger, "SILENT_S", 5)
     wire = Wire([], **{"content-length": "45"})
 
     async def never() -> Message:

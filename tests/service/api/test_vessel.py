@@ -1,6 +1,6 @@
 import pytest
 
-from service.api.vessel import Vessel
+from service.api.vessel import HEAD_BYTES, Vessel
 from service.errors import InvalidRequest
 from service.slabs import STEP, Slabs
 
@@ -26,10 +26,14 @@ def test_what_was_poured_in_lies_in_lent_memory(size: int | None) -> None:
 def test_who_waits_for_a_body_takes_no_memory() -> None:
     slabs = Slabs(STEP)
     slabs.lend_bytes(slabs.take(1), 1).release()
-    waiting = Vessel(slabs, 6, STEP)
+    waiting = Vessel(slabs, STEP, STEP)
+    assert slabs.idle_bytes == STEP
+    waiting.pour(bytes(HEAD_BYTES))
+    # Nor who sends little.
     assert slabs.idle_bytes == STEP
     waiting.pour(b"abc")
     assert slabs.idle_bytes == 0
+    assert waiting.contents() == bytes(HEAD_BYTES) + b"abc"
 
 
 def test_nothing_is_a_body_too() -> None:
