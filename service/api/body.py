@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -69,10 +68,11 @@ class Sender:
         """
         bounds = self._bounds
         until_s = min(self._renewed_s + bounds.total_s, self._quota_s + QUOTA_S, bounds.longest_s)
-        before = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        before = clock()
         async with asyncio.timeout(max(0.0, until_s - self._waited_s)):
             piece = await anext(pieces, None)
-        self._waited_s += time.monotonic() - before
+        self._waited_s += clock() - before
         self._bytes += len(piece or b"")
         if self._bytes >= QUOTA_S * bounds.bytes_s:
             self._bytes, self._quota_s = 0.0, self._waited_s

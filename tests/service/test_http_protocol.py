@@ -64,6 +64,11 @@ class Wire:
         self._writers.append(writer)
         return reader, writer
 
+    async def comes_to(self, connections: int) -> None:
+        """Wait until there are so many."""
+        while len(self.state.connections) != connections:
+            await asyncio.sleep(0.005)
+
     def look(self, after_s: float) -> None:
         now = asyncio.get_running_loop().time() + after_s
         for connection in tuple(self.state.connections):
@@ -223,8 +228,7 @@ def test_what_is_no_request_gets_a_problem_and_the_end(request_: bytes, status: 
         answered, problem = await answer_of(reader)
         assert (answered, problem["status"]) == (status, status)
         writer.close()
-        await asyncio.sleep(0.02)
-        assert not wire.state.connections
+        await wire.comes_to(0)
 
     scenario()
 
@@ -237,8 +241,7 @@ def test_a_refused_caller_that_stays_is_closed() -> None:
         assert (await answer_of(reader))[0] == 400
         assert await reader.read() == b""
         wire.look(LATER)
-        await asyncio.sleep(0.02)
-        assert not wire.state.connections
+        await wire.comes_to(0)
 
     scenario()
 
@@ -356,8 +359,7 @@ def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
         wire.look(59)
         assert len(wire.state.connections) == 1
         wire.look(61)
-        await asyncio.sleep(0.02)
-        assert not wire.state.connections
+        await wire.comes_to(0)
 
     scenario()
 
@@ -382,11 +384,13 @@ def test_an_answer_that_is_read_slowly_is_read_to_its_end() -> None:
 def test_beyond_the_bound_the_one_that_waited_longest_makes_room() -> None:
     @on_a_wire(ConnectionLimits(connections=2, header_s=60, send_s=60))
     async def scenario(wire: Wire) -> None:
-        waiting = [await wire.connect() for _ in range(2)]
-        await asyncio.sleep(0.02)
+        waiting = []
+        for count in (1, 2):
+            waiting.append(await wire.connect())
+            await wire.comes_to(count)
         for _ in range(3):
             assert (await ask(wire, post()))[0] == 200
-            await asyncio.sleep(0.02)
+            await wire.comes_to(1)
         waiting[1][1].write(post())
         assert (await answer_of(waiting[1][0]))[0] == 200
         assert await waiting[0][0].read() == b""
@@ -401,7 +405,8 @@ def test_where_all_are_at_work_one_more_is_told_to_come_again() -> None:
         busy = [await wire.connect() for _ in range(2)]
         for _, writer in busy:
             writer.write(post(body=b"ab"))
-        await asyncio.sleep(0.02)
+        while sum(one.cycle is not None for one in wire.state.connections) < 2:
+            await asyncio.sleep(0.005)
         reader, _ = await wire.connect()
         assert (await answer_of(reader))[0] == 503
         for reader, writer in busy:
