@@ -164,7 +164,8 @@ class Segmenter:
             has_mask=has_mask,
             lesion_map=lesion_map,
             regions=tuple(regions),
-            mask=np.zeros_like(mask) if gated else mask,
+            # Zeros that nobody looks at cost nothing; those of `zeros_like` are written.
+            mask=np.zeros(mask.shape, np.bool_) if gated else mask,
             gated=gated,
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
             caveats=mammogram.caveats + breast_caveats(breast),

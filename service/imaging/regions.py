@@ -1,6 +1,9 @@
-"""One probability map -> regions in source pixels, and the mask that is made of them."""
+"""One probability map -> regions in source pixels, and the mask that is made of them.
 
-from collections.abc import Iterator
+What it costs follows the working grid and the length of the outlines: a source pixel inside a
+region is drawn and counted, never interpolated.
+"""
+
 from dataclasses import dataclass
 
 import cv2
@@ -8,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.breast import Box
+from service.imaging.enlarged import EnlargedMap
+from service.imaging.pieces import Piece
 from service.imaging.stitch import LesionMap
-
-Window = tuple[slice, slice]
+from service.imaging.thresholded import ThresholdedMap
 
 CONTOUR_TOLERANCE = 1.0
 """How far a simplified contour may leave the true outline, in source pixels."""
@@ -72,17 +76,22 @@ def find_regions(
     minimum_pixels
         Smallest area of a selected region, in source pixels.
     """
-    area = _area_of_candidates(lesion_map, candidate_threshold)
-    if area is None:
+    if not (lesion_map.probability >= np.float32(candidate_threshold)).any():
         return []
-    probability = lesion_map.sample(area, (area.rows, area.columns))
-    regions = []
-    for piece, window, strong in _outlined(probability, mask_threshold, candidate_threshold):
-        large = bool(np.count_nonzero(piece) >= minimum_pixels)
-        if strong or large:
-            origin = (area.top + window[0].start, area.left + window[1].start)
-            selected = strong and large
-            regions.append(_region(piece, probability[window], origin, selected=selected))
+    enlarged = EnlargedMap(lesion_map, candidate_threshold)
+    candidates = ThresholdedMap(enlarged, candidate_threshold)
+    strong = ThresholdedMap(enlarged, mask_threshold)
+    origin = (lesion_map.box.top, lesion_map.box.left)
+    regions = [
+        _region(piece, strong, origin, selected=piece.area >= minimum_pixels)
+        for piece in strong.pieces()
+    ]
+    reaching = strong.starts()
+    regions += [
+        _region(piece, candidates, origin, selected=False)
+        for piece in candidates.pieces(minimum_pixels)
+        if not piece.holds(*reaching).any()
+    ]
     return sorted(regions, key=lambda region: -region.max_probability)
 
 
@@ -96,76 +105,19 @@ def mask_of(regions: list[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:
     return mask
 
 
-def _area_of_candidates(lesion_map: LesionMap, candidate_threshold: float) -> Box | None:
-    """Give the part of the source that can hold a candidate; the full frame takes long."""
-    # Bilinear enlargement never exceeds its neighbours, so the coarse map can rule pixels out.
-    rows, columns = np.nonzero(lesion_map.probability >= candidate_threshold)
-    if rows.size == 0:
-        return None
-    box, shape = lesion_map.box, lesion_map.probability.shape
-    row_scale, column_scale = box.rows / shape[0], box.columns / shape[1]
-    return Box(
-        top=box.top + max(0, int((rows.min() - 1) * row_scale)),
-        left=box.left + max(0, int((columns.min() - 1) * column_scale)),
-        bottom=box.top + min(box.rows, int(np.ceil((rows.max() + 2) * row_scale))),
-        right=box.left + min(box.columns, int(np.ceil((columns.max() + 2) * column_scale))),
-    )
-
-
-def _outlined(
-    probability: NDArray[np.float32], mask_threshold: float, candidate_threshold: float
-) -> Iterator[tuple[NDArray[np.bool_], Window, bool]]:
-    """Give each piece, where it lies, and whether it reaches the mask threshold."""
-    for piece, window in _pieces(probability >= candidate_threshold):
-        strong = piece & (probability[window] >= mask_threshold)
-        if not strong.any():
-            yield piece, window, False
-        for own, (rows, columns) in _pieces(strong):
-            top, left = window[0].start, window[1].start
-            inner = (
-                slice(top + rows.start, top + rows.stop),
-                slice(left + columns.start, left + columns.stop),
-            )
-            yield own, inner, True
-
-
-def _pieces(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], Window]]:
-    """Give each 8-connected piece of a mask, cut out, and where it lies."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    for label in range(1, count):
-        left, top, width, height = (int(value) for value in stats[label, :4])
-        window = (slice(top, top + height), slice(left, left + width))
-        yield labels[window] == label, window
-
-
 def _region(
-    piece: NDArray[np.bool_],
-    probability: NDArray[np.float32],
-    origin: tuple[int, int],
-    *,
-    selected: bool,
+    piece: Piece, among: ThresholdedMap, origin: tuple[int, int], *, selected: bool
 ) -> Region:
-    top, left = origin
-    rows, columns = np.nonzero(piece)
-    values = probability[piece]
+    (top, left), own, (x, y) = origin, piece.box, piece.centroid()
+    box = Box(top + own.top, left + own.left, top + own.bottom, left + own.right)
+    maximum, mean = among.maximum_and_mean(piece)
+    outline = cv2.approxPolyDP(piece.outline, CONTOUR_TOLERANCE, closed=True).reshape(-1, 2)
     return Region(
-        box=Box(top, left, top + piece.shape[0], left + piece.shape[1]),
-        pixels=piece,
-        centroid=(left + float(columns.mean()), top + float(rows.mean())),
-        contour=_contour(piece, origin),
-        max_probability=float(values.max()),
-        mean_probability=float(values.mean()),
+        box=box,
+        pixels=piece.pixels,
+        centroid=(box.left + x, box.top + y),
+        contour=tuple((left + x, top + y) for x, y in outline.tolist()),
+        max_probability=maximum,
+        mean_probability=mean,
         selected=selected,
     )
-
-
-def _contour(piece: NDArray[np.bool_], origin: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    outlines, _ = cv2.findContours(
-        piece.view(np.uint8),
-        cv2.RETR_EXTERNAL,
-        cv2.CHAIN_APPROX_SIMPLE,
-        offset=(origin[1], origin[0]),
-    )
-    longest = max(outlines, key=len)
-    simple = cv2.approxPolyDP(longest, CONTOUR_TOLERANCE, closed=True)
-    return tuple((int(x), int(y)) for x, y in simple.reshape(-1, 2))

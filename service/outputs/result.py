@@ -153,10 +153,15 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
 
 
 def _mask_part(findings: Findings, pixel_mm2: float | None) -> MaskPart:
-    area = int(np.count_nonzero(findings.mask))
+    rows, columns = findings.mask.shape
+    drawn = [] if findings.gated else [one.box for one in findings.regions if one.selected]
+    # A full frame takes longer to look through than all regions together.
+    left = min((box.left for box in drawn), default=0)
+    right = max((box.right for box in drawn), default=0)
+    area = int(np.count_nonzero(findings.mask[:, left:right]))
     return MaskPart(
-        size=(findings.mask.shape[0], findings.mask.shape[1]),
-        counts=coco_rle(findings.mask),
+        size=(rows, columns),
+        counts=coco_rle(findings.mask, (left, right)),
         area_mm2=_area(area, pixel_mm2),
         fraction_of_breast=round(min(1.0, area / max(findings.breast_pixels, 1.0)), 6),
         gated=findings.gated,

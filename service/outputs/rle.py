@@ -5,13 +5,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def coco_rle(mask: NDArray[np.bool_]) -> list[int]:
+def coco_rle(mask: NDArray[np.bool_], within: tuple[int, int] | None = None) -> list[int]:
     """Encode a mask: lengths of runs, column by column, zeros first.
 
     Parameters
     ----------
     mask
         bool, shape (rows, columns).
+    within
+        Columns (first, end) outside which the mask is known to be empty, where it is.
 
     Returns
     -------
@@ -19,7 +21,8 @@ def coco_rle(mask: NDArray[np.bool_]) -> list[int]:
     `maskApi.c`, rleEncode).
     """
     rows, columns = mask.shape
-    occupied = np.flatnonzero(mask.any(axis=0))
+    first, end = within or (0, columns)
+    occupied = np.flatnonzero(mask[:, first:end].any(axis=0)) + first
     if occupied.size == 0:
         return [rows * columns]
     left, right = int(occupied[0]), int(occupied[-1]) + 1

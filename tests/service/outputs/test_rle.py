@@ -35,3 +35,11 @@ def test_any_mask_is_read_back(seed: int) -> None:
     assert sum(counts) == mask.size
     assert all(count > 0 for count in counts[1:])
     np.testing.assert_array_equal(decoded(counts, shape), mask)
+
+
+def test_to_know_where_a_mask_is_empty_changes_nothing() -> None:
+    mask = np.zeros((9, 12), np.bool_)
+    mask[2:5, 4:7] = mask[7, 6] = True
+    for within in ((4, 7), (0, 12), (3, 9)):
+        assert coco_rle(mask, within) == coco_rle(mask)
+    assert coco_rle(np.zeros((9, 12), np.bool_), (0, 0)) == [108]
