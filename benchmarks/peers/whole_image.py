@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 TILE, STRIDE = 640, 512
 WORKING_MM = 0.4
+LONG_SIDE_MM = 240.0
+"""Of an image that states no pixel spacing, as the model's contract has it."""
+
 MAXIMUM = 1.25
 
 Net = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -25,7 +28,8 @@ def read(body: bytes) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Give the image at the net's spacing and range, and the source's (rows, columns)."""
     dataset = pydicom.dcmread(io.BytesIO(body))
     pixels = dataset.pixel_array
-    spacing = [float(value) for value in dataset.PixelSpacing]
+    plain = LONG_SIDE_MM / max(pixels.shape)
+    spacing = [float(value) for value in dataset.get("PixelSpacing", (plain, plain))]
     size = (
         round(pixels.shape[1] * spacing[1] / WORKING_MM),
         round(pixels.shape[0] * spacing[0] / WORKING_MM),
