@@ -22,7 +22,7 @@ def measure(plan: Plan) -> list[Figure]:
         with Watch(server) as watch, probing(server.port) as health:
             replies = asyncio.run(pump(server.port, request, CROWD, CROWD))
     counts = Counter(reply.status for reply in replies)
-    good = sum(_is_answer(reply) for reply in replies)
+    good = sum(is_answer(reply) for reply in replies)
     waits = [reply.seconds * 1e3 for reply in health if reply.status == 200]
     return [
         Figure("health p99 with 50 uploads at once", percentile(waits, 99), "ms", most=50,
@@ -35,5 +35,6 @@ def measure(plan: Plan) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _is_answer(reply: Reply) -> bool:
+def is_answer(reply: Reply) -> bool:
+    """Tell whether a server may answer so: 200, or full and when to come again."""
     return reply.status == 200 or (reply.status in (429, 503) and reply.retry_after is not None)

@@ -104,10 +104,7 @@ def figures_of(what: str, taken: dict[str, Taken], least: float) -> list[Figure]
     thriftiest = min(peers, key=lambda name: median(peers[name].core_seconds))
     ratio = median([a / b for a, b in zip(us.rates, peers[fastest].rates, strict=True)])
     cost = median(
-        [
-            a / b
-            for a, b in zip(us.core_seconds, peers[thriftiest].core_seconds, strict=True)
-        ]
+        [a / b for a, b in zip(us.core_seconds, peers[thriftiest].core_seconds, strict=True)]
     )
     return [
         *rows,

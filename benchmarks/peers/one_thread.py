@@ -1,4 +1,4 @@
-"""FastAPI and onnxruntime, tuned for load: python -m benchmarks.peers.one_thread MODEL PORT WORKERS.
+"""FastAPI and onnxruntime for load: python -m benchmarks.peers.one_thread MODEL PORT WORKERS.
 
 One session of one thread, one tile a run; requests run side by side in Starlette's threads.
 """
