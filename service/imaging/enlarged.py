@@ -134,7 +134,9 @@ class EnlargedMap:
     def sums(self) -> NDArray[np.float32]:
         """Sum of the pixels of each cell: float32, shape of `low`."""
         above, below = self.rows.weights()
-        by_row: NDArray[np.float32] = self.values[:-1] * above[:, None] + self.values[1:] * below[:, None]
+        by_row: NDArray[np.float32] = (
+            self.values[:-1] * above[:, None] + self.values[1:] * below[:, None]
+        )
         before, behind = self.columns.weights()
         total: NDArray[np.float32] = by_row[:, :-1] * before + by_row[:, 1:] * behind
         return total
