@@ -87,9 +87,10 @@ def _mean(session: Session, tile: NDArray[np.float32]) -> TileOutputs:
     """Return what the new file is to answer."""
     plain = session.run(tile)
     turned = session.run(np.ascontiguousarray(tile[..., ::-1]))
-    activation = (plain.activation + turned.activation[..., ::-1]) / 2
+    half = np.float32(0.5)
+    activation = half * (plain.activation + turned.activation[..., ::-1])
     return TileOutputs(
-        probability=(plain.probability + turned.probability[..., ::-1]) / 2,
+        probability=half * (plain.probability + turned.probability[..., ::-1]),
         has_mask=pool(torch.from_numpy(activation[:, None]))[:, 0].numpy(),
         activation=activation,
     )

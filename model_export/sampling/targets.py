@@ -70,6 +70,6 @@ def _with_rim(target: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
     np.maximum.at(deepest, labels.ravel(), inside.ravel())
     core = (target == 1) & (inside > np.minimum(radius, deepest[labels] / 2))
     rim = (outside <= radius) & ~core
-    result = core.astype(np.uint8)
+    result: NDArray[np.uint8] = core.astype(np.uint8)
     result[rim] = UNCERTAIN
     return result
