@@ -10,6 +10,7 @@ from model_export.export.folding import fold
 from model_export.export.golden import make_golden
 from model_export.export.graph import build_graph
 from model_export.export.receptive_field import receptive_field
+from model_export.export.terms import licence
 from model_export.networks import NetworkOptions, SegmentationNet, build
 from model_export.networks.imagenet import notice
 from model_export.training.checkpoints import averaged_weights
@@ -30,10 +31,6 @@ NARROWER = ((544, 256), (544, 320), (544, 416), (640, 256), (640, 320), (640, 41
 """Of the breasts at 0.4 mm in the three sets half are at most 540 pixels high and 270 wide: these
 shapes halve the work of 640 x 640 alone, and more of them would save another twentieth."""
 
-LICENCE = (
-    "Research use only, no commercial use: see service/models/LICENSE. Trained on CDD-CESM, "
-    "mini-MIAS and RSNA 2022 screening images, whose terms bind the weights."
-)
 INTENDED_USE = "Research. Not a medical device; not for diagnosis or treatment."
 UNCALIBRATED = OperatingPoint(
     has_mask=0.5,
@@ -100,7 +97,7 @@ def _contract(
         operating_point=UNCALIBRATED,
         provenance=Provenance(
             training_data=config.sources,
-            licence=LICENCE + notice(config.network),
+            licence=licence(config.sources) + notice(config.network),
             intended_use=INTENDED_USE,
             evaluation={},
         ),
