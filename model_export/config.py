@@ -62,6 +62,9 @@ class Phase(_Part):
     """None given, and the run's own count."""
     mask: MaskTerms | None = None
     """None given, and `losses.mask` counts."""
+    mine: bool = False
+    """Before it begins, the net's false positives on its training images are looked for; from then
+    on `sampling.hard` of the crops are centred on them."""
 
 
 class PosWeight(_Part):
@@ -113,6 +116,8 @@ class Sampling(_Part):
     lesion: float = Field(default=0.5, ge=0.0, le=1.0)
     near_miss: float = Field(default=0.25, ge=0.0, le=1.0)
     """The rest is background, or more than the rest where negatives are matched."""
+    hard: float = Field(default=0.25, ge=0.0, lt=1.0)
+    """Share of the crops that are centred on false positives, once a phase has looked for some."""
     matched_negatives: bool = True
     """Lesion-free crops look as bright, full and large as lesion crops of their source, and only
     such pairs, as many of the one as of the other, teach the has-mask head. If not, background is
@@ -219,6 +224,15 @@ class TrainingConfig(_Part):
                 return phase
             epoch -= phase.epochs
         return self.phases[-1]
+
+    def mined_in(self, epoch: int) -> int | None:
+        """Return the number of the latest phase that has mined by an epoch; None if none has."""
+        latest, start = None, 0
+        for number, phase in enumerate(self.phases):
+            if start <= epoch and phase.mine:
+                latest = number
+            start += phase.epochs
+        return latest
 
     def streams_of(self, epoch: int) -> tuple[Stream, ...]:
         """Give the streams of an epoch."""

@@ -16,6 +16,7 @@ from model_export.datasets.cache import Packed
 from model_export.sampling import placement
 from model_export.sampling.augmentation import View, intensities, warp
 from model_export.sampling.matching import SEEN_PIXELS, Matcher, Matchers
+from model_export.sampling.placement import FalsePositive
 from model_export.sampling.targets import UNCERTAIN, target_of
 
 FUTILE = 20
@@ -82,6 +83,8 @@ class CropBatches(Dataset[Batch]):
     matchers
         Of the same samples and config; passed on from epoch to epoch, because they take seconds
         to make.
+    false_positives
+        On which `sampling.hard` of the crops are centred.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class CropBatches(Dataset[Batch]):
         config: TrainingConfig,
         epoch: int,
         matchers: Matchers | None = None,
+        false_positives: Sequence[FalsePositive] = (),
     ) -> None:
         self._config = config
         self._epoch = epoch
@@ -97,6 +101,11 @@ class CropBatches(Dataset[Batch]):
         self._strata: dict[tuple[str, bool], list[Packed]] = defaultdict(list)
         for sample in samples:
             self._strata[sample.source, sample.has_lesion].append(sample)
+        self._by_name = {(one.source, one.name): one for one in samples}
+        self._hard: dict[str, list[FalsePositive]] = defaultdict(list)
+        for place in false_positives:
+            if (place.source, place.name) in self._by_name:
+                self._hard[place.source].append(place)
         self._targets: dict[tuple[str, str], NDArray[np.uint8]] = {}
         self._matchers = Matchers(samples, config) if matchers is None else matchers
         self._matchers.prepare(self._streams)
@@ -128,8 +137,13 @@ class CropBatches(Dataset[Batch]):
         Sources whose images are all positive teach the head through its cells, and through
         matched crops: a yes for every image would teach it to know the source.
         """
-        sample = self._draw(source, rng)
         spec = self._config.augmentation
+        hard = self._hard.get(source)
+        if hard and not stream.whole and rng.random() < self._config.sampling.hard:
+            place = hard[int(rng.integers(len(hard)))]
+            view = placement.around(place, stream, spec, rng)
+            return _Placed(self._by_name[place.source, place.name], view, 0.0)
+        sample = self._draw(source, rng)
         if sample.lesion is None:
             weight = 1.0 if sample.has_lesion else self._config.losses.weak_negative
             weight *= 1.0 if stream.whole else self._config.losses.weak_crop

@@ -1,6 +1,6 @@
 """Where a crop lies in its image."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,26 @@ Kind = Literal["lesion", "near_miss", "background"]
 
 REACH: dict[Kind, tuple[float, float]] = {"lesion": (0.0, 0.35), "near_miss": (0.4, 0.7)}
 """How far from a pixel of the lesion the centre lies, in sides of the crop."""
+
+
+class FalsePositive(NamedTuple):
+    """Where a net saw a lesion that is none; row and column in pixels of the working grid."""
+
+    source: str
+    name: str
+    row: int
+    column: int
+    score: float
+
+
+def around(
+    place: FalsePositive, stream: Stream, spec: Augmentation, rng: np.random.Generator
+) -> View:
+    """Return a view that holds a false positive somewhere in its middle half."""
+    scale = _scale(spec, rng)
+    slack = min(stream.rows, stream.columns) / scale / 2
+    centre = (place.row + _slack(slack, rng), place.column + _slack(slack, rng))
+    return _turned(centre, scale, spec, rng)
 
 
 def draw_kind(spec: Sampling, rng: np.random.Generator, *, positive: bool) -> Kind:

@@ -25,10 +25,12 @@ from model_export.datasets.cache import Packed
 from model_export.networks import build
 from model_export.sampling.batches import Batch, CropBatches
 from model_export.sampling.matching import Matchers
+from model_export.sampling.placement import FalsePositive
 from model_export.sampling.subset import nested_share
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
 from model_export.training.curves import DrawCurves
+from model_export.training.mining import mine, mined_once
 from model_export.training.precision import device_of, resolve
 from model_export.training.stopping import EpochLoader, SaveWhenTerminated, Terminated
 from model_export.training.task import SegmentationTask, merit
@@ -39,19 +41,51 @@ LAST = "last.ckpt"
 
 
 class Batches(lightning.LightningDataModule):
-    """Gives the loader of the epoch that is about to run."""
+    """Gives the loader of the epoch that is about to run.
 
-    def __init__(self, config: TrainingConfig, samples: Sequence[Packed]) -> None:
+    Parameters
+    ----------
+    config
+        Of the run.
+    samples
+        Training samples of all sources.
+    run
+        The run's folder, for what is mined; None where nothing is.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, samples: Sequence[Packed], run: Path | None = None
+    ) -> None:
         super().__init__()
         self._config = config
+        self._run = run
         self._samples = samples
         self._matchers = Matchers(samples, config)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the trainer's current epoch."""
         epoch = self.trainer.current_epoch if self.trainer else 0
-        batches = CropBatches(self._samples, self._config, epoch, self._matchers)
+        hard = self._false_positives(epoch)
+        batches = CropBatches(self._samples, self._config, epoch, self._matchers, hard)
         return EpochLoader(batches, self._steps_done, self._config.workers)
+
+    def _false_positives(self, epoch: int) -> list[FalsePositive]:
+        phase = self._config.mined_in(epoch)
+        if phase is None or self._run is None or self.trainer is None:
+            return []
+        return mined_once(self._run / f"mined-{phase}.json", self._mined)
+
+    def _mined(self) -> list[FalsePositive]:
+        """Look for them with the weights as they are now."""
+        assert self.trainer is not None
+        task, config = self.trainer.lightning_module, self._config
+        assert isinstance(task, SegmentationTask)
+        precision = resolve(config.precision, task.device.type)
+        task.eval()
+        try:
+            return mine(task.net, self._samples, config.normalisation.maximum, precision)
+        finally:
+            task.train()
 
     def _steps_done(self) -> int:
         return self.trainer.global_step % self._config.steps_per_epoch if self.trainer else 0
@@ -100,7 +134,7 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         if one.split == "train" and one.lesion_fraction <= config.sampling.max_lesion_fraction
     ]
     task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
-    batches = Batches(config, nested_share(training, config.train_share))
+    batches = Batches(config, nested_share(training, config.train_share), run)
     run.mkdir(parents=True, exist_ok=True)
     if config.start_from is not None and not resume:
         started = start_from(task.net, config.start_from)

@@ -53,13 +53,13 @@ def validate(
     tallies: dict[str, _Tally] = {}
     for sample in samples:
         tally = tallies.setdefault(sample.source, _Tally())
-        probability, score = _segment(net, sample, maximum, precision.startswith("bf16"))
+        probability, score = segment(net, sample, maximum, precision.startswith("bf16"))
         tally.scores.append(score)
         tally.labels.append(sample.has_lesion)
         if sample.lesion is None or probability is None:
             continue
         lesion = sample.lesion.astype(np.bool_)
-        tally.candidates.append(match(_regions(probability), lesion))
+        tally.candidates.append(match(regions_of(probability), lesion))
         if sample.has_lesion:
             tally.dice.append([dice(probability >= level, lesion) for level in MASK_THRESHOLDS])
             mask = brightest(sample.pixels, sample.breast.astype(np.bool_), 0.15)
@@ -83,10 +83,11 @@ def _figures(tally: _Tally) -> dict[str, float]:
     return figures
 
 
-def _segment(
+@torch.no_grad()
+def segment(
     net: SegmentationNet, sample: Packed, maximum: float, autocast: bool
 ) -> tuple[NDArray[np.float32] | None, float]:
-    """Give the probability map (None where there is no mask to compare with) and the score."""
+    """Return the probability map (None where there is no mask to compare with) and the score."""
     rows, columns = sample.pixels.shape
     # Two cells a side at least: the head pools four.
     height, width = (max(2, -(-side // GRID)) * GRID for side in (rows, columns))
@@ -107,8 +108,11 @@ def _segment(
     return probability, score
 
 
-def _regions(probability: NDArray[np.float32]) -> list[tuple[float, NDArray[np.bool_]]]:
-    mask = (probability >= CANDIDATE).astype(np.uint8)
+def regions_of(
+    probability: NDArray[np.float32], candidate: float = CANDIDATE
+) -> list[tuple[float, NDArray[np.bool_]]]:
+    """Return the pieces of a map from a threshold on, each with its largest probability."""
+    mask = (probability >= candidate).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     regions = []
     for index in range(1, count):
