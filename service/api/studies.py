@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, Field
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from starlette.requests import Request
 
 from service.api.body import SenderBounds
@@ -31,6 +33,8 @@ from service.patience import Patience
 from service.segmenter import Wishes
 
 router = APIRouter(tags=["segmentation"])
+
+PATIENT_ID = 0x00100020
 
 MOST_IMAGES = 32
 """Of one study. A screening has four; those with spot views and repeats a dozen."""
@@ -181,16 +185,17 @@ def _check_belonging(uploads: list[Upload], limits: ReadLimits) -> tuple[Caveat,
     MixedStudy
         Two images have different Patient IDs or Study Instance UIDs.
     """
-    patients: set[str | None] = set()
+    patients: set[str | bytes | None] = set()
     studies: set[str | None] = set()
     for upload in uploads:
-        patient = study_uid = None
+        patient: str | bytes | None = None
+        study_uid: str | None = None
         if sniff(upload.body) == "dicom":
             try:
                 header = parse(upload.body, limits.max_inflated_bytes).dataset
             except MammosegError:
                 continue
-            patient = elements.text(header, "PatientID")
+            patient = _patient_of(header)
             study_uid = elements.uid(header, "StudyInstanceUID")
         patients.add(patient)
         studies.add(study_uid)
@@ -199,6 +204,16 @@ def _check_belonging(uploads: list[Upload], limits: ReadLimits) -> tuple[Caveat,
     if len(studies - {None}) > 1:
         raise MixedStudy("several-studies", "The images are of several studies.")
     return (UNCHECKED,) if None in patients | studies else ()
+
+
+def _patient_of(header: Dataset) -> str | bytes | None:
+    """Return a Patient ID; its bytes where they cannot be decoded and all would look the same."""
+    element = header.get_item(PATIENT_ID) if PATIENT_ID in header else None
+    raw = element.value if isinstance(element, RawDataElement) else None
+    patient = elements.text(header, "PatientID")
+    if patient is not None and "\N{REPLACEMENT CHARACTER}" in patient and raw:
+        return bytes(raw).strip(b" \0")
+    return patient
 
 
 def _said_of(scores: StudyPart, images: int) -> tuple[Caveat, ...]:

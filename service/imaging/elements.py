@@ -27,7 +27,10 @@ item headers takes a second to take apart."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
-UID_PATTERN = r"^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+$"
+UID_PATTERN = r"^[0-9]+(\.[0-9]+)+$"
+"""A component must not begin with a zero (PS3.5 9.1), yet machines write such UIDs, and archives
+file by them: they take a UID for a string. Left as it is, it names what its maker meant; without
+the zero it would be another."""
 _UID = re.compile(UID_PATTERN)
 
 
@@ -162,11 +165,11 @@ def octets(dataset: Dataset, keyword: str) -> bytes:
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:
-    """Give a UID that keeps the rules of PS3.5 9.1; None for anything else."""
-    value = text(dataset, keyword)
-    return value if value is not None and is_uid(value) else None
+    """Return the only value of a UID element; None for anything that cannot name an object."""
+    values = texts(dataset, keyword)
+    return values[0] if len(values) == 1 and is_uid(values[0]) else None
 
 
 def is_uid(value: str) -> bool:
-    """Say whether a text keeps the rules for UIDs of PS3.5 9.1."""
+    """Say whether a text can be a UID: the rules of PS3.5 9.1, but for leading zeros."""
     return len(value) <= 64 and _UID.fullmatch(value) is not None

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from io import BytesIO
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
+from pydicom.filewriter import correct_ambiguous_vr, dcmwrite
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from service import __version__
@@ -76,10 +79,13 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
             element.value = source.sop_class_uid
     if findings.frame is not None:
         refer_to_frame(dataset, findings.frame)
+    dataset.pop("SpecificCharacterSet", None)
     if source.character_set:
         dataset.SpecificCharacterSet = list(source.character_set)
     for keyword, value in source.identity.items():
         setattr(dataset, keyword, value or "")
+    for keyword, kept in source.kept_bytes.items():
+        _set_bytes(dataset, keyword, kept)
     dataset.StudyInstanceUID = source.study_instance_uid
     dataset.SeriesInstanceUID = series_uid(findings, source, kind)
     dataset.Modality = kind.modality
@@ -93,6 +99,15 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
     if source.timezone is not None:
         dataset.TimezoneOffsetFromUTC = source.timezone
     return dataset
+
+
+def _set_bytes(dataset: Dataset, keyword: str, value: bytes) -> None:
+    """Set an element to bytes that are to be written as they are, but for padding."""
+    tag = Tag(keyword)
+    padded = value + b" " * (len(value) % 2)
+    dataset[tag] = RawDataElement(
+        tag, dictionary_VR(tag), len(padded), padded, 0, is_implicit_VR=False, is_little_endian=True
+    )
 
 
 def set_side(dataset: Dataset, findings: Findings) -> None:
@@ -132,6 +147,9 @@ def to_bytes(dataset: Dataset, transfer_syntax_uid: str = ExplicitVRLittleEndian
     meta.ImplementationVersionName = "MAMMOSEG"
     dataset.file_meta = meta
     dataset.preamble = bytes(128)
+    # Only of a dataset that seems to be read in just this encoding are raw elements written raw.
+    dataset = correct_ambiguous_vr(dataset, True)
+    dataset.set_original_encoding(False, True, dataset._character_set)
     sink = BytesIO()
     dcmwrite(sink, dataset, enforce_file_format=True, implicit_vr=False, little_endian=True)
     return sink.getvalue()

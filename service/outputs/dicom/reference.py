@@ -54,8 +54,10 @@ class Source:
         Of the image; "" when unknown.
     identity
         Elements of the Patient and General Study modules by keyword, None for an empty one.
+    kept_bytes
+        Of those beyond ASCII, by keyword: the source's bytes, which are written as they are.
     character_set
-        Terms of Specific Character Set that hold them; empty for ASCII.
+        Terms of Specific Character Set to write with them; empty for none.
     patient_orientation
         Directions of (rows, columns), such as ("A", "FR"), where they are anatomical ones.
     content_date, content_time
@@ -75,6 +77,7 @@ class Source:
     study_instance_uid: str
     modality: str
     identity: dict[str, str | None]
+    kept_bytes: dict[str, bytes]
     character_set: tuple[str, ...]
     patient_orientation: tuple[str, str] | None
     content_date: str
@@ -104,8 +107,9 @@ def read_source(header: Dataset) -> Source:
     Raises
     ------
     NotAcceptable
-        `source-uids` when one of its four UIDs is missing or breaks PS3.5 9.1, `source-patient-id`
-        when the Patient ID is not one valid LO: a result could not be filed beside the image.
+        `source-uids` when one of its four UIDs is missing or cannot be one,
+        `source-patient-id` when the Patient ID, or its issuer, is not one valid LO: a result could
+        not be filed beside the image.
     """
     uids = {keyword: elements.uid(header, keyword) for keyword in _UIDS}
     if None in uids.values():
@@ -124,6 +128,7 @@ def read_source(header: Dataset) -> Source:
         study_instance_uid=uids["StudyInstanceUID"] or "",
         modality=text.read("Modality", plain(16)) or "",
         identity=identity,
+        kept_bytes=text.bytes_to_keep(),
         character_set=text.character_set(),
         patient_orientation=_orientation(header),
         content_date=content_date,
@@ -183,6 +188,11 @@ def _identity(text: HeaderText) -> dict[str, str | None]:
             "source-patient-id", "The source's Patient ID is not a valid one; results need it."
         )
     issuer = text.read("IssuerOfPatientID", plain(64))
+    if issuer is None and text.is_present("IssuerOfPatientID"):
+        # Without its issuer, the same Patient ID may be another patient's.
+        raise NotAcceptable(
+            "source-patient-id", "The source's Issuer of Patient ID is not a valid one."
+        )
     return found if issuer is None else found | {"IssuerOfPatientID": issuer}
 
 

@@ -102,6 +102,15 @@ def test_images_of_two_are_refused_and_whose_they_are_is_not_said(
     assert "1.9" not in answer.text and "43" not in answer.json()["detail"]
 
 
+def test_ids_that_cannot_be_decoded_are_told_apart_by_their_bytes(client: TestClient) -> None:
+    # In UTF-8 both decode to a replacement character and a digit.
+    said = {"SpecificCharacterSet": "ISO_IR 192", "PatientID": "##42"}
+    file = view("L", "CC", **said)
+    one, other = file.replace(b"##42", b"\xfc\xfc42"), file.replace(b"##42", b"\xe4\xe442")
+    assert post(client, [one, other]).json()["code"] == "several-patients"
+    assert post(client, [one, one]).status_code == 200
+
+
 def test_pictures_are_taken_at_their_word(client: TestClient, phantom_png: bytes) -> None:
     answer = post(client, [phantom_png, view("L", "CC")])
     assert answer.status_code == 200
