@@ -1,6 +1,7 @@
 """The DIMSE door: C-STORE (PS3.4 annex B) and C-ECHO into the same inbox as STOW-RS."""
 
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,10 @@ from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.transport import AssociationSocket
 
 from service.errors import Overloaded, StartupError
 from service.imaging.dicom import ENCAPSULATED, NATIVE
+from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.inbox import Inbox
 from service.inbox.reception import OUT_OF_RESOURCES
 from service.logs import where
@@ -28,8 +29,8 @@ VERIFICATION = UID("1.2.840.10008.1.1")
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 
-LONGEST_REQUEST = 2**20
-"""Of an association request; one with all presentation contexts takes a tenth."""
+MAX_UNSTORED_BYTES = 2**16
+"""Of a message that is held in memory: command sets, and data sets that are not to be stored."""
 
 SYNTAXES = sorted(map(UID, NATIVE | ENCAPSULATED), key=lambda uid: (uid.is_compressed, uid))
 """What the service reads. An instance is taken as it is: nothing is transcoded on the way."""
@@ -65,23 +66,29 @@ class StoreScp:
         tempfile.tempdir = str(self._inbox.files.incoming)
         settings = self._settings
         handlers: list[tuple[evt.EventType, Callable[[Event], object]]] = [
-            (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_PDU_RECV, self._received),
             (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_ABORTED, self._aborted),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
         ]
         try:
-            server = self._entity.start_server(
+            server = self._entity.make_server(
                 (settings.host, settings.scp_port),
-                block=False,
                 evt_handlers=handlers,  # type: ignore[arg-type]
+                server_class=Acceptor,
             )
         except OSError as error:
             raise StartupError(
                 f"cannot listen on {settings.host}:{settings.scp_port}: {error.strerror}"
             ) from None
-        assert server is not None
+        assert isinstance(server, Acceptor)
+        server.slots = Slots(settings.scp_associations)
+        server.callers = settings.scp_callers
+        server.pdu_bytes = settings.scp_pdu_bytes + 6
+        server.pdu_s = settings.upload_timeout_s
+        self._entity._servers.append(server)
+        threading.Thread(target=server.serve_forever, name="scp", daemon=True).start()
         self.port = int(server.server_address[1])
         log.info("scp-ready", port=self.port)
         return self
@@ -95,19 +102,24 @@ class StoreScp:
         self._entity.shutdown()
         log.info("scp-stopped")
 
-    def _opened(self, event: Event) -> None:
-        _bound_pdus(event.assoc, max(LONGEST_REQUEST, self._settings.scp_pdu_bytes + 6))
-
     def _received(self, event: Event) -> None:
-        """Bound a dataset while it arrives."""
+        """Bound a dataset while it arrives, and what is not going to the disk far more."""
         if not isinstance(event.pdu, P_DATA_TF):
+            return
+        if _bytes_in_memory(event.assoc) > MAX_UNSTORED_BYTES:
+            log.warning("scp-too-large", code="message")
+            event.assoc.abort()
             return
         before = self._arrived.get(event.assoc, 0)
         arrived = self._arrived[event.assoc] = before + event.pdu.pdu_length
         # What was on its way still comes; once is enough.
         if before <= self._most_bytes < arrived:
-            log.warning("scp-too-large")
+            log.warning("scp-too-large", code="instance")
             event.assoc.abort()
+
+    def _aborted(self, event: Event) -> None:
+        """Say that an association ended before it was released, by whomever."""
+        log.warning("scp-aborted", peer=_peer(event))
 
     def _closed(self, event: Event) -> None:
         """Delete what a broken association left half-written; it is nowhere else to be found."""
@@ -137,23 +149,26 @@ class StoreScp:
 def _entity(settings: Settings) -> AE:
     entity = AE(settings.scp_ae_title)
     entity.maximum_pdu_size = settings.scp_pdu_bytes
-    entity.maximum_associations = settings.scp_associations
-    entity.require_calling_aet = sorted(settings.scp_callers)
-    entity.network_timeout = entity.dimse_timeout = entity.acse_timeout = settings.upload_timeout_s
+    # The acceptor counts: pynetdicom counts connections that have not asked, and that are gone.
+    entity.maximum_associations = 2**31
+    entity.network_timeout = entity.dimse_timeout = settings.upload_timeout_s
+    entity.acse_timeout = REQUEST_S
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(cast(UID, context.abstract_syntax), SYNTAXES)
     entity.add_supported_context(VERIFICATION)
     return entity
 
 
-def _bound_pdus(association: Association, most: int) -> None:
-    """Refuse a PDU that is longer than was agreed; pynetdicom would read it all into memory."""
-    line = cast(AssociationSocket, association.dul.socket)
-    receive = line.recv
+def _peer(event: Event) -> str:
+    return str(event.assoc.requestor.address)
 
-    def bounded(size: int) -> bytearray:
-        if size > most:
-            raise OSError("the PDU is too long")
-        return receive(size)
 
-    line.recv = bounded  # type: ignore[assignment]
+def _bytes_in_memory(association: Association) -> int:
+    """Return how much came of a message that pynetdicom keeps in memory."""
+    message = association.dimse.message
+    if message is None:
+        return 0
+    held = message.encoded_command_set.tell()
+    if message.data_set is not None:
+        held += message.data_set.tell()
+    return held

@@ -1,13 +1,19 @@
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import _config
 
 from service.inbox.inbox import Inbox
 from service.inbox.reception import Outcome
+from service.inbox.scp import StoreScp
 from service.settings import Settings
 from tests.dicom_files import dicom_file
+from tests.programs import require_program
+from tests.service.inbox.senders import changed
 
 STUDY = "1.2.3.4"
 
@@ -56,3 +62,27 @@ def receive(inbox: Inbox) -> Callable[..., list[Outcome]]:
             return reception.commit()
 
     return take
+
+
+@pytest.fixture
+def scp(inbox: Inbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreScp]:
+    """Listen; what the door changes of its process is put back."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", False)
+    with StoreScp(inbox, changed(settings)) as scp:
+        yield scp
+
+
+@pytest.fixture
+def send(tmp_path: Path) -> Callable[..., str]:
+    """Send a file with storescu; gives what it says."""
+
+    def storescu(scp: StoreScp, file: bytes, *options: str) -> str:
+        path = tmp_path / "sent.dcm"
+        path.write_bytes(file)
+        program = require_program("storescu", "dcmtk")
+        command = [program, "-v", *options, "127.0.0.1", str(scp.port), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return done.stdout + done.stderr
+
+    return storescu
