@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 import ssl
 from collections.abc import AsyncIterator
@@ -19,6 +20,8 @@ MOST_ANSWER_BYTES = 2**20
 DUPLICATES = frozenset((0x0111, 0xB00E))
 """Failure Reasons of a server that refuses what it has already: Duplicate SOP Instance (PS3.7
 C.4.2), and the one Azure Health Data Services gives. To us that is a delivery."""
+
+_REASON_IN_XML = re.compile(rb"[\"']00081197[\"'][^>]*>\s*<Value[^>]*>\s*([0-9]{1,5})\s*<")
 
 PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
 """Answers that the same request will get again. Others may change with the server's state or with
@@ -137,18 +140,25 @@ def judge(status: int, body: bytes, sop_instance_uid: str) -> None:
 def _failure_reason(body: bytes, sop_instance_uid: str) -> int | None:
     """Find why an object was not stored; None where the answer does not say that of it.
 
-    An answer in XML is not taken apart: that it has a Failed SOP Sequence (0008,1198) at all
-    stands for a failure, because one object was sent.
+    The dataset may stand in a list, as datasets of a search do. An answer in XML is not taken
+    apart: that it has a Failed SOP Sequence (0008,1198) at all stands for a failure, with the
+    first Failure Reason (0008,1197), because one object was sent.
     """
     try:
         answer = json.loads(body)
-    except ValueError:
-        return 0x0110 if b"00081198" in body else None
-    for item in _values(answer, "00081198"):
-        if sop_instance_uid in _values(item, "00081155"):
+    except (ValueError, RecursionError):
+        if b"00081198" not in body:
+            return None
+        reason = _REASON_IN_XML.search(body)
+        return int(reason[1]) if reason else 0x0110
+    datasets = answer if isinstance(answer, list) else [answer]
+    for dataset in datasets:
+        for item in _values(dataset, "00081198"):
+            if sop_instance_uid in _values(item, "00081155"):
+                return _reason(item)
+    for dataset in datasets:
+        for item in _values(dataset, "0008119A"):
             return _reason(item)
-    for item in _values(answer, "0008119A"):
-        return _reason(item)
     return None
 
 

@@ -10,12 +10,13 @@ import httpx
 import typer
 
 from service.errors import StartupError
+from service.imaging.elements import is_uid
 from service.integration.cursor import Cursor
-from service.integration.dicomweb import Archive, Place
+from service.integration.dicomweb import Archive, Place, ServerFailed
 from service.integration.follow import Follower, Terms
 from service.integration.orthanc import Orthanc
 from service.integration.pull import Pull
-from service.integration.remote import Denied
+from service.integration.remote import Denied, without_credentials
 from service.integration.server import Server
 from service.logs import configure_logs
 from service.opening import open_segmenter
@@ -100,11 +101,13 @@ def pull(
     """
     if out is None and not store:
         give_up("say where results go: --out FOLDER, --store, or both")
+    if not is_uid(study):
+        give_up("--study takes a Study Instance UID")
     settings = settings_or_exit()
     wanted = _kinds(kinds)
     configure_logs("warning", "console")
     # Their lines name UIDs and URLs.
-    for name in ("dicomweb_client", "urllib3"):
+    for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -115,8 +118,8 @@ def pull(
             refused = task.run(archive, _Console())
     except StartupError as error:
         give_up(str(error))
-    except (OSError, ValueError) as error:
-        give_up(f"{dicomweb} cannot be searched ({type(error).__name__})")
+    except ServerFailed as failure:
+        give_up(f"{without_credentials(dicomweb)} cannot be searched ({failure.code})")
     raise typer.Exit(1 if refused else 0)
 
 
@@ -124,10 +127,10 @@ class _Console:
     """Tells the terminal what comes of each instance."""
 
     def done(self, place: Place, score: float) -> None:
-        console.print(f"{place.instance_uid}: score {score:.3f}", markup=False)
+        console.print(f"{place.shown}: score {score:.3f}", markup=False)
 
     def refused(self, place: Place, reason: str) -> None:
-        complaints.print(f"{place.instance_uid}: {reason}", style="red", markup=False)
+        complaints.print(f"{place.shown}: {reason}", style="red", markup=False)
 
 
 def _split(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
-from service.integration.dicomweb import Archive, Place
+from service.integration.dicomweb import Archive, Place, ServerFailed
 from service.outputs.dicom.registry import dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Segmenter, Wishes
@@ -48,25 +48,33 @@ class Pull:
     store: bool
 
     def run(self, archive: Archive, report: Report) -> int:
-        """Go through a study; give how many mammograms were not dealt with.
+        """Go through a study; return how many mammograms were not dealt with.
 
         Raises
         ------
-        OSError
-            The server cannot be searched.
+        ServerFailed
+            The server cannot be searched, or not to the end; what was found is dealt with.
         """
         refused = 0
         for place in archive.mammograms(self.limits.accept_modalities):
-            try:
-                report.done(place, self._segment(archive, place))
-            except MammosegError as error:
-                report.refused(place, str(error))
-                refused += 1
-            except OSError as error:
-                # Text of the server's is not passed on: it may quote the patient.
-                report.refused(place, f"the server failed ({type(error).__name__})")
+            reason = self._attempt(archive, place, report)
+            if reason is not None:
+                report.refused(place, reason)
                 refused += 1
         return refused
+
+    def _attempt(self, archive: Archive, place: Place, report: Report) -> str | None:
+        """Deal with one instance; return why not, in words of our own."""
+        try:
+            report.done(place, self._segment(archive, place))
+        except MammosegError as error:
+            return str(error)
+        except ServerFailed as failure:
+            # Text of the server's is not passed on: it may quote the patient.
+            return f"the server failed ({failure.code})"
+        except OSError as error:
+            return f"its results cannot be written ({type(error).__name__})"
+        return None
 
     def _segment(self, archive: Archive, place: Place) -> float:
         body = archive.retrieve(place)
@@ -78,5 +86,5 @@ class Pull:
             for kind, file in zip(self.kinds, files, strict=True):
                 (self.out / f"{place.instance_uid}-{kind}.dcm").write_bytes(file)
         if self.store and archive.store(files):
-            raise OSError("not stored")
+            raise ServerFailed("not-stored")
         return findings.has_mask.score

@@ -70,8 +70,17 @@ def ask(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.R
     if answer.status_code >= 500 or answer.status_code in TRY_AGAIN:
         raise Unavailable(f"http-{answer.status_code}", _retry_after(answer))
     if answer.status_code in (401, 403):
-        raise Denied(f"{client.base_url} answers {answer.status_code}: check the credentials")
+        where = without_credentials(str(client.base_url))
+        raise Denied(f"{where} answers {answer.status_code}: check the credentials")
     raise Refused(_problem_code(answer) or f"http-{answer.status_code}")
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL for an operator's eyes: without the name and password that may stand in it."""
+    try:
+        return str(httpx.URL(url).copy_with(userinfo=b""))
+    except httpx.InvalidURL:
+        return "the URL"
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -12,7 +12,7 @@ from service.imaging import elements
 from service.imaging.dicom import parse
 from service.imaging.geometry import read_geometry
 from service.imaging.limits import ReadLimits
-from service.integration.remote import Denied, Refused, Unavailable, ask
+from service.integration.remote import Denied, Refused, Unavailable, ask, without_credentials
 from service.outputs.dicom.identity import Origin
 from service.outputs.dicom.registry import OUTPUTS
 
@@ -47,7 +47,8 @@ class Server:
             model = ModelIdentity(contract["name"], contract["version"], told["sha256"])
             return Maker(model, told["service_version"])
         except (Refused, ValueError, KeyError, TypeError):
-            raise Denied(f"{self._client.base_url} is no mammoseg") from None
+            where = without_credentials(str(self._client.base_url))
+            raise Denied(f"{where} is no mammoseg") from None
 
     def results(self, file: bytes, kinds: Sequence[str]) -> list[bytes]:
         """Have DICOM results made of a DICOM file, in the order of their kinds.

@@ -128,6 +128,21 @@ def test_a_server_that_has_it_already_has_it(reason: int) -> None:
     judge(409, answer[1], UID)
 
 
+def test_a_server_that_has_it_already_may_say_so_in_a_list_or_in_xml() -> None:
+    answer = failed(UID, 0x0111)
+    assert answer is not None
+    judge(409, b"[" + answer[1] + b"]", UID)
+    xml = (
+        b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"><Item number="1">'
+        b'<DicomAttribute tag="00081197" vr="US"><Value number="1">%d</Value></DicomAttribute>'
+        b"</Item></DicomAttribute></NativeDicomModel>"
+    )
+    judge(409, xml % 0x0111, UID)
+    for body in (b"[" + failed(UID, 0xC000)[1] + b"]", xml % 0xC000):  # type: ignore[index]
+        with pytest.raises(NotDelivered, match="failure-c000"):
+            judge(200, body, UID)
+
+
 def test_a_failure_of_something_else_is_not_ours() -> None:
     answer = failed("1.2.9", 0xC000)
     assert answer is not None
