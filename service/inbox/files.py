@@ -40,14 +40,17 @@ class Files:
     ----------
     incoming
         The folder of what is not whole yet.
+    lost
+        The folder of what no book names and that could not be entered; nobody deletes it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / "incoming"
         self._sources, self._results = folder / "sources", folder / "results"
+        self.lost = folder / "lost"
         try:
-            for place in (folder, self.incoming, self._sources, self._results):
+            for place in (folder, self.incoming, self._sources, self._results, self.lost):
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
             file, path = self.create()
             with file:
@@ -109,12 +112,53 @@ class Files:
         for path in self._older(self.incoming):
             path.unlink(missing_ok=True)
 
-    def discard_unknown(self, sources: set[str], results: set[str]) -> None:
-        """Delete files that no book names: of a crash between a file's name and its row."""
-        for folder, known in ((self._sources, sources), (self._results, results)):
+    def has_source(self, digest: str) -> bool:
+        """Say whether the source of that digest is there."""
+        return self.source(digest).is_file()
+
+    def unnamed_sources(self, known: set[str]) -> list[Path]:
+        """Return the files of sources whose digest is not among these."""
+        return _others(self._sources, known)
+
+    def unnamed_results(self, known: set[str]) -> list[Path]:
+        """Return the files of results whose digest is not among these."""
+        return _others(self._results, known)
+
+    def lose(self, path: Path) -> None:
+        """Move a source or a result to `lost`, beside what has its name there."""
+        name = f"{path.parent.name}-{path.name}"
+        target = self.lost / name
+        while target.exists():
+            target = self.lost / f"{secrets.token_hex(4)}-{name}"
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(target)
+
+    def sweep(self, kept: set[str], known: set[str]) -> int:
+        """Delete old files that are done with, and move those that no book names to `lost`.
+
+        Parameters
+        ----------
+        kept
+            Digests of what is needed.
+        known
+            Those and the digests of what was needed once, which a crash kept from being deleted.
+
+        Returns
+        -------
+        int
+            How many were moved.
+        """
+        moved = 0
+        for folder in (self._sources, self._results):
             for path in self._older(folder):
-                if path.stem not in known:
+                if path.stem in kept:
+                    continue
+                if path.stem in known:
                     path.unlink(missing_ok=True)
+                else:
+                    self.lose(path)
+                    moved += 1
+        return moved
 
     @staticmethod
     def _older(folder: Path) -> Iterator[Path]:
@@ -123,6 +167,10 @@ class Files:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     yield path
+
+
+def _others(folder: Path, known: set[str]) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.stem not in known and path.is_file())
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,15 +3,20 @@
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from service.inbox.database import Database
 from service.inbox.dispatch import Dispatch
 from service.inbox.files import Files
 from service.inbox.reception import Bounds, Reception
+from service.inbox.recovery import Recovered, Recovery
 from service.inbox.register import Register
 from service.inbox.room import Room
 from service.inbox.states import FINISHED, State
 from service.inbox.work import Work
 from service.settings import Settings
+
+log = structlog.get_logger("mammoseg")
 
 BOOKS = "inbox.sqlite3"
 
@@ -53,10 +58,17 @@ class Inbox:
             self.files.discard_result(digest)
         return len(sources)
 
+    def recover(self, destinations: list[str]) -> Recovered:
+        """Enter what lies in the folder and is not in the books; before anything is worked on."""
+        return Recovery(self.files, self.register, self._bounds, destinations).run()
+
     def sweep(self) -> None:
-        """Delete what crashes left behind."""
+        """Delete what crashes left behind, and set apart what the books do not know."""
         self.files.discard_stale()
-        self.files.discard_unknown(*self.register.digests_held())
+        kept, known = self.register.digests_held(), self.register.digests()
+        moved = self.files.sweep(kept[0] | kept[1], known[0] | known[1])
+        if moved:
+            log.warning("inbox-lost", files=moved)
 
     def close(self) -> None:
         """Close the books."""

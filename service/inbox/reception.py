@@ -67,6 +67,13 @@ class Bounds:
     modalities: frozenset[str]
 
 
+def aside_code(header: Header, bounds: Bounds) -> str | None:
+    """Return why nothing is to be done with an instance, or None."""
+    if header.own:
+        return OWN_RESULT
+    return None if header.modality in bounds.modalities else NOT_A_MAMMOGRAM
+
+
 @dataclass(slots=True)
 class _Incoming:
     """A file that is being written."""
@@ -247,13 +254,8 @@ class Reception:
             header.study_instance_uid,
             header.digest,
             disk_bytes(incoming.size),
-            self._aside(header),
+            aside_code(header, self._bounds),
         )
-
-    def _aside(self, header: Header) -> str | None:
-        if header.own:
-            return OWN_RESULT
-        return None if header.modality in self._bounds.modalities else NOT_A_MAMMOGRAM
 
     def _keep(self, fresh: list[Arrival]) -> None:
         self._files.keep_sources(

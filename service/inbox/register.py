@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 
 from service.inbox.database import Database
@@ -37,6 +37,31 @@ def delivery_of(row: sqlite3.Row) -> Delivery:
     """Make a delivery of the columns `DELIVERY`."""
     id, entry, destination, state, code, attempts, due, *made = row
     return Delivery(id, entry, destination, state, code, attempts, due, Made(*made))
+
+
+def enter_made(
+    books: sqlite3.Connection,
+    entry: int,
+    results: Sequence[Made],
+    destinations: Sequence[str],
+    now: float,
+) -> None:
+    """Enter the results of an instance and queue their delivery, within a transaction."""
+    for result in results:
+        row = books.execute(
+            """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
+            VALUES (?, ?, ?, ?, ?)""",
+            (entry, result.kind, result.sop_instance_uid, result.digest, result.size),
+        ).lastrowid
+        books.executemany(
+            """INSERT INTO delivery (result, destination, state, due)
+            VALUES (?, ?, 'waiting', ?)""",
+            [(row, destination, now) for destination in destinations],
+        )
+    books.execute(
+        "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
+        (PROCESSED if results and destinations else DELIVERED, now, entry),
+    )
 
 
 class Register:
@@ -129,6 +154,38 @@ class Register:
             {row[0] for row in self._database.rows("SELECT digest FROM entry WHERE size > 0")},
             {row[0] for row in self._database.rows("SELECT digest FROM result WHERE size > 0")},
         )
+
+    def digests(self) -> tuple[set[str], set[str]]:
+        """Return the digests of all sources and of all results, kept or not."""
+        return (
+            {row[0] for row in self._database.rows("SELECT digest FROM entry")},
+            {row[0] for row in self._database.rows("SELECT digest FROM result")},
+        )
+
+    def is_to_be_processed(self, uids: Iterable[str], has_source: Callable[[str], bool]) -> bool:
+        """Say whether one of these instances waits to be processed, and its source is there."""
+        return any(
+            has_source(row["digest"])
+            for uid in uids
+            for row in self._database.rows(
+                "SELECT digest FROM entry WHERE sop_instance_uid = ? AND state = ?",
+                (uid, RECEIVED),
+            )
+        )
+
+    def enter_result(self, found: Arrival, made: Made, destinations: Sequence[str]) -> bool:
+        """Enter a result whose instance is not known any more, and queue its delivery.
+
+        It stands for itself: as an entry that is processed. False when it was entered before.
+        """
+        now = time.time()
+        with self._database.transaction() as books:
+            if self._known(books, found) is not None:
+                return False
+            self._insert(books, found, None, now)
+            (entry,) = books.execute("SELECT last_insert_rowid()").fetchone()
+            enter_made(books, entry, [made], destinations, now)
+        return True
 
     def counts(self) -> dict[str, int]:
         """Give how many instances are in each state."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Collection, Sequence
 
 from service.inbox.database import Database
-from service.inbox.register import ENTRY, entry_of
-from service.inbox.states import DEAD, DELIVERED, PROCESSED, RECEIVED, REFUSED, Entry, Made, State
+from service.inbox.register import ENTRY, enter_made, entry_of
+from service.inbox.states import DEAD, RECEIVED, REFUSED, Entry, Made, State
 
 
 class Work:
@@ -41,21 +41,7 @@ class Work:
         """Enter the results of an instance, which are on the disk, and queue their delivery."""
         now = time.time()
         with self._database.transaction() as books:
-            for result in results:
-                row = books.execute(
-                    """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
-                    VALUES (?, ?, ?, ?, ?)""",
-                    (id, result.kind, result.sop_instance_uid, result.digest, result.size),
-                ).lastrowid
-                books.executemany(
-                    """INSERT INTO delivery (result, destination, state, due)
-                    VALUES (?, ?, 'waiting', ?)""",
-                    [(row, destination, now) for destination in destinations],
-                )
-            books.execute(
-                "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
-                (PROCESSED if results and destinations else DELIVERED, now, id),
-            )
+            enter_made(books, id, results, destinations, now)
 
     def refused(self, id: int, code: str) -> None:
         """Enter that the model must not judge the instance."""

@@ -124,12 +124,23 @@ class InboxWorker:
         if lock is None:
             return
         with lock:
+            await self._recover()
             log.info("inbox-open", destinations=self._names)
             await asyncio.gather(
                 self._persist(self._rounds, self._tidy),
                 self._process(),
                 *(self._deliver(deliverer) for deliverer in self._deliverers),
             )
+
+    async def _recover(self) -> None:
+        """Enter what the books have lost; without that nothing is begun, and nothing swept."""
+        while not self._rounds.stopped:
+            try:
+                await asyncio.to_thread(self._inbox.recover, self._names)
+                return
+            except Exception as error:
+                log.error("inbox-fault", error=type(error).__name__, at=where(error))
+                await self._rounds.pause(FAULT_S)
 
     async def _locked(self) -> BinaryIO | None:
         """Wait until no other process works on the inbox; None when stopped meanwhile."""

@@ -1,0 +1,137 @@
+"""What lies in an inbox's folder and is in no book: entered again, or set apart where it is safe.
+
+The books may be lost, or be an older backup than the files. A file with its final name was
+promised to a sender, or is a result that no destination may have: it is never deleted unless the
+books say that all is done with it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pydicom.dataset import Dataset
+
+from service.errors import MammosegError
+from service.imaging import elements
+from service.imaging.dicom import parse
+from service.inbox.files import Files, disk_bytes
+from service.inbox.header import HEADER_BYTES, read_header
+from service.inbox.reception import Bounds, aside_code
+from service.inbox.register import Register
+from service.inbox.states import Arrival, Made
+from service.outputs.dicom.algorithm import MANUFACTURER
+
+log = structlog.get_logger("mammoseg")
+
+RECOVERED = "recovered"
+"""Kind of a result of which no more is known than that it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How many files were entered again, and how many could not be.
+
+    Attributes
+    ----------
+    sources, results
+        In the books now.
+    lost
+        In the folder `lost` now.
+    """
+
+    sources: int
+    results: int
+    lost: int
+
+
+class Recovery:
+    """Enters what the books do not name; while no other process works on the inbox.
+
+    Parameters
+    ----------
+    files, register, bounds
+        The inbox's.
+    destinations
+        Names of those that get results of which it is not known who has them.
+    """
+
+    def __init__(
+        self, files: Files, register: Register, bounds: Bounds, destinations: list[str]
+    ) -> None:
+        self._files, self._register = files, register
+        self._bounds, self._destinations = bounds, destinations
+
+    def run(self) -> Recovered:
+        """Enter what there is; what cannot be entered is moved to `lost`."""
+        sources, results = self._register.digests()
+        entered = lost = made = 0
+        # First: their results are then known to be made again.
+        for path in self._files.unnamed_sources(sources):
+            entered += self._enter_source(path)
+            lost += not path.exists()
+        for path in self._files.unnamed_results(results):
+            made += self._enter_result(path)
+            lost += not path.exists()
+        recovered = Recovered(entered, made, lost)
+        if entered or made or lost:
+            log.warning("inbox-recovered", sources=entered, results=made, lost=lost)
+        return recovered
+
+    def _enter_source(self, path: Path) -> bool:
+        try:
+            header = read_header(path)
+        except MammosegError:
+            self._files.lose(path)
+            return False
+        klass, instance = header.sop_class_uid, header.sop_instance_uid
+        study = header.study_instance_uid
+        if header.digest != path.stem or klass is None or instance is None or study is None:
+            self._files.lose(path)
+            return False
+        arrival = Arrival(
+            klass,
+            instance,
+            study,
+            header.digest,
+            disk_bytes(path.stat().st_size),
+            aside_code(header, self._bounds),
+        )
+        (code,) = self._register.enter([arrival], lambda _: None)
+        if code is not None:
+            # An operator may want to see what nothing is done with.
+            self._files.lose(path)
+        return code is None
+
+    def _enter_result(self, path: Path) -> bool:
+        content = path.read_bytes()
+        try:
+            dataset = parse(content, HEADER_BYTES).dataset
+        except MammosegError:
+            self._files.lose(path)
+            return False
+        klass, instance, study = (
+            elements.uid(dataset, keyword)
+            for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID")
+        )
+        digest = hashlib.sha256(content).hexdigest()
+        ours = elements.text(dataset, "Manufacturer") == MANUFACTURER
+        if not ours or digest != path.stem or klass is None or instance is None or study is None:
+            self._files.lose(path)
+            return False
+        if self._register.is_to_be_processed(_referred_to(dataset), self._files.has_source):
+            # It will be made again, byte for byte; `sweep` looks after it if it is not.
+            return False
+        made = Made(RECOVERED, instance, digest, disk_bytes(len(content)))
+        return self._register.enter_result(
+            Arrival(klass, instance, study, digest, 0), made, self._destinations
+        )
+
+
+def _referred_to(dataset: Dataset) -> set[str]:
+    """Return the SOP Instance UIDs that one of our results refers to."""
+    return {
+        str(element.value)
+        for element in dataset.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
+    }

@@ -1,0 +1,206 @@
+"""Books that are lost, empty or old: what lies in the folder is entered again, never deleted."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.inbox.inbox import BOOKS, Inbox
+from service.inbox.recovery import Recovered
+from service.inbox.states import Made
+from service.outputs.dicom.algorithm import MANUFACTURER
+from service.outputs.dicom.registry import dicom_file
+from service.segmenter import Segmenter
+from service.settings import Settings
+from tests.findings_by_hand import findings_by_hand
+from tests.mammogram_headers import full_header
+from tests.service.inbox.bench import Receive, all_are, states
+from tests.service.inbox.conftest import mammogram
+from tests.service.inbox.test_worker import quick, segmenter, work_until
+from tests.stow_server import stow_server
+
+pytestmark = pytest.mark.integration
+
+__all__ = ["segmenter"]
+PACS = ["pacs"]
+
+
+def lose_books(settings: Settings, how: str) -> None:
+    for path in settings.inbox.glob(f"{BOOKS}*"):
+        path.unlink()
+    if how == "empty":
+        (settings.inbox / BOOKS).touch()
+
+
+def age(*folders: Path) -> None:
+    """Let all files be older than a sweep's patience."""
+    for folder in folders:
+        for path in folder.iterdir():
+            os.utime(path, (1e9, 1e9))
+
+
+def all_files(settings: Settings) -> set[bytes]:
+    return {path.read_bytes() for path in settings.inbox.rglob("*.dcm")}
+
+
+def results_of(inbox: Inbox, number: int) -> list[Made]:
+    """Write results of an instance, as a processor does, with no row yet."""
+    header = full_header(SOPInstanceUID=f"1.2.3.4.1.{number}")
+    contents = [dicom_file(kind, findings_by_hand(), header) for kind in ("seg", "sr")]
+    digests = inbox.files.write_results(contents)
+    return [
+        Made(kind, f"1.2.9.{number}.{kind == 'sr':d}", digest, 4096)
+        for kind, digest in zip(("seg", "sr"), digests, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_accepted_sources_are_processed_although_the_books_are_lost(
+    settings: Settings, segmenter: Segmenter, how: str
+) -> None:
+    with Inbox(settings) as inbox, inbox.reception() as reception:
+        for number in (1, 2):
+            reception.begin()
+            reception.write(mammogram(number))
+            reception.end()
+        reception.commit()
+    lose_books(settings, how)
+    age(settings.inbox / "sources")
+    with Inbox(settings) as inbox, stow_server() as pacs:
+        configured = quick(settings, pacs.url)
+        work_until(inbox, configured, segmenter, lambda: len(pacs.received) == 4)
+        assert {state for state, _ in states(inbox)} <= {"processed", "delivered"}
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_results_that_nobody_has_are_delivered_although_the_books_are_lost(
+    settings: Settings, segmenter: Segmenter, how: str
+) -> None:
+    with Inbox(settings) as inbox:
+        results_of(inbox, 1)
+    kept = all_files(settings)
+    lose_books(settings, how)
+    age(settings.inbox / "results")
+    with Inbox(settings) as inbox, stow_server() as pacs:
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
+        assert {file for files in pacs.received.values() for file in files} == kept
+        assert inbox.register.bytes_held() == 0
+
+
+def test_an_older_backup_loses_nothing(
+    inbox: Inbox, settings: Settings, receive: Receive, tmp_path: Path
+) -> None:
+    receive(mammogram(1))
+    with inbox._database.transaction():
+        pass
+    inbox._database._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    backup = tmp_path / "backup"
+    shutil.copy(settings.inbox / BOOKS, backup)
+    receive(mammogram(2))
+    results_of(inbox, 9)
+    inbox.close()
+    lose_books(settings, "missing")
+    shutil.copy(backup, settings.inbox / BOOKS)
+    before = all_files(settings)
+    age(settings.inbox / "sources", settings.inbox / "results")
+    with Inbox(settings) as restored:
+        assert restored.recover(PACS) == Recovered(sources=1, results=2, lost=0)
+        restored.sweep()
+        assert all_files(settings) == before
+        assert (
+            sorted(state for state, _ in states(restored)) == ["processed"] * 2 + ["received"] * 2
+        )
+        assert restored.recover(PACS) == Recovered(0, 0, 0)
+
+
+def test_what_cannot_be_entered_is_set_apart(
+    inbox: Inbox, settings: Settings, receive: Receive
+) -> None:
+    sources, results = settings.inbox / "sources", settings.inbox / "results"
+    contents = {
+        sources / f"{'0' * 64}.dcm": b"no DICOM file",
+        sources / f"{'1' * 64}.dcm": mammogram(1),
+        sources / "notes.txt": b"of an operator",
+        sources / "empty.dcm": b"",
+        results / f"{'2' * 64}.dcm": mammogram(Manufacturer=MANUFACTURER),
+        results / f"{'3' * 64}.dcm": b"\0" * 200,
+    }
+    for path, content in contents.items():
+        path.write_bytes(content)
+    assert inbox.recover(PACS) == Recovered(0, 0, lost=len(contents))
+    assert sorted(path.read_bytes() for path in inbox.files.lost.iterdir()) == sorted(
+        contents.values()
+    )
+    assert states(inbox) == []
+    # Twice the same name.
+    for path, content in contents.items():
+        path.write_bytes(content)
+    inbox.recover(PACS)
+    assert len(list(inbox.files.lost.iterdir())) == 2 * len(contents)
+
+
+def test_other_contents_of_a_known_uid_are_set_apart(
+    inbox: Inbox, settings: Settings, receive: Receive, tmp_path: Path
+) -> None:
+    receive(mammogram(1))
+    (first,) = (settings.inbox / "sources").iterdir()
+    inbox.close()
+    aside = tmp_path / first.name
+    first.rename(aside)
+    lose_books(settings, "missing")
+    with Inbox(settings) as again, again.reception() as reception:
+        reception.begin()
+        reception.write(mammogram(1, PatientID="43"))
+        reception.end()
+        reception.commit()
+        aside.rename(first)
+        assert again.recover(PACS) == Recovered(0, 0, lost=1)
+        assert [path.name for path in again.files.lost.iterdir()] == [f"sources-{first.name}"]
+
+
+def test_results_that_are_made_again_are_left_alone(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram(1))
+    results_of(inbox, 1)
+    assert inbox.recover(PACS) == Recovered(0, 0, 0)
+    assert states(inbox) == [("received", None)]
+
+
+def test_a_sweep_deletes_what_is_done_with_and_sets_the_rest_apart(
+    inbox: Inbox, settings: Settings, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(mammogram(1), mammogram(2))
+    first, second = inbox.register.entries(None, 9)
+    inbox.work.source_gone(first.id)
+    orphan = inbox.files.source("0" * 64)
+    orphan.write_bytes(b"x")
+    monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)
+    inbox.sweep()
+    assert not inbox.files.source(first.digest).exists()
+    assert inbox.files.source(second.digest).exists()
+    assert [path.read_bytes() for path in inbox.files.lost.iterdir()] == [b"x"]
+
+
+def test_nothing_is_begun_before_all_is_entered(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    receive: Receive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive(mammogram(1))
+    tries: list[list[tuple[str, str | None]]] = []
+    recover: Callable[[list[str]], Recovered] = inbox.recover
+
+    def fail_first(names: list[str]) -> Recovered:
+        tries.append(states(inbox))
+        if len(tries) == 1:
+            raise OSError("the disk")
+        return recover(names)
+
+    monkeypatch.setattr(inbox, "recover", fail_first)
+    monkeypatch.setattr("service.inbox.worker.FAULT_S", 0.2)
+    with stow_server() as pacs:
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
+    assert tries == [[("received", None)]] * 2
