@@ -118,6 +118,7 @@ async def _inbox(state: Any) -> AsyncIterator[None]:
     if state.inbox is None:
         yield
         return
+    state.inbox.reader = state.segmenter.reader
     with state.inbox:
         state.inbox_worker = InboxWorker(
             state.inbox, state.settings, state.segmenter, state.intake, state.metrics

@@ -22,6 +22,7 @@ from service.errors import MammosegError
 from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.imaging.source_header import look
 
 READY, WRITTEN = "ready", "written"
 """What a worker says first, and last of an image."""
@@ -38,6 +39,14 @@ class Order:
     frame: int | None
     detail: Detail | None
     expendable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at the header of the DICOM file in `length` bytes of the file that follows."""
+
+    start: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,13 @@ def main(socket: int, memory_mib: int) -> None:
         pipe.send(READY)
         while True:
             order = pipe.recv()
-            _deliver(pipe, mapped(recv_handle(pipe), order.start, order.length), order)
+            body = mapped(recv_handle(pipe), order.start, order.length)
+            if isinstance(order, Look):
+                _look(pipe, body)
+            else:
+                _deliver(pipe, body, order)
+            # Not to be kept while the next order is waited for.
+            del body
 
 
 def _be_silent() -> None:
@@ -70,6 +85,13 @@ def _be_silent() -> None:
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def _look(pipe: Connection, body: memoryview) -> None:
+    try:
+        pipe.send(look(body))
+    except MammosegError as error:
+        pipe.send(error)
 
 
 def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:

@@ -5,16 +5,18 @@ processes with a bound on memory (RLIMIT_AS) and a deadline; one that dies or da
 """
 
 import math
+import os
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,9 +24,12 @@ from service.errors import DeviceError, MammosegError, Overloaded, UnreadableIma
 from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
+from service.imaging.source_header import Head, look
 from service.patience import Patience
-from service.read_worker import READY, Delivery, Order
+from service.read_worker import READY, Delivery, Look, Order, mapped
 from service.slabs import Slabs
+
+Answer = TypeVar("Answer")
 
 START_TIMEOUT_S = 60.0
 
@@ -49,6 +54,12 @@ class Reader(Protocol):
     ) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
+    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+        """Look at the header of a DICOM file; raises as `read`."""
+
+    def look_at_file(self, file: int, size: int) -> Head:
+        """Look at the header of a DICOM file on the disk, by its descriptor; raises as `read`."""
+
     def close(self) -> None:
         """Let go of what reading needs."""
 
@@ -70,6 +81,14 @@ class InProcess:
     ) -> Mammogram:
         """Read one file."""
         return read_image(body, kind, self.limits, frame, detail=detail)
+
+    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+        """Look at the header of a DICOM file."""
+        return look(body)
+
+    def look_at_file(self, file: int, size: int) -> Head:
+        """Look at the header of a DICOM file on the disk."""
+        return look(mapped(os.dup(file), 0, size))
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -133,6 +152,35 @@ class Workers:
             `decode-failed` when two workers died of it. While all workers read: 504 `deadline`,
             or what `Patience` says of a caller that leaves.
         """
+
+        def begin() -> Task[Mammogram]:
+            at = self.slabs.extent(body)
+            order = Order(at.start, len(at.data), kind, self._limits, frame, detail, False)
+            return lambda worker, expendable, ends: worker.read(
+                at.file, replace(order, expendable=expendable), ends, self.slabs
+            )
+
+        return self._on_a_worker(begin, patience)
+
+    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+        """Look at the header of a DICOM file; raises as `read`."""
+
+        def begin() -> Task[Head]:
+            at = self.slabs.extent(body)
+            order = Look(at.start, len(at.data))
+            return lambda worker, _, ends: worker.look(at.file, order, ends)
+
+        return self._on_a_worker(begin, patience)
+
+    def look_at_file(self, file: int, size: int) -> Head:
+        """Look at the header of a DICOM file on the disk, by its descriptor; raises as `read`."""
+        order = Look(0, size)
+        return self._on_a_worker(lambda: lambda worker, _, ends: worker.look(file, order, ends))
+
+    def _on_a_worker(
+        self, begin: "Callable[[], Task[Answer]]", patience: Patience | None = None
+    ) -> "Answer":
+        """Have a worker do something; `begin` is called once there is one."""
         with self._changed:
             (patience or Patience()).wait_for(
                 self._changed, lambda: self._closed or bool(self._idle)
@@ -146,15 +194,14 @@ class Workers:
                 if not worker.is_ready(START_TIMEOUT_S):
                     raise _no_reader()
             ends = time.monotonic() + self._deadline_s
-            at = self.slabs.extent(body)
+            task = begin()
             # A worker may be killed from outside, too: a file is to blame when two died of it, the
             # second with the careful decoders.
             for expendable in (True, False):
                 if not expendable and not worker.is_ready(ends - time.monotonic()):
                     break
-                order = Order(at.start, len(at.data), kind, self._limits, frame, detail, expendable)
                 try:
-                    return worker.read(at.file, order, ends, self.slabs)
+                    return task(worker, expendable, ends)
                 except TimeoutError:
                     worker = self._replace(worker)
                     raise UnsuitableImage(
@@ -186,6 +233,10 @@ class Workers:
             return _start(self._memory_mib)
         except OSError:
             raise _no_reader() from None
+
+
+Task = Callable[["_Worker", bool, float], Answer]
+"""Done by a worker, which may be expendable, until a monotonic time."""
 
 
 def _no_reader() -> Overloaded:
@@ -224,6 +275,15 @@ class _Worker:
         send_handle(self.pipe, slab.file, self.process.pid)
         self._answer(ends)
         return replace(answer.mammogram, pixels=slabs.lend(slab, answer.shape))
+
+    def look(self, body: int, order: Look, ends: float) -> Head:
+        """Have the header of a part of the file `body` looked at; raises as `read`."""
+        self.pipe.send(order)
+        send_handle(self.pipe, body, self.process.pid)
+        answer: Head | MammosegError = self._answer(ends)
+        if isinstance(answer, MammosegError):
+            raise answer
+        return answer
 
     def _answer(self, ends: float) -> Any:
         if not self.pipe.poll(max(0.0, ends - time.monotonic())):

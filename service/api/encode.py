@@ -6,9 +6,7 @@ from starlette.responses import Response
 
 from service.api.form import Form
 from service.api.multipart import related
-from service.errors import NotAcceptable
 from service.findings import Findings
-from service.imaging.limits import ReadLimits
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.dicom.registry import picture_side as of_dicom
 from service.outputs.png import heatmap_png, mask_png, overlay_png
@@ -19,12 +17,10 @@ DICOM = "application/dicom"
 
 def encode(
     findings: Findings,
-    body: bytes | memoryview,
     forms: Sequence[Form],
     *,
     renders: set[Render],
     max_side: int,
-    limits: ReadLimits,
 ) -> Response:
     """Give the findings in one form, or several DICOM objects of them as multipart/related.
 
@@ -32,16 +28,12 @@ def encode(
     ----------
     findings
         What was found.
-    body
-        The file they were found in: DICOM results refer to its header.
     forms
         As `choose_forms` gives them.
     renders
         PNGs that the JSON embeds.
     max_side
         Longest side of heatmap and overlay, in pixels.
-    limits
-        Of the reader that took the body.
 
     Raises
     ------
@@ -53,7 +45,7 @@ def encode(
         document = result_of(findings, renders, max_side).model_dump_json()
         return Response(document, media_type="application/json", headers={"Vary": "Accept"})
     if form in OUTPUTS:
-        files = _dicom(forms, findings, body, limits)
+        files = dicom_files(forms, findings)
         content, media_type = files[0], DICOM
         if len(files) > 1:
             content, media_type = related(files, DICOM)
@@ -66,14 +58,6 @@ def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> 
     """Give the longest side of the pictures of the image that `encode` makes, 0 without any."""
     overlay = max_side if "overlay" in (*forms, *renders) else 0
     return max(overlay, of_dicom(form for form in forms if form in OUTPUTS))
-
-
-def _dicom(
-    kinds: Sequence[str], findings: Findings, body: bytes | memoryview, limits: ReadLimits
-) -> list[bytes]:
-    if findings.mammogram.transfer_syntax_uid is None:
-        raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
-    return dicom_files(kinds, findings, body, limits.max_inflated_bytes)
 
 
 def _picture(findings: Findings, form: Form, max_side: int) -> bytes:

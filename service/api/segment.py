@@ -190,11 +190,9 @@ def _answer(
         findings = examine(state, upload, wishes, patience, room)
         return encode(
             findings,
-            upload.body,
             forms,
             renders=renders,
             max_side=max_side,
-            limits=state.settings.read_limits(),
         )
 
 

@@ -23,13 +23,12 @@ from service.api.wishes import (
 )
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
-from service.imaging.dicom import parse
-from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import sniff
 from service.outputs.result import SegmentationResult, WarningPart, result_of
 from service.outputs.study import Judged, StudyPart, combine
 from service.patience import Patience
+from service.reading import Reader
 from service.segmenter import Wishes
 
 router = APIRouter(tags=["segmentation"])
@@ -150,7 +149,7 @@ async def study(
 def _answer(
     state: Any, uploads: list[Upload], wishes: Wishes, patience: Patience, request_id: str
 ) -> StudyResult:
-    caveats = _check_belonging(uploads, state.settings.read_limits())
+    caveats = _check_belonging(uploads, state.segmenter.reader, patience)
     entries = []
     for index, upload in enumerate(uploads):
         try:
@@ -177,7 +176,9 @@ def _judged(index: int, result: SegmentationResult) -> Judged:
     return Judged(index, image.laterality, image.view_position, result.has_mask.score)
 
 
-def _check_belonging(uploads: list[Upload], limits: ReadLimits) -> tuple[Caveat, ...]:
+def _check_belonging(
+    uploads: list[Upload], reader: Reader, patience: Patience
+) -> tuple[Caveat, ...]:
     """Make sure that what says whose it is agrees; what cannot be read is refused later.
 
     Raises
@@ -192,8 +193,10 @@ def _check_belonging(uploads: list[Upload], limits: ReadLimits) -> tuple[Caveat,
         study_uid: str | None = None
         if sniff(upload.body) == "dicom":
             try:
-                header = parse(upload.body, limits.max_inflated_bytes).dataset
-            except MammosegError:
+                header = reader.look(upload.body, patience).header.dataset()
+            except MammosegError as error:
+                if error.status in PASSING:
+                    raise
                 continue
             patient = _patient_of(header)
             study_uid = elements.uid(header, "StudyInstanceUID")

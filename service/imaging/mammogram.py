@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from service.imaging.source_header import SourceHeader
+
 Intent = Literal["presentation", "processing", "film", "unstated"]
 """What the pixels are for: FOR PRESENTATION, FOR PROCESSING (PS3.3 C.8.11.7.1.1,
 Presentation Intent Type), a digitised film (Secondary Capture), or nothing that says so
@@ -51,6 +53,8 @@ class Mammogram:
         Number of the frame or page that was asked for, from 1 on; None for an only one.
     caveats
         What was assumed on the way here.
+    header
+        What DICOM results say of the source; None for PNG, JPEG and TIFF.
     """
 
     pixels: NDArray[np.uint16]
@@ -63,6 +67,7 @@ class Mammogram:
     transfer_syntax_uid: str | None = None
     frame: int | None = None
     caveats: tuple[Caveat, ...] = ()
+    header: SourceHeader | None = None
 
     @property
     def rows(self) -> int:

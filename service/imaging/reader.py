@@ -18,6 +18,7 @@ from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
+from service.imaging.source_header import excerpt, snapshot
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
 
@@ -125,6 +126,7 @@ def _read_dicom(
     expendable: bool,
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
+    whole = snapshot(file.dataset)
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
     inflated = len(file.body) if file.body is not body else 0
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
@@ -156,6 +158,7 @@ def _read_dicom(
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,
         caveats=caveats + place.caveats + anatomy.caveats,
+        header=excerpt(whole, None if frame is None else as_of_frame(whole, frame)),
     )
 
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from contextlib import closing
 from typing import Annotated, Literal
 
 import typer
@@ -13,6 +14,7 @@ from service.inbox.inbox import BOOKS, Inbox
 from service.inbox.scp import StoreScp
 from service.inbox.states import DEAD, FINISHED, Entry, State
 from service.logs import configure_logs
+from service.reading import Workers
 from service.settings import Settings
 from service.terminal import complaints, console, give_up, settings_or_exit
 
@@ -128,10 +130,25 @@ def scp(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        with Inbox(settings) as inbox, StoreScp(inbox, settings):
+        with (
+            closing(_reader(settings)) as reader,
+            Inbox(settings, reader) as inbox,
+            StoreScp(inbox, settings),
+        ):
             stopped.wait()
     except StartupError as error:
         give_up(str(error))
+
+
+def _reader(settings: Settings) -> Workers:
+    """Open one reader: senders' headers are taken apart in a process that may be killed."""
+    return Workers(
+        count=1,
+        limits=settings.read_limits(),
+        memory_mib=settings.memory.reader_mib,
+        deadline_s=settings.reader_deadline_s,
+        lent_bytes=0,
+    )
 
 
 def _open() -> Inbox:

@@ -24,8 +24,6 @@ class Examiner:
         The inbox's.
     kinds
         Keys of `service.outputs.dicom.registry.OUTPUTS`.
-    max_inflated_bytes
-        Of the reader that takes the file.
     observe
         Told how long each stage took, in milliseconds.
     """
@@ -36,11 +34,10 @@ class Examiner:
         files: Files,
         kinds: Sequence[str],
         *,
-        max_inflated_bytes: int,
         observe: Callable[[dict[str, float]], None],
     ) -> None:
         self._segmenter, self._files, self._kinds = segmenter, files, tuple(kinds)
-        self._max_inflated_bytes, self._observe = max_inflated_bytes, observe
+        self._observe = observe
         self._wishes = Wishes(picture_side=picture_side(kinds))
 
     def examine(
@@ -77,7 +74,7 @@ class Examiner:
                 patience=patience,
             )
             self._observe(findings.timing_ms)
-            contents = dicom_files(self._kinds, findings, body, self._max_inflated_bytes)
+            contents = dicom_files(self._kinds, findings)
         digests = self._files.write_results(contents)
         return [
             Made(kind, _uid(content), digest, disk_bytes(len(content)))

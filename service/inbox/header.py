@@ -1,22 +1,12 @@
 """Which object a received file is: read from its header, before anything is promised."""
 
-import hashlib
-import mmap
-import threading
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import MammosegError, UnreadableImage, UnsupportedMedia
+from service.errors import MammosegError, Overloaded, UnreadableImage, UnsupportedMedia
 from service.imaging import elements
-from service.imaging.dicom import DEFLATED, parse, read_meta
 from service.outputs.dicom.algorithm import MANUFACTURER
-
-HEADER_BYTES = 2**20
-"""What is inflated of a deflated dataset; its UIDs lie near the start (PS3.5 7.1)."""
-
-_one_at_a_time = threading.Lock()
-"""A header of many elements costs a second of work: senders wait for each other, not others."""
+from service.reading import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +16,13 @@ class Header:
     Attributes
     ----------
     sop_class_uid, sop_instance_uid, study_instance_uid
-        Valid UIDs (PS3.5 9.1), or None.
+        Valid UIDs, or None.
     modality
         (0008,0060), or None.
     own
         This service made it, by its Manufacturer.
     digest
-        SHA-256 of the transfer syntax and the dataset, hex. The file meta information is left
-        out: it names the sender, and differs from way to way.
+        As of `service.imaging.source_header.Head`.
     """
 
     sop_class_uid: str | None
@@ -44,8 +33,8 @@ class Header:
     digest: str
 
 
-def read_header(path: Path) -> Header:
-    """Read the header of a DICOM file.
+def read_header(path: Path, reader: Reader) -> Header:
+    """Have a reader look at the header of a DICOM file.
 
     Raises
     ------
@@ -53,37 +42,25 @@ def read_header(path: Path) -> Header:
         Its transfer syntax is not read here.
     UnreadableImage
         It is no DICOM file, or its header cannot be parsed.
+    Overloaded
+        There is no reader.
     """
     with path.open("rb") as file:
+        size = path.stat().st_size
+        if size == 0:
+            raise UnreadableImage("empty-body", "The file is empty.")
         try:
-            body = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            raise UnreadableImage("empty-body", "The file is empty.") from None
-    with _one_at_a_time:
-        try:
-            return _read(memoryview(body))
-        except (UnsupportedMedia, UnreadableImage):
+            head = reader.look_at_file(file.fileno(), size)
+        except (UnsupportedMedia, UnreadableImage, Overloaded):
             raise
         except MammosegError as error:
             raise UnreadableImage(error.code, error.detail) from None
-
-
-def _read(view: memoryview) -> Header:
-    syntax, start = read_meta(view)
-    head: bytes | memoryview = view
-    if syntax == DEFLATED:
-        try:
-            head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(view[start:], HEADER_BYTES)
-        except zlib.error:
-            raise UnreadableImage("deflate-corrupt", "The deflated dataset is damaged.") from None
-    dataset = parse(head, HEADER_BYTES).dataset
-    digest = hashlib.sha256(syntax.encode("ascii"))
-    digest.update(view[start:])
+    dataset = head.header.dataset()
     return Header(
         sop_class_uid=elements.uid(dataset, "SOPClassUID"),
         sop_instance_uid=elements.uid(dataset, "SOPInstanceUID"),
         study_instance_uid=elements.uid(dataset, "StudyInstanceUID"),
         modality=elements.text(dataset, "Modality"),
         own=elements.text(dataset, "Manufacturer") == MANUFACTURER,
-        digest=digest.hexdigest(),
+        digest=head.digest,
     )

@@ -14,6 +14,7 @@ from service.inbox.register import Register
 from service.inbox.room import Room
 from service.inbox.states import FINISHED, State
 from service.inbox.work import Work
+from service.reading import InProcess, Reader
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
@@ -28,6 +29,8 @@ class Inbox:
     ----------
     settings
         Say where it lies and what it takes.
+    reader
+        Looks at what arrives, in another process where senders are not trusted; here when None.
 
     Raises
     ------
@@ -35,7 +38,8 @@ class Inbox:
         It cannot be opened.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reader: Reader | None = None) -> None:
+        self.reader = reader or InProcess(settings.read_limits())
         self.files = Files(settings.inbox)
         self._database = Database(settings.inbox / BOOKS)
         self.register = Register(self._database)
@@ -47,7 +51,7 @@ class Inbox:
 
     def reception(self, study: str | None = None) -> Reception:
         """Give a transaction for one sender; `study`: the UID that all instances must have."""
-        return Reception(self.files, self.register, self._room, self._bounds, study)
+        return Reception(self.files, self.register, self._room, self._bounds, study, self.reader)
 
     def purge(self, states: tuple[State, ...] = FINISHED, older_s: float = 0.0) -> int:
         """Forget instances that have been in one of the states for so long; gives their number."""
@@ -60,7 +64,7 @@ class Inbox:
 
     def recover(self, destinations: list[str]) -> Recovered:
         """Enter what lies in the folder and is not in the books; before anything is worked on."""
-        return Recovery(self.files, self.register, self._bounds, destinations).run()
+        return Recovery(self.files, self.register, self._bounds, destinations, self.reader).run()
 
     def sweep(self) -> None:
         """Delete what crashes left behind, and set apart what the books do not know."""

@@ -16,6 +16,7 @@ from service.inbox.header import Header, read_header
 from service.inbox.register import Register
 from service.inbox.room import Room, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
+from service.reading import Reader
 
 OUT_OF_RESOURCES = 0xA700
 OTHER_STUDY = 0xA901
@@ -98,6 +99,8 @@ class Reception:
         What it takes.
     study
         Study Instance UID that all must have, or None.
+    reader
+        Looks at their headers.
 
     Raises
     ------
@@ -106,8 +109,15 @@ class Reception:
     """
 
     def __init__(
-        self, files: Files, register: Register, room: Room, bounds: Bounds, study: str | None
+        self,
+        files: Files,
+        register: Register,
+        room: Room,
+        bounds: Bounds,
+        study: str | None,
+        reader: Reader,
     ) -> None:
+        self._reader = reader
         self._files, self._register, self._room = files, register, room
         self._bounds, self._study = bounds, study
         self._lock = threading.Lock()
@@ -238,7 +248,9 @@ class Reception:
 
     def _arrival(self, incoming: _Incoming) -> Outcome | Arrival:
         try:
-            header = read_header(incoming.path)
+            header = read_header(incoming.path, self._reader)
+        except Overloaded:
+            raise
         except UnsupportedMedia:
             return Outcome(None, None, SYNTAX_NOT_SUPPORTED)
         except MammosegError:

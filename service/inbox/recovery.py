@@ -12,15 +12,17 @@ from pathlib import Path
 import structlog
 from pydicom.dataset import Dataset
 
-from service.errors import MammosegError
+from service.errors import MammosegError, Overloaded
 from service.imaging import elements
 from service.imaging.dicom import parse
+from service.imaging.source_header import HEADER_BYTES
 from service.inbox.files import Files, disk_bytes
-from service.inbox.header import HEADER_BYTES, read_header
+from service.inbox.header import read_header
 from service.inbox.reception import Bounds, aside_code
 from service.inbox.register import Register
 from service.inbox.states import Arrival, Made
 from service.outputs.dicom.algorithm import MANUFACTURER
+from service.reading import Reader
 
 log = structlog.get_logger("mammoseg")
 
@@ -54,11 +56,19 @@ class Recovery:
         The inbox's.
     destinations
         Names of those that get results of which it is not known who has them.
+    reader
+        Looks at the sources' headers. Results are our own, or else set apart.
     """
 
     def __init__(
-        self, files: Files, register: Register, bounds: Bounds, destinations: list[str]
+        self,
+        files: Files,
+        register: Register,
+        bounds: Bounds,
+        destinations: list[str],
+        reader: Reader,
     ) -> None:
+        self._reader = reader
         self._files, self._register = files, register
         self._bounds, self._destinations = bounds, destinations
 
@@ -80,7 +90,10 @@ class Recovery:
 
     def _enter_source(self, path: Path) -> bool:
         try:
-            header = read_header(path)
+            header = read_header(path, self._reader)
+        except Overloaded:
+            # Of the moment: all is tried again.
+            raise
         except MammosegError:
             self._files.lose(path)
             return False

@@ -67,7 +67,6 @@ class InboxWorker:
             segmenter,
             inbox.files,
             settings.inbox_results,
-            max_inflated_bytes=settings.read_limits().max_inflated_bytes,
             observe=metrics.observe_stages,
         )
         self._processor = Processor(

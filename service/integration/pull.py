@@ -80,7 +80,7 @@ class Pull:
         body = archive.retrieve(place)
         side = max(picture_side(self.kinds), 0 if self.out is None else OVERLAY_SIDE)
         findings = self.segmenter.segment(body, wishes=Wishes(picture_side=side))
-        files = dicom_files(self.kinds, findings, body, self.limits.max_inflated_bytes)
+        files = dicom_files(self.kinds, findings)
         if self.out is not None:
             write_findings(self.out, place.instance_uid, findings)
             for kind, file in zip(self.kinds, files, strict=True):

@@ -286,3 +286,19 @@ def test_a_part_of_lent_memory_is_read_where_it_lies(workers: Workers) -> None:
     slab.memory[before : before + 4] = b"none"
     with pytest.raises(UnreadableImage):
         workers.read(body, None)
+
+
+def test_a_header_is_looked_at_in_a_worker(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = dicom_file(PatientID="42")
+    monkeypatch.setattr("service.imaging.source_header.parse", lambda *_: pytest.fail("here"))
+    file = tmp_path / "file.dcm"
+    file.write_bytes(body)
+    with file.open("rb") as opened:
+        there = workers.look_at_file(opened.fileno(), len(body))
+    assert workers.look(body) == there
+    assert there.header.dataset().PatientID == "42"
+    with pytest.raises(MammosegError, match="not-dicom"):
+        workers.look(b"no DICOM file at all")
+    assert workers.read(body, "dicom").header == there.header

@@ -8,8 +8,6 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
 
 from service.errors import MammosegError, NotAcceptable
 from service.findings import Findings
-from service.imaging.dicom import parse
-from service.imaging.frames import as_of_frame
 from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
@@ -106,10 +104,8 @@ def dicom_file(kind: str, findings: Findings, header: Dataset) -> bytes:
     return to_bytes(dicom_result(kind, findings, header), OUTPUTS[kind].transfer_syntax_uid)
 
 
-def dicom_files(
-    kinds: Sequence[str], findings: Findings, body: bytes | memoryview, max_inflated_bytes: int
-) -> list[bytes]:
-    """Make results of what was found in a DICOM file, which a reader took already.
+def dicom_files(kinds: Sequence[str], findings: Findings) -> list[bytes]:
+    """Make results of what was found in a DICOM file: they refer to the header that was read.
 
     Parameters
     ----------
@@ -117,20 +113,17 @@ def dicom_files(
         Keys of `OUTPUTS`.
     findings
         What was found in it.
-    body
-        The file: results refer to its header.
-    max_inflated_bytes
-        As of `service.imaging.dicom.parse`.
 
     Raises
     ------
     NotAcceptable
-        No valid DICOM object can refer to an image with this header.
+        It was no DICOM file, or no valid DICOM object can refer to an image with its header.
     """
+    source = findings.mammogram.header
+    if source is None:
+        raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
     try:
-        header = parse(body, max_inflated_bytes).dataset
-        if findings.frame is not None:
-            header = as_of_frame(header, findings.frame)
+        header = source.dataset()
         return [dicom_file(kind, findings, header) for kind in kinds]
     except MammosegError:
         raise

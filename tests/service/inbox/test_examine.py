@@ -29,6 +29,6 @@ def test_no_more_detail_is_asked_for_than_the_results_show(
 
     anything = cast(Any, SimpleNamespace(segment=segment, source=lambda _: source, digest=""))
     observe: Callable[[dict[str, float]], None] = anything
-    examiner = Examiner(anything, anything, kinds, max_inflated_bytes=0, observe=observe)
+    examiner = Examiner(anything, anything, kinds, observe=observe)
     with pytest.raises(Asked):
         examiner.examine(anything, anything, Patience())

@@ -351,7 +351,8 @@ def test_one_instance_that_fails_does_not_end_the_pull(server: Server, tmp_path:
     def segment(body: bytes, wishes: Any) -> Any:
         if len(told.good) == 5:
             raise UnreadableImage("truncated", "The file breaks off.")
-        return SimpleNamespace(has_mask=SimpleNamespace(score=0.5), frame=None)
+        read = SimpleNamespace(header=SimpleNamespace(dataset=lambda: None))
+        return SimpleNamespace(has_mask=SimpleNamespace(score=0.5), mammogram=read)
 
     told = Told()
     pull = Pull(cast(Any, SimpleNamespace(segment=segment)), ReadLimits(), (), None, store=False)
