@@ -13,14 +13,8 @@ from model_export.evaluation import ask, in_parallel
 from model_export.export.graph import shift_activation
 from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
-from model_export.operating_point import (
-    MINIMUM_REGION_MM2,
-    Drawn,
-    Scored,
-    choose_candidate,
-    choose_mask,
-    choose_score,
-)
+from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
+from model_export.score_threshold import Scored, choose_score
 from service.cores import available_cores
 from service.inference.contract import Contract, OperatingPoint, Score
 from service.opening import open_model

@@ -148,6 +148,21 @@ def test_a_run_that_gets_sigterm_stops_after_its_step_and_goes_on_from_there(
     assert same(stored(whole, "current_model_state"), stored(broken, "current_model_state"))
 
 
+def test_a_phase_mines_once_and_a_resumed_run_goes_on_with_what_was_found(
+    data: Path, packed: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(epochs=1)
+    phases = (config.phases[0], config.phases[0].model_copy(update={"mine": True}))
+    config = config.model_copy(update={"phases": phases})
+    run = tmp_path / "run"
+    train(config, data, packed, run, resume=False)
+    first = (run / "mined-1.json").read_bytes()
+    assert not (run / "mined-0.json").exists()
+    assert all(place[0] in ("cdd-cesm", "mini-mias") for place in json.loads(first))
+    train(config, data, packed, run, resume=True)
+    assert (run / "mined-1.json").read_bytes() == first
+
+
 def frozen_stay_and_others_move(config: TrainingConfig, end: dict[str, torch.Tensor]) -> None:
     """Compare a run's averaged weights with those it started with."""
     lightning.seed_everything(config.seed)

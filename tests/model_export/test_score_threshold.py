@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from model_export.operating_point import (
+from model_export.score_threshold import (
     NO_NEGATIVES,
     ScoreChoice,
     Scored,
     choose_for_sensitivity,
     choose_has_mask,
-    choose_mask,
     choose_scale,
     choose_score,
     holds_for,
@@ -74,11 +73,9 @@ def test_of_two_thresholds_as_good_the_lower_is_taken() -> None:
     assert choose_has_mask([Scored("rsna-640", label, score) for label, score in rows]) == 0.4
 
 
-def test_a_threshold_needs_both_classes_and_a_mask_outlines() -> None:
+def test_a_threshold_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="with and without"):
         choose_has_mask([Scored("cdd-cesm", True, 0.4)])
-    with pytest.raises(ValueError, match="outlined"):
-        choose_mask([])
 
 
 def test_the_contract_says_for_which_images_the_threshold_holds() -> None:
