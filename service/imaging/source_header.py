@@ -127,9 +127,13 @@ class Head:
 
 
 def snapshot(dataset: Dataset) -> Dataset:
-    """Return a dataset whose elements stay raw whatever is read of the other."""
+    """Return a dataset whose elements stay raw whatever is read of the other.
+
+    Private elements are left out: pydicom converts them, and with them the character set, to find
+    out whose they are, and no result says anything of them.
+    """
     copy = Dataset()
-    copy.update(dict(dataset.items()))
+    copy.update({tag: one for tag, one in dataset.items() if not tag.is_private})
     copy.set_original_encoding(*dataset.original_encoding)
     return copy
 

@@ -11,7 +11,7 @@ from pydicom.tag import Tag
 
 from service.errors import MammosegError, NotAcceptable
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
-from service.imaging.source_header import MAX_TEXT_BYTES, SourceHeader, excerpt, look
+from service.imaging.source_header import MAX_TEXT_BYTES, SourceHeader, excerpt, look, snapshot
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
 from tests.dicom_files import dicom_file
@@ -107,3 +107,18 @@ def test_the_digest_does_not_depend_on_the_file_meta_information() -> None:
 def test_what_is_no_dicom_file_is_refused(body: bytes) -> None:
     with pytest.raises(MammosegError):
         look(body)
+
+
+def test_private_elements_leave_the_character_set_as_it_came() -> None:
+    # To find a private element's owner, pydicom decodes both, and the character set with them.
+    made = Dataset()
+    for tag, vr, value in (
+        (0x00080005, "CS", b"ISO_IR 100"),
+        (0x0020000D, "UI", b"1.2.3.4\0"),
+        (0x00290010, "LO", b"SOMEBODY"),
+        (0x00291001, "LO", b"SOMETHING "),
+    ):
+        made._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+    made.set_original_encoding(False, True)
+    header = excerpt(snapshot(made))
+    assert [value for _, _, value in header.elements] == [b"ISO_IR 100", b"1.2.3.4\0"]
