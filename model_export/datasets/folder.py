@@ -1,15 +1,36 @@
-"""A plain folder of images and masks: the form for a set of one's own.
+"""A plain folder of images with masks, boxes or outlines: the form for a set of one's own.
 
-Layout: `images/STEM.*` (PNG, JPEG, TIFF or DICOM), `masks/STEM.*` of the same stems, and, where
-more is known, `table.csv` with a column `name` (the stem) and any of `patient`,
-`pixel_spacing_mm`, `laterality`, `view`, `has_lesion`, `density`, `manufacturer`.
+Layout: `images/STEM.*` (PNG, JPEG, TIFF or DICOM), and what says where lesions are, one of these or
+several that agree:
 
-A mask is white where the lesion is; one that is all black says that there is none. Without a
-table every image counts as a patient of its own, which is wrong as soon as a patient has two: the
-split then leaks. Fill in `patient`.
+- `masks/STEM.*`: white where the lesion is; one that is all black says that there is none;
+- `boxes.csv`: `name` (the stem), `x`, `y`, `width`, `height`, and a label column if there is one;
+- COCO JSON: `annotations.json`, `_annotations.coco.json` or `instances*.json`;
+- YOLO: `labels/STEM.txt`, boxes or outlines.
+
+Their details stand in `annotations/`. Every one of their boxes and outlines is a lesion, whatever
+its label, which becomes the image's `pathology`.
+
+An image all of whose lesions are outlined, by its mask or by polygons, has annotation "pixel_mask";
+one with a lesion that is known by its box alone has "box", and there `lesion` is the ellipse
+inscribed in the box (`annotations/drawing.py` says why). A polygon with the four corners of a
+rectangle is a box. An image is "normal" only where something says so: a black mask, a COCO image
+without annotations, an empty YOLO file, or `has_lesion` 0 beside boxes or outlines of other images
+(in a folder without these it is "image_label": nobody looked for places). That boxes.csv does not
+name an image says nothing of it.
+
+Where more is known, `table.csv` has a column `name` (the stem) and any of `patient`, `part` (train
+or test, in the set's own split, which is kept; all images of a patient have the same),
+`pixel_spacing_mm`, `laterality`, `view`, `has_lesion`, `density`, `manufacturer`, `pathology`,
+`annotation`. The last one is for lesions whose masks or outlines are not what people drew around
+them: "pseudo_outline" where a net drew them, "circle" or "box" where a shape was filled.
+
+Without a table every image counts as a patient of its own, which is wrong as soon as a patient has
+two: the split then leaks. Fill in `patient`.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -17,13 +38,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.datasets.annotations import ImageShapes, read_all
+from model_export.datasets.annotations.drawing import draw
+from model_export.datasets.annotations.truth import Truth, combine
 from model_export.datasets.images import (
     ASSUMED_LONG_SIDE_MM,
     manufacturer,
     read_mammogram,
 )
 from model_export.datasets.sample import Annotation, Sample
-from model_export.datasets.tables import DatasetError, Row, number, read_rows
+from model_export.datasets.splits import Part
+from model_export.datasets.tables import DatasetError, Row, number, read_numbered_rows
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality, Mammogram
 
@@ -33,6 +58,8 @@ IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"))
 
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _SIDES = {"L": "L", "LEFT": "L", "R": "R", "RIGHT": "R"}
+_PARTS = ("train", "test")
+_KINDS = ("pixel_mask", "pseudo_outline", "circle", "box")
 
 
 def is_plain(folder: Path) -> bool:
@@ -43,31 +70,53 @@ def is_plain(folder: Path) -> bool:
 def read(folder: Path) -> Iterator[Sample]:
     """Read every image; the folder's name is the source's.
 
-    A value of the table wins over what the image file says of itself.
+    A value of the table wins over what the image file says of itself, and over the labels of
+    boxes and outlines.
 
     Parameters
     ----------
     folder
-        Holds images/, masks/ and table.csv; the latter two may be missing.
+        Holds images/; masks/, files of boxes or outlines, and table.csv may be missing.
 
     Raises
     ------
     DatasetError
-        An image has neither a mask nor a `has_lesion`, both contradict each other, a mask has
-        another size than its image, or a file is missing or unreadable.
+        Nothing says whether an image has lesions, two files contradict each other, a mask has
+        another size than its image, a box or an outline is none or lies outside, a patient is in
+        both parts, or a file is missing or unreadable. The message names file, row and reason.
     """
-    stated = {row["name"]: row for row in _table(folder)}
     images = _by_stem(folder, "images")
+    if not images:
+        raise DatasetError(f"images/ holds no {', '.join(sorted(IMAGES))} (nor are folders read)")
+    stated = _table(folder)
     masks = _by_stem(folder, "masks")
+    shapes = read_all(folder)
     for stem in [*stated, *masks]:
         if stem not in images:
             raise DatasetError(f"images/{stem}.*, which has a row or a mask, is missing")
+    for stem, files in shapes.items():
+        if stem not in images:
+            raise DatasetError(f"{files[0].where}: there is no images/{stem}.*")
+    _check_parts(images, stated)
     for stem, image in images.items():
-        yield _sample(folder, image, masks.get(stem), stated.get(stem, {}))
+        row = stated.get(stem, {})
+        mammogram = read_mammogram(folder, image)
+        truth = _truth(folder, mammogram, masks.get(stem), shapes.get(stem, []), row)
+        if truth is None and shapes and _has_lesion(row, image) is False:
+            nothing = np.zeros((mammogram.rows, mammogram.columns), np.bool_)
+            truth = Truth(TABLE, "normal", nothing, (), None)
+        yield _sample(folder, image, mammogram, truth, row)
 
 
-def _table(folder: Path) -> list[Row]:
-    return read_rows(folder, TABLE, ("name",)) if (folder / TABLE).exists() else []
+def _table(folder: Path) -> dict[str, Row]:
+    if not (folder / TABLE).exists():
+        return {}
+    stated: dict[str, Row] = {}
+    for line, row in read_numbered_rows(folder, TABLE, ("name",)):
+        if row["name"] in stated:
+            raise DatasetError(f"{TABLE}, line {line}: {row['name']} has a row already")
+        stated[row["name"]] = row
+    return stated
 
 
 def _by_stem(folder: Path, part: str) -> dict[str, str]:
@@ -83,34 +132,61 @@ def _by_stem(folder: Path, part: str) -> dict[str, str]:
     return files
 
 
-def _sample(folder: Path, image: str, mask: str | None, row: Row) -> Sample:
-    mammogram = read_mammogram(folder, image)
+def _check_parts(images: Mapping[str, str], stated: Mapping[str, Row]) -> None:
+    """Refuse a patient on two sides: with an empty part, the hash may put it on the other one."""
+    parts: dict[str, set[Part | None]] = defaultdict(set)
+    for stem, image in images.items():
+        row = stated.get(stem, {})
+        parts[_patient(row, stem)].add(_part(row, image))
+    for patient, own in parts.items():
+        if len(own) > 1:
+            names = " and ".join(sorted(part or "none" for part in own))
+            raise DatasetError(f"{TABLE}: images of patient {patient} are in the parts {names}")
+
+
+def _truth(
+    folder: Path,
+    mammogram: Mammogram,
+    mask: str | None,
+    shapes: list[ImageShapes],
+    row: Row,
+) -> Truth | None:
+    size = (mammogram.rows, mammogram.columns)
+    white = None if mask is None else (mask, _lesion(folder, mask, size))
+    row_mm, column_mm = _spacing(mammogram, row)
+    return combine(white, [draw(one, size) for one in shapes], row_mm * column_mm)
+
+
+def _sample(
+    folder: Path, image: str, mammogram: Mammogram, truth: Truth | None, row: Row
+) -> Sample:
     has_lesion = _has_lesion(row, image)
-    lesion: NDArray[np.bool_] | None = None
-    annotation: Annotation = "image_label"
-    if mask is not None:
-        lesion = _lesion(folder, mask, (mammogram.rows, mammogram.columns))
-        annotation = "pixel_mask" if lesion.any() else "normal"
-        if has_lesion not in (None, annotation == "pixel_mask"):
-            raise DatasetError(f"{mask} contradicts has_lesion in {TABLE}")
-        has_lesion = annotation == "pixel_mask"
+    if truth is not None:
+        if has_lesion not in (None, truth.annotation != "normal"):
+            raise DatasetError(f"{truth.where} contradicts has_lesion in {TABLE}")
+        has_lesion = truth.annotation != "normal"
     if has_lesion is None:
-        raise DatasetError(f"{image} has neither a file in masks/ nor has_lesion in {TABLE}")
+        raise DatasetError(
+            f"{image} has neither a file in masks/ nor boxes nor outlines nor has_lesion in {TABLE}"
+        )
     stem = Path(image).stem
     return Sample(
         source=folder.resolve().name,
         name=stem,
-        patient=row.get("patient") or stem,
+        patient=_patient(row, stem),
         pixels=mammogram.pixels,
         pixel_spacing_mm=_spacing(mammogram, row),
         has_lesion=has_lesion,
-        annotation=annotation,
-        lesion=lesion,
+        annotation=_annotation(truth, row, image),
+        lesion=None if truth is None else truth.lesion,
         intent=mammogram.intent,
         laterality=_laterality(row, image) or mammogram.laterality,
         view_position=row.get("view") or mammogram.view_position,
         density=row.get("density") or None,
         manufacturer=row.get("manufacturer") or manufacturer(folder, image),
+        boxes=() if truth is None else truth.boxes,
+        part=_part(row, image),
+        pathology=row.get("pathology") or (None if truth is None else truth.pathology),
     )
 
 
@@ -139,6 +215,26 @@ def _has_lesion(row: Row, image: str) -> bool | None:
     if text and text not in _YES_NO:
         raise DatasetError(f"{TABLE}: has_lesion of {image} is {text!r}, not 1 or 0")
     return _YES_NO.get(text)
+
+
+def _annotation(truth: Truth | None, row: Row, image: str) -> Annotation:
+    text = row.get("annotation", "")
+    if text and text not in _KINDS:
+        raise DatasetError(f"{TABLE}: annotation of {image} is {text!r}, not {', '.join(_KINDS)}")
+    if truth is None:
+        return "image_label"
+    return cast(Annotation, text) if text and truth.annotation != "normal" else truth.annotation
+
+
+def _patient(row: Row, stem: str) -> str:
+    return row.get("patient") or stem
+
+
+def _part(row: Row, image: str) -> Part | None:
+    text = row.get("part", "").lower()
+    if text and text not in _PARTS:
+        raise DatasetError(f"{TABLE}: part of {image} is {text!r}, not train or test")
+    return cast(Part | None, text or None)
 
 
 def _laterality(row: Row, image: str) -> Laterality | None:

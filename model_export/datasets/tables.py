@@ -1,6 +1,7 @@
 """Reading the tables that data sets come with, with errors that name the file and the column."""
 
 import csv
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def read_rows(
     DatasetError
         The file or a column is missing.
     """
+    return [row for _, row in read_numbered_rows(folder, name, columns, delimiter=delimiter)]
+
+
+def read_numbered_rows(
+    folder: Path, name: str, columns: Iterable[str], *, delimiter: str = ","
+) -> list[tuple[int, Row]]:
+    """Read a CSV file as `read_rows` does, each row with the number of the line it ends on."""
     path = folder / name
     if not path.is_file():
         raise DatasetError(f"{name} is missing in {folder.name}/")
@@ -45,7 +53,10 @@ def read_rows(
         if missing:
             raise DatasetError(f"{name} has no column {', '.join(map(repr, missing))}")
         return [
-            {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str)}
+            (
+                reader.line_num,
+                {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str)},
+            )
             for row in reader
         ]
 
@@ -56,9 +67,12 @@ def number(row: Row, column: str, name: str) -> float:
     Raises
     ------
     DatasetError
-        It is none; the message names the table, the column and the cell.
+        It is none, or not finite; the message names the table, the column and the cell.
     """
     try:
-        return float(row[column])
+        value = float(row[column])
     except ValueError:
-        raise DatasetError(f"{name}: {column!r} is {row[column]!r}, not a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise DatasetError(f"{name}: {column!r} is {row[column]!r}, not a number")
+    return value
