@@ -8,8 +8,10 @@ import numpy as np
 import onnx
 
 from model_export.evaluation import Evaluation
+from model_export.evaluation.choices import known_by
 from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
+from model_export.report.card import KNOWN_BY
 from model_export.report.describe import DESCRIBED
 
 SPLIT = "test patients (20 %, by hash), through service.segmenter"
@@ -56,7 +58,8 @@ def summary(evaluation: Evaluation) -> dict[str, float | str]:
     """Give the headline figures as the contract holds them.
 
     Each figure has its value under "source/figure", and under "source/figure/..." the `low` and
-    `high` end of its interval and the `images` and `patients` that it was counted over.
+    `high` end of its interval and the `images` and `patients` that it was counted over. Under
+    "source/known_by" stands how its lesions are known: by drawn outlines, boxes or else.
     """
     values: dict[str, float | str] = {"split": SPLIT}
     for key, figure in evaluation.figures.items():
@@ -69,6 +72,8 @@ def summary(evaluation: Evaluation) -> dict[str, float | str]:
             values[f"{key}/high"] = round(figure.high, 4)
         values[f"{key}/images"] = float(figure.images)
         values[f"{key}/patients"] = float(figure.patients)
+    for source, kinds in known_by(evaluation.images).items():
+        values[f"{source}/{KNOWN_BY}"] = kinds
     return values
 
 

@@ -15,6 +15,7 @@ from model_export.audit.duplicates import Pair
 from model_export.audit.findings import BEYOND, Audit
 from model_export.audit.leak import Probe
 from model_export.audit.sheet import save_sheet
+from model_export.datasets.kinds import kind_name
 
 MOST_ROWS = 40
 """Pairs listed in a table; audit.json holds them all."""
@@ -171,7 +172,7 @@ def _sources(found: Audit) -> Iterator[Cells]:
             str(len(images)),
             str(sum(image.has_lesion for image in images)),
             str(len(sides)),
-            _counts(Counter(str(image.annotation) for image in images)),
+            _counts(Counter(kind_name(image.annotation) for image in images)),
             _counts(Counter(str(side) for side in sides.values())),
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_export.datasets.kinds import kind_name
 from model_export.evaluation.bootstrap import Figure, mean_of, ratio_of, with_interval
 from model_export.evaluation.choices import (
     by_source,
@@ -120,7 +121,7 @@ class _Source:
 
 
 def _outline(image: Examined) -> str | None:
-    return None if image.dice is None else image.annotation
+    return None if image.dice is None else kind_name(image.annotation)
 
 
 def _largest(image: Examined) -> Lesion:

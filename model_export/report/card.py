@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
+from model_export.datasets.kinds import NOT_DRAWN
 from model_export.datasets.names import source_name
 from model_export.report.describe import DESCRIBED
 from service.inference.contract import Contract
 
 BEGIN = "<!-- figures: `python -m model_export card` writes what stands between these marks -->"
 END = "<!-- end of figures -->"
+
+KNOWN_BY = "known_by"
+"""After "source/" in a contract's evaluation: what its lesions are known by, in words."""
 
 
 def rewrite(card: str, contract: Contract) -> str:
@@ -39,6 +43,7 @@ def section(contract: Contract) -> str:
         f"On {contract.provenance.evaluation.get('split', 'no patients yet')}; 95 % intervals by "
         "resampling patients.",
         "",
+        *_known_by(contract.provenance.evaluation),
         "| source | figure | value | 95 % interval | images | patients |",
         "| --- | --- | --- | --- | --- | --- |",
         *(f"| {' | '.join(cells)} |" for cells in _figures(contract.provenance.evaluation)),
@@ -61,6 +66,18 @@ def _point(contract: Contract) -> Iterator[tuple[str, str]]:
         "Candidates",
         f"from probability {point.candidate:g}, at least {point.minimum_region_mm2:g} mm2",
     )
+
+
+def _known_by(values: Mapping[str, float | str]) -> Iterator[str]:
+    """Say what lesions were known by, where the file says it."""
+    known = [
+        f"{source_name(source)}: {values[key]}"
+        for key in sorted(values)
+        if (source := key.removesuffix(f"/{KNOWN_BY}")) != key
+    ]
+    if known:
+        yield f"What lesions were known by (images): {'; '.join(known)}. {NOT_DRAWN}"
+        yield ""
 
 
 def _figures(values: Mapping[str, float | str]) -> Iterator[tuple[str, ...]]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from model_export.datasets.kinds import NOT_DRAWN, kind_name
 from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Examined, Figure
-from model_export.evaluation.choices import by_source
+from model_export.evaluation.choices import by_source, known_by
 from model_export.evaluation.gallery import Case
 from model_export.evaluation.targets import Judged, judge
 from model_export.report.canvas import Plot
@@ -134,6 +135,8 @@ def _context(
         "images": len(evaluation.images),
         "patients": len({(one.source, one.patient) for one in evaluation.images}),
         "judged": judge(evaluation.figures),
+        "known_by": known_by(evaluation.images),
+        "not_drawn": NOT_DRAWN,
         "tables": tables(evaluation.figures),
         "plots": drawn,
         "strata": evaluation.strata,
@@ -163,6 +166,7 @@ def _render(name: str, context: dict[str, Any]) -> str:
         "data": lambda content: base64.b64encode(content).decode(),
         "number": lambda value: "-" if math.isnan(value) else f"{value:.3f}",
         "source": source_name,
+        "kind": lambda annotation: kind_name(annotation),
     }
     return environment.get_template(f"{name}.j2").render(context)
 
@@ -175,6 +179,7 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,
         "targets": [_plain_target(one) for one in judge(evaluation.figures)],
+        "known_by": known_by(evaluation.images),
         "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},
         "strata": [
             {

@@ -10,6 +10,7 @@ from model_export.evaluation import Evaluation, Examined
 from model_export.evaluation.choices import (
     by_source,
     has_both_classes,
+    known_by,
     told_of,
     with_lesions,
 )
@@ -53,6 +54,7 @@ def _froc(sources: Sources) -> Plot | None:
         "of at least 0.1, or its centre inside the lesion.",
         sources,
         panels.froc,
+        _with_kinds,
     )
 
 
@@ -95,7 +97,13 @@ def _dice(sources: Sources) -> Plot | None:
         "Sorted, misses as 0, mask ungated, beside the brightest 15 % of the breast.",
         sources,
         panels.dice,
+        _with_kinds,
     )
+
+
+def _with_kinds(source: str, images: list[Examined]) -> str:
+    """Return a title that says what the lesions are known by."""
+    return f"{source_name(source)}\n{known_by(images)[source]}"
 
 
 def _panels(
@@ -104,14 +112,15 @@ def _panels(
     caption: str,
     sources: Sources,
     draw: Callable[[Axes, list[Examined]], None],
+    title_of: Callable[[str, list[Examined]], str] | None = None,
 ) -> Plot | None:
-    """Draw one panel a source; None without sources."""
+    """Draw one panel a source, under its name unless titled otherwise; None without sources."""
     if not sources:
         return None
     canvas, all_axes = row_of_panels(len(sources))
     for axes, (source, own) in zip(all_axes, sources.items(), strict=True):
         draw(axes, own)
-        axes.set_title(source_name(source))
+        axes.set_title(source_name(source) if title_of is None else title_of(source, own))
     return Plot(name, title, caption, png(canvas))
 
 
@@ -133,7 +142,8 @@ def _contrast(sources: Sources) -> Plot | None:
             curves.append((overlap, [_dice_at(kept, factor) for factor in factors]))
         for axes, values in curves:
             colour = SERIES[index % len(SERIES)]
-            axes.plot(factors, values, color=colour, label=source_name(source), marker="o")
+            label = _with_kinds(source, kept) if axes is overlap else source_name(source)
+            axes.plot(factors, values, color=colour, label=label, marker="o")
     change.axhline(STEADY, color=QUIET, lw=0.8, ls="--")
     for axes, title, limits in (
         (change, "Mean change of score", (0.0, None)),

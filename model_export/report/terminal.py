@@ -5,6 +5,7 @@ from rich.table import Table
 
 from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Figure
+from model_export.evaluation.choices import known_by
 from model_export.evaluation.targets import judge
 from model_export.report.describe import DESCRIBED
 
@@ -15,6 +16,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print headline figures and targets."""
     options, model = evaluation.options, evaluation.model
     console.print(_figures(f"{model.name} {model.version}, {options.split} patients", evaluation))
+    for source, kinds in known_by(evaluation.images).items():
+        console.print(f"{source_name(source)}: lesions are known by {kinds}")
     console.print(_targets(evaluation))
     for fault, count in evaluation.refused.items():
         console.print(f"refused by the service: {count} x {fault}", style="yellow")

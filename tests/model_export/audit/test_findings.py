@@ -66,6 +66,7 @@ def test_sheets_show_the_pairs_that_there_are(troubled: Audit, tmp_path: Path) -
     }
     text = (tmp_path / "new" / "audit.md").read_text()
     assert all(f"![{sheet}]({sheet})" in text for sheet in sheets)
+    assert "yes or no" in text  # what the images are known by
     picture = cv2.imread(str(tmp_path / "new" / "near-duplicates.png"), cv2.IMREAD_GRAYSCALE)
     assert picture is not None and picture.std() > 10
 

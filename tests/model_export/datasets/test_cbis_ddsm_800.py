@@ -52,6 +52,8 @@ def test_a_dicom_file_of_the_set_without_spacing_is_served_at_the_trained_scale(
         ("images.csv", ",train,", ",holdout,", "part of 1_LEFT_CC is 'holdout', not train or test"),
         ("images.csv", ",3000,5000", ",0,5000", "original size of 1_LEFT_CC is not above 0"),
         ("images.csv", ",3000,5000", ",wide,5000", "'original_columns' is 'wide', not a number"),
+        ("images.csv", ",3000,5000", ",nan,5000", "'original_columns' is 'nan', not a number"),
+        ("boxes.csv", "1_LEFT_CC,40,", "1_LEFT_CC,inf,", "boxes.csv: 'x' is 'inf', not a number"),
         ("boxes.csv", "1_LEFT_CC,", "1_LEFT_MLO,", "boxes.csv has no row for 1_LEFT_CC"),
         ("boxes.csv", "1_LEFT_CC,40,", "1_LEFT_CC,,", "boxes.csv: 'x' is '', not a number"),
     ],

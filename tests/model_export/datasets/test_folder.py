@@ -78,6 +78,8 @@ def test_without_a_table_every_image_is_a_patient_and_needs_a_mask(tmp_path: Pat
         ("CC,1", "CC,0", r"masks/a\.png contradicts has_lesion"),
         ("yes", "maybe", r"has_lesion of images/d\.dcm is 'maybe'"),
         ("a,7,0.1", "a,7,wide", r"table\.csv: 'pixel_spacing_mm' is 'wide'"),
+        ("a,7,0.1", "a,7,nan", r"table\.csv: 'pixel_spacing_mm' is 'nan', not a number"),
+        ("a,7,0.1", "a,7,inf", r"table\.csv: 'pixel_spacing_mm' is 'inf', not a number"),
         ("a,7,0.1", "a,7,-1", r"pixel_spacing_mm of a is not above 0"),
         ("right", "up", r"laterality of images/b\.JPG is 'UP'"),
         ("name,", "stem,", r"table\.csv has no column 'name'"),

@@ -51,6 +51,18 @@ def test_lesions_count_as_found_at_one_false_positive_an_image_of_the_whole_sour
     assert found["diameter", "10 to 20 mm"].figures["lesion_sensitivity"].value == 1.0
 
 
+def test_images_fall_apart_by_what_their_lesions_are_known_by() -> None:
+    found = rows(
+        lesion("1", 0.2), lesion("2", 0.4), examined("m", "3", True, 0.5, annotation="image_label")
+    )
+    assert not {name for dimension, name in found if dimension == "outline"}
+    found = rows(
+        examined("m", "1", True, 0.8, annotation="box", outlined=positive(0.2)),
+        examined("m", "2", True, 0.8, annotation="pseudo_outline", outlined=positive(0.6)),
+    )
+    assert found["outline", "box"].positives == found["outline", "pseudo-outline"].positives == 1
+
+
 def test_images_fall_apart_by_view_and_density_where_these_differ() -> None:
     found = rows(
         examined("r", "1", True, 0.9, view="CC", density="A"),

@@ -4,7 +4,7 @@ from model_export.record import summary
 from model_export.report.card import BEGIN, END, rewrite, section
 from service.inference.contract import Contract, OperatingPoint, Provenance
 from tests.identity_net import identity_contract
-from tests.model_export.answers import evaluation
+from tests.model_export.answers import evaluation, examined, positive
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +36,17 @@ def test_a_recorded_evaluation_is_told_with_intervals_and_counts() -> None:
     cells = [cell.strip() for cell in row.split("|")[3:-1]]
     assert cells == [f"{dice.value:.3f}", f"{dice.low:.3f} to {dice.high:.3f}", "6", "4"]
     assert "test patients" in text
+
+
+def test_the_card_says_what_the_lesions_were_known_by() -> None:
+    images = [
+        examined("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2))
+        for n, kind in enumerate(("box", "pseudo_outline", "box"))
+    ]
+    text = section(contract(**summary(evaluation(images))))
+    assert "What lesions were known by (images): mine: box (2), pseudo-outline (1). Pseudo" in text
+    assert "of a box the inscribed ellipse is taken" in text
+    assert "What lesions were known by" not in section(contract(**{"cdd-cesm/dice": 0.5}))
 
 
 def test_figures_without_intervals_and_of_no_name_pass() -> None:

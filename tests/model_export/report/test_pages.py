@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from model_export import resampling
 from model_export.evaluation import Figure, Options
@@ -67,6 +68,36 @@ def test_every_markdown_table_is_whole(folder: Path) -> None:
         lines = block.splitlines()
         assert set(lines[1]) <= set("| -")
         assert len({line.count("|") for line in lines}) == 1
+
+
+def test_what_a_dice_was_measured_against_is_said_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
+    titles: list[str] = []
+    monkeypatch.setattr(Axes, "set_title", lambda _, title: titles.append(title))
+    kinds = ("box", "box", "pseudo_outline")
+    images = [
+        examined("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2 + 0.1 * n))
+        for n, kind in enumerate(kinds)
+    ]
+    case = Case("lowest Dice", images[0], b"\xff\xd8picture")
+    found = evaluation(images, cases=[case])
+    save(found, tmp_path)
+    show(found, Console(width=160))
+    said = "mine: box (2), pseudo-outline (1)"
+    for name in ("report.html", "report.md"):
+        text = " ".join((tmp_path / name).read_text().split())
+        assert said in text and "of a box the inscribed ellipse is taken" in text
+    for name in ("report.html", "cases.md"):
+        assert "Dice 0.20 (box)" in (tmp_path / name).read_text()
+    assert titles.count("mine\nbox (2), pseudo-outline (1)") == 2  # FROC and Dice
+    assert json.loads((tmp_path / "figures.json").read_text())["known_by"] == {
+        "mine": "box (2), pseudo-outline (1)"
+    }
+    assert "mine: lesions are known by box (2), pseudo-outline (1)" in capsys.readouterr().out
 
 
 def test_targets_and_refusals_are_told(folder: Path) -> None:
