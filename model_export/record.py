@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 
 from model_export.evaluation import Evaluation
-from model_export.evaluation.choices import known_by
 from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.report.card import KNOWN_BY
 from model_export.report.describe import DESCRIBED
+from model_export.report.known_by import known_by
 
 SPLIT = "test patients (20 %, by hash), through service.segmenter"
 

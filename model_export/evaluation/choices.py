@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.datasets.kinds import counted
 from model_export.evaluation.examined import Examined, Outlined
 
 
@@ -28,15 +27,6 @@ def searched_of(images: Sequence[Examined]) -> list[Examined]:
 def with_lesions(images: Sequence[Examined]) -> list[Examined]:
     """Give those with outlined lesions."""
     return [image for image in images if image.dice is not None]
-
-
-def known_by(images: Sequence[Examined]) -> dict[str, str]:
-    """Return for each source how its lesions are known, and of how many images: "box (3)"."""
-    positives = [image for image in images if image.has_lesion]
-    return {
-        source: counted(image.annotation for image in own)
-        for source, own in by_source(positives).items()
-    }
 
 
 def has_both_classes(images: Sequence[Examined]) -> bool:

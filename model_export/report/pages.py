@@ -14,12 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from model_export.datasets.kinds import NOT_DRAWN, kind_name
 from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Examined, Figure
-from model_export.evaluation.choices import by_source, known_by
+from model_export.evaluation.choices import by_source
 from model_export.evaluation.gallery import Case
 from model_export.evaluation.targets import Judged, judge
 from model_export.report.canvas import Plot
 from model_export.report.describe import GROUPS, Described
 from model_export.report.forest import MEASURES
+from model_export.report.known_by import known_by
 from model_export.report.plots import plots
 
 COLUMNS = (
@@ -135,10 +136,10 @@ def _context(
         "images": len(evaluation.images),
         "patients": len({(one.source, one.patient) for one in evaluation.images}),
         "judged": judge(evaluation.figures),
-        "known_by": known_by(evaluation.images),
-        "not_drawn": NOT_DRAWN,
         "tables": tables(evaluation.figures),
         "plots": drawn,
+        "known_by": known_by(evaluation.images),
+        "not_drawn": NOT_DRAWN,
         "strata": evaluation.strata,
         "measures": MEASURES,
         "cases": _by_kind(shown),
@@ -179,8 +180,8 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,
         "targets": [_plain_target(one) for one in judge(evaluation.figures)],
-        "known_by": known_by(evaluation.images),
         "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},
+        "known_by": known_by(evaluation.images),
         "strata": [
             {
                 "source": one.source,

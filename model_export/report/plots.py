@@ -10,7 +10,6 @@ from model_export.evaluation import Evaluation, Examined
 from model_export.evaluation.choices import (
     by_source,
     has_both_classes,
-    known_by,
     told_of,
     with_lesions,
 )
@@ -19,6 +18,7 @@ from model_export.metrics import auc
 from model_export.report import panels
 from model_export.report.canvas import QUIET, SERIES, Plot, png, row_of_panels, style
 from model_export.report.forest import forests
+from model_export.report.known_by import known_by
 
 Sources = Mapping[str, list[Examined]]
 

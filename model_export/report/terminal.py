@@ -5,9 +5,9 @@ from rich.table import Table
 
 from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Figure
-from model_export.evaluation.choices import known_by
 from model_export.evaluation.targets import judge
 from model_export.report.describe import DESCRIBED
+from model_export.report.known_by import known_by
 
 COLOURS = {"met": "green", "not met": "red"}
 
