@@ -35,7 +35,7 @@ def read_rows(
     Raises
     ------
     DatasetError
-        The file or a column is missing.
+        The file or a column is missing, or the file is no table.
     """
     return [row for _, row in read_numbered_rows(folder, name, columns, delimiter=delimiter)]
 
@@ -49,16 +49,20 @@ def read_numbered_rows(
         raise DatasetError(f"{name} is missing in {folder.name}/")
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as table:
         reader = csv.DictReader(table, delimiter=delimiter, restval="")
-        missing = sorted(set(columns) - {one.strip() for one in reader.fieldnames or ()})
-        if missing:
-            raise DatasetError(f"{name} has no column {', '.join(map(repr, missing))}")
-        return [
-            (
-                reader.line_num,
-                {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str)},
-            )
-            for row in reader
-        ]
+        try:
+            given = {one.strip() for one in reader.fieldnames or ()}
+            rows = [(reader.line_num, _stripped(row)) for row in reader]
+        except csv.Error as error:
+            raise DatasetError(f"{name}, line {reader.line_num}: {error}") from None
+    missing = sorted(set(columns) - given)
+    if missing:
+        raise DatasetError(f"{name} has no column {', '.join(map(repr, missing))}")
+    return rows
+
+
+def _stripped(row: dict[str, str]) -> Row:
+    # Cells beyond the last column stand under None.
+    return {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str)}
 
 
 def number(row: Row, column: str, name: str) -> float:

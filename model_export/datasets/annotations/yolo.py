@@ -113,7 +113,8 @@ def _names(folder: Path) -> Names:
 def _described(file: Path, where: str) -> Names:
     try:
         content = yaml.safe_load(_text(file, where))
-    except yaml.YAMLError:
+    # Dates that are none are a ValueError, and so deep a nesting is no list of names.
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise DatasetError(f"{where} is not YAML") from None
     names = content.get("names") if isinstance(content, dict) else None
     if names is None:

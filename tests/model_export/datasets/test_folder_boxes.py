@@ -250,6 +250,14 @@ def test_boxes_csv_names_a_missing_column(tmp_path: Path) -> None:
         read(root)
 
 
+@pytest.mark.parametrize("text", ["{}\n", "name,x,y,width,height\n{},1,2,3,4\n"])
+def test_what_is_no_table_at_all_is_named(tmp_path: Path, text: str) -> None:
+    root = write(tmp_path, {"a": [BOX]})
+    (root / "boxes.csv").write_text(text.format("9" * 140_000))
+    with pytest.raises(DatasetError, match=r"^boxes\.csv, line \d: field larger than"):
+        read(root)
+
+
 def test_the_sets_own_parts_are_kept(tmp_path: Path) -> None:
     table = "name,patient,part\na,1,train\nb,2,TEST\nc,3,\n"
     root = write(tmp_path, {"a": [BOX], "b": [BOX], "c": [BOX]}, "YOLO", table=table)

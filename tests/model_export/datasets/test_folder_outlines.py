@@ -304,6 +304,8 @@ def test_yolo_classes_are_named_where_a_file_does(
     [
         ("classes.txt", "benign\n", r"labels/a\.txt, line 1: class 1 has no name"),
         ("data.yaml", "names: [", r"data\.yaml is not YAML"),
+        ("data.yaml", "names: 2024-99-99", r"data\.yaml is not YAML"),
+        ("data.yaml", "[" * 10_000, r"data\.yaml is not YAML"),
         ("data.yaml", "names: 2", r"data\.yaml: 'names' is neither a list nor numbers with names"),
         ("labels/a.TXT", "", r"labels/a\.txt and labels/a\.TXT share a name"),
     ],
