@@ -11,7 +11,7 @@ from typing import cast
 
 from model_export.datasets.images import read_grey, widen
 from model_export.datasets.sample import Sample
-from model_export.datasets.tables import number, read_rows
+from model_export.datasets.tables import DatasetError, number, read_rows
 from service.imaging.mammogram import Laterality
 
 SOURCE = "cdd-cesm"
@@ -34,13 +34,16 @@ def read(folder: Path) -> Iterator[Sample]:
     Raises
     ------
     DatasetError
-        The table, one of its columns or a file that it names is missing.
+        The table, one of its columns or a file that it names is missing, or a scale is none.
     """
     for row in read_rows(folder, TABLE, COLUMNS):
         lesion = read_grey(folder, f"masks/{row['name']}.png") > 127
         if not lesion.any():
             continue
-        spacing = ORIGINAL_SPACING_MM / number(row, "scale", TABLE)
+        scale = number(row, "scale", TABLE)
+        if scale <= 0:
+            raise DatasetError(f"{TABLE}: scale of {row['name']} is not above 0")
+        spacing = ORIGINAL_SPACING_MM / scale
         yield Sample(
             source=SOURCE,
             name=row["name"],

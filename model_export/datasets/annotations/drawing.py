@@ -94,7 +94,7 @@ def _draw_one(
         box, is_outline = _draw_mask(one, canvas), True
     else:
         outlines = [_checked(part * scale, shape, one) for part in one.polygons]
-        is_outline = bool(outlines) and not all(_is_rectangle(part) for part in outlines)
+        is_outline = not all(_is_rectangle(part * scale) for part in one.polygons)
         parts = outlines or stated
         for part in parts:
             fill(canvas, part if is_outline else _ellipse(part))

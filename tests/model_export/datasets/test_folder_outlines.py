@@ -128,6 +128,12 @@ def test_a_polygon_that_is_a_box_is_a_box(tmp_path: Path, closed: bool, turned: 
         assert found.lesion.sum() == pytest.approx(np.pi / 4 * 24 * 16, rel=0.02)
 
 
+def test_a_turned_box_that_is_cut_at_the_border_stays_a_box(tmp_path: Path) -> None:
+    corners = [10.0, -1.5, 30.0, 18.5, 20.0, 28.5, 0.0, 8.5]
+    found = only(coco(tmp_path, {"segmentation": [corners]}))
+    assert found.annotation == "box"
+
+
 def test_one_lesion_without_an_outline_makes_the_image_one_of_boxes(tmp_path: Path) -> None:
     outline, box = {"segmentation": [TRIANGLE]}, {"bbox": [80, 80, 20, 20], "segmentation": []}
     found = only(coco(tmp_path, outline, box))

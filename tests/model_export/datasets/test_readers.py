@@ -49,6 +49,19 @@ def test_an_underscore_in_cdd_cesm_is_no_density(
     assert sample.density == density
 
 
+@pytest.mark.parametrize(
+    ("scale", "message"), [("0", "scale of P0_L_DM_MLO is not above 0"), ("nan", "not a number")]
+)
+def test_a_scale_of_cdd_cesm_that_is_none_is_named(
+    tmp_path: Path, scale: str, message: str
+) -> None:
+    write_cdd_cesm(tmp_path)
+    table = tmp_path / "manifest.csv"
+    table.write_text(table.read_text().replace(",1,0.25", f",1,{scale}"))
+    with pytest.raises(DatasetError, match=message):
+        list(cdd_cesm.read(tmp_path))
+
+
 def test_mini_mias_joins_the_findings_of_an_image(tmp_path: Path) -> None:
     write_mini_mias(tmp_path)
     samples = {sample.name: sample for sample in mini_mias.read(tmp_path)}
