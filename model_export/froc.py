@@ -4,7 +4,7 @@ Chakraborty, "Maximum likelihood analysis of free-response receiver operating ch
 (FROC) data", 1989: a threshold on the marks of all images gives one point of the curve.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +124,60 @@ def froc_sensitivity(images: Sequence[Candidates], false_positives: float) -> fl
     """
     weights = np.ones((1, len(images)))
     return float(Froc(images).sensitivities(weights, [false_positives])[0, 0])
+
+
+def join_views(images: Sequence[Candidates], breasts: Sequence[Hashable]) -> list[Candidates]:
+    """Return the candidates counted by breast: a lesion is found when any view of it finds it.
+
+    No source says which outline of one view is which of the other. So a breast holds as many
+    lesions as the view that shows the most, and at every threshold as many are found as the view
+    that finds the most of its own: the fewest that all views together can have found. Where each
+    view shows one lesion, that is the plain rule, found in any view. False positives stay those of
+    each image, and are still counted an image.
+
+    Parameters
+    ----------
+    images
+        One entry a view.
+    breasts
+        Which breast each of them shows; of one patient.
+
+    Returns
+    -------
+    One entry a view, in the same order: the first view of a breast carries all its lesions, the
+    others none. So weights of patients hold for them too; `normals` of `Froc` does not.
+    """
+    views: dict[Hashable, list[int]] = {}
+    for index, breast in enumerate(breasts):
+        views.setdefault(breast, []).append(index)
+    joined = [_misses(image) for image in images]
+    for own in views.values():
+        best = best_of_views([images[index] for index in own])
+        first = joined[own[0]]
+        found = [(score, number) for number, score in enumerate(best) if np.isfinite(score)]
+        joined[own[0]] = Candidates(
+            scores=(*first.scores, *(score for score, _ in found)),
+            hits=(*first.hits, *(frozenset({number}) for _, number in found)),
+            lesions=len(best),
+        )
+    return joined
+
+
+def best_of_views(views: Sequence[Candidates]) -> tuple[float, ...]:
+    """Return for each lesion of a breast the score from which it counts as found; -inf for never.
+
+    The k-th score is the best k-th score of a view: see `join_views`.
+    """
+    ranked = [sorted(view.best_scores(), reverse=True) for view in views]
+    lesions = max((view.lesions for view in views), default=0)
+    return tuple(max(own[rank] for own in ranked if len(own) > rank) for rank in range(lesions))
+
+
+def _misses(image: Candidates) -> Candidates:
+    scores = tuple(
+        score for score, hits in zip(image.scores, image.hits, strict=True) if not hits
+    )
+    return Candidates(scores, (frozenset(),) * len(scores), 0)
 
 
 def _share(counts: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
