@@ -197,6 +197,14 @@ class Lesions:
         renamed[kept] = np.arange(1, len(kept) + 1)
         return cls(renamed[labels], areas[kept])
 
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """Return (x, y, width, height) of the smallest box around each piece, in pixels."""
+        found = []
+        for index in range(len(self.areas)):
+            x, y, width, height = cv2.boundingRect((self.labels == index + 1).astype(np.uint8))
+            found.append((float(x), float(y), float(width), float(height)))
+        return found
+
 
 def match(
     regions: Sequence[tuple[float, NDArray[np.bool_]]], lesion: NDArray[np.bool_]

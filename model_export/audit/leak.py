@@ -120,15 +120,26 @@ def _auc(
     smallest = min(len(np.unique(owners[truth == side])) for side in (False, True))
     if smallest < FEWEST_PATIENTS:
         return math.nan, math.nan, math.nan
-    scores = _held_out_ranks(features, truth, owners)
+    scores = held_out_ranks(features, truth, owners)
     value = weighted_auc(scores, truth, np.ones((1, len(truth))))[0]
     drawn = [weighted_auc(scores, truth, weights) for weights in patient_draws(owners)]
     return float(value), *interval(np.concatenate(drawn))
 
 
-def _held_out_ranks(
+def held_out_ranks(
     features: NDArray[np.float64], truth: NDArray[np.bool_], owners: NDArray[np.intp]
 ) -> NDArray[np.float64]:
+    """Return the rank, in [0, 1], that a logistic regression gives to each image.
+
+    Each patient is scored by a model that was fitted on others, and ranked within its fold.
+
+    Parameters
+    ----------
+    features
+        Shape (images, numbers).
+    truth, owners
+        Label and patient of each image; at least `FEWEST_PATIENTS` patients of each class.
+    """
     ranks = np.zeros(len(truth))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     for fitted, held_out in folds.split(features, truth, owners):

@@ -13,5 +13,8 @@ NAMES = {
 
 
 def source_name(source: str) -> str:
-    """Give a source's name as people write it."""
+    """Return a source's name as people write it; that of a pair names what stands against what."""
+    positives, against, normals = source.partition(" against ")
+    if against:
+        return f"{source_name(positives)}, against the normals of {source_name(normals)}"
     return NAMES.get(source, source)

@@ -1,6 +1,6 @@
 """Figures with their intervals, from resampled patients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,9 @@ from model_export.resampling import interval, patient_draws
 
 Measure = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From weights, shape (resamples, images), to values, shape (resamples,)."""
+
+Named = Iterator[tuple[str, Sequence[Examined], Measure]]
+"""Name of a figure, the images that it is counted over, and how."""
 
 
 @dataclass(frozen=True, slots=True)

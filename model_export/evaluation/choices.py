@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.datasets import Annotation
 from model_export.evaluation.examined import Examined, Outlined
+
+OUTLINES: dict[str, tuple[Annotation, ...]] = {
+    "": ("pixel_mask",),
+    "_pseudo": ("pseudo_outline",),
+    "_rough": ("circle", "box"),
+}
+"""Ending of a figure's key to what its Dice was measured against: outlines drawn by people;
+outlines that a net drew in a given box; circles and boxes. They are never averaged together."""
 
 
 def by_source(images: Sequence[Examined]) -> dict[str, list[Examined]]:
@@ -27,6 +36,11 @@ def searched_of(images: Sequence[Examined]) -> list[Examined]:
 def with_lesions(images: Sequence[Examined]) -> list[Examined]:
     """Give those with outlined lesions."""
     return [image for image in images if image.dice is not None]
+
+
+def with_outlines(images: Sequence[Examined], ending: str) -> list[Examined]:
+    """Return those with lesions outlined in the way that an ending of `OUTLINES` names."""
+    return [image for image in with_lesions(images) if image.annotation in OUTLINES[ending]]
 
 
 def has_both_classes(images: Sequence[Examined]) -> bool:

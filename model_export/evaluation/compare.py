@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from model_export.audit.brightness import brightness
 from model_export.baselines import blobs, breast_mask, brightest_mask
 from model_export.datasets import Sample
+from model_export.detection import Detections, ScoredBox, match_boxes
 from model_export.evaluation.examined import Examined, Lesion, Outlined
 from model_export.metrics import Lesions, Mark, dice, match_marks
 from service.findings import Findings
@@ -30,8 +31,10 @@ def examine(sample: Sample, findings: Findings, contract: Contract) -> Examined:
         has_lesion=sample.has_lesion,
         annotation=sample.annotation,
         view=sample.view_position,
+        laterality=sample.laterality,
         density=sample.density,
         manufacturer=sample.manufacturer,
+        pathology=sample.pathology,
         score=findings.has_mask.score,
         tile_scores=findings.has_mask.tile_scores,
         marks=_scores(findings),
@@ -52,6 +55,7 @@ def look(source: str, patient: str, name: str, findings: Findings) -> Examined:
         has_lesion=None,
         annotation="none",
         view=findings.mammogram.view_position,
+        laterality=findings.mammogram.laterality,
         score=findings.has_mask.score,
         tile_scores=findings.has_mask.tile_scores,
         marks=_scores(findings),
@@ -118,8 +122,9 @@ def _outlined(
     ]
     candidates = match_marks(marks, lesions)
     blobs_found = match_marks(blobs(working, contract.spacing.working_mm), lesions)
+    boxes = _boxes(sample, findings, lesions)
     if not sample.has_lesion:
-        return Outlined(candidates, blobs_found)
+        return Outlined(candidates, blobs_found, boxes=boxes)
     overlap = dice(findings.mask, sample.lesion)
     return Outlined(
         candidates=candidates,
@@ -133,7 +138,23 @@ def _outlined(
             region.selected and hits
             for region, hits in zip(findings.regions, candidates.hits, strict=True)
         ),
+        boxes=boxes,
     )
+
+
+def _boxes(sample: Sample, findings: Findings, lesions: Lesions) -> Detections:
+    """Match boxes with those of the source, or with those around the outlines where it has none."""
+    found = [
+        ScoredBox(
+            region.max_probability,
+            region.box.left,
+            region.box.top,
+            region.box.columns,
+            region.box.rows,
+        )
+        for region in findings.regions
+    ]
+    return match_boxes(found, sample.boxes or lesions.boxes())
 
 
 def _facts(lesions: Lesions, breast: NDArray[np.bool_], sample: Sample) -> tuple[Lesion, ...]:

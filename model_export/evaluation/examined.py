@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from model_export.detection import Detections
 from model_export.froc import Candidates
 from model_export.metrics import iou
 
@@ -44,6 +45,8 @@ class Outlined:
         15 % of the breast; None for a normal.
     mask_hits
         Whether a region of the mask hits a lesion.
+    boxes
+        The boxes of the regions against those of the lesions, at an IoU of a half.
     """
 
     candidates: Candidates
@@ -54,6 +57,7 @@ class Outlined:
     dice_gated: float | None = None
     dice_brightest: float | None = None
     mask_hits: bool = False
+    boxes: Detections = Detections()
 
     @property
     def iou(self) -> float | None:
@@ -78,6 +82,8 @@ class Examined:
         None where nobody says.
     annotation
         How the truth is known: as in `Sample`, or "none".
+    view, laterality, density, manufacturer, pathology
+        As in `Sample`; None where the source does not say.
     score, tile_scores
         The has-mask score of the image, and of each tile.
     marks
@@ -102,8 +108,10 @@ class Examined:
     score: float
     annotation: str = "image_label"
     view: str | None = None
+    laterality: str | None = None
     density: str | None = None
     manufacturer: str | None = None
+    pathology: str | None = None
     tile_scores: tuple[float, ...] = ()
     marks: tuple[float, ...] = ()
     selected: int = 0
@@ -113,6 +121,13 @@ class Examined:
     probe: float | None = None
     outlined: Outlined | None = None
     contrast: Mapping[float, tuple[float, float | None]] = field(default_factory=dict)
+
+    @property
+    def breast(self) -> tuple[str, ...]:
+        """Which breast is shown: patient and laterality; an image that states none stands alone."""
+        if self.laterality is None:
+            return (self.source, self.patient, "", self.name)
+        return (self.source, self.patient, self.laterality)
 
     @property
     def dice(self) -> float | None:

@@ -1,31 +1,37 @@
 """Every figure of every source, with its interval."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.evaluation.bootstrap import Figure, Measure, mean_of, ratio_of, with_interval
+from model_export.evaluation.across import across_figures, pairs
+from model_export.evaluation.bootstrap import (
+    Figure,
+    Measure,
+    Named,
+    mean_of,
+    ratio_of,
+    with_interval,
+)
 from model_export.evaluation.choices import (
+    OUTLINES,
     by_source,
     has_both_classes,
     outlined,
     scores_and_labels,
-    searched_of,
     told_of,
     with_lesions,
+    with_outlines,
 )
 from model_export.evaluation.contrast import FACTORS
 from model_export.evaluation.examined import Examined
-from model_export.froc import Froc
+from model_export.evaluation.lesions import lesion_figures
 from model_export.metrics import (
     expected_calibration_error,
     sensitivity_at_specificity,
     weighted_auc,
 )
-
-FALSE_POSITIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""An image: the points of the FROC that are reported."""
 
 SMALL_SHARE = 0.05
 """Of the frame: outlines below are the sharper ones in CDD-CESM."""
@@ -35,13 +41,12 @@ SPECIFICITIES = (0.90, 0.95)
 POOLED = "all"
 """The source's name in figures over all sources together."""
 
-Named = Iterator[tuple[str, Sequence[Examined], Measure]]
-
 
 def figures(images: Sequence[Examined], threshold: float) -> dict[str, Figure]:
-    """Give every figure of every source, keys "source/figure".
+    """Return every figure of every source, keys "source/figure".
 
-    What a source cannot show (no outlines, one class only) is left out.
+    What a source cannot show (no outlines, one class only) is left out. Figures across two sources
+    stand under the name of the pair: see `across.pairs`.
 
     Parameters
     ----------
@@ -52,9 +57,11 @@ def figures(images: Sequence[Examined], threshold: float) -> dict[str, Figure]:
     """
     result: dict[str, Figure] = {}
     for source, own in by_source(images).items():
-        for part in (_overlap, _froc, _scores, _calibration, _contrast):
+        for part in (_overlap, lesion_figures, _scores, _calibration, _contrast):
             result |= _measured(source, part(own))
         result |= _measured(source, _at_threshold(own, threshold))
+    for pair, both in pairs(images).items():
+        result |= _measured(pair, across_figures(both))
     return result | _measured(POOLED, _score_changes(images))
 
 
@@ -64,7 +71,12 @@ def _measured(source: str, named: Named) -> dict[str, Figure]:
 
 
 def _overlap(images: Sequence[Examined]) -> Named:
-    drawn = with_lesions(images)
+    for ending in OUTLINES:
+        for name, kept, how in _overlap_with(with_outlines(images, ending)):
+            yield f"{name}{ending}", kept, how
+
+
+def _overlap_with(drawn: Sequence[Examined]) -> Named:
     if not drawn:
         return
     hit = [image for image in drawn if outlined(image).mask_hits]
@@ -79,21 +91,6 @@ def _overlap(images: Sequence[Examined]) -> Named:
     yield "iou", drawn, _mean(drawn, "iou")
     yield "iou_hits", hit, _mean(hit, "iou")
     yield "iou_gated", drawn, _mean(drawn, "iou_gated")
-    yield "images_hit", drawn, mean_of([outlined(image).mask_hits for image in drawn])
-
-
-def _froc(images: Sequence[Examined]) -> Named:
-    if not with_lesions(images):
-        return
-    searched = searched_of(images)
-    net = Froc([outlined(image).candidates for image in searched])
-    blobs = Froc([outlined(image).blobs for image in searched])
-    for rate in FALSE_POSITIVES:
-        yield f"lesion_sensitivity_at_{rate:g}_fp", searched, _found(net, rate)
-    yield "froc_mean", searched, lambda weights: net.sensitivities(weights, FALSE_POSITIVES).mean(1)
-    for rate in FALSE_POSITIVES:
-        yield f"lesion_sensitivity_at_{rate:g}_fp_on_normals", searched, _found(net, rate, True)
-    yield "blob_sensitivity_at_1_fp", searched, _found(blobs, 1.0)
 
 
 def _scores(images: Sequence[Examined]) -> Named:
@@ -196,10 +193,6 @@ def patient_auc(images: Sequence[Examined]) -> Measure:
     labels = [any(images[index].has_lesion for index in own) for own in views.values()]
     # All views of a patient are drawn equally often.
     return lambda weights: weighted_auc(scores, labels, weights[:, first])
-
-
-def _found(froc: Froc, rate: float, normals: bool = False) -> Measure:
-    return lambda weights: froc.sensitivities(weights, [rate], normals=normals)[:, 0]
 
 
 def _at_specificity(images: Sequence[Examined], share: float) -> Measure:

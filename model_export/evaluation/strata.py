@@ -1,6 +1,6 @@
-"""For whom does it work? Figures by size, place, density, view, device and kind of outline."""
+"""For whom does it work? Figures by size, place, pathology, density, view, side, device, outline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,18 @@ from model_export.evaluation.choices import (
     with_lesions,
 )
 from model_export.evaluation.examined import Examined, Lesion
-from model_export.froc import Froc
+from model_export.evaluation.lesions import has_views_to_join
+from model_export.froc import Froc, best_of_views
 from model_export.metrics import weighted_auc
 
 FEW = 10
 """Positives: with fewer a stratum is marked."""
 
-RATE = 1.0
+RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """False positives an image of the whole source, at which lesions count as found."""
+
+RATE = 1.0
+"""Of them, the one that is drawn, and whose figure's key does not name it."""
 
 Edges = tuple[tuple[str, float], ...]
 """Names of bins and the upper end of each, not included."""
@@ -50,7 +54,9 @@ class Stratum:
     positives
         Lesions where a lesion is what falls into a bin, else positive images.
     figures
-        Any of dice, lesion_sensitivity, auc.
+        Any of dice (outlines that people drew), dice_pseudo (outlines that a net drew), auc, and
+        lesion_sensitivity and lesion_sensitivity_any_view: these as they stand at one false
+        positive an image, and with `_at_R_fp` at the other `RATES`.
     """
 
     source: str
@@ -66,19 +72,24 @@ class Stratum:
 
 
 def strata(images: Sequence[Examined]) -> list[Stratum]:
-    """Split every source along every dimension in which it differs.
+    """Return every source split along every dimension in which it differs.
 
     Dice puts an image where its largest lesion belongs; lesion sensitivity puts each lesion where
-    it belongs itself, at the score that gives one false positive an image in the whole source.
-    The AUC of a bin of lesions sets its images against all negatives of the source.
+    it belongs itself, at the scores that give `RATES` false positives an image in the whole source.
+    The AUC of a bin of lesions sets its images against all negatives of the source. Any view means
+    any view of the breast that is in the stratum; strata of lesions have no such figure, since two
+    views measure a lesion differently, and no source says which of them are the same.
     """
     rows = []
     for source, own in by_source(images).items():
-        part = _Source(source, own, _threshold(own))
+        part = _Source(source, own, _thresholds(own))
         rows += part.by_image("view", lambda image: image.view)
+        rows += part.by_image("laterality", lambda image: image.laterality)
+        rows += part.by_image("pathology", lambda image: image.pathology)
         rows += part.by_image("density", lambda image: image.density)
         rows += part.by_image("device", lambda image: image.manufacturer)
         rows += part.by_image("outline", _outline)
+        rows += part.by_lesion("size third", lambda one: one.diameter_mm, size_thirds(own))
         rows += part.by_lesion("share of frame", lambda one: one.share, SHARES)
         rows += part.by_lesion("diameter", lambda one: one.diameter_mm, DIAMETERS)
         rows += part.by_lesion("distance to border", lambda one: one.border_mm, BORDERS)
@@ -87,11 +98,11 @@ def strata(images: Sequence[Examined]) -> list[Stratum]:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The images of one source, and the score from which a region counts as found."""
+    """The images of one source, and the score from which a region counts as found, by rate."""
 
     name: str
     images: Sequence[Examined]
-    threshold: float
+    thresholds: Mapping[float, float]
 
     def by_image(self, dimension: str, value: Callable[[Examined], str | None]) -> list[Stratum]:
         names = sorted({name for image in self.images if (name := value(image)) is not None})
@@ -99,7 +110,8 @@ class _Source:
         for name in names if len(names) > 1 else []:
             own = [image for image in self.images if value(image) == name]
             positives = sum(image.has_lesion is True for image in own)
-            found = _dice(own) | _auc(own) | _sensitivity(own, self.threshold, lambda _: True)
+            found = _dice(own) | _auc(own) | _sensitivity(own, self.thresholds, lambda _: True)
+            found |= _any_view(own, self.thresholds)
             if found:
                 rows.append(Stratum(self.name, dimension, name, positives, found))
         return rows
@@ -114,10 +126,25 @@ class _Source:
             own = [image for image in drawn if belongs(_largest(image))]
             lesions = sum(belongs(one) for image in drawn for one in outlined(image).lesions)
             found = _dice(own) | _auc([*own, *negatives] if own else [])
-            found |= _sensitivity(drawn, self.threshold, belongs)
+            found |= _sensitivity(drawn, self.thresholds, belongs)
             if lesions:
                 rows.append(Stratum(self.name, dimension, name, lesions, found))
         return rows
+
+
+def size_thirds(images: Sequence[Examined]) -> Edges:
+    """Return the thirds of a source's lesions by diameter; none where they do not differ."""
+    sizes = [one.diameter_mm for image in with_lesions(images) for one in outlined(image).lesions]
+    if not sizes:
+        return ()
+    low, high = (float(edge) for edge in np.quantile(sizes, (1 / 3, 2 / 3)))
+    if not min(sizes) < low < high:
+        return ()
+    return (
+        (f"small, < {low:.1f} mm", low),
+        (f"middle, < {high:.1f} mm", high),
+        (f"large, >= {high:.1f} mm", np.inf),
+    )
 
 
 def _outline(image: Examined) -> str | None:
@@ -139,17 +166,23 @@ def _bins(
     return [(name, within(low, high)) for (name, high), low in zip(edges, lows, strict=False)]
 
 
-def _threshold(images: Sequence[Examined]) -> float:
+def _thresholds(images: Sequence[Examined]) -> dict[float, float]:
     searched = [outlined(image).candidates for image in searched_of(images)]
-    return Froc(searched).threshold(RATE) if searched else np.inf
+    return {rate: Froc(searched).threshold(rate) if searched else np.inf for rate in RATES}
 
 
 def _dice(images: Sequence[Examined]) -> dict[str, Figure]:
-    drawn = with_lesions(images)
-    if not drawn:
-        return {}
-    values = [image.dice for image in drawn if image.dice is not None]
-    return {"dice": with_interval(drawn, mean_of(values))}
+    found = {}
+    for key, pseudo in (("dice", False), ("dice_pseudo", True)):
+        drawn = [
+            image
+            for image in with_lesions(images)
+            if (image.annotation == "pseudo_outline") == pseudo
+        ]
+        values = [image.dice for image in drawn if image.dice is not None]
+        if values:
+            found[key] = with_interval(drawn, mean_of(values))
+    return found
 
 
 def _auc(images: Sequence[Examined]) -> dict[str, Figure]:
@@ -161,20 +194,51 @@ def _auc(images: Sequence[Examined]) -> dict[str, Figure]:
 
 
 def _sensitivity(
-    images: Sequence[Examined], threshold: float, belongs: Callable[[Lesion], bool]
+    images: Sequence[Examined],
+    thresholds: Mapping[float, float],
+    belongs: Callable[[Lesion], bool],
 ) -> dict[str, Figure]:
-    found, lesions, kept = [], [], []
+    kept, scores = [], []
     for image in searched_of(images):
         best = outlined(image).candidates.best_scores()
-        own = [
-            score
-            for score, lesion in zip(best, outlined(image).lesions, strict=True)
-            if belongs(lesion)
-        ]
+        lesions = zip(best, outlined(image).lesions, strict=True)
+        own = [score for score, lesion in lesions if belongs(lesion)]
         if own:
             kept.append(image)
-            found.append(sum(score >= threshold for score in own))
-            lesions.append(len(own))
-    if not kept:
+            scores.append(own)
+    return _found_at(kept, scores, thresholds, "lesion_sensitivity")
+
+
+def _any_view(
+    images: Sequence[Examined], thresholds: Mapping[float, float]
+) -> dict[str, Figure]:
+    drawn = with_lesions(images)
+    if not has_views_to_join(drawn):
         return {}
-    return {"lesion_sensitivity": with_interval(kept, ratio_of(found, lesions))}
+    breasts: dict[tuple[str, ...], list[Examined]] = {}
+    for image in drawn:
+        breasts.setdefault(image.breast, []).append(image)
+    kept = [views[0] for views in breasts.values()]
+    scores = [
+        best_of_views([outlined(image).candidates for image in views])
+        for views in breasts.values()
+    ]
+    return _found_at(kept, scores, thresholds, "lesion_sensitivity_any_view")
+
+
+def _found_at(
+    images: Sequence[Examined],
+    scores: Sequence[Sequence[float]],
+    thresholds: Mapping[float, float],
+    name: str,
+) -> dict[str, Figure]:
+    """Return the share of lesions whose score reaches the threshold of each rate."""
+    if not images:
+        return {}
+    lesions = [len(own) for own in scores]
+    found = {}
+    for rate, threshold in thresholds.items():
+        hits = [sum(score >= threshold for score in own) for own in scores]
+        key = name if rate == RATE else f"{name}_at_{rate:g}_fp"
+        found[key] = with_interval(images, ratio_of(hits, lesions))
+    return found

@@ -9,7 +9,13 @@ from model_export.datasets.names import source_name
 from model_export.evaluation.strata import FEW, Stratum
 from model_export.report.canvas import DPI, INK, NET, PANEL, Plot, png
 
-MEASURES = {"dice": "Dice", "lesion_sensitivity": "Lesions found", "auc": "Image AUC"}
+MEASURES = {
+    "lesion_sensitivity": "Lesions found",
+    "lesion_sensitivity_any_view": "Found in any view",
+    "dice": "Dice",
+    "dice_pseudo": "Dice (pseudo-outline)",
+    "auc": "Image AUC",
+}
 
 ROW = 0.21
 """Inches a stratum takes."""
@@ -40,7 +46,8 @@ def _forest(source: str, strata: Sequence[Stratum]) -> Plot:
     caption = (
         f"With 95 % intervals, patients resampled; n counts positives, hollow points have under "
         f"{FEW}. Lesions count as found at the score of one false positive an image in the whole "
-        "source."
+        "source; other rates stand in figures.json. Dice against pseudo-outlines is no measure of "
+        "outlining."
     )
     return Plot(f"strata-{source}", f"Strata of {name}", caption, png(canvas))
 

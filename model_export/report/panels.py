@@ -10,7 +10,8 @@ from sklearn.metrics import roc_curve
 from model_export.evaluation import Examined
 from model_export.evaluation.bootstrap import resamples
 from model_export.evaluation.choices import outlined, scores_and_labels, searched_of, told_of
-from model_export.evaluation.figures import FALSE_POSITIVES, even_odds
+from model_export.evaluation.figures import even_odds
+from model_export.evaluation.lesions import FALSE_POSITIVES
 from model_export.froc import Froc
 from model_export.report.canvas import ALARM, BASELINE, INK, NET, QUIET
 

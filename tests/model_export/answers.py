@@ -27,6 +27,8 @@ def examined(
     source: str, patient: str, has_lesion: bool | None, score: float, **known: object
 ) -> Examined:
     """Give a result as `examine` would, told by a label alone unless `known` says more."""
+    if known.get("outlined") is not None:
+        known = {"annotation": "pixel_mask" if has_lesion else "normal"} | known
     return Examined(source, patient, f"{patient}-{score}", has_lesion, score, **known)  # type: ignore[arg-type]
 
 

@@ -3,9 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model_export.datasets.sample import LesionBox
+from model_export.detection import Detections
 from model_export.evaluation.compare import examine, look
 from model_export.evaluation.figures import figures
 from model_export.froc import Candidates
+from service.imaging.breast import Box
 from service.inference.contract import Contract, Spacing
 from tests.identity_net import identity_contract
 from tests.model_export.answers import finding, lesion_sample
@@ -30,6 +33,30 @@ def test_a_perfect_answer_gets_a_dice_of_one_and_its_hit(contract: Contract) -> 
     assert drawn.dice_brightest is not None and 0 < drawn.dice_brightest < 1
     assert (found.score, found.tile_scores, found.selected) == (0.8, (0.8,), 1)
     assert 0 < found.mask_share < 0.2
+
+
+def test_boxes_of_the_source_are_matched_where_it_has_some(contract: Contract) -> None:
+    sample = lesion_sample()
+    assert sample.lesion is not None
+    # The lesion is 20 x 20 px at (20, 40).
+    window = replace(
+        finding(sample, sample.lesion, score=0.8).regions[0],
+        box=Box(40, 20, 60, 40),
+        pixels=np.ones((20, 20), np.bool_),
+    )
+    answer = replace(finding(sample, sample.lesion, score=0.8), regions=(window,))
+    around = examine(sample, answer, contract).outlined
+    assert around is not None and around.boxes == Detections((0.9,), (True,), 1)
+    elsewhere = replace(sample, boxes=(LesionBox(60, 40, 20, 20), LesionBox(80, 40, 9, 9)))
+    stated = examine(elsewhere, answer, contract).outlined
+    assert stated is not None and stated.boxes == Detections((0.9,), (False,), 2)
+
+
+def test_what_the_source_says_of_an_image_is_kept(contract: Contract) -> None:
+    sample = replace(lesion_sample(), laterality="L", pathology="BENIGN", density="2")
+    found = examine(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
+    assert (found.laterality, found.pathology, found.density) == ("L", "BENIGN", "2")
+    assert found.breast == ("cdd-cesm", "1", "L")
 
 
 def test_a_miss_counts_as_zero_and_a_no_empties_the_gated_mask(contract: Contract) -> None:

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from model_export import resampling
+from model_export.detection import Detections
 from model_export.evaluation.figures import figures, patient_auc
 from model_export.report.describe import DESCRIBED
 from tests.model_export.answers import examined, normal, positive, three_sources
@@ -48,6 +51,66 @@ def test_lesions_are_counted_over_all_searched_images_and_over_normals() -> None
     found = values(*more, examined("m", "2", False, 0.2, outlined=normal(0.9)))
     assert found["m/lesion_sensitivity_at_0.5_fp"] == 1.0
     assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
+
+
+def test_outlines_of_people_of_nets_and_circles_are_never_averaged_together() -> None:
+    found = values(
+        examined("m", "1", True, 0.9, outlined=positive(0.6)),
+        examined("m", "2", True, 0.9, outlined=positive(0.8), annotation="pseudo_outline"),
+        examined("m", "3", True, 0.9, outlined=positive(0.2), annotation="circle"),
+        examined("m", "4", True, 0.9, outlined=positive(0.4), annotation="box"),
+    )
+    assert found["m/dice"] == pytest.approx(0.6)
+    assert found["m/dice_pseudo"] == pytest.approx(0.8)
+    assert found["m/dice_rough"] == pytest.approx(0.3)
+    assert found["m/images_hit"] == 1.0
+    assert found["m/lesion_sensitivity_at_1_fp"] == 1.0
+
+
+def test_a_lesion_is_found_in_any_view_of_the_same_breast() -> None:
+    seen, missed = positive(0.6, mark=0.5), positive(0.0, mark=None)
+    views = [
+        examined("m", "1", True, 0.9, outlined=seen, laterality="L", view="CC"),
+        examined("m", "1", True, 0.8, outlined=missed, laterality="L", view="MLO"),
+        examined("m", "1", True, 0.7, outlined=missed, laterality="R", view="CC"),
+    ]
+    found = values(*views)
+    assert found["m/lesion_sensitivity_at_1_fp"] == pytest.approx(1 / 3)
+    assert found["m/lesion_sensitivity_any_view_at_1_fp"] == pytest.approx(1 / 2)
+    # Nothing to join: one view a breast, or no word on which breast it is.
+    assert "m/lesion_sensitivity_any_view_at_1_fp" not in values(views[0], views[2])
+    unsaid = [examined("m", "1", True, score, outlined=seen) for score in (0.1, 0.2)]
+    assert "m/lesion_sensitivity_any_view_at_1_fp" not in values(*unsaid)
+
+
+def test_boxes_are_counted_at_an_iou_of_a_half() -> None:
+    right = replace(positive(0.6), boxes=Detections((0.9,), (True,), 1))
+    wrong = replace(positive(0.6), boxes=Detections((0.8,), (False,), 1))
+    found = values(
+        examined("m", "1", True, 0.9, outlined=right), examined("m", "2", True, 0.9, outlined=wrong)
+    )
+    assert found["m/average_precision_50"] == pytest.approx(51 / 101)
+
+
+def test_positives_without_negatives_are_set_against_anothers_normals_and_the_guess() -> None:
+    bright, dark = (1.0, 0, 0, 0, 0, 0), (0.0, 0, 0, 0, 0, 0)
+    film = [
+        examined("cbis", str(n), True, 0.9, outlined=positive(0.5), brightness=bright)
+        for n in range(6)
+    ]
+    other = [
+        examined("mias", str(n), n > 5, 0.95 - 0.1 * n, outlined=drawn, brightness=dark)
+        for n, drawn in enumerate([normal()] * 6 + [positive(0.5)] * 2)
+    ]
+    labelled = [examined("rsna", str(n), False, 0.1, brightness=dark) for n in range(6)]
+    found = values(*film, *other, *labelled)
+    # One of six normals scores above; the two sets are told apart without any lesion.
+    assert found["cbis against mias/auc_across"] == pytest.approx(5 / 6)
+    assert found["cbis against mias/source_guess_auc"] == pytest.approx(1.0)
+    assert {key.split("/")[0] for key in found if " against " in key} == {"cbis against mias"}
+    assert "cbis/auc" not in found
+    few = values(*film[:3], *other)
+    assert "cbis against mias/source_guess_auc" not in few
 
 
 def test_the_froc_is_summed_up_beside_the_blobs() -> None:
@@ -136,6 +199,7 @@ def test_every_figure_is_described_and_none_is_not_a_number() -> None:
     assert {key.rpartition("/")[0] for key in found} == {
         "all",
         "cdd-cesm",
+        "cdd-cesm against mini-mias",
         "mini-mias",
         "rsna-640",
         "views",

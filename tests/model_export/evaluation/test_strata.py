@@ -75,6 +75,55 @@ def test_images_fall_apart_by_view_and_density_where_these_differ() -> None:
     assert not any(dimension == "density" for dimension, _ in found)
 
 
+def test_pathology_and_side_are_strata_and_views_of_a_breast_are_joined_in_them() -> None:
+    def view(patient: str, side: str, mark: float | None, **known: object) -> Examined:
+        outlined = positive(0.5, mark=mark)
+        return examined("m", patient, True, 0.5, outlined=outlined, laterality=side, **known)
+
+    found = rows(
+        view("1", "L", 0.9, view="CC", pathology="BENIGN"),
+        view("1", "L", None, view="MLO", pathology="BENIGN"),
+        view("2", "R", None, view="CC", pathology="MALIGNANT"),
+        view("2", "R", None, view="MLO", pathology="MALIGNANT"),
+    )
+    benign = found["pathology", "BENIGN"].figures
+    assert benign["lesion_sensitivity"].value == 0.5
+    assert benign["lesion_sensitivity_any_view"].value == 1.0
+    assert benign["lesion_sensitivity_any_view_at_0.25_fp"].value == 1.0
+    assert found["pathology", "MALIGNANT"].figures["lesion_sensitivity_any_view"].value == 0.0
+    assert found["laterality", "L"].positives == 2
+    assert "lesion_sensitivity_any_view" not in found["view", "CC"].figures
+
+
+def test_a_lesion_is_found_in_a_stratum_at_each_rate_of_the_whole_source() -> None:
+    found = rows(
+        lesion("1", 0.5, mark=0.3),
+        examined("m", "2", False, 0.1, outlined=normal(0.9)),
+        lesion("3", 0.5, mark=0.95),
+    )
+    figures = found["diameter", "10 to 20 mm"].figures
+    assert figures["lesion_sensitivity_at_0.25_fp"].value == 0.5
+    assert figures["lesion_sensitivity_at_0.5_fp"].value == 1.0
+    assert figures["lesion_sensitivity"].value == 1.0
+
+
+def test_lesions_fall_into_thirds_by_size_unless_they_are_alike() -> None:
+    sizes = [lesion(str(size), 0.5, diameter_mm=float(size)) for size in range(1, 10)]
+    found = rows(*sizes)
+    names = [name for dimension, name in found if dimension == "size third"]
+    assert names == ["small, < 3.7 mm", "middle, < 6.3 mm", "large, >= 6.3 mm"]
+    assert [found["size third", name].positives for name in names] == [3, 3, 3]
+    alike = rows(*(lesion(str(number), 0.5) for number in range(9)))
+    assert not any(dimension == "size third" for dimension, _ in alike)
+
+
+def test_dice_against_pseudo_outlines_is_said_apart() -> None:
+    pseudo = examined("m", "1", True, 0.8, outlined=positive(0.8), annotation="pseudo_outline")
+    found = rows(lesion("2", 0.4), pseudo)["diameter", "10 to 20 mm"].figures
+    assert found["dice"].value == pytest.approx(0.4)
+    assert found["dice_pseudo"].value == pytest.approx(0.8)
+
+
 def test_few_positives_are_marked() -> None:
     few = [lesion(str(number), 0.5) for number in range(9)]
     assert rows(*few)["diameter", "10 to 20 mm"].is_small

@@ -166,12 +166,12 @@ def test_plots_are_bounded_and_the_same_each_time(
 
 def test_tables_have_a_column_a_source_and_no_empty_row() -> None:
     found = {table.title: table for table in tables(evaluation().figures)}
-    assert found["Outlines"].sources == ("cdd-cesm", "mini-mias")
+    assert found["Outlines drawn by people"].sources == ("cdd-cesm", "mini-mias")
     assert found["Images"].sources == ("cdd-cesm", "mini-mias", "rsna-640")
     assert all(any(row.cells) for table in found.values() for row in table.rows)
-    dice = found["Outlines"].rows[0]
+    dice = found["Outlines drawn by people"].rows[0]
     assert dice.cells[0] is not None and dice.cells[0].images == 6
-    assert found["Outlines"].counts[0] == (6, 4)
+    assert found["Outlines drawn by people"].counts[0] == (6, 4)
 
 
 def test_the_terminal_shows_targets(capsys: pytest.CaptureFixture[str]) -> None:
