@@ -265,6 +265,9 @@ def evaluate(
         ),
     ] = None,
     contrast: Annotated[bool, typer.Option(help="Ask again at other contrasts.")] = True,
+    contrast_limit: Annotated[
+        int, typer.Option(min=1, help="Images a source to ask again, chosen by a hash.")
+    ] = 200,
     limit: Annotated[int | None, typer.Option(help="Images a source, to try it out.")] = None,
     device: Annotated[Device, typer.Option(help="Where the net runs.")] = "cpu",
     record: Annotated[bool, typer.Option(help="Write the figures into the file.")] = False,
@@ -276,7 +279,15 @@ def evaluate(
     from model_export.record import record as write
 
     sources = tuple(source) if source else None
-    options = Options(split, sources, tuple(external or ()), limit, contrast, device)
+    options = Options(
+        split=split,
+        sources=sources,
+        external=tuple(external or ()),
+        limit=limit,
+        contrast=contrast,
+        contrast_limit=contrast_limit,
+        device=device,
+    )
     try:
         evaluation = measure(model, data, options)
         if record:

@@ -45,6 +45,9 @@ class Detections:
     truths: int = 0
 
 
+NO_BOXES = Detections()
+
+
 def match_boxes(
     found: Sequence[ScoredBox], truths: Sequence[tuple[float, float, float, float]]
 ) -> Detections:

@@ -174,9 +174,7 @@ def best_of_views(views: Sequence[Candidates]) -> tuple[float, ...]:
 
 
 def _misses(image: Candidates) -> Candidates:
-    scores = tuple(
-        score for score, hits in zip(image.scores, image.hits, strict=True) if not hits
-    )
+    scores = tuple(score for score, hits in zip(image.scores, image.hits, strict=True) if not hits)
     return Candidates(scores, (frozenset(),) * len(scores), 0)
 
 

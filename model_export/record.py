@@ -14,7 +14,10 @@ from model_export.report.card import KNOWN_BY
 from model_export.report.describe import DESCRIBED
 from model_export.report.known_by import known_by
 
-SPLIT = "test patients (20 %, by hash), through service.segmenter"
+SPLIT = (
+    "test patients (of the data set's own split where it has one, else 20 % by hash; sets that "
+    "were never trained on whole), through service.segmenter"
+)
 
 
 def record(path: Path, evaluation: Evaluation) -> Evaluation:

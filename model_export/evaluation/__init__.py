@@ -5,6 +5,17 @@
 
 from model_export.evaluation.bootstrap import Figure
 from model_export.evaluation.examined import Examined
-from model_export.evaluation.run import Evaluation, Options, ask, evaluate, in_parallel
+from model_export.evaluation.examiner import Timing, ask
+from model_export.evaluation.parallel import in_parallel
+from model_export.evaluation.run import Evaluation, Options, evaluate
 
-__all__ = ["Evaluation", "Examined", "Figure", "Options", "ask", "evaluate", "in_parallel"]
+__all__ = [
+    "Evaluation",
+    "Examined",
+    "Figure",
+    "Options",
+    "Timing",
+    "ask",
+    "evaluate",
+    "in_parallel",
+]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from model_export.detection import Detections
+from model_export.detection import NO_BOXES, Detections
 from model_export.froc import Candidates
 from model_export.metrics import iou
 
@@ -57,7 +57,7 @@ class Outlined:
     dice_gated: float | None = None
     dice_brightest: float | None = None
     mask_hits: bool = False
-    boxes: Detections = Detections()
+    boxes: Detections = NO_BOXES
 
     @property
     def iou(self) -> float | None:

@@ -11,6 +11,9 @@ from model_export.froc import Candidates, Froc, join_views
 FALSE_POSITIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """An image: the points of the FROC that are reported."""
 
+GAIN_RATES = (0.25, 1.0)
+"""At which it is said what several views of one breast add."""
+
 
 def lesion_figures(images: Sequence[Examined]) -> Named:
     """Yield the figures on lesions of one source; none where no lesion is outlined."""
@@ -29,6 +32,8 @@ def lesion_figures(images: Sequence[Examined]) -> Named:
         for rate in FALSE_POSITIVES:
             name = f"lesion_sensitivity_any_view_at_{rate:g}_fp"
             yield name, searched, _found(joined, rate)
+        for rate in GAIN_RATES:
+            yield f"any_view_gain_at_{rate:g}_fp", searched, _gain(joined, net, rate)
     for rate in FALSE_POSITIVES:
         yield f"lesion_sensitivity_at_{rate:g}_fp_on_normals", searched, _found(net, rate, True)
     yield "blob_sensitivity_at_1_fp", searched, _found(blobs, 1.0)
@@ -49,3 +54,8 @@ def joined_candidates(images: Sequence[Examined]) -> list[Candidates]:
 
 def _found(froc: Froc, rate: float, normals: bool = False) -> Measure:
     return lambda weights: froc.sensitivities(weights, [rate], normals=normals)[:, 0]
+
+
+def _gain(joined: Froc, net: Froc, rate: float) -> Measure:
+    after, before = _found(joined, rate), _found(net, rate)
+    return lambda weights: after(weights) - before(weights)

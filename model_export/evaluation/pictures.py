@@ -43,23 +43,50 @@ def side_by_side(findings: Findings, lesion: NDArray[np.bool_] | None) -> bytes:
     -------
     A JPEG file, at most `HEIGHT` high and twice as wide.
     """
-    area = _area(findings, lesion)
-    scale = HEIGHT / max(area.rows, area.columns)
-    shape = (max(1, round(area.rows * scale)), max(1, round(area.columns * scale)))
-    plain = _grey(findings.mammogram.pixels, area, shape)
+    area, plain = _plain(findings, lesion, HEIGHT)
+    shape = (plain.shape[0], plain.shape[1])
     left, right = plain.copy(), _heated(plain, findings, area)
-    for region in reversed(findings.regions):
-        colour = ANSWER if region.selected else CANDIDATE
-        points = _scaled(np.array(region.contour, np.float64), area, shape)
-        cv2.polylines(left, [points], True, colour, 2 if region.selected else 1, cv2.LINE_AA)
+    _contours(left, findings, lesion, area)
     if lesion is not None:
-        for target in (left, right):
-            _outline(target, lesion, area, shape, 2 if target is left else 1)
+        _outline(right, lesion, area, shape, 1)
     gap = np.full((shape[0], GAP, 3), 255, np.uint8)
     _, encoded = cv2.imencode(
         ".jpg", np.hstack([left, gap, right]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     )
     return bytes(encoded)
+
+
+def contours(findings: Findings, lesion: NDArray[np.bool_] | None, side: int) -> NDArray[np.uint8]:
+    """Return the breast, with the outlines of truth, mask and candidates.
+
+    Returns
+    -------
+    uint8, BGR, its longer side `side` pixels.
+    """
+    area, drawn = _plain(findings, lesion, side)
+    _contours(drawn, findings, lesion, area)
+    return drawn
+
+
+def _plain(
+    findings: Findings, lesion: NDArray[np.bool_] | None, side: int
+) -> tuple[Box, NDArray[np.uint8]]:
+    area = _area(findings, lesion)
+    scale = side / max(area.rows, area.columns)
+    shape = (max(1, round(area.rows * scale)), max(1, round(area.columns * scale)))
+    return area, _grey(findings.mammogram.pixels, area, shape)
+
+
+def _contours(
+    target: NDArray[np.uint8], findings: Findings, lesion: NDArray[np.bool_] | None, area: Box
+) -> None:
+    shape = (target.shape[0], target.shape[1])
+    for region in reversed(findings.regions):
+        colour = ANSWER if region.selected else CANDIDATE
+        points = _scaled(np.array(region.contour, np.float64), area, shape)
+        cv2.polylines(target, [points], True, colour, 2 if region.selected else 1, cv2.LINE_AA)
+    if lesion is not None:
+        _outline(target, lesion, area, shape, 2)
 
 
 def _area(findings: Findings, lesion: NDArray[np.bool_] | None) -> Box:

@@ -35,9 +35,9 @@ Known = tuple[tuple[float, ...], bool]
 
 
 def of_split(
-    data: Path, source: str, split: Split, limit: int | None, trained: list[Known]
+    data: Path, source: str, split: Split, limit: int | None, trained: list[Known] | None = None
 ) -> Iterator[Sample]:
-    """Give the samples of one split, and collect what the linear probe learns from.
+    """Return the samples of one split, and collect what the linear probe learns from.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def of_split(
     limit
         Samples at most; None for all.
     trained
-        Filled along with training images; stays empty where `split` is "train".
+        Filled along with training images; stays empty where `split` is "train". None collects
+        nothing.
     """
     given = 0
     for sample in read_source(data, source):
@@ -54,10 +55,14 @@ def of_split(
         if part == split and (limit is None or given < limit):
             given += 1
             yield sample
-        elif part == "train" != split:
+        elif part == "train" != split and trained is not None:
             trained.append((tuple(brightness(sample.pixels).tolist()), sample.has_lesion))
-        if limit is not None and given >= limit and len(trained) >= TRAINED_PER_EXAMINED * limit:
+        if limit is not None and given >= limit and _enough(trained, limit):
             return
+
+
+def _enough(trained: list[Known] | None, limit: int) -> bool:
+    return trained is None or len(trained) >= TRAINED_PER_EXAMINED * limit
 
 
 def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | Untold]:

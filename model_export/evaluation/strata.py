@@ -1,4 +1,4 @@
-"""For whom does it work? Figures by size, place, pathology, density, view, side, device, outline."""
+"""For whom does it work? Figures by size, place, pathology, density, view, side and device."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,9 +209,7 @@ def _sensitivity(
     return _found_at(kept, scores, thresholds, "lesion_sensitivity")
 
 
-def _any_view(
-    images: Sequence[Examined], thresholds: Mapping[float, float]
-) -> dict[str, Figure]:
+def _any_view(images: Sequence[Examined], thresholds: Mapping[float, float]) -> dict[str, Figure]:
     drawn = with_lesions(images)
     if not has_views_to_join(drawn):
         return {}
@@ -220,8 +218,7 @@ def _any_view(
         breasts.setdefault(image.breast, []).append(image)
     kept = [views[0] for views in breasts.values()]
     scores = [
-        best_of_views([outlined(image).candidates for image in views])
-        for views in breasts.values()
+        best_of_views([outlined(image).candidates for image in views]) for views in breasts.values()
     ]
     return _found_at(kept, scores, thresholds, "lesion_sensitivity_any_view")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from model_export.evaluation.contrast import FACTORS
 from model_export.evaluation.figures import SPECIFICITIES
-from model_export.evaluation.lesions import FALSE_POSITIVES
+from model_export.evaluation.lesions import FALSE_POSITIVES, GAIN_RATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,12 @@ def _lesions() -> Iterator[Described]:
             f"Found in any view at {rate:g} FP an image",
             joined if rate == 1 else "",
             rate in (0.25, 1),
+        )
+    for rate in GAIN_RATES:
+        yield Described(
+            f"any_view_gain_at_{rate:g}_fp",
+            f"What several views add at {rate:g} FP an image",
+            "found in any view less found in each" if rate == 1 else "",
         )
     for rate in FALSE_POSITIVES:
         yield Described(

@@ -16,12 +16,14 @@ from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Examined, Figure
 from model_export.evaluation.choices import by_source
 from model_export.evaluation.gallery import Case
+from model_export.evaluation.sheets import Sheet
 from model_export.evaluation.targets import Judged, judge
 from model_export.report.canvas import Plot
 from model_export.report.describe import GROUPS, Described
 from model_export.report.forest import MEASURES
 from model_export.report.known_by import known_by
 from model_export.report.plots import plots
+from model_export.report.published import OUR_IMAGES, beside
 
 COLUMNS = (
     "source",
@@ -30,7 +32,10 @@ COLUMNS = (
     "has_lesion",
     "annotation",
     "view",
+    "laterality",
     "density",
+    "pathology",
+    "manufacturer",
     "score",
     "probe",
     "dice",
@@ -71,11 +76,20 @@ class Shown:
     file: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShownSheet:
+    """A sheet with the name of its file."""
+
+    sheet: Sheet
+    file: str
+
+
 def save(evaluation: Evaluation, folder: Path) -> None:
     """Write everything into a folder.
 
     report.html holds all its pictures. report.md and plots/ hold no image of a patient, so they
-    may be published where the data sets may not; cases.md and cases/ do hold them.
+    may be published where the data sets may not; cases.md and cases/ do hold them, the sheets of
+    the best and the worst among them.
 
     Parameters
     ----------
@@ -88,13 +102,18 @@ def save(evaluation: Evaluation, folder: Path) -> None:
     shown = [
         Shown(case, f"{number:03d}.jpg") for number, case in enumerate(evaluation.cases, start=1)
     ]
+    sheets = [
+        ShownSheet(one, f"{one.kind}-{Path(one.source).name}.png") for one in evaluation.sheets
+    ]
     for part in ("plots", "cases"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for plot in drawn:
         (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
     for one in shown:
         (folder / "cases" / one.file).write_bytes(one.case.jpeg)
-    context = _context(evaluation, drawn, shown)
+    for each in sheets:
+        (folder / "cases" / each.file).write_bytes(each.sheet.png)
+    context = _context(evaluation, drawn, shown) | {"sheets": sheets}
     for name in ("report.html", "report.md", "cases.md"):
         (folder / name).write_text(_render(name, context), encoding="utf-8")
     (folder / "figures.json").write_text(json.dumps(_plain(evaluation), indent=1) + "\n")
@@ -135,7 +154,9 @@ def _context(
         "point": point,
         "images": len(evaluation.images),
         "patients": len({(one.source, one.patient) for one in evaluation.images}),
-        "judged": judge(evaluation.figures),
+        "judged": judged_of(evaluation),
+        "published": beside(evaluation.figures),
+        "our_images": OUR_IMAGES,
         "tables": tables(evaluation.figures),
         "plots": drawn,
         "known_by": known_by(evaluation.images),
@@ -145,6 +166,11 @@ def _context(
         "cases": _by_kind(shown),
         "threshold": point.has_mask,
     }
+
+
+def judged_of(evaluation: Evaluation) -> list[Judged]:
+    """Return the targets held against the figures of this model."""
+    return judge(evaluation.figures, evaluation.contract.provenance.training_data)
 
 
 def _by_kind(shown: Sequence[Shown]) -> dict[tuple[str, str], list[Shown]]:
@@ -179,7 +205,8 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
         "options": asdict(evaluation.options),
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,
-        "targets": [_plain_target(one) for one in judge(evaluation.figures)],
+        "timings": [asdict(one) for one in evaluation.timings],
+        "targets": [_plain_target(one) for one in judged_of(evaluation)],
         "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},
         "known_by": known_by(evaluation.images),
         "strata": [
@@ -232,7 +259,10 @@ def _line(image: Examined) -> tuple[object, ...]:
         None if image.has_lesion is None else int(image.has_lesion),
         image.annotation,
         image.view,
+        image.laterality,
         image.density,
+        image.pathology,
+        image.manufacturer,
         round(image.score, 6),
         None if image.probe is None else round(image.probe, 6),
         None if image.dice is None else round(image.dice, 6),

@@ -63,7 +63,8 @@ def _roc(sources: Sources) -> Plot | None:
         "roc",
         "Images told apart",
         "ROC of the has-mask score with its 95 % band, beside a linear model on brightness and "
-        "size that was fitted on the same source's training patients.",
+        "size that was fitted on the same source's training patients, or, where the source never "
+        "trained, on its other patients.",
         sources,
         panels.roc,
     )
@@ -94,7 +95,8 @@ def _dice(sources: Sources) -> Plot | None:
     return _panels(
         "dice",
         "Dice of every positive image",
-        "Sorted, misses as 0, mask ungated, beside the brightest 15 % of the breast.",
+        "Sorted, misses as 0, mask ungated, beside the brightest 15 % of the breast. Dice "
+        "against pseudo-outlines, circles or boxes is no measure of outlining.",
         sources,
         panels.dice,
         _with_kinds,

@@ -5,9 +5,9 @@ from rich.table import Table
 
 from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Figure
-from model_export.evaluation.targets import judge
 from model_export.report.describe import DESCRIBED
 from model_export.report.known_by import known_by
+from model_export.report.pages import judged_of
 
 COLOURS = {"met": "green", "not met": "red"}
 
@@ -19,6 +19,12 @@ def show(evaluation: Evaluation, console: Console) -> None:
     for source, kinds in known_by(evaluation.images).items():
         console.print(f"{source_name(source)}: lesions are known by {kinds}")
     console.print(_targets(evaluation))
+    for timing in evaluation.timings:
+        console.print(
+            f"{source_name(timing.source)}: {timing.images} images, {timing.asked} answers in "
+            f"{timing.seconds:.0f} s"
+        )
+    console.print(f"{evaluation.seconds:.0f} s in all")
     for fault, count in evaluation.refused.items():
         console.print(f"refused by the service: {count} x {fault}", style="yellow")
     if options.limit is not None:
@@ -44,7 +50,7 @@ def _figures(title: str, evaluation: Evaluation) -> Table:
 
 def _targets(evaluation: Evaluation) -> Table:
     table = Table("target", "bar", "value", "95 % interval", "verdict", title="targets")
-    for judged in judge(evaluation.figures):
+    for judged in judged_of(evaluation):
         target, figure = judged.target, judged.figure
         sign = "<=" if target.at_most else ">="
         table.add_row(

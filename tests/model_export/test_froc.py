@@ -96,9 +96,7 @@ def test_joined_views_are_counted_as_by_brute_force(seed: int) -> None:
         assert froc_sensitivity(join_views(images, breasts), rate) == pytest.approx(expected)
 
 
-def any_view_by_brute_force(
-    images: list[Candidates], breasts: list[int], rate: float
-) -> float:
+def any_view_by_brute_force(images: list[Candidates], breasts: list[int], rate: float) -> float:
     """Try every threshold and count what the rule says, view by view."""
 
     def views(breast: int) -> list[Candidates]:

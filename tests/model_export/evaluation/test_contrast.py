@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from model_export.evaluation.contrast import contrasted, is_tried
+from model_export.evaluation.contrast import chosen, contrasted
 from model_export.phantom import breast_phantom
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,11 @@ def test_sixteen_bits_keep_their_depth() -> None:
     assert contrasted(pixels, 1.0).tolist() == pixels.tolist()
 
 
-def test_all_outlined_images_are_tried_and_a_fifth_of_the_others() -> None:
-    assert is_tried("x", "a", outlined=True)
-    tried = [is_tried("rsna-640", str(number), outlined=False) for number in range(2000)]
-    assert np.mean(tried) == pytest.approx(0.2, abs=0.03)
+def test_a_hash_of_the_name_chooses_and_more_images_never_change_who_ranks_first() -> None:
+    names = [str(number) for number in range(500)]
+    few = chosen("rsna-640", names, 20)
+    assert len(few) == 20
+    assert chosen("rsna-640", reversed(names), 20) == few
+    assert few <= chosen("rsna-640", names, 50)
+    assert chosen("rsna-640", [*names, *few], 1000) == set(names)
+    assert chosen("other", names, 20) != few

@@ -77,6 +77,7 @@ def test_a_lesion_is_found_in_any_view_of_the_same_breast() -> None:
     found = values(*views)
     assert found["m/lesion_sensitivity_at_1_fp"] == pytest.approx(1 / 3)
     assert found["m/lesion_sensitivity_any_view_at_1_fp"] == pytest.approx(1 / 2)
+    assert found["m/any_view_gain_at_1_fp"] == pytest.approx(1 / 2 - 1 / 3)
     # Nothing to join: one view a breast, or no word on which breast it is.
     assert "m/lesion_sensitivity_any_view_at_1_fp" not in values(views[0], views[2])
     unsaid = [examined("m", "1", True, score, outlined=seen) for score in (0.1, 0.2)]

@@ -52,14 +52,39 @@ def test_the_answer_is_the_net_s(found: Evaluation) -> None:
     assert max(image.correlation or 0 for image in positives) > 0.9
 
 
-def test_contrast_is_tried_on_outlined_images_and_barely_moves_this_net(
+def test_contrast_is_tried_where_the_truth_is_known_and_barely_moves_this_net(
     found: Evaluation,
 ) -> None:
-    drawn = [image for image in found.images if image.outlined is not None]
+    drawn = [image for image in found.images if image.has_lesion is not None]
     assert drawn and all(set(image.contrast) == set(FACTORS) for image in drawn)
     views = [image for image in found.images if image.has_lesion is None]
     assert not any(image.contrast for image in views)
     assert found.figures["all/contrast_0.67_score_change"].value < 0.05
+
+
+def test_contrast_is_asked_of_no_more_images_than_are_wanted_and_the_time_is_told(
+    model: Path, data: Path
+) -> None:
+    options = Options(sources=("rsna-640",), contrast_limit=3)
+    found = evaluate(model, data, options)
+    assert sum(bool(image.contrast) for image in found.images) == 3
+    (timing,) = found.timings
+    assert (timing.source, timing.images, timing.asked) == ("rsna-640", 7, 7 + 3 * len(FACTORS))
+    assert 0 < timing.seconds < found.seconds
+
+
+def test_an_external_set_is_whole_and_its_probe_is_fitted_on_other_patients(
+    tmp_path: Path, data: Path
+) -> None:
+    provenance = Provenance(training_data=("cdd-cesm",), licence="", intended_use="", evaluation={})
+    model = write_identity_net(tmp_path / "n.onnx", identity_contract(provenance=provenance))
+    found = evaluate(model, data, Options(external=("rsna-640", "mini-mias"), contrast=False))
+    labelled = [image for image in found.images if image.source == "rsna-640"]
+    assert len(labelled) == 24
+    assert all(image.probe is not None for image in labelled)
+    assert "rsna-640/auc_over_probe" in found.figures
+    # Too few patients for folds.
+    assert "mini-mias/probe_auc" not in found.figures
 
 
 def test_the_probe_is_fitted_where_both_classes_trained(found: Evaluation) -> None:
@@ -78,6 +103,15 @@ def test_other_contrasts_and_other_splits_are_options(model: Path, data: Path) -
     found = evaluate(model, data, options)
     assert {image.source for image in found.images} == {"cdd-cesm"}
     assert not any(image.contrast for image in found.images)
+
+
+def test_a_copy_of_what_was_trained_on_is_not_external(tmp_path: Path, data: Path) -> None:
+    provenance = Provenance(
+        training_data=("cbis-ddsm-800",), licence="", intended_use="", evaluation={}
+    )
+    model = write_identity_net(tmp_path / "n.onnx", identity_contract(provenance=provenance))
+    with pytest.raises(ValueError, match="patients of cbis-ddsm"):
+        evaluate(model, data, Options(external=("cbis-ddsm",)))
 
 
 def test_what_was_trained_on_is_not_external(model: Path, data: Path) -> None:
