@@ -8,10 +8,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from model_export import resampling
+from model_export import evaluation, resampling
 from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
 from model_export.config import TrainingConfig
+from model_export.evaluation import Options
 from model_export.export import run as export
 from model_export.export.run import contract_of
 from model_export.report.card import BEGIN, END, section
@@ -74,7 +75,7 @@ def test_export_calibrate_evaluate_card(
     invoke("verify", target, run)
 
     saved, asked = tmp_path / "report", ("evaluate", target, "--data", data, "--no-contrast")
-    assert "not met" in invoke(*asked, "--save", saved, "--record")
+    assert "trained on it" in invoke(*asked, "--save", saved, "--record")
     recorded = contract_of(onnx.load(target)).provenance.evaluation
     found = json.loads((saved / "figures.json").read_text())
     assert found["figures"]["cdd-cesm/dice"]["value"] == pytest.approx(
@@ -104,6 +105,24 @@ def test_what_is_not_there_fails_with_an_exit_code(
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 1
     assert fault in result.output.replace("\n", "")
+
+
+def test_evaluate_takes_whole_external_sets_and_bounds_what_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Options] = []
+
+    def measured(_: Path, __: Path, options: Options) -> None:
+        given.append(options)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(evaluation, "evaluate", measured)
+    sets = ("--external", "mini-mias", "--external", "rsna-640")
+    arguments = ["evaluate", "net.onnx", *sets, "--contrast-limit", "50"]
+    assert CliRunner().invoke(app, arguments).exit_code == 1
+    assert (given[0].external, given[0].contrast_limit) == (("mini-mias", "rsna-640"), 50)
+    CliRunner().invoke(app, arguments[:2])
+    assert given[1] == Options()
 
 
 def test_a_file_of_another_net_fails_with_an_exit_code(

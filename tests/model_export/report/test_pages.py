@@ -11,11 +11,13 @@ import pytest
 from matplotlib.axes import Axes
 
 from model_export import resampling
-from model_export.evaluation import Figure, Options
+from model_export.evaluation import Figure, Options, Timing
 from model_export.evaluation.gallery import Case
+from model_export.evaluation.sheets import Sheet
 from model_export.report import pages
 from model_export.report.pages import save, tables
 from model_export.report.plots import plots
+from model_export.report.published import PUBLISHED, beside
 from model_export.report.terminal import show
 from tests.model_export.answers import evaluation, examined, positive
 
@@ -105,6 +107,79 @@ def test_targets_and_refusals_are_told(folder: Path) -> None:
         text = (folder / name).read_text()
         assert "not met" in text and "not measured" in text
         assert "views: not-an-image" in text
+
+
+SHEET = Sheet("cbis-ddsm-800", "worst", (ODD,), b"\x89PNGsheet")
+
+
+def found_on_cbis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Path:
+    """Save a report of one CBIS-DDSM image, without plots."""
+    monkeypatch.setattr(pages, "plots", lambda _: [])
+    monkeypatch.setattr(resampling, "RESAMPLES", 20)
+    image = examined(
+        "cbis-ddsm-800",
+        "1",
+        True,
+        0.4,
+        outlined=positive(0.2),
+        annotation="pseudo_outline",
+        laterality="L",
+        pathology="BENIGN",
+    )
+    save(evaluation([image], **changes), tmp_path)
+    return tmp_path
+
+
+def test_published_figures_stand_beside_ours_and_say_whether_they_can_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = found_on_cbis(tmp_path, monkeypatch)
+    text = (folder / "report.md").read_text()
+    studies = tuple(f"| {one.study}" for one in PUBLISHED)
+    rows = [row for row in text.splitlines() if row.startswith(studies)]
+    assert len(rows) == len(PUBLISHED)
+    assert all("not comparable: " in row or "| comparable: " in row for row in rows)
+    assert "PMC6872953" in rows[0] and "| 1.000 (" in rows[0]
+    assert "not comparable" in (folder / "report.html").read_text()
+    assert beside(evaluation().figures) == []
+
+
+def test_pseudo_outlines_have_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (found_on_cbis(tmp_path, monkeypatch) / "report.md").read_text()
+    assert "### Pseudo-outlines" in text and "| Dice (pseudo-outline) | 0.200" in text
+    assert "### Outlines drawn by people" not in text
+
+
+def test_sheets_lie_beside_the_cases_and_never_in_what_may_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = found_on_cbis(tmp_path, monkeypatch, sheets=(SHEET,))
+    assert (folder / "cases" / "worst-cbis-ddsm-800.png").read_bytes() == SHEET.png
+    assert "cases/worst-cbis-ddsm-800.png" in (folder / "cases.md").read_text()
+    assert "worst-" not in (folder / "report.md").read_text()
+
+
+def test_the_rule_of_views_and_the_time_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timing = Timing("rsna-640", 2540, 3140, 300.0)
+    folder = found_on_cbis(tmp_path, monkeypatch, timings=(timing,))
+    for name in ("report.md", "report.html"):
+        text = " ".join((folder / name).read_text().split())
+        assert "as many lesions as the view that shows the most" in text
+        assert "2540 images, 3140 answers" in text
+    kept = json.loads((folder / "figures.json").read_text())
+    assert kept["timings"][0]["asked"] == 3140
+
+
+def test_what_is_known_of_an_image_is_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (found_on_cbis(tmp_path, monkeypatch) / "images.csv").open(newline="") as table:
+        (row,) = csv.DictReader(table)
+    assert (row["laterality"], row["pathology"], row["manufacturer"]) == ("L", "BENIGN", "")
 
 
 def test_json_is_strict_and_holds_every_figure(folder: Path) -> None:
