@@ -23,7 +23,7 @@ from model_export.report.describe import GROUPS, Described
 from model_export.report.forest import MEASURES
 from model_export.report.known_by import known_by
 from model_export.report.plots import plots
-from model_export.report.published import OUR_IMAGES, beside
+from model_export.report.published import OURS, beside
 
 COLUMNS = (
     "source",
@@ -156,7 +156,7 @@ def _context(
         "patients": len({(one.source, one.patient) for one in evaluation.images}),
         "judged": judged_of(evaluation),
         "published": beside(evaluation.figures),
-        "our_images": OUR_IMAGES,
+        "our": evaluation.figures.get(OURS),
         "tables": tables(evaluation.figures),
         "plots": drawn,
         "known_by": known_by(evaluation.images),
