@@ -1,7 +1,7 @@
 """What clients of many makes send: a POST of a body to a URL, byte for byte.
 
-Those whose program is at hand are run by the tests instead. These are written down from their
-sources and documentation, with each one's own order of headers; none was recorded here.
+Those whose program is at hand are run by the tests instead. These were written down from memory
+of what each one sends, with its own order of headers; none was recorded here.
 """
 
 from collections.abc import Callable

@@ -151,6 +151,15 @@ def test_pythons_own_client_is_answered(service: Service, mammogram: Path) -> No
         assert answer.status == 200
 
 
+def test_requests_is_answered_by_form_and_by_chunks(service: Service, mammogram: Path) -> None:
+    requests = pytest.importorskip("requests")
+    url, body = f"{service.url}/v1/segment", mammogram.read_bytes()
+    answer = requests.post(url, files={"file": ("m.dcm", body)}, timeout=60)
+    assert answer.status_code == 200
+    pieces = (body[at : at + 1000] for at in range(0, len(body), 1000))
+    assert requests.post(url, data=pieces, timeout=60).status_code == 200
+
+
 def test_httpx_is_answered_by_form_and_by_chunks(service: Service, mammogram: Path) -> None:
     url, body = f"{service.url}/v1/segment", mammogram.read_bytes()
     with httpx.Client(timeout=60) as client:
