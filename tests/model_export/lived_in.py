@@ -23,7 +23,6 @@ KINDS: tuple[NetworkOptions, ...] = (
 
 SWITCHED: tuple[NetworkOptions, ...] = (
     LiteOptions(head_sees_mask=True),
-    LiteOptions(encoder="lite1"),
     LiteOptions(skips="none"),
     LiteOptions(skips="gated"),
     SmallOptions(skips="plain"),
@@ -35,7 +34,10 @@ SWITCHED: tuple[NetworkOptions, ...] = (
     SmallOptions(weight_norm=True),
     SmallOptions(rotation_max=True, weight_norm=True, last_stage="pooled"),
 )
-"""Every option away from its default."""
+"""Every option away from its default, but for what makes a net too large for a file of its own."""
+
+LARGE: tuple[NetworkOptions, ...] = (LiteOptions(encoder="lite1"),)
+"""In single precision over the limit of a file; `combine` stores weights in half."""
 
 
 def name(options: NetworkOptions) -> str:

@@ -5,7 +5,7 @@ from torch.nn.utils import parametrize
 
 from model_export.export.folding import as_convolution, fold
 from model_export.networks import NetworkOptions, SmallOptions
-from tests.model_export.lived_in import KINDS, SWITCHED, lived_in, name
+from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,7 @@ def test_another_shape_is_refused() -> None:
         as_convolution(nn.ConvTranspose2d(2, 2, 8, stride=4))
 
 
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
 def test_a_folded_net_is_the_same_function(options: NetworkOptions) -> None:
     net = lived_in(options).double()
     folded = fold(net)

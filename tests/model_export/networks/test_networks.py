@@ -12,12 +12,12 @@ from model_export.networks import (
     build,
 )
 from model_export.networks.heads import CELL, SPOT, TOP_CELLS, HasMaskHead, pool, surest
-from tests.model_export.lived_in import KINDS, SWITCHED, name
+from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, name
 
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture(scope="module", params=[*KINDS, *SWITCHED], ids=name)
+@pytest.fixture(scope="module", params=[*KINDS, *SWITCHED, *LARGE], ids=name)
 def net(request: pytest.FixtureRequest) -> SegmentationNet:
     return build(request.param).eval()
 
@@ -45,7 +45,7 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
     assert maps.has_mask.shape == (2, 1)
 
 
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
 def test_every_layer_can_be_taught(options: NetworkOptions) -> None:
     net = build(options).train()
     torch.manual_seed(0)

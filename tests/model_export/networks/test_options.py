@@ -2,7 +2,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from model_export.networks import LiteOptions, NetworkOptions
-from tests.model_export.lived_in import KINDS, SWITCHED, name
+from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, name
 
 pytestmark = pytest.mark.unit
 
@@ -13,7 +13,7 @@ def test_lite_starts_from_imagenet_and_skips() -> None:
     assert ADAPTER.validate_python({"kind": "lite"}) == LiteOptions(pretrained=True, skips="plain")
 
 
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
 def test_options_survive_a_file(options: NetworkOptions) -> None:
     assert ADAPTER.validate_json(ADAPTER.dump_json(options)) == options
 
