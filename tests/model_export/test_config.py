@@ -6,6 +6,8 @@ from torch import nn
 
 from model_export.cli import CONFIGS
 from model_export.config import MaskTerms, PosWeight, TrainingConfig
+from model_export.datasets import READERS
+from model_export.export.terms import ATTRIBUTION, licence
 from model_export.networks import LiteOptions, build
 from model_export.training.freezing import freeze
 from tests.model_export.tiny import tiny_config
@@ -15,8 +17,13 @@ pytestmark = pytest.mark.unit
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_config_in_the_package_is_valid(path: Path) -> None:
-    config = TrainingConfig.read(path)
-    assert config.sources == ("cdd-cesm", "mini-mias", "rsna-640")
+    assert set(TrainingConfig.read(path).sources) <= set(READERS)
+
+
+def test_the_default_learns_from_nothing_that_forbids_to_use_its_weights() -> None:
+    sources = TrainingConfig.read(CONFIGS / "lite.toml").sources
+    assert set(sources) <= set(ATTRIBUTION)
+    assert "commercially too" in licence(sources)
 
 
 def test_the_default_freezes_edges_and_depthwise_kernels_and_nothing_else() -> None:
