@@ -174,7 +174,17 @@ def _graph(members: Sequence[Member], contract: Contract) -> onnx.ModelProto:
     bias = graph.number(0.0)
     activation = graph.add("Add", graph.add("Sum", *activations), bias, output=names.activation)
     add_pool(graph, activation)
-    first = members[0].model
+    return model_like(members[0].model, graph)
+
+
+def model_like(first: onnx.ModelProto, graph: GraphBuilder) -> onnx.ModelProto:
+    """Make a model of nodes and constants, with inputs, outputs and opset of another, and check it.
+
+    Raises
+    ------
+    onnx.checker.ValidationError
+        It is no sound model.
+    """
     model = helper.make_model(
         helper.make_graph(
             graph.nodes, "mammoseg", first.graph.input, first.graph.output, graph.constants

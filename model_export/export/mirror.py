@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import compose, helper
+from onnx import compose
 
-from model_export.export.combine import Member
+from model_export.export.combine import Member, model_like
 from model_export.export.golden import golden_of
 from model_export.export.layers import GraphBuilder, add_pool
 from model_export.export.run import UNCALIBRATED, write
@@ -119,16 +119,7 @@ def _graph(net: Member) -> onnx.ModelProto:
     mean = graph.add("Mul", graph.add("Add", *activations), half)
     # A bias of its own, which calibration moves.
     add_pool(graph, graph.add("Add", mean, graph.number(0.0), output=names.activation))
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes, "mammoseg", first.graph.input, first.graph.output, graph.constants
-        ),
-        opset_imports=first.opset_import,
-        ir_version=first.ir_version,
-        producer_name=first.producer_name,
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return model_like(first, graph)
 
 
 def _flip(graph: GraphBuilder, value: str) -> str:
