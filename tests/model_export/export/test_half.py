@@ -9,7 +9,7 @@ from model_export.export import combine as combining
 from model_export.export import half as halving
 from model_export.export import run as exporting
 from model_export.export.graph import shift_activation
-from model_export.export.half import halve
+from model_export.export.half import compute_in_half, halve
 from model_export.export.run import contract_of
 from model_export.export.verify import difference
 from model_export.networks import NetworkOptions, SmallOptions
@@ -69,6 +69,24 @@ def test_convolutions_compute_in_half_but_the_last_and_what_follows(
     assert single == 2 and computed.count(TensorProto.FLOAT16) == len(computed) - single > 5
     (sigmoid,) = [node for node in graph.node if node.output[0] == "probability"]
     assert (sigmoid.op_type, kinds[sigmoid.input[0]]) == ("Sigmoid", TensorProto.FLOAT)
+
+
+def test_the_first_convolutions_stay_single_where_rounding_them_is_too_much(
+    single: Path,
+) -> None:
+    plain, careful = onnx.load(single), onnx.load(single)
+    compute_in_half(plain)
+    compute_in_half(careful, first_single=3)
+    counts = []
+    for model in (plain, careful):
+        graph = shape_inference.infer_shapes(model, strict_mode=True).graph
+        known = (*graph.value_info, *graph.output)
+        kinds = {one.name: one.type.tensor_type.elem_type for one in known}
+        convolutions = [kinds[node.output[0]] for node in graph.node if node.op_type == "Conv"]
+        counts.append([kind == TensorProto.FLOAT for kind in convolutions])
+    assert counts[0][:3] == [False] * 3
+    assert counts[1][:4] == [True, True, True, False]
+    assert counts[1][4:] == counts[0][4:]
 
 
 def test_it_is_half_as_large_and_holds_each_weight_once(single: Path, half: Path) -> None:
