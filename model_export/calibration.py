@@ -6,7 +6,9 @@ Nothing here sees a test patient.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from model_export.datasets import Annotation, Sample, read_source
 from model_export.evaluation import ask, in_parallel
@@ -20,17 +22,21 @@ from service.inference.contract import Contract, OperatingPoint, Score
 from service.opening import open_model
 
 OUTLINES: tuple[Annotation, ...] = ("pixel_mask", "pseudo_outline")
-"""Kinds of annotation that show where a lesion ends: the mask threshold is chosen on them."""
+"""Kinds of annotation that show where a lesion ends: they choose the thresholds of the map."""
+
+SHARP = 0.05
+"""Share of the frame up to which an outline counts for that: what covers more is a region that
+somebody circled, or a whole quadrant, and would drag the thresholds down to catch it all."""
 
 
 def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = None) -> Contract:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
-    The mask threshold maximises the mean Dice of the images whose lesions were outlined, the
-    candidate threshold the lesions found; temperature and a shift of the has-mask logit, which
-    goes into the last bias of the head, minimise the cross-entropy of the sources that have both
-    classes. Figures of an earlier operating point are dropped from the contract: `evaluate` finds
-    new ones.
+    The mask threshold maximises the mean Dice of the images whose lesions were outlined sharply,
+    the candidate threshold the lesions found in them; temperature and a shift of the has-mask
+    logit, which goes into the last bias of the head, minimise the cross-entropy of the sources that
+    have both classes. Figures of an earlier operating point are dropped from the contract:
+    `evaluate` finds new ones.
 
     Parameters
     ----------
@@ -93,10 +99,15 @@ def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], 
         asked = in_parallel(lambda sample: ask(segmenter, sample), samples, "calibrating")
         for sample, found in asked:
             images.append(Scored(sample.source, sample.has_lesion, found.has_mask.score))
-            if sample.annotation in OUTLINES and sample.lesion is not None:
+            if sample.annotation in OUTLINES and _is_sharp(sample.lesion):
+                assert sample.lesion is not None
                 spacing = sample.pixel_spacing_mm
                 drawn.append(Drawn(sample.source, sample.lesion, found.lesion_map, spacing))
     return images, drawn
+
+
+def _is_sharp(lesion: NDArray[np.bool_] | None) -> bool:
+    return lesion is not None and float(lesion.mean()) <= SHARP
 
 
 def _validation(data: Path, sources: Sequence[str]) -> Iterator[Sample]:

@@ -12,7 +12,9 @@ from service.findings import regions_and_mask
 from service.imaging.stitch import LesionMap
 from service.inference.contract import OperatingPoint
 
-MASK_THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(18))
+MASK_THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(16))
+"""None lower: a mask of what is probably no lesion, whatever its Dice, is no mask to show."""
+
 CANDIDATE_THRESHOLDS = (0.2, 0.1, 0.05, 0.02, 0.01)
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """False positives an image at which the candidate threshold is judged."""

@@ -14,7 +14,7 @@ and pixels for the next ones is within their share.
 from dataclasses import dataclass
 from typing import Self
 
-SERVICE_MIB, RUNNER_MIB, READER_MIB = 352, 32, 88
+SERVICE_MIB, RUNNER_MIB, READER_MIB = 272, 68, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
 OWNER_MIB, INGEST_MIB = 272, 144

@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-BUNDLED_MODEL = Path(__file__).parent / "mammoseg-small.onnx"
+BUNDLED_MODEL = Path(__file__).parent / "mammoseg-lite.onnx"

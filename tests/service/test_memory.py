@@ -30,7 +30,7 @@ def taken(made: MemoryPlan, runners: int, ingest: int = 1) -> int:
 @pytest.mark.parametrize("memory_mib", (1024, 2048, 3000, 8192, 65536))
 @pytest.mark.parametrize("cores", (1, 2, 8, 64))
 def test_a_plan_takes_what_there_is_and_no_more(memory_mib: int, cores: int) -> None:
-    runners = min(cores, memory_mib // 256)
+    runners = min(cores, memory_mib // 288)
     made = plan(memory_mib, cores=cores, runners=runners)
     assert taken(made, runners) == memory_mib
     assert 1 <= made.readers <= cores

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.integration
 
 LIMITS = ReadLimits(accept_modalities=frozenset({"MG", "RG"}))
 
-ALIKE = 0.98
-"""Of two masks, the least intersection over union."""
-SCORE, PROBABILITY = 0.01, 0.05
-"""By which scores, and lesion maps anywhere, may differ. Where a map only just passes the mask's
-threshold, less changes the mask: at other spacings one of these views has a spot of 0.79 over 0.75
-in it, and an overlap of 0.76."""
+ALIKE = 0.9
+"""Of two masks, the least intersection over union: .93 was seen of one view, .99 of the others."""
+SCORE, PROBABILITY = 0.01, 0.08
+"""By which scores, and lesion maps anywhere, may differ: .003 and .058 were the most that was seen.
+Maps of model 0.3.0 are steeper at the borders of lesions than its forerunner's, which stayed within
+.05."""
 
 
 @pytest.fixture(scope="module")
