@@ -19,6 +19,7 @@ from multiprocessing.reduction import send_handle
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import structlog
 
 from service.errors import DeviceError, MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.detail import Detail
@@ -26,8 +27,11 @@ from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.imaging.source_header import Head, look
 from service.patience import Patience
-from service.read_worker import READY, Delivery, Look, Order, mapped
+from service.read_worker import READY, WRITTEN, Delivery, Look, Order, mapped
 from service.slabs import Slabs
+from service.watchdog import Watchdog, Watched
+
+log = structlog.get_logger("mammoseg")
 
 Answer = TypeVar("Answer")
 
@@ -130,7 +134,9 @@ class Workers:
         self._closed = False
         self._count = count
         self.slabs = Slabs(lent_bytes)
-        self._idle = deque(_start(memory_mib) for _ in range(count))
+        self._workers: set[_Worker] = set()
+        self._idle = deque(self._start() for _ in range(count))
+        self._watchdog = Watchdog(self._watched, "reader")
         if not all(worker.is_ready(START_TIMEOUT_S) for worker in list(self._idle)):
             self.close()
             raise DeviceError("the processes that read images do not start here")
@@ -149,8 +155,9 @@ class Workers:
         ------
         MammosegError
             What the reader says of the file; 422 `decode-limit` when it took too long, and 400
-            `decode-failed` when two workers died of it. While all workers read: 504 `deadline`,
-            or what `Patience` says of a caller that leaves.
+            `decode-failed` when two workers died of it or answered what is no answer; 503
+            `no-reader` when a worker was stopped or none can be started. While all workers read:
+            504 `deadline`, or what `Patience` says of a caller that leaves.
         """
 
         def begin() -> Task[Mammogram]:
@@ -189,28 +196,38 @@ class Workers:
                 raise Overloaded("draining", "The service is shutting down.")
             worker = self._idle.popleft()
         try:
-            if not worker.is_ready(START_TIMEOUT_S):
+            if worker.is_stopped or not worker.is_ready(START_TIMEOUT_S):
                 worker = self._replace(worker)
                 if not worker.is_ready(START_TIMEOUT_S):
                     raise _no_reader()
             ends = time.monotonic() + self._deadline_s
             task = begin()
+            was_stopped = False
             # A worker may be killed from outside, too: a file is to blame when two died of it, the
             # second with the careful decoders.
             for expendable in (True, False):
                 if not expendable and not worker.is_ready(ends - time.monotonic()):
                     break
+                worker.ends = ends
                 try:
                     return task(worker, expendable, ends)
-                except TimeoutError:
+                except MammosegError:
+                    raise
+                except BaseException as error:
+                    # What comes next from its pipe is anything.
+                    was_stopped = was_stopped or worker.is_stopped
+                    log.warning("reader-lost", error=type(error).__name__, stopped=was_stopped)
                     worker = self._replace(worker)
-                    raise UnsuitableImage(
-                        "decode-limit", "The image takes too long to read."
-                    ) from None
-                except (EOFError, OSError):
-                    worker = self._replace(worker)
+                    if not isinstance(error, Exception):
+                        raise
+                    late = isinstance(error, TimeoutError) or time.monotonic() >= ends
+                    if late and not was_stopped:
+                        raise _too_long() from None
+            if was_stopped:
+                raise _no_reader()
             raise UnreadableImage("decode-failed", "The image cannot be decoded.")
         finally:
+            worker.ends = math.inf
             with self._changed:
                 self._idle.append(worker)
                 self._changed.notify_all()
@@ -224,38 +241,66 @@ class Workers:
             for worker in self._idle:
                 worker.kill()
             self._idle.clear()
+            self._workers.clear()
             self._count = 0
+        self._watchdog.close()
+
+    def _watched(self) -> "tuple[_Worker, ...]":
+        with self._changed:
+            return tuple(self._workers)
 
     def _replace(self, worker: "_Worker") -> "_Worker":
         """End a worker and start another, without waiting for it."""
+        with self._changed:
+            self._workers.discard(worker)
         worker.kill()
         try:
-            return _start(self._memory_mib)
+            return self._start()
         except OSError:
             raise _no_reader() from None
+
+    def _start(self) -> "_Worker":
+        worker = _start(self._memory_mib)
+        with self._changed:
+            self._workers.add(worker)
+        return worker
 
 
 Task = Callable[["_Worker", bool, float], Answer]
 """Done by a worker, which may be expendable, until a monotonic time."""
 
 
+class NoAnswer(Exception):
+    """What a worker said is neither what it was asked for nor a refusal."""
+
+
+def _is_allowed(shape: tuple[int, int], limits: ReadLimits) -> bool:
+    return min(shape) > 0 and math.prod(shape) <= limits.max_pixels
+
+
 def _no_reader() -> Overloaded:
-    return Overloaded("no-reader", "No process could be started to read the image.")
+    return Overloaded("no-reader", "There is no process to read the image now.")
 
 
-@dataclass(slots=True)
-class _Worker:
-    process: "subprocess.Popen[bytes]"
+def _too_long() -> UnsuitableImage:
+    return UnsuitableImage("decode-limit", "The image takes too long to read.")
+
+
+@dataclass(slots=True, eq=False)
+class _Worker(Watched):
     pipe: Connection
     greeted: bool = False
 
     def is_ready(self, timeout_s: float) -> bool:
-        """Wait for the greeting of a new worker; false for one that is dead."""
+        """Wait for the greeting of a new worker; false for one that is dead or says another."""
+        self.ends = time.monotonic() + max(0.0, timeout_s)
         try:
             if not self.greeted and self.pipe.poll(max(0.0, timeout_s)):
                 self.greeted = self.pipe.recv() == READY
-        except (EOFError, OSError):
+        except Exception:
             return False
+        finally:
+            self.ends = math.inf
         return self.greeted and self.process.poll() is None
 
     def read(self, body: int, order: Order, ends: float, slabs: Slabs) -> Mammogram:
@@ -265,30 +310,40 @@ class _Worker:
         ------
         TimeoutError
             That is not done by `ends`, a monotonic time.
+        NoAnswer
+            The worker says something else.
+        Exception
+            Of whatever kind, when what it says cannot be read at all.
         """
         self.pipe.send(order)
         send_handle(self.pipe, body, self.process.pid)
-        answer: Delivery | MammosegError = self._answer(ends)
-        if isinstance(answer, MammosegError):
-            raise answer
-        slab = slabs.take(math.prod(answer.shape) * np.uint16().itemsize)
+        answer = self._answer(ends, Delivery)
+        rows, columns = map(int, answer.shape)
+        shape = (rows, columns)
+        if type(answer.mammogram) is not Mammogram or not _is_allowed(shape, order.limits):
+            raise NoAnswer
+        slab = slabs.take(math.prod(shape) * np.uint16().itemsize)
         send_handle(self.pipe, slab.file, self.process.pid)
-        self._answer(ends)
-        return replace(answer.mammogram, pixels=slabs.lend(slab, answer.shape))
+        if self._answer(ends, str) != WRITTEN:
+            raise NoAnswer
+        return replace(answer.mammogram, pixels=slabs.lend(slab, shape))
 
     def look(self, body: int, order: Look, ends: float) -> Head:
         """Have the header of a part of the file `body` looked at; raises as `read`."""
         self.pipe.send(order)
         send_handle(self.pipe, body, self.process.pid)
-        answer: Head | MammosegError = self._answer(ends)
-        if isinstance(answer, MammosegError):
-            raise answer
-        return answer
+        return self._answer(ends, Head)
 
-    def _answer(self, ends: float) -> Any:
+    def _answer(self, ends: float, kind: "type[Answer]") -> "Answer":
+        """Return the next message, or raise the refusal that it is; anything else is no answer."""
         if not self.pipe.poll(max(0.0, ends - time.monotonic())):
             raise TimeoutError
-        return self.pipe.recv()
+        message: Any = self.pipe.recv()
+        if isinstance(message, MammosegError) and 400 <= message.status < 500:
+            raise message
+        if not isinstance(message, kind):
+            raise NoAnswer
+        return message
 
     def kill(self) -> None:
         """End it; one that was ended already stays so."""

@@ -22,6 +22,7 @@ from service.ingest.wire import Channel, End, Step, Welcome
 from service.metrics import SHARED
 from service.server import DEVICE_FAILED, config_of
 from service.settings import Settings
+from service.watchdog import Watchdog, Watched
 
 log = structlog.get_logger("mammoseg")
 
@@ -70,8 +71,7 @@ def serve(net: Net, settings: Settings) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class _Child:
-    process: "subprocess.Popen[bytes]"
+class _Child(Watched):
     channel: Channel
     since: float
 
@@ -106,6 +106,8 @@ class Family:
 
     def run(self) -> int:
         """Serve until they shall end, and have ended; give the exit status."""
+        # In a thread of its own: a word to a process that is stopped may have to wait.
+        watchdog = Watchdog(lambda: tuple(self._children), "ingest")
         while self._step is None or self._children:
             self._bury()
             if self._leave_until is not None:
@@ -113,6 +115,7 @@ class Family:
             else:
                 self._look_after()
             time.sleep(LOOK_S)
+        watchdog.close()
         self._callers.close()
         self._owner.close()
         return self._status
@@ -187,15 +190,20 @@ class Family:
                 raise
         child = _Child(process, Channel(ours), time.monotonic())
         log.info("ingest-started", pid=process.pid)
-        threading.Thread(target=self._converse, args=(child.channel,), daemon=True).start()
+        threading.Thread(target=self._converse, args=(child,), daemon=True).start()
         return child
 
-    def _converse(self, channel: Channel) -> None:
+    def _converse(self, child: _Child) -> None:
         try:
-            channel.send(Welcome(self._settings, self._owner.net.served))
-            channel.receive()
+            child.channel.send(Welcome(self._settings, self._owner.net.served))
+            child.channel.receive()
+            self._callers.join(child.channel)
+            self._owner.serve(child.channel)
         except (EOFError, OSError):
             return
-        self._callers.join(channel)
-        self._owner.serve(channel)
-        self._callers.part(channel)
+        except Exception as error:
+            # Whatever it says next cannot be understood either, and its callers would wait for it.
+            log.warning("ingest-not-understood", error=type(error).__name__)
+            child.process.kill()
+        finally:
+            self._callers.part(child.channel)

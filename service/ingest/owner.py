@@ -42,7 +42,13 @@ class Owner:
         self._runners = ThreadPoolExecutor(most, thread_name_prefix="run")
 
     def serve(self, channel: Channel) -> None:
-        """Do what one process asks for until it is gone; what it waited for is dropped then."""
+        """Do what one process asks for until it is gone; what it waited for is dropped then.
+
+        Raises
+        ------
+        Exception
+            Of whatever kind, when what it says cannot be read.
+        """
         patiences: dict[int, Patience] = {}
         try:
             while True:
@@ -68,10 +74,13 @@ class Owner:
                 patience = patiences[number] = Patience()
                 done = self._runners.submit(self._run, channel, message, file, patience)
                 done.add_done_callback(lambda _: patiences.pop(number))
-            case Leave(number) if number in patiences:
-                patiences[number].leave()
+            case Leave(number):
+                if (left := patiences.get(number)) is not None:
+                    left.leave()
             case Ask(number):
                 channel.send(Counts(number, self.net.waiting, self.net.net_seconds))
+            case _:
+                raise ValueError("no message that an ingest process sends")
 
     def _run(self, channel: Channel, order: Run, file: int, patience: Patience) -> None:
         try:

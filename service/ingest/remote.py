@@ -147,7 +147,8 @@ class RemoteNet:
                 errand = self._errands.pop(message.number, None)
                 if errand is not None:
                     errand.settle(message)
-        except (EOFError, OSError):
+        except Exception:
+            # The owner is gone, or cannot be understood any more.
             if not self._closed:
                 self._fail()
 

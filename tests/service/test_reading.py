@@ -117,7 +117,7 @@ def test_a_worker_killed_at_work_costs_the_file_a_second_try(
     assert len(worker_pids()) == 2
 
 
-DEADLY = """
+DEADLY = r"""
 import os, sys, time
 from service import read_worker
 
@@ -126,8 +126,31 @@ def read_image(body, *arguments, expendable, **options):
         os.abort()
     if body == b"endless":
         time.sleep(60)
+    if body[:7] == b"rubbish" and (expendable or b"always" in bytes(body)):
+        talk(bytes(body).split()[-1])
     return original(body, *arguments, expendable=expendable, **options)
 
+def talk(what):
+    say = {
+        b"word": lambda: pipe.send("word"),
+        b"bytes": lambda: pipe.send_bytes(b"no pickle"),
+        b"unknown": lambda: pipe.send_bytes(b"cnowhere\nnothing\n."),
+        b"error": lambda: pipe.send(MammosegError("internal", "of the service itself")),
+        b"huge": lambda: pipe.send(Delivery(mammogram, (2**20, 2**20))),
+        b"hollow": lambda: pipe.send(Delivery("mammogram", (2, 2))),
+        b"written": lambda: (pipe.send(Delivery(mammogram, (2, 2))), pipe.send("done")),
+        b"half": lambda: os.write(pipe.fileno(), b"\0\0\1\0half"),
+    }
+    say[what]()
+    time.sleep(60)
+
+from multiprocessing.connection import Connection
+import numpy as np
+from service.errors import MammosegError
+from service.imaging.mammogram import Mammogram
+from service.read_worker import Delivery
+mammogram = Mammogram(np.empty((0, 0), np.uint16), None)
+pipe = Connection(os.dup(int(sys.argv[1])))
 original, read_worker.read_image = read_worker.read_image, read_image
 read_worker.main(int(sys.argv[1]), 512)
 """
@@ -302,3 +325,87 @@ def test_a_header_is_looked_at_in_a_worker(
     with pytest.raises(MammosegError, match="not-dicom"):
         workers.look(b"no DICOM file at all")
     assert workers.read(body, "dicom").header == there.header
+
+
+RUBBISH = ("word", "bytes", "unknown", "error", "huge", "hollow", "written")
+
+
+@pytest.mark.parametrize("kind", RUBBISH)
+def test_a_worker_that_answers_rubbish_is_replaced(mortal: Workers, kind: str) -> None:
+    (before,) = worker_pids()
+    with pytest.raises(UnreadableImage) as caught:
+        mortal.read(f"rubbish always {kind}".encode(), None)
+    assert caught.value.code == "decode-failed"
+    assert not psutil.pid_exists(before)
+    for _ in range(2):
+        assert mortal.read(small_png(), None).rows == 64
+    # Once, it costs the file a second try, and this one is no image.
+    with pytest.raises(UnreadableImage) as caught:
+        mortal.read(f"rubbish {kind}".encode(), None)
+    assert caught.value.code == "not-an-image"
+    assert len(worker_pids()) == 1
+
+
+def test_a_worker_that_says_half_a_word_is_ended_at_the_deadline(mortal: Workers) -> None:
+    mortal._deadline_s = 0.5
+    began = time.monotonic()
+    with pytest.raises(UnsuitableImage) as caught:
+        mortal.read(b"rubbish always half", None)
+    assert caught.value.code == "decode-limit"
+    assert time.monotonic() - began < 10
+    mortal._deadline_s = 20
+    assert mortal.read(small_png(), None).rows == 64
+
+
+def test_idle_workers_that_are_stopped_are_replaced(workers: Workers) -> None:
+    before = worker_pids()
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(4):
+        assert workers.read(small_png(), None).rows == 64
+    assert not set(before) & set(worker_pids())
+
+
+def test_a_worker_stopped_at_work_costs_the_file_nothing(
+    mortal: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pid,) = worker_pids()
+    take = reading._Worker.read
+
+    def stop_the_first(worker: reading._Worker, *arguments: object) -> object:
+        if worker.process.pid == pid:
+            os.kill(pid, signal.SIGSTOP)
+        return take(worker, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reading._Worker, "read", stop_the_first)
+    assert mortal.read(small_png(), None).rows == 64
+    assert not psutil.pid_exists(pid)
+
+
+def test_while_workers_are_stopped_the_caller_may_come_back(
+    mortal: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No fault of the file's: 503, neither 422 nor 400."""
+    take = reading._Worker.read
+
+    def stop_and_read(worker: reading._Worker, *arguments: object) -> object:
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        return take(worker, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading._Worker, "read", stop_and_read)
+        for deadline_s in (0.3, 20.0):
+            mortal._deadline_s = deadline_s
+            began = time.monotonic()
+            with pytest.raises(Overloaded) as caught:
+                mortal.read(small_png(), None)
+            assert caught.value.code == "no-reader"
+            assert time.monotonic() - began < 15
+    assert mortal.read(small_png(), None).rows == 64
+
+
+def test_workers_that_are_stopped_keep_nobody_from_closing(workers: Workers) -> None:
+    for pid in worker_pids():
+        os.kill(pid, signal.SIGSTOP)
+    workers.close()
+    assert worker_pids() == []

@@ -1,3 +1,5 @@
+import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -76,3 +78,34 @@ def test_whoever_hangs_at_the_end_is_killed(
         time.sleep(0.01)
     net.failed = True
     assert ended(statuses) == DEVICE_FAILED
+
+
+def test_whoever_is_stopped_is_replaced(started: Starter) -> None:
+    one, _, statuses = started("import time; time.sleep(600)")
+    while len(one._children) < 2:
+        time.sleep(0.01)
+    first = one._children[0].process
+    first.send_signal(signal.SIGSTOP)
+    assert first.wait(20) == -signal.SIGKILL
+    while len(one._children) < 2 or one._children[-1].process.poll() is not None:
+        time.sleep(0.01)
+    one.end(by_force=True)
+    assert ended(statuses) == 0
+
+
+CONFUSED = """
+import socket, sys, time
+from multiprocessing.connection import Connection
+pipe = Connection(int(sys.argv[-1]))
+pipe.recv_bytes()
+pipe.send("ready")
+pipe.send_bytes(%r)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("rubbish", [b"no pickle", pickle.dumps("a word")], ids=("bytes", "word"))
+def test_whoever_talks_rubbish_is_replaced(started: Starter, rubbish: bytes) -> None:
+    _, _, statuses = started(CONFUSED % rubbish)
+    # Each ends early, so that in the end they are given up.
+    assert ended(statuses) == 1
