@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import StartupError
+from service.inbox.steady_time import SteadyTime
 
 VERSION = 1
 
@@ -71,6 +72,7 @@ class Database:
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.Lock()
+        self._time = SteadyTime()
         try:
             self._connection = sqlite3.connect(
                 file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
@@ -93,6 +95,17 @@ class Database:
             raise StartupError("the inbox was written by a later version of mammoseg")
         self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def now(self) -> float:
+        """Return the time by which attempts are put off, seconds since 1970; see `SteadyTime`."""
+        return self._time.now()
+
+    def bound_waits(self, longest_s: float) -> None:
+        """Bring forward what is due after the longest wait from now: a clock was set back."""
+        due = self.now() + longest_s
+        with self.transaction() as books:
+            for table in ("entry", "delivery"):
+                books.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

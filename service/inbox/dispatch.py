@@ -25,12 +25,16 @@ class Dispatch:
         self._database = database
 
     def due(self, destination: str) -> Delivery | None:
-        """Give the delivery to a destination that has waited longest, if its time has come."""
+        """Give the delivery to a destination that has waited longest, if its time has come.
+
+        The first attempt's has come whatever the clock, which may be set back, says of `due`.
+        """
         rows = self._database.rows(
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
-            WHERE delivery.state = 'waiting' AND destination = ? AND due <= ?
+            WHERE delivery.state = 'waiting' AND destination = ?
+            AND (due <= ? OR delivery.attempts = 0)
             ORDER BY due, delivery.id LIMIT 1""",
-            (destination, time.time()),
+            (destination, self._database.now()),
         )
         return delivery_of(rows[0]) if rows else None
 
@@ -47,7 +51,7 @@ class Dispatch:
         with self._database.transaction() as books:
             books.execute(
                 "UPDATE delivery SET attempts = attempts + 1, code = ?, due = ? WHERE id = ?",
-                (code, time.time() + delay_s, delivery.id),
+                (code, self._database.now() + delay_s, delivery.id),
             )
 
     def results_gone(self, entry: int) -> list[str]:

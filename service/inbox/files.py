@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.errors import StartupError
+from service.inbox.steady_time import SteadyTime
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and books come on top."""
@@ -46,6 +47,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._time = SteadyTime()
         self.incoming = folder / "incoming"
         self._sources, self._results = folder / "sources", folder / "results"
         self.lost = folder / "lost"
@@ -160,9 +162,9 @@ class Files:
                     moved += 1
         return moved
 
-    @staticmethod
-    def _older(folder: Path) -> Iterator[Path]:
-        before = time.time() - STALE_S
+    def _older(self, folder: Path) -> Iterator[Path]:
+        # Files bear the time of the system's clock; set forward, it makes new ones look old.
+        before = min(time.time(), self._time.now()) - STALE_S
         for path in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:

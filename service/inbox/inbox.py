@@ -62,6 +62,10 @@ class Inbox:
             self.files.discard_result(digest)
         return len(sources)
 
+    def bound_waits(self, longest_s: float) -> None:
+        """Let nothing wait longer than so many seconds from now."""
+        self._database.bound_waits(longest_s)
+
     def recover(self, destinations: list[str]) -> Recovered:
         """Enter what lies in the folder and is not in the books; before anything is worked on."""
         return Recovery(self.files, self.register, self._bounds, destinations, self.reader).run()

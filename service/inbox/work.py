@@ -21,11 +21,14 @@ class Work:
         self._database = database
 
     def due(self, busy: Collection[int], limit: int) -> list[Entry]:
-        """Give instances whose time has come, oldest first, without those that are worked on."""
+        """Give instances whose time has come, oldest first, without those that are worked on.
+
+        The first attempt's has come whatever the clock, which may be set back, says of `due`.
+        """
         rows = self._database.rows(
-            f"""SELECT {ENTRY} FROM entry WHERE state = ? AND due <= ?
+            f"""SELECT {ENTRY} FROM entry WHERE state = ? AND (due <= ? OR attempts = 0)
             ORDER BY due, id LIMIT ?""",
-            (RECEIVED, time.time(), limit + len(busy)),
+            (RECEIVED, self._database.now(), limit + len(busy)),
         )
         return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
 
@@ -34,7 +37,7 @@ class Work:
         with self._database.transaction() as books:
             books.execute(
                 "UPDATE entry SET attempts = attempts + 1, due = ? WHERE id = ?",
-                (time.time() + delay_s, id),
+                (self._database.now() + delay_s, id),
             )
 
     def made(self, id: int, results: Sequence[Made], destinations: Sequence[str]) -> None:
@@ -56,7 +59,7 @@ class Work:
         with self._database.transaction() as books:
             books.execute(
                 "UPDATE entry SET code = ?, due = ? WHERE id = ?",
-                (code, time.time() + delay_s, id),
+                (code, self._database.now() + delay_s, id),
             )
 
     def source_gone(self, id: int) -> None:

@@ -135,6 +135,7 @@ class InboxWorker:
         """Enter what the books have lost; without that nothing is begun, and nothing swept."""
         while not self._rounds.stopped:
             try:
+                await asyncio.to_thread(self._inbox.bound_waits, self._settings.retry_longest_s)
                 await asyncio.to_thread(self._inbox.recover, self._names)
                 return
             except Exception as error:
