@@ -11,6 +11,7 @@ from service.inbox.states import (
     DELIVERED,
     PROCESSED,
     RECEIVED,
+    REFUSED,
     SET_ASIDE,
     UID_KNOWN,
     Arrival,
@@ -26,6 +27,14 @@ ENTRY = """entry.id, entry.sop_instance_uid, entry.sop_class_uid, entry.study_in
 DELIVERY = """delivery.id, result.entry, delivery.destination, delivery.state, delivery.code,
     delivery.attempts, delivery.due, result.kind, result.sop_instance_uid, result.digest,
     result.size"""
+
+
+MAX_ASIDE = 100_000
+"""Rows kept of what was set aside, and of what was refused: anybody may send such instances, they
+take no room on the disk but this, some 50 MB, and nothing is lost by forgetting the oldest."""
+
+ASIDE_STEP = 1000
+"""Instances from one look at that to the next."""
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
@@ -62,6 +71,16 @@ def enter_made(
         "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
         (PROCESSED if results and destinations else DELIVERED, now, entry),
     )
+
+
+def forget_aside(books: sqlite3.Connection) -> None:
+    """Forget the oldest beyond `MAX_ASIDE` of those with no files, within a transaction."""
+    for state in (SET_ASIDE, REFUSED):
+        books.execute(
+            """DELETE FROM entry WHERE state = ? AND size = 0 AND id <= (SELECT id FROM entry
+            WHERE state = ? AND size = 0 ORDER BY id DESC LIMIT 1 OFFSET ?)""",
+            (state, state, MAX_ASIDE),
+        )
 
 
 class Register:
@@ -134,11 +153,13 @@ class Register:
     @staticmethod
     def _insert(books: sqlite3.Connection, arrival: Arrival, code: str | None, now: float) -> None:
         state, size = (RECEIVED, arrival.size) if code is None else (SET_ASIDE, 0)
-        books.execute(
+        id = books.execute(
             """INSERT INTO entry (sop_class_uid, sop_instance_uid, study_instance_uid, digest,
             size, state, code, due, received, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (*astuple(arrival)[:4], size, state, code, now, now, now),
-        )
+        ).lastrowid
+        if id is not None and id % ASIDE_STEP == 0:
+            forget_aside(books)
 
     def bytes_held(self) -> int:
         """Give what the files of the books take on the disk."""

@@ -2,8 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
+from service.inbox import register
 from service.inbox.inbox import Inbox
 from service.inbox.states import Made
+from tests.service.inbox.conftest import mammogram
 
 pytestmark = pytest.mark.integration
 
@@ -39,8 +41,6 @@ def state(inbox: Inbox, id: int = 1) -> tuple[str, str | None]:
 
 @pytest.fixture(autouse=True)
 def two_instances(receive: Receive) -> None:
-    from tests.service.inbox.conftest import mammogram
-
     receive(mammogram(1), mammogram(2))
 
 
@@ -167,3 +167,22 @@ def test_what_a_crash_left_is_swept_once_it_is_old(
     assert all(
         inbox.files.source(entry.digest).exists() for entry in inbox.register.entries(None, 9)
     )
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_leads_to_nothing_is_kept_in_a_bounded_number(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    monkeypatch.setattr(register, "MAX_ASIDE", 3)
+    monkeypatch.setattr(register, "ASIDE_STEP", 1)
+    for number in range(10, 20):
+        receive(mammogram(number, Modality="MG" if refused else "CT"))
+        if refused:
+            (entry,) = (one for one in inbox.register.entries("received", 1) if one.id > 2)
+            inbox.work.refused(entry.id, "tomosynthesis")
+            inbox.work.source_gone(entry.id)
+    receive(mammogram(20))
+    kept = inbox.register.entries("refused" if refused else "set-aside", 100)
+    assert [entry.id for entry in kept] == [12, 11, 10]
+    # What is to be done is never forgotten.
+    assert [entry.id for entry in inbox.register.entries("received", 100)] == [13, 2, 1]
