@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         default=64, ge=1, le=1024, description="largest image, millions of pixels"
     )
     accept_modalities: Annotated[frozenset[str], NoDecode] = Field(
-        default=frozenset({"MG"}), description="DICOM modalities accepted, separated by commas"
+        default=frozenset({"MG"}),
+        min_length=1,
+        description="DICOM modalities accepted, separated by commas",
     )
     memory_mib: int = Field(
         default=2048,
@@ -211,6 +213,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 
+    @field_validator("host", "model", "inbox", "engine_cache", mode="before")
+    @classmethod
+    def _is_not_empty(cls, value: object) -> object:
+        # An empty host means every address, an empty path the folder of the moment.
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("must not be empty; leave it out for the default")
+        return value
+
     @field_validator("accept_modalities", "scp_callers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -239,6 +249,14 @@ class Settings(BaseSettings):
         except ValueError:
             # Not its text: there are secrets in it.
             raise ValueError("is no valid JSON") from None
+
+    @field_validator("destinations", "scp_callers", mode="before")
+    @classmethod
+    def _names_somebody(cls, value: object) -> object:
+        # Validators run from the last to the first. Empty is as by default, a comma a mistake.
+        if isinstance(value, str) and value.strip() and not value.strip(", \t\n"):
+            raise ValueError("names nobody; leave it out for the default")
+        return value
 
     @field_validator("destinations")
     @classmethod

@@ -44,6 +44,16 @@ def test_modalities_are_separated_by_commas(
         ("PORT", "x"),
         ("GPU_MEMORY_MIB", "10"),
         ("ENGINE_CACHE", "/nowhere/at/all"),
+        ("ACCEPT_MODALITIES", ""),
+        ("ACCEPT_MODALITIES", " , "),
+        ("HOST", ""),
+        ("HOST", " "),
+        ("MODEL", ""),
+        ("INBOX", ""),
+        ("ENGINE_CACHE", ""),
+        ("INBOX_RESULTS", ""),
+        ("SCP_CALLERS", ","),
+        ("DESTINATIONS", " , "),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(
