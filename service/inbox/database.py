@@ -1,5 +1,6 @@
 """The inbox's books: one SQLite file, in which whatever is committed is on the disk."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -74,11 +75,14 @@ class Database:
         self._lock = threading.Lock()
         self._time = SteadyTime()
         try:
+            # Made here for its owner alone; SQLite gives its further files the same mode.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._connection = sqlite3.connect(
                 file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
-        except sqlite3.Error as error:
-            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StartupError(f"the inbox's database {file} cannot be opened: {reason}") from None
         self._connection.row_factory = sqlite3.Row
         try:
             self._prepare()

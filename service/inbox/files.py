@@ -35,7 +35,7 @@ class Files:
     Raises
     ------
     StartupError
-        It cannot be made or written.
+        It cannot be made or written, or others may enter it.
 
     Attributes
     ----------
@@ -54,6 +54,7 @@ class Files:
         try:
             for place in (folder, self.incoming, self._sources, self._results, self.lost):
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _check_private(place)
             file, path = self.create()
             with file:
                 path.unlink()
@@ -169,6 +170,20 @@ class Files:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     yield path
+
+
+def _check_private(folder: Path) -> None:
+    """Refuse a folder that others may enter, list or write; it is not ours to change.
+
+    A group may where the folder belongs to somebody else, as a volume of Kubernetes (fsGroup).
+    """
+    state = folder.stat()
+    forbidden = 0o077 if state.st_uid == os.geteuid() else 0o007
+    if state.st_mode & forbidden:
+        raise StartupError(
+            f"the inbox {folder} is open to others (mode {state.st_mode & 0o7777:04o}): it holds "
+            "images of patients. Run chmod 0700 on it, or name a folder in it that is made anew"
+        )
 
 
 def _others(folder: Path, known: set[str]) -> list[Path]:
