@@ -15,6 +15,7 @@ from service.inference.binding import BoundRuns
 from service.inference.contract import Contract
 from service.inference.levels import put
 from service.inference.libraries import missing_library
+from service.inference.model_file import read_model
 from service.inference.pinned import driver, page_locked
 from service.inference.setup import ON_CPU, Setup
 
@@ -95,14 +96,12 @@ class Session:
         Raises
         ------
         ContractError
-            The file is not there, is no ONNX model, or its contract does not hold.
+            The file is not there, is no ONNX model or not all of one, or its contract does not
+            hold.
         DeviceError
             The device does not work; the message names what is missing.
         """
-        try:
-            model = path.read_bytes()
-        except OSError as error:
-            raise ContractError(f"cannot read the model file {path}: {error.strerror}") from error
+        model = read_model(path)
         runtime = _open_runtime(model, setup, threads)
         contract = Contract.from_metadata(runtime.get_modelmeta().custom_metadata_map)
         _check_graph(runtime, contract)

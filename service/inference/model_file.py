@@ -1,0 +1,123 @@
+"""Reading a model file: one regular file of bounded size, which is all that there is of the model.
+
+ONNX lets a tensor lie in another file. The runtime would look for that in the folder of the moment,
+and the hash of the model would not cover it.
+"""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from service.errors import ContractError
+
+MAX_MODEL_BYTES = 512 * 2**20
+
+PARTS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse tensor",
+        23: "sparse tensor",
+    },
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+"""Of each message that may hold a tensor, the fields that do (onnx.proto3)."""
+
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
+"""Fields of a tensor that lies elsewhere."""
+
+VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
+"""Wire types of protocol buffers."""
+
+
+def read_model(path: Path) -> bytes:
+    """Read a model file.
+
+    Raises
+    ------
+    ContractError
+        It cannot be read, is no regular file, is too large, is no ONNX model, or names further
+        files.
+    """
+    try:
+        # Before it is opened: whoever opens a FIFO waits.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ContractError(f"the model file {path} is no regular file")
+        with path.open("rb") as file:
+            model = file.read(MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        raise ContractError(f"cannot read the model file {path}: {error.strerror}") from error
+    if len(model) > MAX_MODEL_BYTES:
+        raise ContractError(f"the model file {path} is over {MAX_MODEL_BYTES >> 20} MiB")
+    try:
+        external = has_external_data(model)
+    except (IndexError, ValueError):
+        raise ContractError(f"{path} is not an ONNX model") from None
+    if external:
+        raise ContractError(
+            f"the model file {path} keeps tensors in other files (external data): save it as one"
+        )
+    return model
+
+
+def has_external_data(model: bytes) -> bool:
+    """Say whether a tensor of an ONNX model lies outside of it.
+
+    Raises
+    ------
+    IndexError, ValueError
+        These are not the fields of a protocol buffer.
+    """
+    parts = [("model", 0, len(model))]
+    while parts:
+        kind, start, end = parts.pop()
+        for field, wire, first, last in _fields(model, start, end):
+            if kind == "tensor" and (
+                field == EXTERNAL_DATA
+                # 0, DEFAULT, may be written out.
+                or (field == DATA_LOCATION and _varint(model, first)[0] != 0)
+            ):
+                return True
+            if wire == BYTES and field in PARTS[kind]:
+                parts.append((PARTS[kind][field], first, last))
+    return False
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Return number, wire type, and the place of the value, of each field of a message."""
+    while at < end:
+        tag, at = _varint(data, at)
+        field, wire = tag >> 3, tag & 7
+        first = at
+        if wire == VARINT:
+            _, at = _varint(data, at)
+        elif wire in (FIXED_32, FIXED_64):
+            at += 4 if wire == FIXED_32 else 8
+        elif wire == BYTES:
+            length, first = _varint(data, at)
+            at = first + length
+        else:
+            raise ValueError("a wire type that ONNX has not")
+        if field == 0 or at > end:
+            raise ValueError("no field, or one that ends outside of its message")
+        yield field, wire, first, at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number of up to ten bytes, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number without an end")

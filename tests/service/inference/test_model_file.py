@@ -1,0 +1,133 @@
+"""What is read as a model: one regular file of bounded size, with all tensors inside."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from service.errors import ContractError
+from service.inference import model_file
+from service.inference.session import Session
+from service.models import BUNDLED_MODEL
+from tests.identity_net import write_identity_net
+
+pytestmark = pytest.mark.unit
+
+
+def outside() -> TensorProto:
+    """Give a tensor whose data are in a file."""
+    tensor = numpy_helper.from_array(np.float32([1.0]), "outside")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+    return tensor
+
+
+def graph_of(*tensors: TensorProto) -> onnx.GraphProto:
+    return helper.make_graph([], "inner", [], [], list(tensors))
+
+
+def as_initializer(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(outside())
+
+
+def as_constant(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], value=outside()))
+
+
+def in_a_branch(model: onnx.ModelProto) -> None:
+    node = helper.make_node("If", ["c"], ["d"], then_branch=graph_of(outside()))
+    model.graph.node.append(node)
+
+
+def in_a_function(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Constant", [], ["c"], value=outside())
+    ids = [helper.make_opsetid("", 18)]
+    model.functions.append(helper.make_function("own", "f", [], ["c"], [node], ids))
+
+
+def as_sparse(model: onnx.ModelProto) -> None:
+    sparse = model.graph.sparse_initializer.add()
+    sparse.values.CopyFrom(outside())
+
+
+def in_a_training(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.CopyFrom(graph_of(outside()))
+
+
+def without_a_place(model: onnx.ModelProto) -> None:
+    tensor = outside()
+    del tensor.external_data[:]
+    model.graph.initializer.append(tensor)
+
+
+PLACES = (
+    as_initializer,
+    as_constant,
+    in_a_branch,
+    in_a_function,
+    as_sparse,
+    in_a_training,
+    without_a_place,
+)
+
+
+@pytest.mark.parametrize("put", PLACES)
+def test_a_model_with_data_in_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: Callable[[onnx.ModelProto], None]
+) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    model = onnx.load(str(path))
+    put(model)
+    path.write_bytes(model.SerializeToString())
+    (tmp_path / "weights.bin").write_bytes(np.float32([1.0]).tobytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ContractError, match="external data"):
+        Session.open(path)
+
+
+def test_a_model_that_says_that_its_data_are_inside_is_taken(tmp_path: Path) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    model = onnx.load(str(path))
+    for tensor in model.graph.initializer:
+        tensor.data_location = TensorProto.DEFAULT
+    path.write_bytes(model.SerializeToString())
+    Session.open(path)
+
+
+def test_the_bundled_model_is_whole() -> None:
+    assert model_file.read_model(BUNDLED_MODEL) == BUNDLED_MODEL.read_bytes()
+
+
+def test_what_is_no_regular_file_is_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (Path("/dev/zero"), tmp_path / "fifo", tmp_path):
+        with pytest.raises(ContractError, match="no regular file"):
+            Session.open(path)
+
+
+def test_a_file_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", path.stat().st_size)
+    Session.open(path)
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", path.stat().st_size - 1)
+    with pytest.raises(ContractError, match="is over"):
+        Session.open(path)
+
+
+def test_a_model_cut_anywhere_or_of_any_bytes_is_refused(tmp_path: Path) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for length in random.integers(1, len(whole), 40):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ContractError):
+            Session.open(path)
+        path.write_bytes(random.bytes(int(length)))
+        with pytest.raises(ContractError):
+            Session.open(path)
