@@ -6,6 +6,7 @@ import structlog
 
 from service.imaging.reader import ReadLimits
 from service.inference.device import Device, Gpu, resolve_device
+from service.inference.memory_bound import memory_to_open
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.inference.trials import open_fastest
@@ -67,8 +68,9 @@ def open_net(
     """
     if device != "cpu":
         return TileScheduler(open_fastest(model, device, gpu or Gpu()))
-    wide = Session.open(model, threads=runners) if runners > 1 else None
-    return TileScheduler(Session.open(model), runners=runners, wide=wide)
+    with memory_to_open(2 * runners):
+        wide = Session.open(model, threads=runners) if runners > 1 else None
+        return TileScheduler(Session.open(model), runners=runners, wide=wide)
 
 
 def open_served(settings: Settings) -> TileScheduler:

@@ -1,6 +1,7 @@
 """What is read as a model: one regular file of bounded size, with all tensors inside."""
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import ContractError
+from service.errors import ContractError, StartupError
 from service.inference import model_file
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
+from service.opening import open_net
 from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -97,6 +99,24 @@ def test_a_model_that_says_that_its_data_are_inside_is_taken(tmp_path: Path) -> 
         tensor.data_location = TensorProto.DEFAULT
     path.write_bytes(model.SerializeToString())
     Session.open(path)
+
+
+@pytest.mark.parametrize("node", ["ConstantOfShape", "Expand"])
+def test_a_model_that_makes_a_large_constant_is_refused(tmp_path: Path, node: str) -> None:
+    path = write_identity_net(tmp_path / "net.onnx")
+    model = onnx.load(str(path))
+    model.graph.initializer.append(numpy_helper.from_array(np.int64([2**31]), "shape"))
+    given = ["one", "shape"] if node == "Expand" else ["shape"]
+    model.graph.node.insert(0, helper.make_node(node, given, ["large"]))
+    model.graph.node.insert(1, helper.make_node("ReduceMax", ["large"], ["top of it"], keepdims=0))
+    # Needed for the answer, so that it is worked out.
+    (flat,) = (one for one in model.graph.node if one.op_type == "Mul")
+    flat.input[1] = "top of it"
+    path.write_bytes(model.SerializeToString())
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(StartupError, match="allocate"):
+        open_net(path)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_the_bundled_model_is_whole() -> None:
