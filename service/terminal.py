@@ -1,5 +1,9 @@
 """What every command shares: where it writes, its settings, and how it gives up."""
 
+import difflib
+import os
+import re
+from collections.abc import Iterable
 from typing import NoReturn
 
 import typer
@@ -15,8 +19,39 @@ START_FAILED = 2
 """Exit status of a command that could not begin."""
 
 
+PREFIX = "MAMMOSEG_"
+
+CREDENTIALS = tuple(
+    f"{PREFIX}{server}_{part}"
+    for server in ("ORTHANC", "DICOMWEB")
+    for part in ("USERNAME", "PASSWORD")
+)
+"""Variables that are no settings: commands read them."""
+
+KUBERNETES = re.compile(r"_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+"""What Kubernetes tells every pod of a service that is called mammoseg, or mammoseg-something."""
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Return what is wrong with the names of environment variables, a sentence each."""
+    known = [*(PREFIX + name.upper() for name in Settings.model_fields), *CREDENTIALS]
+    faults = []
+    for name in sorted(map(str.upper, names)):
+        if not name.startswith(PREFIX) or name in known or KUBERNETES.search(name):
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        faults.append(f"{name} is no setting" + "".join(f"; is it {one}?" for one in near))
+    return faults
+
+
 def settings_or_exit(**given: object) -> Settings:
-    """Read the settings; those given, unless None, outrank the environment."""
+    """Read the settings; those given, unless None, outrank the environment.
+
+    A variable that looks like a setting and is none ends the command: whoever misspells a bound
+    relies on it.
+    """
+    if faults := unknown_variables(os.environ):
+        give_up("; ".join(faults))
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

@@ -17,13 +17,13 @@ _FOLDERS = os.pathsep.join(
 def require_program(name: str, package: str) -> str:
     """Give the path of a program.
 
-    Where it is missing the test is skipped by name, or fails when `MAMMOSEG_REQUIRE_ALL` is 1,
+    Where it is missing the test is skipped by name, or fails when `TESTS_REQUIRE_ALL` is 1,
     as in CI, which installs every package that a test needs.
     """
     path = shutil.which(name, path=_FOLDERS)
     if path is None:
         reason = f"needs {name} (package {package})"
-        if os.environ.get("MAMMOSEG_REQUIRE_ALL") == "1":
+        if os.environ.get("TESTS_REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     return path

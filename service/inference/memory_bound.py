@@ -12,7 +12,8 @@ from pathlib import Path
 STATUS = Path("/proc/self/status")
 
 OPENING_BYTES = 2**31
-"""For four copies of the largest model file that is read; the bundled one takes 180 MB with two runners."""
+"""For four copies of the largest model file that is read; the bundled one, with two runners, takes
+180 MB."""
 
 THREAD_BYTES = 16 * 2**20
 """A thread's stack, and its arena."""

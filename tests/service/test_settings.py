@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+import typer
 from pydantic import ValidationError
 
 from service.cores import available_cores
 from service.inference.device import Gpu
 from service.settings import Settings
+from service.terminal import settings_or_exit, unknown_variables
 
 pytestmark = pytest.mark.unit
 
@@ -104,3 +106,31 @@ def test_memory_that_cannot_hold_the_service_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setenv("MAMMOSEG_MEMORY_MIB", "300")
     with pytest.raises(ValidationError, match="MEMORY_MIB=300 cannot hold"):
         Settings()
+
+
+def test_a_variable_that_is_no_setting_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAMMOSEG_ACCEPT_MODALITY", "secret")
+    with pytest.raises(typer.Exit):
+        settings_or_exit()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is it MAMMOSEG_ACCEPT_MODALITIES?" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mammoseg_port",
+        "MAMMOSEG_ORTHANC_PASSWORD",
+        "MAMMOSEG_DICOMWEB_USERNAME",
+        "MAMMOSEG_SERVICE_HOST",
+        "MAMMOSEG_SERVICE_PORT_HTTP",
+        "MAMMOSEG_PORT_8000_TCP_ADDR",
+        "MAMMOSEG_SCP_PORT",
+        "PATH",
+    ],
+)
+def test_what_commands_and_kubernetes_set_is_no_mistake(name: str) -> None:
+    assert unknown_variables([name]) == []
