@@ -6,7 +6,7 @@ bytes they came in, bounded in number and size.
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -87,8 +87,9 @@ class SourceHeader:
         How they are encoded.
     """
 
-    elements: tuple[Element, ...]
-    tables: tuple[tuple[int, tuple[Element, ...]], ...]
+    # They hold the patient, whom no log may tell of.
+    elements: tuple[Element, ...] = field(repr=False)
+    tables: tuple[tuple[int, tuple[Element, ...]], ...] = field(repr=False)
     implicit: bool
     little_endian: bool
 
