@@ -69,13 +69,14 @@ def choose_score(
         That source has no image with a lesion.
     """
     temperature, shift = contract.score.temperature, 0.0
+    logits = _logits(images, temperature)
     if _balanced(images)[0].any():
-        temperature, shift = choose_scale(images, _logits(images, temperature))
+        temperature, shift = choose_scale(images, logits)
     elif sensitivity is None:
-        return ScoreChoice(temperature, 0.0, contract.operating_point.has_mask, NO_NEGATIVES)
+        return ScoreChoice(temperature, shift, contract.operating_point.has_mask, NO_NEGATIVES)
     scored = [
         Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
-        for image, logit in zip(images, _logits(images, contract.score.temperature), strict=True)
+        for image, logit in zip(images, logits, strict=True)
     ]
     if sensitivity is None:
         threshold = round(choose_has_mask(scored), 4)
