@@ -100,6 +100,17 @@ class Losses(_Part):
     """How far a whole-image label is moved towards one half: "no cancer" is no certain no."""
 
 
+class Distillation(_Part):
+    """A trained net of the same kind that the run learns from, beside the masks."""
+
+    teacher: Path
+    """Its checkpoint."""
+    mask: float = Field(default=1.0, ge=0.0)
+    """Weights of what it says of each pixel, of each cell and of the whole crop."""
+    cells: float = Field(default=0.5, ge=0.0)
+    has_mask: float = Field(default=0.5, ge=0.0)
+
+
 class Targets(_Part):
     """What the mask's loss is told of a lesion."""
 
@@ -192,6 +203,7 @@ class TrainingConfig(_Part):
     """Epochs between validations."""
     losses: Losses = Losses()
     targets: Targets = Targets()
+    distillation: Distillation | None = None
     sampling: Sampling = Sampling()
     augmentation: Augmentation = Augmentation()
 

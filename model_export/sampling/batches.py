@@ -38,6 +38,9 @@ class Batch(NamedTuple):
         float32 (drawn,): how much the mask counts.
     label, label_weight
         float32 (N,): the has-mask label and how much it counts.
+    unchanged
+        float32 (N, 1, rows, columns): the same crops before their tone is changed, for a teacher;
+        (0, 1, rows, columns) in a run without one.
     """
 
     tiles: Tensor
@@ -46,10 +49,14 @@ class Batch(NamedTuple):
     lesion_weight: Tensor
     label: Tensor
     label_weight: Tensor
+    unchanged: Tensor
 
 
 class Crop(NamedTuple):
-    """One tile and what it teaches; `lesion`, as in `targets`, is None where nobody drew it."""
+    """One tile and what it teaches; `lesion`, as in `targets`, is None where nobody drew it.
+
+    `unchanged` is the tile before its tone is changed, None in a run without a teacher.
+    """
 
     source: str
     patient: str
@@ -58,6 +65,7 @@ class Crop(NamedTuple):
     lesion_weight: float
     label: float
     label_weight: float
+    unchanged: NDArray[np.float32] | None = None
 
 
 class _Placed(NamedTuple):
@@ -179,16 +187,19 @@ class CropBatches(Dataset[Batch]):
         crop = warp(sample.pixels, matrix, rows, columns, mask=False)
         maximum = self._config.normalisation.maximum
         tile = intensities(crop, breast, maximum, self._config.augmentation, rng)
+        taught = self._config.distillation is not None
+        unchanged = _as_served(crop, breast, maximum) if taught else None
         whose = (sample.source, sample.patient)
         if sample.lesion is None:
             smoothing = self._config.losses.weak_smoothing
             weak = (1.0 - smoothing) * sample.has_lesion + 0.5 * smoothing
-            return Crop(*whose, tile, None, 0.0, weak, placed.label_weight)
+            return Crop(*whose, tile, None, 0.0, weak, placed.label_weight, unchanged)
         lesion = warp(self._target(sample), matrix, rows, columns, mask=True)
         label = int((lesion == 1).sum()) >= SEEN_PIXELS
         fits = placed.expected in (None, label)
         weight = placed.label_weight if fits else 0.0
-        return Crop(*whose, tile, lesion, self._mask_weight(sample), float(label), weight)
+        counts = self._mask_weight(sample)
+        return Crop(*whose, tile, lesion, counts, float(label), weight, unchanged)
 
     def _target(self, sample: Packed) -> NDArray[np.uint8]:
         key = (sample.source, sample.name)
@@ -208,12 +219,22 @@ def _one_of(samples: Sequence[Packed], rng: np.random.Generator) -> Packed:
     return samples[int(rng.integers(len(samples)))]
 
 
+def _as_served(
+    crop: NDArray[np.uint8], breast: NDArray[np.uint8], maximum: float
+) -> NDArray[np.float32]:
+    """Return what the net is given of a crop when it serves."""
+    values: NDArray[np.float32] = crop * np.float32(maximum / 255.0) * breast
+    return values
+
+
 def _collate(crops: Sequence[Crop]) -> Batch:
     ordered = sorted(crops, key=lambda crop: crop.lesion is None)
     drawn = [crop for crop in ordered if crop.lesion is not None]
     masks = [crop.lesion for crop in drawn if crop.lesion is not None]
     rows, columns = ordered[0].tile.shape
     lesion = np.stack(masks) if masks else np.zeros((0, rows, columns), np.uint8)
+    unchanged = [crop.unchanged for crop in ordered if crop.unchanged is not None]
+    seen = np.stack(unchanged) if unchanged else np.zeros((0, rows, columns), np.float32)
     return Batch(
         tiles=torch.from_numpy(np.stack([crop.tile for crop in ordered])).unsqueeze(1),
         lesion=torch.from_numpy((lesion == 1).astype(np.float32)).unsqueeze(1),
@@ -221,6 +242,7 @@ def _collate(crops: Sequence[Crop]) -> Batch:
         lesion_weight=torch.tensor([crop.lesion_weight for crop in drawn]),
         label=torch.tensor([crop.label for crop in ordered]),
         label_weight=torch.tensor([crop.label_weight for crop in ordered]),
+        unchanged=torch.from_numpy(seen).unsqueeze(1),
     )
 
 

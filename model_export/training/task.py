@@ -11,8 +11,10 @@ from torch import Tensor
 from model_export.config import TrainingConfig
 from model_export.datasets.cache import Packed
 from model_export.networks import build, pretrain
+from model_export.networks.segmenter import Maps
 from model_export.sampling.batches import Batch
 from model_export.training import losses
+from model_export.training.distillation import Teacher, distillation
 from model_export.training.freezing import freeze, hold_frozen_norms
 from model_export.training.precision import resolve
 from model_export.training.validation import RATES, validate
@@ -48,6 +50,8 @@ class SegmentationTask(lightning.LightningModule):
         # With bfloat16 twice as fast on a CPU; the types of `to` do not know it.
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._held_out = held_out
+        taught = config.distillation
+        self._teacher = None if taught is None else Teacher(config, taught.teacher)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, all but the batch norms that are frozen."""
@@ -63,7 +67,8 @@ class SegmentationTask(lightning.LightningModule):
         """Give the loss of a batch. Tiles without masks skip a decoder that the head ignores."""
         tiles = batch.tiles.contiguous(memory_format=torch.channels_last)
         features, drawn = self.net.encode(tiles), len(batch.lesion)
-        decoded = len(tiles) if self.net.head.sees_mask else drawn
+        everything = self.net.head.sees_mask or self._teacher is not None
+        decoded = len(tiles) if everything else drawn
         logits = self.net.decode(tuple(one[:decoded] for one in features)) if decoded else None
         activation, has_mask = self.net.head(features[-1], logits)
         head = losses.has_mask(has_mask.float(), batch.label, batch.label_weight)
@@ -72,6 +77,8 @@ class SegmentationTask(lightning.LightningModule):
         if logits is not None and drawn:
             seen = logits[:drawn].float()
             loss = loss + self._drawn_loss(seen, activation[:drawn].float(), batch)
+        if logits is not None and self._teacher is not None:
+            loss = loss + self._taught_loss(Maps(logits, activation, has_mask), batch.unchanged)
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -87,6 +94,14 @@ class SegmentationTask(lightning.LightningModule):
         self.log_dict({f"loss/mask/{name}": one for name, one in mask.terms.items()})
         self.log_dict({"loss/mask": mask.total.detach(), "loss/cells": cells.detach()})
         return mask.total + weights.cells * cells
+
+    def _taught_loss(self, maps: Maps, unchanged: Tensor) -> Tensor:
+        """Return what the answers are from the teacher's, and log its parts."""
+        assert self._teacher is not None and self.config.distillation is not None
+        answer = self._teacher(unchanged.contiguous(memory_format=torch.channels_last))
+        terms = distillation(maps, answer, self.config.distillation)
+        self.log_dict({f"loss/taught/{name}": one.detach() for name, one in terms.items()})
+        return torch.stack(list(terms.values())).sum()
 
     def validation_step(self, *_: Any) -> None:
         """Take the figures once an epoch: the loader has a single empty step."""
