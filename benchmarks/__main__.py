@@ -1,6 +1,7 @@
 """All figures in one run: python -m benchmarks [--quick] [--only NAME]... [--model FILE].
 
-The table is of ratios taken in turns; the JSON beside it says machine, load and versions.
+With --avx2-only as on a machine without AVX-512 and AMX. The table is of ratios taken in turns; the
+JSON beside it says machine, load and versions.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    avx2_only,
     core_time,
     crowd,
     endurance,
@@ -46,8 +48,11 @@ def main(
     quick: Annotated[bool, typer.Option(help="Fewer rounds and requests.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(MEASURES)}.")] = None,
     results: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    hide: Annotated[bool, typer.Option("--avx2-only", help="As without AVX-512 and AMX.")] = False,
 ) -> None:
     """Measure, print the tables, and keep the figures."""
+    if hide and not avx2_only.is_on():
+        raise typer.Exit(avx2_only.run_again())
     console = Console(width=140)
     configure_logs("error", "console")
     taken: dict[str, list[Figure]] = {}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy
 from rich.table import Table
 
+from benchmarks import avx2_only
 from service.cores import available_cores
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless", "fastapi",
@@ -101,7 +102,9 @@ INSTRUCTIONS = {
 
 
 def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name the instruction sets of the processor that a figure belongs to."""
+    """Name the instruction sets that a figure belongs to: the processor's, but for hidden ones."""
+    if avx2_only.is_on():
+        return "AVX2 (all newer hidden)"
     flags = _of_processor("flags", cpuinfo).split()
     return ", ".join(name for name, flag in INSTRUCTIONS.items() if flag in flags) or "unknown"
 
