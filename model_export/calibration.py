@@ -4,6 +4,7 @@ Nothing here sees a test patient.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from model_export.evaluation import ask, in_parallel
 from model_export.export.graph import shift_activation
 from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
+from model_export.lesion_free import lesion_free_logit
 from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
 from model_export.score_threshold import Scored, choose_score
 from service.cores import available_cores
-from service.inference.contract import Contract, OperatingPoint, Score
+from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
+from service.inference.session import Session
 from service.opening import open_model
 
 OUTLINES: tuple[Annotation, ...] = ("pixel_mask", "pseudo_outline")
@@ -29,14 +32,32 @@ SHARP = 0.05
 somebody circled, or a whole quadrant, and would drag the thresholds down to catch it all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the net said of one image.
+
+    Attributes
+    ----------
+    drawn
+        None where nobody outlined a lesion sharply.
+    without_lesions
+        The has-mask score of the same film without its lesions; None where it has none, nobody drew
+        them, or too little breast is left.
+    """
+
+    image: Scored
+    drawn: Drawn | None
+    without_lesions: float | None
+
+
 def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = None) -> Contract:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
     The mask threshold maximises the mean Dice of the images whose lesions were outlined sharply,
     the candidate threshold the lesions found in them; temperature and a shift of the has-mask
     logit, which goes into the last bias of the head, minimise the cross-entropy of the sources that
-    have both classes. Figures of an earlier operating point are dropped from the contract:
-    `evaluate` finds new ones.
+    have both classes, and of the films of the others with and without their lesions. Figures of an
+    earlier operating point are dropped from the contract: `evaluate` finds new ones.
 
     Parameters
     ----------
@@ -55,7 +76,7 @@ def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = No
     """
     model = onnx.load(path)
     contract = contract_of(model)
-    chosen, shift = _choose(contract, *_collect(path, data, contract), sensitivity)
+    chosen, shift = _choose(contract, _collect(path, data, contract), sensitivity)
     shift_activation(model, contract.outputs.activation, shift)
     evaluation: dict[str, float | str] = {SHIFT: shift + has_mask_shift(contract)}
     provenance = chosen.provenance.model_copy(update={"evaluation": evaluation})
@@ -66,12 +87,13 @@ def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = No
 
 def _choose(
     contract: Contract,
-    images: Sequence[Scored],
-    drawn: Sequence[Drawn],
+    asked: Sequence[Asked],
     sensitivity: tuple[float, str] | None,
 ) -> tuple[Contract, float]:
     """Return the contract with its thresholds, and how far the has-mask logit is to be moved."""
-    score = choose_score(contract, images, sensitivity)
+    images = [one.image for one in asked]
+    score = choose_score(contract, images, sensitivity, _films(asked))
+    drawn = [one.drawn for one in asked if one.drawn is not None]
     mask = choose_mask(drawn)
     point = OperatingPoint(
         has_mask=score.threshold,
@@ -92,18 +114,33 @@ def _choose(
     return contract.model_copy(update=update), score.shift
 
 
-def _collect(path: Path, data: Path, contract: Contract) -> tuple[list[Scored], list[Drawn]]:
-    images, drawn = [], []
+def _collect(path: Path, data: Path, contract: Contract) -> list[Asked]:
+    session = Session.open(path)
     with open_model(path, runners=available_cores()) as segmenter:
-        samples = _validation(data, contract.provenance.training_data)
-        asked = in_parallel(lambda sample: ask(segmenter, sample), samples, "calibrating")
-        for sample, found in asked:
-            images.append(Scored(sample.source, sample.has_lesion, found.has_mask.score))
+
+        def ask_both(sample: Sample) -> Asked:
+            found = ask(segmenter, sample)
+            score = found.has_mask.score
+            drawn, spacing = None, sample.pixel_spacing_mm
             if sample.annotation in OUTLINES and _is_sharp(sample.lesion):
                 assert sample.lesion is not None
-                spacing = sample.pixel_spacing_mm
-                drawn.append(Drawn(sample.source, sample.lesion, found.lesion_map, spacing))
-    return images, drawn
+                drawn = Drawn(sample.source, sample.lesion, found.lesion_map, spacing)
+            free = lesion_free_logit(session, contract, sample) if sample.has_lesion else None
+            without = None if free is None else sigmoid(free / contract.score.temperature)
+            return Asked(Scored(sample.source, sample.has_lesion, score), drawn, without)
+
+        samples = _validation(data, contract.provenance.training_data)
+        return [asked for _, asked in in_parallel(ask_both, samples, "calibrating")]
+
+
+def _films(asked: Sequence[Asked]) -> list[Scored]:
+    """Return the films, with and without their lesions, of the sources that have no other image."""
+    negative = {one.image.source for one in asked if not one.image.has_lesion}
+    films = []
+    for one in asked:
+        if one.image.source not in negative and one.without_lesions is not None:
+            films += [one.image, Scored(one.image.source, False, one.without_lesions)]
+    return films
 
 
 def _is_sharp(lesion: NDArray[np.bool_] | None) -> bool:

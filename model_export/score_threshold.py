@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,10 @@ class ScoreChoice:
 
 
 def choose_score(
-    contract: Contract, images: Sequence[Scored], sensitivity: tuple[float, str] | None = None
+    contract: Contract,
+    images: Sequence[Scored],
+    sensitivity: tuple[float, str] | None = None,
+    films: Sequence[Scored] = (),
 ) -> ScoreChoice:
     """Choose temperature, shift and threshold of the has-mask score.
 
@@ -59,6 +62,9 @@ def choose_score(
     ----------
     images
         Of validation patients.
+    films
+        Of sources whose images all hold lesions: each film with its lesions and without them (see
+        `lesion_free`). They count for temperature and shift alone.
     sensitivity
         The share of the images with lesions that is to be found, and the source whose images
         count; None for the best Youden index.
@@ -69,18 +75,25 @@ def choose_score(
         That source has no image with a lesion.
     """
     temperature, shift = contract.score.temperature, 0.0
-    logits = _logits(images, temperature)
-    if _balanced(images)[0].any():
-        temperature, shift = choose_scale(images, logits)
+    paired = [*_of_both_classes(images), *films]
+    if paired:
+        temperature, shift = choose_scale(paired, _logits(paired, temperature))
     elif sensitivity is None:
         return ScoreChoice(temperature, shift, contract.operating_point.has_mask, NO_NEGATIVES)
-    scored = [
-        Scored(image.source, image.has_lesion, sigmoid((logit + shift) / temperature))
-        for image, logit in zip(images, logits, strict=True)
-    ]
+
+    def rescaled(asked: Sequence[Scored]) -> list[Scored]:
+        logits = _logits(asked, contract.score.temperature)
+        return [
+            replace(image, score=sigmoid((logit + shift) / temperature))
+            for image, logit in zip(asked, logits, strict=True)
+        ]
+
+    scored = rescaled(images)
     if sensitivity is None:
-        threshold = round(choose_has_mask(scored), 4)
-        return ScoreChoice(temperature, shift, threshold, holds_for(scored, threshold))
+        # Films without their lesions stand in where no image is without.
+        judged = scored if len({image.has_lesion for image in images}) == 2 else rescaled(paired)
+        threshold = _four_digits(choose_has_mask(judged))
+        return ScoreChoice(temperature, shift, threshold, holds_for(judged, threshold))
     share, source = sensitivity
     threshold = choose_for_sensitivity(scored, share, source)
     said = f"finds at least {share:.2f} of the validation images of {source} with lesions; "
@@ -104,7 +117,12 @@ def choose_for_sensitivity(images: Sequence[Scored], share: float, source: str) 
     if not scores:
         raise ValueError(f"no validation image of {source} has a lesion")
     wanted = int(np.ceil(share * len(scores) - 1e-9))
-    return float(np.floor(scores[max(wanted, 1) - 1] * 1e4) / 1e4)
+    return _four_digits(scores[max(wanted, 1) - 1])
+
+
+def _four_digits(score: float) -> float:
+    """Return a threshold that the score still reaches: rounded down."""
+    return float(np.floor(score * 1e4) / 1e4)
 
 
 def holds_for(images: Sequence[Scored], threshold: float) -> str:
@@ -174,6 +192,10 @@ def _shift(
         else:
             low = middle
     return (low + high) / 2
+
+
+def _of_both_classes(images: Sequence[Scored]) -> list[Scored]:
+    return [image for image, kept in zip(images, _balanced(images)[0], strict=True) if kept]
 
 
 def choose_has_mask(images: Sequence[Scored]) -> float:
