@@ -63,8 +63,10 @@ class Tiling(_Part):
         Further shapes (rows, columns) of a tile that the graph takes. A breast is seldom half as
         wide as a tile is; where a smaller shape holds it all, that is run.
     whole
-        A breast of no more pixels than the largest tile is one tile of its own shape, wherever the
-        device takes a new shape at no cost.
+        A breast of no more pixels than `whole_tiles` of the largest tile is one tile of its own
+        shape, wherever the device takes a new shape at no cost.
+    whole_tiles
+        How many of the largest tile's pixels that may be.
     stride
         Longest step between two tiles.
     receptive_field
@@ -74,6 +76,7 @@ class Tiling(_Part):
     tile_size: GridMultiple
     narrower: tuple[tuple[GridMultiple, GridMultiple], ...] = ()
     whole: bool = False
+    whole_tiles: int = Field(default=1, ge=1, le=4)
     stride: GridMultiple
     blend: Literal["hann"]
     receptive_field: int = Field(gt=0)
@@ -87,7 +90,7 @@ class Tiling(_Part):
     @property
     def whole_pixels(self) -> int:
         """Up to so many pixels of the working grid, a breast may be one tile; 0 where none may."""
-        return self.tile_size**2 if self.whole else 0
+        return self.whole_tiles * self.tile_size**2 if self.whole else 0
 
     @model_validator(mode="after")
     def _tiles_overlap(self) -> Self:

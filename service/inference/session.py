@@ -75,8 +75,8 @@ class Session:
     def whole_pixels(self) -> int:
         """Up to so many pixels, a breast is one tile of its own shape; 0 where tiles are fixed.
 
-        No more than the largest tile has, so that the memory of a run stays bounded. A GPU lays
-        out memory and chooses kernels for each new shape, a CPU does neither.
+        The contract bounds them, and so the memory of a run. A GPU lays out memory and chooses
+        kernels for each new shape, a CPU does neither.
         """
         return self.contract.tiling.whole_pixels if self.device == "cpu" else 0
 

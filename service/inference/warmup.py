@@ -22,16 +22,20 @@ TRIES = 3
 def warm(session: Session, batch_sizes: Sequence[int]) -> None:
     """Run every shape and batch size once: kernels are chosen, memory is laid out.
 
-    The largest shape is run with the golden tile, which must reproduce in every batch size. Where a
-    breast may have any shape, none of the others is worth a run.
+    The largest tile is run with the golden one, which must reproduce in every batch size. Where a
+    breast may have any shape, the one of most pixels alone is worth a run beside it.
 
     Raises
     ------
     DeviceError
         It does not, or the device fails.
     """
-    narrower = () if session.whole_pixels else session.contract.tiling.shapes[:-1]
+    tiling = session.contract.tiling
+    narrower = () if session.whole_pixels else tiling.shapes[:-1]
     with _device_to_blame(session.device):
+        if session.whole_pixels > tiling.tile_size**2:
+            rows = session.whole_pixels // tiling.tile_size
+            session.run(np.zeros((1, 1, rows, tiling.tile_size), np.float32))
         # The largest first: what is smaller finds room in the memory laid out for it.
         for batch in reversed(batch_sizes):
             check_golden(session, batch)

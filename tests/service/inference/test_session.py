@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from service.errors import ContractError, DeviceError
 from service.inference.golden import check_golden, eighth
 from service.inference.session import Session, TileOutputs
+from service.inference.warmup import warm
 from tests.identity_net import TILE, identity_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -88,6 +89,9 @@ def test_a_breast_stays_whole_where_contract_and_device_allow_it(tmp_path: Path)
     assert outputs.probability.shape == (1, 2 * TILE, 32)
     session.device = "cuda"
     assert session.whole_pixels == 0
+    wider = tiling.model_copy(update={"whole_tiles": 3})
+    wide = contract.model_copy(update={"tiling": wider})
+    assert Session.open(write_identity_net(path, wide)).whole_pixels == 3 * TILE * TILE
     with pytest.raises(ContractError, match="input"):
         Session.open(with_sides(path, TILE))
 
@@ -142,3 +146,14 @@ def test_an_eighth_is_the_mean_of_blocks() -> None:
     values = np.arange(256, dtype=np.float32).reshape(16, 16)
     assert eighth(values).shape == (2, 2)
     assert eighth(values)[0, 0] == values[:8, :8].mean()
+
+
+def test_the_widest_whole_breast_has_been_run_before_the_first_comes(tmp_path: Path) -> None:
+    contract = identity_contract()
+    tiling = contract.tiling.model_copy(update={"whole": True, "whole_tiles": 2})
+    path = write_identity_net(tmp_path / "net.onnx", contract.model_copy(update={"tiling": tiling}))
+    session, shapes = Session.open(path), []
+    run = session.run
+    session.run = lambda tiles: (shapes.append(tiles.shape), run(tiles))[1]  # type: ignore
+    warm(session, (1,))
+    assert shapes == [(1, 1, 2 * TILE, TILE), (1, 1, TILE, TILE)]
