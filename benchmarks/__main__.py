@@ -16,7 +16,6 @@ from benchmarks import (
     crowd,
     endurance,
     growth,
-    ingest,
     leavers,
     rivals,
     scheduling,
@@ -38,7 +37,6 @@ MEASURES = {
     "starting": starting,
     "endurance": endurance,
     "growth": growth,
-    "ingest": ingest,
 }
 RESULTS = Path(__file__).parent / "results"
 

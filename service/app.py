@@ -86,13 +86,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
     state.model_card = model_card(state.settings)
     state.intake = Intake(
-        places=state.settings.places,
+        places=state.settings.max_in_flight,
         workers=2 * available_cores(),
         memory=state.settings.memory,
         slabs=state.segmenter.reader.slabs,
         timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
-        connections=state.settings.connections_here,
+        connections=state.settings.max_connections,
     )
     async with _inbox(state):
         log.info("ready", version=__version__)

@@ -10,14 +10,19 @@ from service.app import create_app, open_inbox
 from service.errors import MammosegError, StartupError
 from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
-from service.ingest.family import serve as serve_with_several
 from service.integration import commands as integration
 from service.logs import configure_logs
-from service.opening import open_segmenter, open_served
+from service.opening import open_segmenter
 from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Wishes
 from service.server import serve as run_server
-from service.terminal import complaints, console, give_up, settings_or_exit
+from service.terminal import (
+    complaints,
+    console,
+    give_up,
+    settings_or_exit,
+    warn_of_retired_variables,
+)
 
 app = typer.Typer(
     help="Find lesions in mammograms. Research use only: not a medical device.",
@@ -42,9 +47,8 @@ def serve(
     """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
     settings = settings_or_exit(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format)
+    warn_of_retired_variables()
     try:
-        if settings.ingest > 1:
-            raise typer.Exit(serve_with_several(open_served(settings), settings))
         inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
     except StartupError as error:

@@ -1,8 +1,5 @@
 """How the memory of the whole process tree is shared out, from one setting.
 
-Where several processes take requests, each has its own readers, bodies and pixels, and one more
-owns the device.
-
 What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) and the bytes of the
 bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
 each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
@@ -17,10 +14,6 @@ from typing import Self
 SERVICE_MIB, RUNNER_MIB, READER_MIB = 272, 68, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
-OWNER_MIB, INGEST_MIB = 272, 144
-"""Resident at rest instead of the service, where others take the requests: the owner of the device,
-and each of them."""
-
 LEAST_READER_MIB = 192
 """What a reader may take beyond that: enough for a full-size mammogram in any transfer syntax, of
 which JPEG 2000 takes most, 8 bytes a pixel beside the file."""
@@ -34,12 +27,12 @@ are found; twelve where they fill the frame."""
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Who may take what, in MiB; of each process that takes requests.
+    """Who may take what, in MiB.
 
     Attributes
     ----------
     readers
-        Number of its reader processes.
+        Number of reader processes.
     reader_mib
         What each may take beyond what it has at rest.
     bodies_mib
@@ -68,7 +61,6 @@ class MemoryPlan:
         max_body_mib: int,
         readers: int | None = None,
         reader_mib: int | None = None,
-        ingest: int = 1,
     ) -> Self:
         """Share out `memory_mib`: half of what is not spoken for goes to the readers.
 
@@ -79,37 +71,33 @@ class MemoryPlan:
         runners
             Tiles run at once.
         cores
-            As many readers there are at most, unless `readers` says how many; both in all.
+            As many readers there are at most, unless `readers` says how many.
         max_body_mib
             Largest body.
         reader_mib
             What each reader may take.
-        ingest
-            Processes that take requests.
 
         Raises
         ------
         ValueError
             It does not suffice; the message says for what, and how much would.
         """
-        rest = SERVICE_MIB if ingest == 1 else OWNER_MIB + ingest * INGEST_MIB
-        rest += runners * RUNNER_MIB
-        own_mib = (memory_mib - rest) // ingest
-        share = (own_mib - max_body_mib - LEAST_PIXELS_MIB) // 2
+        rest = SERVICE_MIB + runners * RUNNER_MIB
+        free_mib = memory_mib - rest
+        share = (free_mib - max_body_mib - LEAST_PIXELS_MIB) // 2
         if readers is None:
             wanted = READER_MIB + (reader_mib or LEAST_READER_MIB)
-            readers = min(cores, share * ingest // wanted)
-        readers = max(1, readers // ingest)
+            readers = max(1, min(cores, share // wanted))
         if reader_mib is None:
             reader_mib = max(LEAST_READER_MIB, min(share // readers - READER_MIB, MOST_READER_MIB))
         taken = readers * (READER_MIB + reader_mib)
         least = taken + max_body_mib + LEAST_PIXELS_MIB
-        if own_mib < least:
+        if free_mib < least:
             raise ValueError(
                 f"MEMORY_MIB={memory_mib} cannot hold the service with RUNNERS={runners}, "
-                f"INGEST={ingest}, {readers * ingest} readers of {reader_mib} MiB, and a body of "
-                f"MAX_BODY_MIB={max_body_mib}: set it to {rest + ingest * least} at least, or "
+                f"{readers} readers of {reader_mib} MiB, and a body of "
+                f"MAX_BODY_MIB={max_body_mib}: set it to {rest + least} at least, or "
                 "lower one of those"
             )
-        bodies_mib = max(max_body_mib, (own_mib - taken) // 3)
-        return cls(readers, reader_mib, bodies_mib, own_mib - taken - bodies_mib)
+        bodies_mib = max(max_body_mib, (free_mib - taken) // 3)
+        return cls(readers, reader_mib, bodies_mib, free_mib - taken - bodies_mib)

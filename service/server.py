@@ -34,7 +34,7 @@ DEVICE_FAILED = 3
 
 def serve(app: FastAPI, settings: Settings) -> int:
     """Serve until a signal, then answer what was accepted; give the exit status."""
-    allow_descriptors(settings.connections_here)
+    allow_descriptors(settings.max_connections)
     Server(config_of(app, settings), app, settings.lame_duck_s).run()
     return DEVICE_FAILED if device_failed(app) else 0
 
@@ -53,7 +53,7 @@ def allow_descriptors(connections: int) -> None:
 def config_of(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
     """Give uvicorn's configuration; `app` may be where to import it from."""
     limits = ConnectionLimits(
-        settings.connections_here, settings.header_timeout_s, settings.send_timeout_s
+        settings.max_connections, settings.header_timeout_s, settings.send_timeout_s
     )
     # Three times as fast as h11 at receiving a mammogram.
     http: Any = partial(HttpProtocol, limits=limits)

@@ -49,13 +49,6 @@ class Settings(BaseSettings):
         le=256,
         description="tiles run at once on a CPU, one core each; a GPU always has one owner",
     )
-    ingest: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        description="processes that take requests; over 1, one more owns the device. One receives "
-        "some 90 mammograms a second. Not together with destinations",
-    )
     max_body_mib: int = Field(default=128, ge=1, le=4096, description="largest request body, MiB")
     max_megapixels: int = Field(
         default=64, ge=1, le=1024, description="largest image, millions of pixels"
@@ -91,15 +84,14 @@ class Settings(BaseSettings):
         default=32,
         ge=1,
         le=10_000,
-        description="mammograms held at once; beyond it 503. Each of several processes that take "
-        "requests holds its share",
+        description="mammograms held at once; beyond it 503",
     )
     max_connections: int = Field(
         default=512,
         ge=1,
         le=65_536,
         description="HTTP connections at once; beyond, the one that waited longest for a request "
-        "is closed. Each of several processes that take requests holds its share",
+        "is closed",
     )
     header_timeout_s: float = Field(
         default=60.0, gt=0, le=3600, description="longest time for a request's header, seconds"
@@ -266,19 +258,13 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _one_process_has_the_inbox(self) -> Self:
-        if self.ingest > 1 and self.destinations:
-            raise ValueError("INGEST over 1 does not go with DESTINATIONS: an inbox has one owner")
-        return self
-
-    @model_validator(mode="after")
     def _memory_suffices(self) -> Self:
         _ = self.memory
         return self
 
     @cached_property
     def memory(self) -> MemoryPlan:
-        """What one process gets of `memory_mib`. Worked out once: it asks for the quota."""
+        """How `memory_mib` is shared out. Worked out once: it asks for the quota."""
         return MemoryPlan.of(
             self.memory_mib,
             runners=self.runners,
@@ -286,18 +272,7 @@ class Settings(BaseSettings):
             max_body_mib=self.max_body_mib,
             readers=self.readers,
             reader_mib=self.reader_memory_mib,
-            ingest=self.ingest,
         )
-
-    @property
-    def places(self) -> int:
-        """Mammograms that one process holds at once."""
-        return max(1, self.max_in_flight // self.ingest)
-
-    @property
-    def connections_here(self) -> int:
-        """HTTP connections that one process holds at once."""
-        return max(1, self.max_connections // self.ingest)
 
     def gpu(self) -> Gpu:
         """Give what a GPU is allowed."""

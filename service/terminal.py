@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable
 from typing import NoReturn
 
+import structlog
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from service.settings import Settings
+
+log = structlog.get_logger("mammoseg")
 
 console = Console()
 complaints = Console(stderr=True)
@@ -28,6 +31,10 @@ CREDENTIALS = tuple(
 )
 """Variables that are no settings: commands read them."""
 
+RETIRED = {f"{PREFIX}INGEST": "one process takes all requests"}
+"""Variables that were settings once, and why they do nothing any more. A deployment that still has
+one starts all the same."""
+
 KUBERNETES = re.compile(r"_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
 """What Kubernetes tells every pod of a service that is called mammoseg, or mammoseg-something."""
 
@@ -37,7 +44,9 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     known = [*(PREFIX + name.upper() for name in Settings.model_fields), *CREDENTIALS]
     faults = []
     for name in sorted(map(str.upper, names)):
-        if not name.startswith(PREFIX) or name in known or KUBERNETES.search(name):
+        if not name.startswith(PREFIX) or name in known or name in RETIRED:
+            continue
+        if KUBERNETES.search(name):
             continue
         near = difflib.get_close_matches(name, known, 1)
         faults.append(f"{name} is no setting" + "".join(f"; is it {one}?" for one in near))
@@ -60,6 +69,13 @@ def settings_or_exit(**given: object) -> Settings:
             for fault in error.errors()
         ]
         give_up("; ".join(faults))
+
+
+def warn_of_retired_variables() -> None:
+    """Log which variables of the environment do nothing any more, and why; once logs are set up."""
+    for name in sorted(map(str.upper, os.environ)):
+        if name in RETIRED:
+            log.warning("setting-retired", setting=name, reason=RETIRED[name])
 
 
 def give_up(reason: str) -> NoReturn:

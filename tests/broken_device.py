@@ -17,15 +17,10 @@ def _fail(tiles: NDArray[object]) -> TileOutputs:
     raise RuntimeError(COMPLAINT)
 
 
-def broken_net(model: Path) -> TileScheduler:
+def broken_segmenter(model: Path) -> Segmenter:
     """Open a model on the CPU, call that a GPU, warm it, and break it."""
     session = Session.open(model)
     session.device = "cuda"
     scheduler = TileScheduler(session)
     session.run = _fail  # type: ignore[method-assign]
-    return scheduler
-
-
-def broken_segmenter(model: Path) -> Segmenter:
-    """Put it behind a segmenter."""
-    return Segmenter(broken_net(model), InProcess(ReadLimits()))
+    return Segmenter(scheduler, InProcess(ReadLimits()))

@@ -34,7 +34,7 @@ from service.models import BUNDLED_MODEL
 CALLERS = (1, 2, 4, 8, 16, 32, 64)
 CROWD = 50
 ROOM = {"max_in_flight": "128", "memory_mib": "32768"}
-"""Settings under which 64 callers are all answered, by four workers too."""
+"""Settings under which 64 callers are all answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,9 @@ class Given:
         """Return how many callers there are at once, in turn."""
         return CALLERS[:2] if self.short else CALLERS
 
-    def settings(self, workers: int = 1) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Return the service's settings."""
-        device = "cpu" if self.stand_in else "cuda"
-        return ROOM | {"device": device, "ingest": str(workers)}
+        return ROOM | {"device": "cpu" if self.stand_in else "cuda"}
 
 
 Step = Callable[[Given], Iterator[Figure]]
@@ -117,10 +116,10 @@ def latency(given: Given) -> Iterator[Figure]:
             yield Figure(f"p50, {name}", median(waits), "ms", note=note)
 
 
-def throughput(precision: str, workers: int, given: Given) -> Iterator[Figure]:
+def throughput(precision: str, given: Given) -> Iterator[Figure]:
     """Ask with more and more callers; memory is read at the end."""
     request = request_of(dicom_of(ONE_TILE_MM))
-    with _served(given, precision, workers) as server:
+    with _served(given, precision) as server:
         asyncio.run(pump(server.port, request, 4, 2))
         with Watch(server) as watch:
             for callers in given.callers():
@@ -153,10 +152,8 @@ def health(given: Given) -> Iterator[Figure]:
 STEPS: dict[str, tuple[Step, float]] = {
     "setups-cuda": (partial(setups, "cuda"), 90.0),
     "latency": (latency, 60.0),
-    "single-1-worker": (partial(throughput, "single", 1), 75.0),
-    "half-1-worker": (partial(throughput, "half", 1), 75.0),
-    "single-4-workers": (partial(throughput, "single", 4), 75.0),
-    "half-4-workers": (partial(throughput, "half", 4), 75.0),
+    "single": (partial(throughput, "single"), 75.0),
+    "half": (partial(throughput, "half"), 75.0),
     "health": (health, 45.0),
     # The last, since building engines takes as long as it takes.
     "setups-tensorrt": (partial(setups, "tensorrt"), 300.0),
@@ -172,10 +169,8 @@ def _ways(device: Device, given: Given, plain: Session) -> Sequence[Setup]:
     return tensorrt.setups(Gpu(), plain.contract, plain.sha256, BATCH_SIZES[device])
 
 
-def _served(
-    given: Given, precision: str = "single", workers: int = 1
-) -> AbstractContextManager[Server]:
-    return ours(given.model(precision), **given.settings(workers))
+def _served(given: Given, precision: str = "single") -> AbstractContextManager[Server]:
+    return ours(given.model(precision), **given.settings())
 
 
 def main(

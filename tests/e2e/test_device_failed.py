@@ -21,32 +21,26 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from service.app import create_app
-from service.ingest import family
 from service.logs import configure_logs
 from service.server import serve
 from service.settings import Settings
-from tests.broken_device import broken_net, broken_segmenter
+from tests.broken_device import broken_segmenter
 
 model = Path(sys.argv[1])
-settings = Settings(port=int(sys.argv[2]), ingest=int(sys.argv[3]), lame_duck_s=0.5)
+settings = Settings(port=int(sys.argv[2]), lame_duck_s=0.5)
 configure_logs("info", "json")
-if settings.ingest > 1:
-    sys.exit(family.serve(broken_net(model), settings))
 sys.exit(serve(create_app(settings, broken_segmenter(model)), settings))
 """
 
 
-@pytest.mark.parametrize("ingest", ["1", "2"])
-def test_a_device_that_failed_ends_the_process_by_the_usual_drain(
-    tmp_path: Path, ingest: str
-) -> None:
+def test_a_device_that_failed_ends_the_process_by_the_usual_drain(tmp_path: Path) -> None:
     picture = cv2.imencode(".png", breast_phantom())[1].tobytes()
     port, log = free_port(), tmp_path / "service.log"
     url = f"http://127.0.0.1:{port}"
     model = write_identity_net(tmp_path / "net.onnx")
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(model), str(port), ingest],
+            [sys.executable, "-c", SCRIPT, str(model), str(port)],
             stdout=sink,
             stderr=sink,
             cwd=Path(__file__).parents[2],

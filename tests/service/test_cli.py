@@ -3,10 +3,12 @@ from pathlib import Path
 
 import cv2
 import pytest
+from fastapi import FastAPI
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.settings import Settings
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
 
@@ -79,3 +81,23 @@ def test_openapi_yaml_has_not_drifted(tmp_path: Path) -> None:
     stale = tmp_path / "openapi.yaml"
     stale.write_text("openapi: 3.1.0\n")
     assert CliRunner().invoke(app, ["openapi", "--check", str(stale)]).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["MAMMOSEG_INGEST", "mammoseg_ingest"])
+def test_a_deployment_with_a_setting_that_is_gone_starts_and_is_told(
+    identity: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "4")
+
+    def ended_at_once(served: FastAPI, _: Settings) -> int:
+        served.state.segmenter.close()
+        return 0
+
+    monkeypatch.setattr("service.cli.run_server", ended_at_once)
+    with capture_logs() as logs:
+        result = CliRunner().invoke(app, ["serve"])
+    assert result.exit_code == 0
+    told = [entry for entry in logs if entry["event"] == "setting-retired"]
+    assert [(entry["log_level"], entry["setting"]) for entry in told] == [
+        ("warning", "MAMMOSEG_INGEST")
+    ]

@@ -1,10 +1,8 @@
 import pytest
 
 from service.memory import (
-    INGEST_MIB,
     LEAST_PIXELS_MIB,
     LEAST_READER_MIB,
-    OWNER_MIB,
     READER_MIB,
     RUNNER_MIB,
     SERVICE_MIB,
@@ -21,10 +19,10 @@ def plan(memory_mib: int, **changes: int | None) -> MemoryPlan:
     return MemoryPlan.of(memory_mib, **given | changes)  # type: ignore[arg-type]
 
 
-def taken(made: MemoryPlan, runners: int, ingest: int = 1) -> int:
-    own = made.readers * (READER_MIB + made.reader_mib) + made.bodies_mib + made.pixels_mib
-    rest = SERVICE_MIB if ingest == 1 else OWNER_MIB + ingest * INGEST_MIB
-    return rest + runners * RUNNER_MIB + ingest * own
+def taken(made: MemoryPlan, runners: int) -> int:
+    readers_mib = made.readers * (READER_MIB + made.reader_mib)
+    rest_mib = SERVICE_MIB + runners * RUNNER_MIB
+    return rest_mib + readers_mib + made.bodies_mib + made.pixels_mib
 
 
 @pytest.mark.parametrize("memory_mib", (1024, 2048, 3000, 8192, 65536))
@@ -35,14 +33,6 @@ def test_a_plan_takes_what_there_is_and_no_more(memory_mib: int, cores: int) -> 
     assert taken(made, runners) == memory_mib
     assert 1 <= made.readers <= cores
     assert made.reader_mib >= LEAST_READER_MIB
-    assert made.bodies_mib >= 128 and made.pixels_mib >= LEAST_PIXELS_MIB
-
-
-@pytest.mark.parametrize(("memory_mib", "ingest"), ((2048, 2), (4096, 2), (4096, 3), (65536, 8)))
-def test_several_processes_take_no_more_than_there_is(memory_mib: int, ingest: int) -> None:
-    made = plan(memory_mib, cores=8, ingest=ingest)
-    assert memory_mib - ingest < taken(made, 2, ingest) <= memory_mib
-    assert 1 <= made.readers <= 8 // ingest
     assert made.bodies_mib >= 128 and made.pixels_mib >= LEAST_PIXELS_MIB
 
 
@@ -73,7 +63,6 @@ def test_what_the_operator_sets_is_kept() -> None:
         (2048, {"readers": 8, "reader_mib": 768}),
         (2048, {"max_body_mib": 4096}),
         (2048, {"runners": 64}),
-        (2048, {"ingest": 4}),
     ),
 )
 def test_what_cannot_be_held_is_said_with_what_would_do(
@@ -85,4 +74,4 @@ def test_what_cannot_be_held_is_said_with_what_would_do(
     enough = int(words[words.index("to") + 1])
     assert enough > memory_mib
     made = plan(enough, **changes)
-    assert taken(made, changes.get("runners", 2), changes.get("ingest", 1)) == enough
+    assert taken(made, changes.get("runners", 2)) == enough

@@ -89,19 +89,6 @@ def test_memory_is_shared_out_from_one_setting(monkeypatch: pytest.MonkeyPatch) 
     assert Settings(runners=2, readers=1, reader_memory_mib=300).memory.reader_mib == 300
 
 
-def test_several_processes_share_what_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.settings.available_cores", lambda: 2)
-    one, two = Settings(runners=2), Settings(runners=2, ingest=2)
-    assert (one.places, two.places) == (32, 16)
-    assert Settings(runners=2, ingest=4, max_in_flight=3, memory_mib=8192).places == 1
-    assert (one.memory.readers, two.memory.readers) == (2, 1)
-
-
-def test_an_inbox_and_several_processes_do_not_go_together() -> None:
-    with pytest.raises(ValidationError, match="INGEST over 1"):
-        Settings(ingest=2, destinations=("http://pacs.invalid/dicom-web",))
-
-
 def test_memory_that_cannot_hold_the_service_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMMOSEG_MEMORY_MIB", "300")
     with pytest.raises(ValidationError, match="MEMORY_MIB=300 cannot hold"):
@@ -129,8 +116,9 @@ def test_a_variable_that_is_no_setting_ends_the_start(
         "MAMMOSEG_SERVICE_PORT_HTTP",
         "MAMMOSEG_PORT_8000_TCP_ADDR",
         "MAMMOSEG_SCP_PORT",
+        "MAMMOSEG_INGEST",
         "PATH",
     ],
 )
-def test_what_commands_and_kubernetes_set_is_no_mistake(name: str) -> None:
+def test_what_commands_and_kubernetes_set_or_once_was_a_setting_is_no_mistake(name: str) -> None:
     assert unknown_variables([name]) == []
