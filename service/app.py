@@ -19,6 +19,7 @@ from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
 from service.models import BUNDLED_MODEL
+from service.opening import open_segmenter
 from service.segmenter import Segmenter
 from service.settings import Settings
 
@@ -81,7 +82,7 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     if state.segmenter is None:
-        state.segmenter = await asyncio.to_thread(_open_segmenter, state.settings)
+        state.segmenter = await asyncio.to_thread(open_segmenter, state.settings)
     net = state.segmenter.net
     state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
     state.model_card = model_card(state.settings)
@@ -101,13 +102,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(state.intake.close)
     await asyncio.to_thread(state.segmenter.close)
     log.info("stopped")
-
-
-def _open_segmenter(settings: Settings) -> Segmenter:
-    # Who is given one need not load the runtime.
-    from service.opening import open_segmenter
-
-    return open_segmenter(settings)
 
 
 @asynccontextmanager

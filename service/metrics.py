@@ -1,18 +1,8 @@
-"""Prometheus metrics: counts and times by route and status, never by patient.
+"""Prometheus metrics: counts and times by route and status, never by patient."""
 
-Where several processes take requests, PROMETHEUS_MULTIPROC_DIR names a folder that they share, and
-each of them shows what all counted.
-"""
+from collections.abc import Callable
 
-import os
-from collections.abc import Callable, Iterator
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
-
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -22,7 +12,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._net: _NetCollector | None = None
         self.requests = Counter(
             "mammoseg_requests", "Requests answered.", ["route", "status"], registry=self.registry
         )
@@ -43,30 +32,21 @@ class Metrics:
         self.problems = Counter(
             "mammoseg_problems", "Problems answered, by code.", ["code"], registry=self.registry
         )
-        self.in_flight = Gauge(
-            "mammoseg_in_flight",
-            "Mammograms held now.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
+        self.in_flight = Gauge("mammoseg_in_flight", "Mammograms held now.", registry=self.registry)
         self._add_inbox()
 
     def watch_net(
         self, tiles_waiting: Callable[[], float], net_seconds: Callable[[], float]
     ) -> None:
         """Show the net's own counts, asked for when the metrics are."""
-        self._net = _NetCollector(tiles_waiting, net_seconds)
-        self.registry.register(self._net)
-
-    def exposition(self) -> bytes:
-        """Give all in the text format of Prometheus."""
-        if SHARED not in os.environ:
-            return generate_latest(self.registry)
-        everyone = CollectorRegistry()
-        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
-        if self._net is not None:
-            everyone.register(self._net)
-        return generate_latest(everyone)
+        Gauge(
+            "mammoseg_tiles_waiting", "Tiles that no runner has taken.", registry=self.registry
+        ).set_function(tiles_waiting)
+        Gauge(
+            "mammoseg_net_cpu_seconds",
+            "CPU time inside the net since the start.",
+            registry=self.registry,
+        ).set_function(net_seconds)
 
     def _add_inbox(self) -> None:
         self.inbox_instances = Gauge(
@@ -74,20 +54,15 @@ class Metrics:
             "Instances in the inbox, by state.",
             ["state"],
             registry=self.registry,
-            multiprocess_mode="livesum",
         )
         self.inbox_deliveries = Gauge(
             "mammoseg_inbox_deliveries",
             "Results that wait for, or are dead at, a destination.",
             ["destination", "state"],
             registry=self.registry,
-            multiprocess_mode="livesum",
         )
         self.inbox_bytes = Gauge(
-            "mammoseg_inbox_bytes",
-            "Disk that the inbox takes.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+            "mammoseg_inbox_bytes", "Disk that the inbox takes.", registry=self.registry
         )
         self.deliveries = Counter(
             "mammoseg_deliveries",
@@ -100,20 +75,3 @@ class Metrics:
         """Count one mammogram's stages."""
         for stage, milliseconds in timing_ms.items():
             self.stage_seconds.labels(stage).observe(milliseconds / 1e3)
-
-
-class _NetCollector(Collector):
-    def __init__(
-        self, tiles_waiting: Callable[[], float], net_seconds: Callable[[], float]
-    ) -> None:
-        self._tiles_waiting, self._net_seconds = tiles_waiting, net_seconds
-
-    def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "mammoseg_tiles_waiting", "Tiles that no runner has taken.", self._tiles_waiting()
-        )
-        yield GaugeMetricFamily(
-            "mammoseg_net_cpu_seconds",
-            "CPU time inside the net since the start.",
-            self._net_seconds(),
-        )

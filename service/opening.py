@@ -73,7 +73,23 @@ def open_net(
         return TileScheduler(Session.open(model), runners=runners, wide=wide)
 
 
-def open_served(settings: Settings) -> TileScheduler:
+def open_segmenter(settings: Settings) -> Segmenter:
+    """Open the configured model behind readers in processes of their own.
+
+    Raises
+    ------
+    StartupError
+        Model, device or readers are not fit to serve.
+    """
+    reader = open_readers(settings)
+    try:
+        return Segmenter(_open_served(settings), reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _open_served(settings: Settings) -> TileScheduler:
     """Open the configured model on the configured device.
 
     Raises
@@ -96,19 +112,3 @@ def open_served(settings: Settings) -> TileScheduler:
         sha256=served.sha256,
     )
     return net
-
-
-def open_segmenter(settings: Settings) -> Segmenter:
-    """Open the configured model behind readers in processes of their own.
-
-    Raises
-    ------
-    StartupError
-        Model, device or readers are not fit to serve.
-    """
-    reader = open_readers(settings)
-    try:
-        return Segmenter(open_served(settings), reader)
-    except BaseException:
-        reader.close()
-        raise

@@ -50,8 +50,8 @@ def allow_descriptors(connections: int) -> None:
             log.warning("few-descriptors", allowed=allowed, wanted=wanted)
 
 
-def config_of(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
-    """Give uvicorn's configuration; `app` may be where to import it from."""
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return uvicorn's configuration."""
     limits = ConnectionLimits(
         settings.max_connections, settings.header_timeout_s, settings.send_timeout_s
     )
@@ -78,21 +78,8 @@ def device_failed(app: FastAPI) -> bool:
     return segmenter is not None and segmenter.net.failed
 
 
-class WatchfulServer(uvicorn.Server):
-    """Looks after its connections, too."""
-
-    async def on_tick(self, counter: int) -> bool:
-        """Look, every second, which connections keep us waiting."""
-        if counter % TICKS_A_SECOND == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in tuple(self.server_state.connections):
-                if isinstance(connection, HttpProtocol):
-                    connection.look(now)
-        return await super().on_tick(counter)
-
-
-class Server(WatchfulServer):
-    """Leaves in two steps on SIGTERM, or once the device failed.
+class Server(uvicorn.Server):
+    """Leaves in two steps on SIGTERM, or once the device failed; looks after its connections.
 
     At once on Ctrl-C, or on a second signal.
 
@@ -117,20 +104,27 @@ class Server(WatchfulServer):
         if not ready or sig != signal.SIGTERM or self._leave_at is not None:
             super().handle_exit(sig, frame)
             return
-        self.begin_to_leave()
+        self._begin_to_leave()
         # So that the process ends by the signal, as supervisors expect.
         self._captured_signals.append(sig)
 
-    def begin_to_leave(self) -> None:
-        """Be ready no more, and listen for a while; said again, it changes nothing."""
-        if self._leave_at is None:
-            self._app.state.intake.leaving = True
-            self._leave_at = time.monotonic() + self._lame_duck_s
-
     async def on_tick(self, counter: int) -> bool:
-        """Look, ten times a second, whether it is time to go."""
-        if device_failed(self._app):
-            self.begin_to_leave()
+        """Look, ten times a second, whether it is time to go, and each second at connections."""
+        if counter % TICKS_A_SECOND == 0:
+            self._look_at_connections()
+        if self._leave_at is None and device_failed(self._app):
+            self._begin_to_leave()
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    def _begin_to_leave(self) -> None:
+        """Be ready no more, and listen for a while."""
+        self._app.state.intake.leaving = True
+        self._leave_at = time.monotonic() + self._lame_duck_s
+
+    def _look_at_connections(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.look(now)

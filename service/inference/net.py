@@ -1,4 +1,4 @@
-"""What finds lesions in tiles: in this process, or in the one that owns the device."""
+"""What finds lesions in tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

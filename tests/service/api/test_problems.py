@@ -111,6 +111,9 @@ def test_metrics_count_requests_and_problems(client: TestClient, phantom_png: by
     assert 'mammoseg_requests_total{route="/v1/segment",status="200"}' in text
     assert 'mammoseg_problems_total{code="empty-body"}' in text
     assert 'mammoseg_stage_seconds_count{stage="net"}' in text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(values["mammoseg_net_cpu_seconds"]) > 0
+    assert values["mammoseg_tiles_waiting"] == values["mammoseg_in_flight"] == "0.0"
     assert CANARY not in text
 
 
