@@ -19,6 +19,7 @@ from benchmarks import (
     leavers,
     rivals,
     scheduling,
+    sleeping_device,
     starting,
     throughput,
 )
@@ -37,6 +38,7 @@ MEASURES = {
     "starting": starting,
     "endurance": endurance,
     "growth": growth,
+    "sleeping_device": sleeping_device,
 }
 RESULTS = Path(__file__).parent / "results"
 
