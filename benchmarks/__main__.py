@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    against_peers,
     avx2_only,
     core_time,
     crowd,
     endurance,
     growth,
     leavers,
-    rivals,
     scheduling,
     sleeping_device,
     starting,
@@ -32,7 +32,7 @@ MEASURES = {
     "scheduling": scheduling,
     "core_time": core_time,
     "throughput": throughput,
-    "rivals": rivals,
+    "peers": against_peers,
     "crowd": crowd,
     "leavers": leavers,
     "starting": starting,

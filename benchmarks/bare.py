@@ -35,7 +35,7 @@ class Bare:
         self._best = ways[self.way]
 
     def rate(self, mammograms: int) -> float:
-        """Give mammograms a second, of these tiles each."""
+        """Return mammograms a second, of these tiles each."""
         started = time.perf_counter()
         self._best(mammograms)
         return mammograms / (time.perf_counter() - started)

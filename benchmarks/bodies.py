@@ -37,7 +37,7 @@ class Body:
 
 @cache
 def pixels() -> NDArray[np.uint16]:
-    """Give a view of CBIS-DDSM as a common detector would: uint16, 12 bits, 3328 x 2560.
+    """Return a view of CBIS-DDSM as a common detector would: uint16, 12 bits, 3328 x 2560.
 
     Some of the film's air is left away: on a detector a breast is about three quarters as wide.
     """
@@ -56,13 +56,13 @@ ONE_TILE_MM = 0.065
 
 
 def film() -> bytes:
-    """Give the view as it is: 16 bits, RLE Lossless, a film without pixel spacing."""
+    """Return the view as it is: 16 bits, RLE Lossless, a film without pixel spacing."""
     return _file().read_bytes()
 
 
 @cache
 def with_lesions() -> NDArray[np.uint16]:
-    """Give the view with sixty bright discs of 3 to 8 mm radius in its dense parts.
+    """Return the view with sixty bright discs of 3 to 8 mm radius in its dense parts.
 
     The bundled net takes 1.2 million pixels of it for candidates, most of them for lesions.
     """
@@ -82,7 +82,7 @@ def with_lesions() -> NDArray[np.uint16]:
 
 
 def body_of(tiles: int, contract: Contract) -> Body:
-    """Give a file whose breast takes exactly so many tiles: its pixel spacing decides.
+    """Return a file whose breast takes exactly so many tiles: its pixel spacing decides.
 
     Raises
     ------

@@ -130,10 +130,10 @@ def _version(name: str) -> str | None:
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the middle."""
+    """Return the middle."""
     return float(numpy.median(values))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value below which `share` per cent lie."""
+    """Return the value below which `share` per cent lie."""
     return float(numpy.percentile(values, share))

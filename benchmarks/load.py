@@ -15,7 +15,7 @@ class Reply:
 
 
 def request_of(body: bytes, *, form: bool = False) -> bytes:
-    """Give a whole POST of a DICOM file, raw or as the field `request` of a form."""
+    """Return a whole POST of a DICOM file, raw or as the field `request` of a form."""
     kind = "application/dicom"
     if form:
         kind = "multipart/form-data; boundary=mammogram"
@@ -72,7 +72,7 @@ async def pump(port: int, request: bytes, count: int, concurrency: int) -> list[
 
 
 def rate(port: int, request: bytes, count: int, concurrency: int) -> float:
-    """Give mammograms a second.
+    """Return mammograms a second.
 
     Raises
     ------

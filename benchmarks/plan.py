@@ -31,7 +31,7 @@ class Plan:
 
     @cached_property
     def contract(self) -> Contract:
-        """Give the model's contract."""
+        """Return the model's contract."""
         return Session.open(self.model).contract
 
     @property
@@ -40,11 +40,11 @@ class Plan:
         return 3 if self.quick else 7
 
     def count(self, number: int) -> int:
-        """Give how many requests stand for so many in a long run."""
+        """Return how many requests stand for so many in a long run."""
         return max(4, number // 4) if self.quick else number
 
     def body(self, tiles: int) -> Body:
-        """Give a mammogram of so many tiles."""
+        """Return a mammogram of so many tiles."""
         return body_of(tiles, self.contract)
 
     def in_turns(

@@ -26,11 +26,11 @@ class Server:
     _seen: dict[int, float] = field(default_factory=dict)
 
     def tree(self) -> list[psutil.Process]:
-        """Give the process and all below it."""
+        """Return the process and all below it."""
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """Give user and system time of the tree since the start; of those that ended, the last."""
+        """Return the tree's user and system time since the start; of those that ended, the last."""
         for one in self.tree():
             try:
                 times = one.cpu_times()
@@ -53,7 +53,7 @@ class Server:
                 act(one)
 
     def resident(self) -> int:
-        """Give the tree's resident memory in bytes, what is shared counted once a process."""
+        """Return the tree's resident memory in bytes, what is shared counted once a process."""
         total = 0
         for one in self.tree():
             try:
@@ -63,7 +63,7 @@ class Server:
         return total
 
     def metric(self, name: str) -> float:
-        """Give a value of /metrics; 0 when it is not there."""
+        """Return a value of /metrics; 0 when it is not there."""
         for line in get(self.port, "/metrics").splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[-1])

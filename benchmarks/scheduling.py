@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from benchmarks.bare import Bare
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
+from service.cancellation import CancelToken
 from service.cores import available_cores
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
-from service.patience import Patience
 
 CALLERS = 4
 
@@ -29,7 +29,7 @@ def measure(plan: Plan) -> list[Figure]:
     def scheduled() -> float:
         started = time.perf_counter()
         with ThreadPoolExecutor(CALLERS) as callers:
-            list(callers.map(lambda _: scheduler.run(tiles, Patience()), range(each)))
+            list(callers.map(lambda _: scheduler.run(tiles, CancelToken()), range(each)))
         return each / (time.perf_counter() - started)
 
     rate, ratio = plan.in_turns("scheduler / bare", scheduled, lambda: bare.rate(each))

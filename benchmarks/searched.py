@@ -89,7 +89,7 @@ def searched(sample: Sample, contract: Contract, working_mm: float) -> Searched:
 
 
 def on_source(inside: NDArray[np.bool_], box: Box, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Give a mask of the working grid, which covers `box`, on the source's pixels."""
+    """Return a mask of the working grid, which covers `box`, on the source's pixels."""
     whole = np.zeros(shape, np.bool_)
     size = (box.columns, box.rows)
     enlarged = cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)

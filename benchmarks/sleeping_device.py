@@ -45,8 +45,8 @@ class SleepingSession:
         self._map = expected.repeat(8, axis=0).repeat(8, axis=1).astype(np.float32)
         self._logit = golden.has_mask_logit
 
-    def room(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return an array for a batch, as `Session.room`."""
+    def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return an array for a batch, as `Session.buffer`."""
         return np.empty(shape, self.contract.input.dtype)
 
     def run(self, tiles: NDArray[Any]) -> TileOutputs:

@@ -23,9 +23,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.figures import machine
-from service.imaging.detail import Detail
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
-from service.memory import LEAST_READER_MIB
+from service.imaging.wanted_resolution import WantedResolution
+from service.memory import MIN_READER_MIB
 from service.reading import Workers
 from service.settings import Settings
 from tests.corpus.view import Stored, left_cc, mammogram
@@ -39,17 +39,17 @@ _JPEG = "1.2.840.10008.1.2.4."
 class Case:
     """A transfer syntax, and what it may take; None where nobody set a budget.
 
-    All of the image is read, or as much as `detail` asks for.
+    All of the image is read, or as much as `resolution` asks for.
     """
 
     name: str
     uid: str
     budget_ms: float | None = None
     bits: int = 12
-    detail: Detail | None = None
+    resolution: WantedResolution | None = None
 
 
-HALF = Detail(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
+HALF = WantedResolution(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
 """What a net at 0.4 mm wants of a detector's image, without pictures."""
 
 
@@ -71,9 +71,9 @@ CASES = (
     Case("HTJ2K", f"{_JPEG}203", 120),
     Case("JPEG 2000, lossless", f"{_JPEG}90", 1500),
     Case("JPEG 2000", f"{_JPEG}91", 1500),
-    Case("HTJ2K, lossless, at half", f"{_JPEG}201", detail=HALF),
-    Case("JPEG 2000, lossless, at half", f"{_JPEG}90", detail=HALF),
-    Case("JPEG 2000, at half", f"{_JPEG}91", detail=HALF),
+    Case("HTJ2K, lossless, at half", f"{_JPEG}201", resolution=HALF),
+    Case("JPEG 2000, lossless, at half", f"{_JPEG}90", resolution=HALF),
+    Case("JPEG 2000, at half", f"{_JPEG}91", resolution=HALF),
 )
 
 
@@ -91,7 +91,7 @@ class Timing:
 
 
 def full_size() -> Stored:
-    """Give a CBIS view at the size of a large detector, 12 bits."""
+    """Return a CBIS view at the size of a large detector, 12 bits."""
     view = left_cc(0).astype(np.float32)
     resized = cv2.resize(view, (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC)
     stored: Stored = np.clip(np.rint(resized), 0, 4095).astype(np.int32)
@@ -106,13 +106,13 @@ def encoded(stored: Stored, case: Case) -> bytes:
 
 
 def core_seconds(processes: list[psutil.Process]) -> float:
-    """Give the time that the first threads of these processes ran on a core (Linux)."""
+    """Return the time that the first threads of these processes ran on a core (Linux)."""
     ran = (Path(f"/proc/{one.pid}/schedstat").read_text().split()[0] for one in processes)
     return sum(map(int, ran)) / 1e9
 
 
 def least_ms(
-    workers: Workers, body: bytes, detail: Detail | None, repeat: int
+    workers: Workers, body: bytes, resolution: WantedResolution | None, repeat: int
 ) -> tuple[float, float]:
     """Read a file again and again; give the least time of the core, and of the clock."""
     here = psutil.Process()
@@ -120,7 +120,7 @@ def least_ms(
     core, wall = [], []
     for _ in range(repeat):
         before, started = core_seconds(both), time.perf_counter()
-        workers.read(body, "dicom", detail=detail)
+        workers.read(body, "dicom", resolution=resolution)
         wall.append(time.perf_counter() - started)
         core.append(core_seconds(both) - before)
     return min(core) * 1e3, min(wall) * 1e3
@@ -130,13 +130,13 @@ def measure(repeat: int) -> list[Timing]:
     """Time every case, by readers that are bound as those of the service."""
     stored = full_size()
     workers = Workers(
-        count=1, limits=Settings().read_limits(), memory_mib=LEAST_READER_MIB, deadline_s=60
+        count=1, limits=Settings().read_limits(), memory_mib=MIN_READER_MIB, deadline_s=60
     )
     try:
         took = []
         for case in track(CASES, "Reading", console=Console(stderr=True)):
             body = encoded(stored, case)
-            took.append((case, len(body), *least_ms(workers, body, case.detail, repeat)))
+            took.append((case, len(body), *least_ms(workers, body, case.resolution, repeat)))
     finally:
         workers.close()
     native = next(core for case, _, core, _ in took if case is NATIVE)

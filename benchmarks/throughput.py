@@ -12,7 +12,7 @@ from benchmarks.figures import Figure
 from benchmarks.load import rate, request_of
 from benchmarks.plan import Plan
 from benchmarks.processes import ours
-from service.opening import open_segmenter
+from service.loading import open_segmenter
 from service.settings import Settings
 
 CONCURRENCY = 4
@@ -45,7 +45,7 @@ def _in_process(plan: Plan, body: Body, bare: Bare, count: int) -> Figure:
     settings = Settings(model=plan.model, device="cpu")
     with open_segmenter(settings) as segmenter, ThreadPoolExecutor(CONCURRENCY) as callers:
         # Where a body that was received lies, too.
-        lent = segmenter.reader.slabs.extent(body.dicom).data
+        lent = segmenter.reader.buffers.extent(body.dicom).data
 
         def segmented() -> float:
             started = time.perf_counter()

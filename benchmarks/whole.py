@@ -36,7 +36,7 @@ def inputs(image: WorkingImage, contract: Contract, most: int) -> list[NDArray[n
 
 
 def core_ms(session: Session, tiles: list[NDArray[np.float32]]) -> float:
-    """Give the processor time of one image's runs, in milliseconds."""
+    """Return the processor time of one image's runs, in milliseconds."""
     started = time.thread_time()
     for tile in tiles:
         session.run(tile)

@@ -25,7 +25,7 @@ BLOB_SIGMAS_MM = (2.0, 2.8, 4.0, 5.6, 8.0, 11.3)
 BLOB_RATIO = 1.6
 """Of the two Gaussians: closest to the Laplacian (Marr and Hildreth, 1980)."""
 
-BLOB_LEAST = 0.02
+MIN_BLOB_RESPONSE = 0.02
 """Of the net's input range: fainter ones are noise."""
 
 BLOBS = 10
@@ -43,7 +43,7 @@ def breast_mask(breast: Breast, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def brightest_mask(pixels: NDArray[np.uint16], breast: Breast) -> NDArray[np.bool_]:
-    """Give the brightest 15 % of the breast, bool, the shape of `pixels`."""
+    """Return the brightest 15 % of the breast, bool, the shape of `pixels`."""
     inside = breast_mask(breast, (pixels.shape[0], pixels.shape[1]))
     return brightest(pixels, inside, BRIGHTEST_SHARE)
 
@@ -64,7 +64,7 @@ class Probe:
         return cls(pipeline)
 
     def score(self, features: tuple[float, ...]) -> float:
-        """Give the probability of a positive."""
+        """Return the probability of a positive."""
         return float(self.pipeline.predict_proba(np.array([features]))[0, 1])
 
 
@@ -90,7 +90,7 @@ def blobs(image: WorkingImage, working_mm: float) -> list[Mark]:
     breast = cv2.resize(image.breast.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     pixels = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
     responses = np.stack([_response(pixels, breast, sigma) for sigma in BLOB_SIGMAS_MM])
-    peaks = np.argwhere((responses >= BLOB_LEAST) & (responses >= _neighbourhood(responses)))
+    peaks = np.argwhere((responses >= MIN_BLOB_RESPONSE) & (responses >= _neighbourhood(responses)))
     strongest = sorted(peaks.tolist(), key=lambda peak: -float(responses[tuple(peak)]))
     kept: list[tuple[int, int, float]] = []
     marks = []
@@ -122,7 +122,7 @@ def _response(
 
 
 def _neighbourhood(responses: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the largest response among the 26 neighbours and the point itself."""
+    """Return the largest response among the 26 neighbours and the point itself."""
     around = np.stack([cv2.dilate(one, np.ones((3, 3), np.uint8)) for one in responses])
     padded = np.pad(around, ((1, 1), (0, 0), (0, 0)), constant_values=-np.inf)
     largest: NDArray[np.float32] = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])

@@ -22,7 +22,7 @@ from model_export.score_threshold import Scored, choose_score
 from service.cores import available_cores
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.inference.session import Session
-from service.opening import open_model
+from service.loading import open_model
 
 OUTLINES: tuple[Annotation, ...] = ("pixel_mask", "pseudo_outline")
 """Kinds of annotation that show where a lesion ends: they choose the thresholds of the map."""

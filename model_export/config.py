@@ -74,7 +74,7 @@ class PosWeight(_Part):
     end: float = Field(default=3.0, gt=0.0)
 
     def at(self, done: float) -> float:
-        """Give the weight when a share `done`, 0 to 1, of the steps is done."""
+        """Return the weight when a share `done`, 0 to 1, of the steps is done."""
         return self.start + (self.end - self.start) * done
 
 
@@ -134,7 +134,8 @@ class Sampling(_Part):
     such pairs, as many of the one as of the other, teach the has-mask head. If not, background is
     anywhere, and sources without normals teach the head nothing."""
     tolerance: float = Field(default=0.8, gt=0.0)
-    """Largest distance between the looks of a pair, in standard deviations; see `matching`."""
+    """Largest distance between the appearances of a pair, in standard deviations; see
+    `matching`."""
 
     max_lesion_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
     """Images whose outlines cover more of the breast than this are left out of training: outlines
@@ -230,7 +231,7 @@ class TrainingConfig(_Part):
         return tuple(sorted({name for stream in streams for name in stream.mix}))
 
     def phase_of(self, epoch: int) -> Phase:
-        """Give the phase an epoch lies in; the last one for what lies beyond."""
+        """Return the phase an epoch lies in; the last one for what lies beyond."""
         for phase in self.phases:
             if epoch < phase.epochs:
                 return phase
@@ -247,11 +248,11 @@ class TrainingConfig(_Part):
         return latest
 
     def streams_of(self, epoch: int) -> tuple[Stream, ...]:
-        """Give the streams of an epoch."""
+        """Return the streams of an epoch."""
         return self.phase_of(epoch).streams or self.streams
 
     def mask_terms_of(self, epoch: int) -> MaskTerms:
-        """Give the terms of the mask's loss in an epoch."""
+        """Return the terms of the mask's loss in an epoch."""
         return self.phase_of(epoch).mask or self.losses.mask
 
     @classmethod

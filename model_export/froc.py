@@ -30,7 +30,7 @@ class Candidates:
     lesions: int
 
     def best_scores(self) -> tuple[float, ...]:
-        """Give for each lesion the score of the best region that hits it; -inf for none."""
+        """Return for each lesion the score of the best region that hits it; -inf for none."""
         return tuple(
             max(
                 (score for score, hit in zip(self.scores, self.hits, strict=True) if lesion in hit),
@@ -70,7 +70,7 @@ class Froc:
     def curve(
         self, weights: NDArray[np.float64], *, normals: bool = False
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give false positives an image and the share of lesions found, at every threshold.
+        """Return false positives an image and the share of lesions found, at every threshold.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Froc:
     def sensitivities(
         self, weights: NDArray[np.float64], rates: Sequence[float], *, normals: bool = False
     ) -> NDArray[np.float64]:
-        """Give the best share of lesions found with at most `rates` false positives an image.
+        """Return the best share of lesions found with at most `rates` false positives an image.
 
         Returns
         -------
@@ -111,14 +111,14 @@ class Froc:
         return result
 
     def threshold(self, rate: float) -> float:
-        """Give the lowest score at which false positives stay at `rate` an image; inf if none."""
+        """Return the lowest score at which false positives stay at `rate` an image; inf if none."""
         false, _ = self.curve(np.ones((1, len(self.lesions))))
         reached = int((false[0] <= rate + 1e-9).sum())
         return float(self.thresholds[reached - 1]) if reached else float("inf")
 
 
 def froc_sensitivity(images: Sequence[Candidates], false_positives: float) -> float:
-    """Give the best share of lesions found with at most `false_positives` an image on average.
+    """Return the best share of lesions found with at most `false_positives` an image on average.
 
     NaN without lesions.
     """

@@ -36,7 +36,7 @@ class Drawn:
 
 
 def choose_mask(drawn: Sequence[Drawn]) -> float:
-    """Give the mask threshold of the best mean Dice, masks made exactly as they are served.
+    """Return the mask threshold of the best mean Dice, masks made exactly as they are served.
 
     Raises
     ------

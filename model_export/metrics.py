@@ -38,32 +38,32 @@ CALIBRATION_BINS = 15
 
 
 def dice(predicted: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> float:
-    """Give 2 |A and B| / (|A| + |B|) of two masks of one shape; 1 when both are empty."""
+    """Return 2 |A and B| / (|A| + |B|) of two masks of one shape; 1 when both are empty."""
     both = int(predicted.sum()) + int(lesion.sum())
     return 1.0 if both == 0 else 2.0 * int((predicted & lesion).sum()) / both
 
 
 def iou(dice_value: float) -> float:
-    """Give |A and B| / |A or B| of two masks whose Dice is known."""
+    """Return |A and B| / |A or B| of two masks whose Dice is known."""
     return dice_value / (2.0 - dice_value)
 
 
 def brightest(
     pixels: NDArray[np.integer], breast: NDArray[np.bool_], share: float
 ) -> NDArray[np.bool_]:
-    """Give the baseline's mask: the brightest `share` of the breast."""
+    """Return the baseline's mask: the brightest `share` of the breast."""
     level = np.quantile(pixels[breast], 1.0 - share)
     mask: NDArray[np.bool_] = (pixels >= level) & breast
     return mask
 
 
 def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
-    """Give the area under the ROC curve; see `weighted_auc`."""
+    """Return the area under the ROC curve; see `weighted_auc`."""
     return float(weighted_auc(scores, labels, np.ones((1, len(scores))))[0])
 
 
 def weighted_auc(scores: ArrayLike, labels: ArrayLike, weights: Weights) -> NDArray[np.float64]:
-    """Give the area under the ROC curve: the chance that a positive outscores a negative.
+    """Return the area under the ROC curve: the chance that a positive outscores a negative.
 
     Ties count half (Mann-Whitney). NaN unless both classes are there.
 
@@ -87,7 +87,7 @@ def weighted_auc(scores: ArrayLike, labels: ArrayLike, weights: Weights) -> NDAr
 def sensitivity_at_specificity(
     scores: ArrayLike, labels: ArrayLike, weights: Weights, specificity: float
 ) -> NDArray[np.float64]:
-    """Give the best sensitivity of a threshold that spares this share of the negatives.
+    """Return the best sensitivity of a threshold that spares this share of the negatives.
 
     NaN unless both classes are there.
 
@@ -118,7 +118,7 @@ def sensitivity_at_specificity(
 def expected_calibration_error(
     scores: ArrayLike, labels: ArrayLike, weights: Weights
 ) -> NDArray[np.float64]:
-    """Give the mean distance between score and share of positives, over 15 equal bins of score.
+    """Return the mean distance between score and share of positives, over 15 equal bins of score.
 
     Guo et al., "On calibration of modern neural networks", 2017. NaN without images.
 
@@ -143,7 +143,7 @@ def expected_calibration_error(
 def _by_score(
     scores: ArrayLike, labels: ArrayLike, weights: Weights
 ) -> tuple[NDArray[np.float64], Weights, Weights]:
-    """Give the distinct scores, ascending, and the weight of positives and negatives at each."""
+    """Return the distinct scores, ascending, and the weight of positives and negatives at each."""
     distinct, member = np.unique(np.asarray(scores, np.float64), return_inverse=True)
     truth = np.asarray(labels, np.bool_)
     order = np.argsort(member, kind="stable")

@@ -21,7 +21,7 @@ SPLIT = (
 
 
 def record(path: Path, evaluation: Evaluation) -> Evaluation:
-    """Write the headline figures into the contract of the very file that was examined.
+    """Write the headline figures into the contract of the very file that was evaluated.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def record(path: Path, evaluation: Evaluation) -> Evaluation:
     Raises
     ------
     ValueError
-        Only a part was examined, another split, or another file.
+        Only a part was evaluated, another split, or another file.
     """
     options = evaluation.options
     if options.split != "test" or options.limit is not None:
         raise ValueError("only an evaluation of the whole test split is recorded")
     if _sha256(path) != evaluation.model.sha256:
-        raise ValueError(f"{path.name} is not the file that was examined")
+        raise ValueError(f"{path.name} is not the file that was evaluated")
     model = onnx.load(path)
     contract = contract_of(model)
     kept = summary(evaluation) | {SHIFT: has_mask_shift(contract)}
@@ -58,7 +58,7 @@ def record(path: Path, evaluation: Evaluation) -> Evaluation:
 
 
 def summary(evaluation: Evaluation) -> dict[str, float | str]:
-    """Give the headline figures as the contract holds them.
+    """Return the headline figures as the contract holds them.
 
     Each figure has its value under "source/figure", and under "source/figure/..." the `low` and
     `high` end of its interval and the `images` and `patients` that it was counted over. Under

@@ -17,7 +17,7 @@ INTERVAL = (2.5, 97.5)
 
 
 def patient_draws(owners: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
-    """Give how often each image is drawn when patients are.
+    """Yield how often each image is drawn when patients are.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def patient_draws(owners: NDArray[np.intp]) -> Iterator[NDArray[np.float64]]:
 
 
 def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the 95 % interval of resampled values, those left out that are not defined."""
+    """Return the 95 % interval of resampled values, those left out that are not defined."""
     known = drawn[~np.isnan(drawn)]
     if not known.size:
         return float("nan"), float("nan")

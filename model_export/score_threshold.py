@@ -148,7 +148,7 @@ def _shares(images: Sequence[Scored], threshold: float) -> str:
 
 
 def choose_scale(images: Sequence[Scored], logits: Sequence[float]) -> tuple[float, float]:
-    """Give temperature and shift: sigmoid((logit + shift) / temperature) is the least surprised.
+    """Return temperature and shift: sigmoid((logit + shift) / temperature) is the least surprised.
 
     Only sources with both classes count, and there each class of each source weighs the same: the
     score is then right where half of the images hold a lesion. A temperature alone would not do:
@@ -199,7 +199,7 @@ def _of_both_classes(images: Sequence[Scored]) -> list[Scored]:
 
 
 def choose_has_mask(images: Sequence[Scored]) -> float:
-    """Give the lowest score at which mean sensitivity + mean specificity is the best.
+    """Return the lowest score at which mean sensitivity + mean specificity is the best.
 
     Means are over the sources.
 

@@ -11,15 +11,15 @@ from fastapi import FastAPI
 
 from service import __version__
 from service.api import health, model, segment, stow, studies, viewer
-from service.api.intake import Intake
+from service.api.limiter import RequestLimiter
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
 from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
+from service.loading import open_segmenter
 from service.metrics import Metrics
 from service.models import BUNDLED_MODEL
-from service.opening import open_segmenter
 from service.segmenter import Segmenter
 from service.settings import Settings
 
@@ -86,11 +86,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     net = state.segmenter.net
     state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
     state.model_card = model_card(state.settings)
-    state.intake = Intake(
-        places=state.settings.max_in_flight,
+    state.limiter = RequestLimiter(
+        slots=state.settings.max_in_flight,
         workers=2 * available_cores(),
         memory=state.settings.memory,
-        slabs=state.segmenter.reader.slabs,
+        buffers=state.segmenter.reader.buffers,
         timeout_s=state.settings.deadline_s,
         metrics=state.metrics,
         connections=state.settings.max_connections,
@@ -98,8 +98,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with _inbox(state):
         log.info("ready", version=__version__)
         yield
-        state.intake.draining = True
-    await asyncio.to_thread(state.intake.close)
+        state.limiter.draining = True
+    await asyncio.to_thread(state.limiter.close)
     await asyncio.to_thread(state.segmenter.close)
     log.info("stopped")
 
@@ -115,7 +115,7 @@ async def _inbox(state: Any) -> AsyncIterator[None]:
     state.inbox.reader = state.segmenter.reader
     with state.inbox:
         state.inbox_worker = InboxWorker(
-            state.inbox, state.settings, state.segmenter, state.intake, state.metrics
+            state.inbox, state.settings, state.segmenter, state.limiter, state.metrics
         )
         state.inbox_worker.start()
         yield
@@ -123,6 +123,6 @@ async def _inbox(state: Any) -> AsyncIterator[None]:
 
 
 def model_card(settings: Settings) -> str | None:
-    """Give the card that lies beside the model file, in Markdown, or None."""
+    """Return the card that lies beside the model file, in Markdown, or None."""
     card = (settings.model or BUNDLED_MODEL).parent / "MODEL_CARD.md"
     return Path(card).read_text(encoding="utf-8") if card.is_file() else None

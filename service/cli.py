@@ -11,16 +11,16 @@ from service.errors import MammosegError, StartupError
 from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
+from service.loading import open_segmenter
 from service.logs import configure_logs
-from service.opening import open_segmenter
 from service.outputs.files import OVERLAY_SIDE, write_findings
-from service.segmenter import Wishes
+from service.segmenter import SegmentOptions
 from service.server import serve as run_server
 from service.terminal import (
-    complaints,
     console,
-    give_up,
+    fail,
     settings_or_exit,
+    stderr,
     warn_of_retired_variables,
 )
 
@@ -52,7 +52,7 @@ def serve(
         inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
     except StartupError as error:
-        give_up(str(error))
+        fail(str(error))
     raise typer.Exit(run_server(create_app(settings, segmenter, inbox), settings))
 
 
@@ -74,14 +74,14 @@ def segment(
     try:
         segmenter = open_segmenter(settings)
     except StartupError as error:
-        give_up(str(error))
-    wishes = Wishes(gate=not ungated, frame=frame, picture_side=OVERLAY_SIDE)
+        fail(str(error))
+    options = SegmentOptions(gate=not ungated, frame=frame, picture_side=OVERLAY_SIDE)
     with segmenter:
         for file in files:
             try:
-                findings = segmenter.segment(file.read_bytes(), wishes=wishes)
+                findings = segmenter.segment(file.read_bytes(), options=options)
             except (MammosegError, OSError) as error:
-                complaints.print(f"{file}: {error}", style="red", markup=False)
+                stderr.print(f"{file}: {error}", style="red", markup=False)
                 refused += 1
                 continue
             write_findings(out, file.stem, findings)
@@ -103,12 +103,12 @@ def doctor() -> None:
         with open_segmenter(settings) as segmenter:
             report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
             report["sha256"] = segmenter.model.sha256
-            report["setup"] = segmenter.net.served.setup
+            report["setup"] = segmenter.net.model_info.setup
             report["golden_tile"] = "reproduced"
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:
         console.print_json(json.dumps(report))
-        give_up(str(error))
+        fail(str(error))
     console.print_json(json.dumps(report))
 
 
@@ -123,7 +123,7 @@ def openapi(
     if not check:
         file.write_text(openapi_yaml(), encoding="utf-8")
     elif not file.is_file() or file.read_text(encoding="utf-8") != openapi_yaml():
-        complaints.print(f"{file} has drifted: run `mammoseg openapi {file}`", markup=False)
+        stderr.print(f"{file} has drifted: run `mammoseg openapi {file}`", markup=False)
         raise typer.Exit(1)
 
 

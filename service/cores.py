@@ -10,7 +10,7 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
-    """Give the number, at least 1.
+    """Return the number, at least 1.
 
     A quota of cgroup v2 is "<microseconds> <period>", or "max <period>" for none. That of every
     group above holds too: in a container the own group is the root of what is seen, under systemd
@@ -32,7 +32,7 @@ def _quotas() -> Iterator[float]:
 
 
 def _groups() -> Iterator[Path]:
-    """Give the folder of the own cgroup and of each above it, down to the root."""
+    """Yield the folder of the own cgroup and of each above it, down to the root."""
     try:
         lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
         own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))

@@ -14,12 +14,12 @@ from typing import Self
 SERVICE_MIB, RUNNER_MIB, READER_MIB = 272, 68, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
-LEAST_READER_MIB = 192
+MIN_READER_MIB = 192
 """What a reader may take beyond that: enough for a full-size mammogram in any transfer syntax, of
 which JPEG 2000 takes most, 8 bytes a pixel beside the file."""
-MOST_READER_MIB = 768
+MAX_READER_MIB = 768
 
-LEAST_PIXELS_MIB = 128
+MIN_PIXELS_MIB = 128
 BYTES_PER_PIXEL = 12
 """Of an image from decoding to encoding: two of the image, one of the mask, the rest while regions
 are found; twelve where they fill the frame."""
@@ -84,14 +84,14 @@ class MemoryPlan:
         """
         rest = SERVICE_MIB + runners * RUNNER_MIB
         free_mib = memory_mib - rest
-        share = (free_mib - max_body_mib - LEAST_PIXELS_MIB) // 2
+        share = (free_mib - max_body_mib - MIN_PIXELS_MIB) // 2
         if readers is None:
-            wanted = READER_MIB + (reader_mib or LEAST_READER_MIB)
+            wanted = READER_MIB + (reader_mib or MIN_READER_MIB)
             readers = max(1, min(cores, share // wanted))
         if reader_mib is None:
-            reader_mib = max(LEAST_READER_MIB, min(share // readers - READER_MIB, MOST_READER_MIB))
+            reader_mib = max(MIN_READER_MIB, min(share // readers - READER_MIB, MAX_READER_MIB))
         taken = readers * (READER_MIB + reader_mib)
-        least = taken + max_body_mib + LEAST_PIXELS_MIB
+        least = taken + max_body_mib + MIN_PIXELS_MIB
         if free_mib < least:
             raise ValueError(
                 f"MEMORY_MIB={memory_mib} cannot hold the service with RUNNERS={runners}, "

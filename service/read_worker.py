@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 
 from service.errors import MammosegError
-from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.imaging.source_header import look
+from service.imaging.wanted_resolution import WantedResolution
 
 READY, WRITTEN = "ready", "written"
 """What a worker says first, and last of an image."""
@@ -37,8 +37,8 @@ class Order:
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
-    detail: Detail | None
-    expendable: bool
+    resolution: WantedResolution | None
+    sandboxed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def _deliver(pipe: Connection, body: memoryview, order: Order) -> None:
             order.kind,
             order.limits,
             order.frame,
-            detail=order.detail,
-            expendable=order.expendable,
+            resolution=order.resolution,
+            sandboxed=order.sandboxed,
         )
         pixels = np.ascontiguousarray(mammogram.pixels)
     except MammosegError as error:

@@ -21,14 +21,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import structlog
 
+from service.buffer_pool import BufferPool
+from service.cancellation import CancelToken
 from service.errors import DeviceError, MammosegError, Overloaded, UnreadableImage, UnsuitableImage
-from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
 from service.imaging.source_header import Head, look
-from service.patience import Patience
+from service.imaging.wanted_resolution import WantedResolution
 from service.read_worker import READY, WRITTEN, Delivery, Look, Order, mapped
-from service.slabs import Slabs
 from service.watchdog import Watchdog, Watched
 
 log = structlog.get_logger("mammoseg")
@@ -45,7 +45,7 @@ class Reader(Protocol):
     """Bytes -> Mammogram, however it is done."""
 
     @property
-    def slabs(self) -> Slabs:
+    def buffers(self) -> BufferPool:
         """Where a body is best received: lent from here, it is read without a copy."""
 
     def read(
@@ -53,12 +53,12 @@ class Reader(Protocol):
         body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
-        patience: Patience | None = None,
-        detail: Detail | None = None,
+        token: CancelToken | None = None,
+        resolution: WantedResolution | None = None,
     ) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
-    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+    def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:
         """Look at the header of a DICOM file; raises as `read`."""
 
     def look_at_file(self, file: int, size: int) -> Head:
@@ -73,20 +73,20 @@ class InProcess:
     """Reads right here, by careful decoders alone: for evaluation, where files are one's own."""
 
     limits: ReadLimits
-    slabs: Slabs = field(default_factory=lambda: Slabs(0))
+    buffers: BufferPool = field(default_factory=lambda: BufferPool(0))
 
     def read(
         self,
         body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
-        patience: Patience | None = None,
-        detail: Detail | None = None,
+        token: CancelToken | None = None,
+        resolution: WantedResolution | None = None,
     ) -> Mammogram:
         """Read one file."""
-        return read_image(body, kind, self.limits, frame, detail=detail)
+        return read_image(body, kind, self.limits, frame, resolution=resolution)
 
-    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+    def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:
         """Look at the header of a DICOM file."""
         return look(body)
 
@@ -133,7 +133,7 @@ class Workers:
         self._changed = threading.Condition()
         self._closed = False
         self._count = count
-        self.slabs = Slabs(lent_bytes)
+        self.buffers = BufferPool(lent_bytes)
         self._workers: set[_Worker] = set()
         self._idle = deque(self._start() for _ in range(count))
         self._watchdog = Watchdog(self._watched, "reader")
@@ -146,10 +146,10 @@ class Workers:
         body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
-        patience: Patience | None = None,
-        detail: Detail | None = None,
+        token: CancelToken | None = None,
+        resolution: WantedResolution | None = None,
     ) -> Mammogram:
-        """Read one file; where it lies, if it lies in memory lent from `slabs`.
+        """Read one file; where it lies, if it lies in memory lent from `buffers`.
 
         Raises
         ------
@@ -157,27 +157,27 @@ class Workers:
             What the reader says of the file; 422 `decode-limit` when it took too long, and 400
             `decode-failed` when two workers died of it or answered what is no answer; 503
             `no-reader` when a worker was stopped or none can be started. While all workers read:
-            504 `deadline`, or what `Patience` says of a caller that leaves.
+            504 `deadline`, or what `CancelToken` says of a caller that leaves.
         """
 
         def begin() -> Task[Mammogram]:
-            at = self.slabs.extent(body)
-            order = Order(at.start, len(at.data), kind, self._limits, frame, detail, False)
-            return lambda worker, expendable, ends: worker.read(
-                at.file, replace(order, expendable=expendable), ends, self.slabs
+            at = self.buffers.extent(body)
+            order = Order(at.start, len(at.data), kind, self._limits, frame, resolution, False)
+            return lambda worker, sandboxed, ends: worker.read(
+                at.file, replace(order, sandboxed=sandboxed), ends, self.buffers
             )
 
-        return self._on_a_worker(begin, patience)
+        return self._on_a_worker(begin, token)
 
-    def look(self, body: bytes | memoryview, patience: Patience | None = None) -> Head:
+    def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:
         """Look at the header of a DICOM file; raises as `read`."""
 
         def begin() -> Task[Head]:
-            at = self.slabs.extent(body)
+            at = self.buffers.extent(body)
             order = Look(at.start, len(at.data))
             return lambda worker, _, ends: worker.look(at.file, order, ends)
 
-        return self._on_a_worker(begin, patience)
+        return self._on_a_worker(begin, token)
 
     def look_at_file(self, file: int, size: int) -> Head:
         """Look at the header of a DICOM file on the disk, by its descriptor; raises as `read`."""
@@ -185,11 +185,11 @@ class Workers:
         return self._on_a_worker(lambda: lambda worker, _, ends: worker.look(file, order, ends))
 
     def _on_a_worker(
-        self, begin: "Callable[[], Task[Answer]]", patience: Patience | None = None
+        self, begin: "Callable[[], Task[Answer]]", token: CancelToken | None = None
     ) -> "Answer":
         """Have a worker do something; `begin` is called once there is one."""
         with self._changed:
-            (patience or Patience()).wait_for(
+            (token or CancelToken()).wait_for(
                 self._changed, lambda: self._closed or bool(self._idle)
             )
             if self._closed:
@@ -205,12 +205,12 @@ class Workers:
             was_stopped = False
             # A worker may be killed from outside, too: a file is to blame when two died of it, the
             # second with the careful decoders.
-            for expendable in (True, False):
-                if not expendable and not worker.is_ready(ends - time.monotonic()):
+            for sandboxed in (True, False):
+                if not sandboxed and not worker.is_ready(ends - time.monotonic()):
                     break
                 worker.ends = ends
                 try:
-                    return task(worker, expendable, ends)
+                    return task(worker, sandboxed, ends)
                 except MammosegError:
                     raise
                 except BaseException as error:
@@ -267,7 +267,7 @@ class Workers:
 
 
 Task = Callable[["_Worker", bool, float], Answer]
-"""Done by a worker, which may be expendable, until a monotonic time."""
+"""Done by a worker, which may be sandboxed, until a monotonic time."""
 
 
 class NoAnswer(Exception):
@@ -303,7 +303,7 @@ class _Worker(Watched):
             self.ends = math.inf
         return self.greeted and self.process.poll() is None
 
-    def read(self, body: int, order: Order, ends: float, slabs: Slabs) -> Mammogram:
+    def read(self, body: int, order: Order, ends: float, buffers: BufferPool) -> Mammogram:
         """Have a part of the file `body` read.
 
         Raises
@@ -322,11 +322,11 @@ class _Worker(Watched):
         shape = (rows, columns)
         if type(answer.mammogram) is not Mammogram or not _is_allowed(shape, order.limits):
             raise NoAnswer
-        slab = slabs.take(math.prod(shape) * np.uint16().itemsize)
-        send_handle(self.pipe, slab.file, self.process.pid)
+        buffer = buffers.take(math.prod(shape) * np.uint16().itemsize)
+        send_handle(self.pipe, buffer.file, self.process.pid)
         if self._answer(ends, str) != WRITTEN:
             raise NoAnswer
-        return replace(answer.mammogram, pixels=slabs.lend(slab, shape))
+        return replace(answer.mammogram, pixels=buffers.lend(buffer, shape))
 
     def look(self, body: int, order: Look, ends: float) -> Head:
         """Have the header of a part of the file `body` looked at; raises as `read`."""

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from service.clock import Clock
+from service.cancellation import CancelToken
 from service.errors import UnsuitableImage
 from service.findings import (
     Findings,
@@ -16,22 +16,22 @@ from service.findings import (
     regions_and_mask,
 )
 from service.imaging.breast import find_breast
-from service.imaging.detail import Detail
 from service.imaging.geometry import spacing_or_assumed
-from service.imaging.halves import Halves
 from service.imaging.mammogram import Caveat, Intent, Mammogram
+from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
+from service.imaging.wanted_resolution import WantedResolution
 from service.inference.net import Net
-from service.patience import Patience
 from service.reading import Reader
+from service.stopwatch import Stopwatch
 
-LARGEST_MM = 500
+MAX_IMAGE_MM = 500
 """No detector or film is longer (PS3.3 does not bound it); it bounds what the net is asked."""
 
-LEAST_SHRINKING = 2.25
+MIN_SHRINKING = 2.25
 """From what is read at half its resolution to the working spacing: what the net sees is the mean of
 several samples all the same. At 2, the score of one of eight real views moved by over 0.01."""
 
@@ -51,7 +51,7 @@ REFUSED_INTENTS: dict[Intent, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SegmentOptions:
     """What the caller may choose for one image.
 
     Attributes
@@ -77,21 +77,21 @@ class Segmenter:
     """Finds lesions in mammograms. `segment` may be called from several threads at once."""
 
     def __init__(self, net: Net, reader: Reader) -> None:
-        served = net.served
+        model_info = net.model_info
         self.net = net
         self.reader = reader
-        self.contract = served.contract
-        self.device = served.device
-        self._whole_pixels = served.whole_pixels
-        self.model = ModelIdentity(self.contract.name, self.contract.version, served.sha256)
+        self.contract = model_info.contract
+        self.device = model_info.device
+        self._whole_pixels = model_info.whole_pixels
+        self.model = ModelIdentity(self.contract.name, self.contract.version, model_info.sha256)
 
     def segment(
         self,
         body: bytes | memoryview,
         kind: ImageKind | None = None,
-        wishes: Wishes | None = None,
-        hold: Callable[[int], None] = lambda _: None,
-        patience: Patience | None = None,
+        options: SegmentOptions | None = None,
+        reserve_pixels: Callable[[int], None] = lambda _: None,
+        token: CancelToken | None = None,
     ) -> Findings:
         """Take one file and say where the lesions are.
 
@@ -101,11 +101,11 @@ class Segmenter:
             A DICOM, PNG, JPEG or TIFF file.
         kind
             Which of them; recognised by its content when None.
-        wishes
+        options
             The caller's choices.
-        hold
+        reserve_pixels
             Called with the number of the image's pixels once it is read; may wait for memory.
-        patience
+        token
             How long the caller waits; for ever when None.
 
         Raises
@@ -113,36 +113,38 @@ class Segmenter:
         MammosegError
             One of its subclasses, by what is wrong with the file or the moment.
         """
-        clock, wishes, patience = Clock(), wishes or Wishes(), patience or Patience()
-        mammogram = self.reader.read(body, kind, wishes.frame, patience, self._detail(wishes))
-        clock.lap("read")
-        hold(mammogram.rows * mammogram.columns)
-        clock.lap("wait")
-        return self.examine(mammogram, wishes, clock, patience)
+        stopwatch, options, token = Stopwatch(), options or SegmentOptions(), token or CancelToken()
+        mammogram = self.reader.read(
+            body, kind, options.frame, token, self._wanted_resolution(options)
+        )
+        stopwatch.lap("read")
+        reserve_pixels(mammogram.rows * mammogram.columns)
+        stopwatch.lap("wait")
+        return self.segment_mammogram(mammogram, options, stopwatch, token)
 
-    def examine(
+    def segment_mammogram(
         self,
         mammogram: Mammogram,
-        wishes: Wishes,
-        clock: Clock,
-        patience: Patience | None = None,
+        options: SegmentOptions,
+        stopwatch: Stopwatch,
+        token: CancelToken | None = None,
     ) -> Findings:
         """Take a mammogram that is read already; see `segment`."""
-        patience = patience or Patience()
-        patience.check()
+        token = token or CancelToken()
+        token.raise_if_cancelled()
         contract, tiling = self.contract, self.contract.tiling
-        mammogram, spacing_mm = self._placed(mammogram, wishes)
-        halves = Halves(mammogram.pixels)
-        breast = find_breast(mammogram.pixels, halves)
-        clock.lap("breast")
-        patience.check()
+        mammogram, spacing_mm = self._placed(mammogram, options)
+        pyramid = Pyramid(mammogram.pixels)
+        breast = find_breast(mammogram.pixels, pyramid)
+        stopwatch.lap("breast")
+        token.raise_if_cancelled()
         working = to_working_grid(
             mammogram,
             breast,
             source_spacing_mm=spacing_mm,
             working_mm=contract.spacing.working_mm,
             normalisation=contract.normalisation,
-            halves=halves,
+            pyramid=pyramid,
         )
         tiles = cut(
             working,
@@ -150,14 +152,14 @@ class Segmenter:
             stride=tiling.stride,
             whole_pixels=self._whole_pixels,
         )
-        clock.lap("tiles")
-        answers = self.net.run(tiles, patience)
-        clock.lap("net")
+        stopwatch.lap("tiles")
+        answers = self.net.run(tiles, token)
+        stopwatch.lap("net")
         lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
         regions, mask = regions_and_mask(lesion_map, contract.operating_point, spacing_mm)
-        gated = wishes.gate and not has_mask.decision
-        clock.lap("regions")
+        gated = options.gate and not has_mask.decision
+        stopwatch.lap("regions")
         return Findings(
             model=self.model,
             mammogram=mammogram,
@@ -169,30 +171,31 @@ class Segmenter:
             gated=gated,
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
             caveats=mammogram.caveats + breast_caveats(breast),
-            timing_ms=clock.milliseconds(),
+            timing_ms=stopwatch.milliseconds(),
         )
 
-    def _detail(self, wishes: Wishes) -> Detail | None:
+    def _wanted_resolution(self, options: SegmentOptions) -> WantedResolution | None:
         """Say how fine the image must be for the net, and for the pictures."""
-        if wishes.picture_side is None:
+        if options.picture_side is None:
             return None
-        enough_mm = self.contract.spacing.working_mm / LEAST_SHRINKING
-        return Detail(enough_mm, wishes.picture_side, wishes.pixel_spacing_mm)
+        enough_mm = self.contract.spacing.working_mm / MIN_SHRINKING
+        return WantedResolution(enough_mm, options.picture_side, options.pixel_spacing_mm)
 
     def _placed(
-        self, mammogram: Mammogram, wishes: Wishes
+        self, mammogram: Mammogram, options: SegmentOptions
     ) -> tuple[Mammogram, tuple[float, float]]:
         """Check that the model was made for this kind of image, and settle its spacing."""
         if mammogram.intent not in self.contract.accepted_intents:
             raise UnsuitableImage("intent", REFUSED_INTENTS[mammogram.intent])
-        if wishes.pixel_spacing_mm is not None:
-            mammogram = replace(mammogram, pixel_spacing_mm=wishes.pixel_spacing_mm)
+        if options.pixel_spacing_mm is not None:
+            mammogram = replace(mammogram, pixel_spacing_mm=options.pixel_spacing_mm)
         spacing_mm, assumed = spacing_or_assumed(
             mammogram, self.contract.spacing.assumed_long_side_mm
         )
-        if max(mammogram.rows * spacing_mm[0], mammogram.columns * spacing_mm[1]) > LARGEST_MM:
+        if max(mammogram.rows * spacing_mm[0], mammogram.columns * spacing_mm[1]) > MAX_IMAGE_MM:
             raise UnsuitableImage(
-                "size-implausible", f"By its pixel spacing, the image is over {LARGEST_MM} mm long."
+                "size-implausible",
+                f"By its pixel spacing, the image is over {MAX_IMAGE_MM} mm long.",
             )
         if assumed:
             mammogram = replace(mammogram, caveats=(*mammogram.caveats, SPACING_ASSUMED))

@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
     config
         Uvicorn's.
     app
-        Its `state.intake` is told; its `state.segmenter` knows of the device.
+        Its `state.limiter` is told; its `state.segmenter` knows of the device.
     lame_duck_s
         Seconds between the two.
     """
@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        ready = getattr(self._app.state, "intake", None) is not None
+        ready = getattr(self._app.state, "limiter", None) is not None
         if not ready or sig != signal.SIGTERM or self._leave_at is not None:
             super().handle_exit(sig, frame)
             return
@@ -120,7 +120,7 @@ class Server(uvicorn.Server):
 
     def _begin_to_leave(self) -> None:
         """Be ready no more, and listen for a while."""
-        self._app.state.intake.leaving = True
+        self._app.state.limiter.leaving = True
         self._leave_at = time.monotonic() + self._lame_duck_s
 
     def _look_at_connections(self) -> None:

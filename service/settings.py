@@ -275,11 +275,11 @@ class Settings(BaseSettings):
         )
 
     def gpu(self) -> Gpu:
-        """Give what a GPU is allowed."""
+        """Return what a GPU is allowed."""
         return Gpu(self.gpu_memory_mib, self.engine_cache, self.gpu_trials)
 
     def read_limits(self) -> ReadLimits:
-        """Give what the reader may accept."""
+        """Return what the reader may accept."""
         return ReadLimits(
             max_pixels=self.max_megapixels * 1_000_000,
             accept_modalities=self.accept_modalities,

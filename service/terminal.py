@@ -16,7 +16,7 @@ from service.settings import Settings
 log = structlog.get_logger("mammoseg")
 
 console = Console()
-complaints = Console(stderr=True)
+stderr = Console(stderr=True)
 
 START_FAILED = 2
 """Exit status of a command that could not begin."""
@@ -60,7 +60,7 @@ def settings_or_exit(**given: object) -> Settings:
     relies on it.
     """
     if faults := unknown_variables(os.environ):
-        give_up("; ".join(faults))
+        fail("; ".join(faults))
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -68,7 +68,7 @@ def settings_or_exit(**given: object) -> Settings:
             ": ".join((*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")))
             for fault in error.errors()
         ]
-        give_up("; ".join(faults))
+        fail("; ".join(faults))
 
 
 def warn_of_retired_variables() -> None:
@@ -78,7 +78,7 @@ def warn_of_retired_variables() -> None:
             log.warning("setting-retired", setting=name, reason=RETIRED[name])
 
 
-def give_up(reason: str) -> NoReturn:
+def fail(reason: str) -> NoReturn:
     """Say why the command cannot begin, and end it."""
-    complaints.print(f"mammoseg cannot start: {reason}", style="red", markup=False)
+    stderr.print(f"mammoseg cannot start: {reason}", style="red", markup=False)
     raise typer.Exit(START_FAILED)

@@ -32,7 +32,7 @@ TILE = 64
 
 
 def identity_contract(**changes: Any) -> Contract:
-    """Give the identity net's contract, with some fields replaced."""
+    """Return the identity net's contract, with some fields replaced."""
     golden = np.tile(np.linspace(0, 255, TILE).astype(np.uint8), (TILE, 1))
     _, png = cv2.imencode(".png", golden)
     values = np.clip(golden.astype(np.float32) / 255.0, 0, 1)
@@ -71,7 +71,7 @@ def identity_contract(**changes: Any) -> Contract:
 
 
 def levels_contract() -> Contract:
-    """Give the contract of the identity net that takes 16-bit levels."""
+    """Return the contract of the identity net that takes 16-bit levels."""
     spec = InputSpec(name="tile", dtype="uint16", minimum=0.0, maximum=1.0)
     return identity_contract(input=spec)
 

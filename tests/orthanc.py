@@ -47,7 +47,7 @@ class Orthanc:
     process: "subprocess.Popen[bytes]"
 
     def get(self, path: str) -> Any:
-        """Give the JSON at a path of the REST API."""
+        """Return the JSON at a path of the REST API."""
         return httpx.get(f"{self.url}/{path.lstrip('/')}", timeout=30).raise_for_status().json()
 
     def post(self, path: str, body: object) -> Any:
@@ -56,22 +56,22 @@ class Orthanc:
         return answer.raise_for_status().json()
 
     def store(self, file: bytes) -> str:
-        """Put a DICOM file in over REST; gives Orthanc's own id of it."""
+        """Put a DICOM file in over REST; returns Orthanc's own id of it."""
         answer = httpx.post(f"{self.url}/instances", content=file, timeout=60).raise_for_status()
         return str(answer.json()["ID"])
 
     def file(self, instance: str) -> bytes:
-        """Give the DICOM file of one of Orthanc's own ids."""
+        """Return the DICOM file of one of Orthanc's own ids."""
         answer = httpx.get(f"{self.url}/instances/{instance}/file", timeout=60)
         return answer.raise_for_status().content
 
     def tags(self) -> list[dict[str, str]]:
-        """Give the header of every instance it holds, by keyword."""
+        """Return the header of every instance it holds, by keyword."""
         return [self.get(f"instances/{name}/simplified-tags") for name in self.get("instances")]
 
 
 def free_port() -> int:
-    """Give a TCP port that is free on the loopback now."""
+    """Return a TCP port that is free on the loopback now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

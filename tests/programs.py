@@ -15,7 +15,7 @@ _FOLDERS = os.pathsep.join(
 
 
 def require_program(name: str, package: str) -> str:
-    """Give the path of a program.
+    """Return the path of a program.
 
     Where it is missing the test is skipped by name, or fails when `TESTS_REQUIRE_ALL` is 1,
     as in CI, which installs every package that a test needs.

@@ -47,7 +47,7 @@ class Recorder:
             raise fault
         return self._session.run(tiles)
 
-    def room(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def input_buffer(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         # As a GPU's buffer, it holds what was there before.
         return np.full(shape, 0.77, np.float32)
 

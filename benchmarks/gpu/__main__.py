@@ -22,7 +22,7 @@ from benchmarks.gpu.steps import STEPS
 STAND_IN_FACTOR = 6
 """A rehearsal, on few and busy cores, gives each step so many times its time."""
 
-LEAST_S = 5.0
+MIN_STEP_S = 5.0
 """A step with less time left is not begun."""
 
 
@@ -42,7 +42,7 @@ def main(
         started = time.monotonic()
         rows[name] = (
             [Figure("not begun: no time was left", 0.0, "")]
-            if left < LEAST_S
+            if left < MIN_STEP_S
             else _taken(name, inputs, out, left, stand_in=stand_in, short=short)
         )
         rows[name].append(Figure("the step took", time.monotonic() - started, "s"))

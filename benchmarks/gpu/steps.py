@@ -26,8 +26,8 @@ from service.inference import cuda, tensorrt
 from service.inference.batching import BATCH_SIZES
 from service.inference.device import Device, Gpu
 from service.inference.golden import check_golden
+from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.session import Session
-from service.inference.setup import ON_CPU, Setup
 from service.inference.warmup import seconds_a_run
 from service.models import BUNDLED_MODEL
 
@@ -161,7 +161,7 @@ STEPS: dict[str, tuple[Step, float]] = {
 """Each with the seconds that it may take at most, by what is wanted most."""
 
 
-def _ways(device: Device, given: Given, plain: Session) -> Sequence[Setup]:
+def _ways(device: Device, given: Given, plain: Session) -> Sequence[ProviderSetup]:
     if given.stand_in:
         return (ON_CPU,)
     if device == "cuda":

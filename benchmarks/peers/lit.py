@@ -32,7 +32,7 @@ class Mammograms(litserve.LitAPI):
         return stitched(image.shape, probability), float(has_mask.max()), shape
 
     def encode_response(self, output: Any) -> Any:
-        """Give the JSON document."""
+        """Return the JSON document."""
         probability, logit, shape = output
         return answer(probability, 1 / (1 + float(np.exp(-logit))), shape)
 

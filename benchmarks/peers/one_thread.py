@@ -40,7 +40,7 @@ class OneTileARun:
     def __call__(
         self, tiles: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Give probability and logits of all tiles."""
+        """Return probability and logits of all tiles."""
         outputs = [
             self._session.run(["probability", "has_mask"], {"tile": tile[None]}) for tile in tiles
         ]

@@ -39,7 +39,7 @@ class OnnxNet(nn.Module):
             self._names[one.name] = f"constant_{index}"
 
     def forward(self, tile: Tensor) -> dict[str, Tensor]:
-        """Give the graph's outputs by name."""
+        """Return the graph's outputs by name."""
         values: dict[str, Any] = {"tile": tile, "": None}
         values |= {name: getattr(self, buffer) for name, buffer in self._names.items()}
         for kind, inputs, outputs, attributes in self._steps:

@@ -25,7 +25,7 @@ Net = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.floa
 
 
 def read(body: bytes) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    """Give the image at the net's spacing and range, and the source's (rows, columns)."""
+    """Return the image at the net's spacing and range, and the source's (rows, columns)."""
     dataset = pydicom.dcmread(io.BytesIO(body))
     pixels = dataset.pixel_array
     plain = LONG_SIDE_MM / max(pixels.shape)
@@ -41,7 +41,7 @@ def read(body: bytes) -> tuple[NDArray[np.float32], tuple[int, int]]:
 
 
 def corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Give the origins of a plain grid over the whole image."""
+    """Return the origins of a plain grid over the whole image."""
     starts = []
     for length in shape:
         last = max(0, length - TILE)
@@ -70,7 +70,7 @@ def stitched(shape: tuple[int, ...], maps: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def answer(probability: NDArray[np.float32], score: float, shape: tuple[int, ...]) -> Any:
-    """Give the JSON document: the score, and the mask on the source's grid as a PNG."""
+    """Return the JSON document: the score, and the mask on the source's grid as a PNG."""
     full = cv2.resize(probability, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     _, png = cv2.imencode(".png", (full >= 0.5).astype(np.uint8) * 255)
     return {"score": score, "mask": base64.b64encode(png.tobytes()).decode("ascii")}

@@ -10,7 +10,7 @@ local SERVER = 'mammoseg'
 local MODALITIES = { MG = true }
 local OWN = 'mammoseg project'       -- Manufacturer of the results
 local ATTEMPTS = 100                 -- with the waits below about 15 hours
-local FIRST_WAIT, LONGEST_WAIT = 5, 600 -- seconds; doubled after each failure
+local FIRST_WAIT, MAX_WAIT = 5, 600 -- seconds; doubled after each failure
 local CATCH_UP = 10000               -- changes looked at when Orthanc starts
 local STATE = '3700'                 -- number of our metadata; any from 1024 on that is free
 
@@ -32,7 +32,7 @@ local function failed(instance, attempts)
     log('given up', instance, 'after ' .. attempts .. ' attempts')
     return
   end
-  local wait = math.min(FIRST_WAIT * 2 ^ math.min(attempts - 1, 16), LONGEST_WAIT)
+  local wait = math.min(FIRST_WAIT * 2 ^ math.min(attempts - 1, 16), MAX_WAIT)
   waiting[instance] = { attempts = attempts, since = os.time(), due = os.time() + wait }
   log('not sent', instance, 'attempt ' .. attempts .. ', next in ' .. math.floor(wait) .. ' s')
 end

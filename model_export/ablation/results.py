@@ -82,7 +82,7 @@ def write(results: Sequence[Result], out: Path) -> None:
 
 
 def _shown(results: Sequence[Result]) -> list[str]:
-    """Give the figures of the table and the picture, the merit first; the JSON holds all."""
+    """Return the figures of the table and the picture, the merit first; the JSON holds all."""
     names = {name for one in results for name in one.last if name.rpartition("/")[2] in MERITS}
     return ["figure_of_merit", *sorted(names)]
 
@@ -107,7 +107,7 @@ def _table(title: str, results: Sequence[Result], *, best: bool) -> str:
 
 
 def _cell(values: Sequence[float]) -> str:
-    """Give the mean, with the standard deviation over seeds where there are several."""
+    """Return the mean, with the standard deviation over seeds where there are several."""
     if not values:
         return "-"
     mean = f"{np.mean(values):.3f}"
@@ -121,11 +121,11 @@ def _bars(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(3.2 * len(names), height), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
     for axes, name in zip(panels, names, strict=True):
-        for place, own in enumerate(rows.values()):
+        for row, own in enumerate(rows.values()):
             values = [one.last[name] for one in own if name in one.last]
             if values:
-                axes.barh(place, np.mean(values), color="tab:blue", alpha=0.6)
-                axes.plot(values, [place] * len(values), "k.", markersize=4)
+                axes.barh(row, np.mean(values), color="tab:blue", alpha=0.6)
+                axes.plot(values, [row] * len(values), "k.", markersize=4)
         axes.set_title(name, fontsize="small")
         axes.grid(alpha=0.3, axis="x")
     panels[0].set_yticks(range(len(rows)), list(rows), fontsize="small")

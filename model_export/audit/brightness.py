@@ -13,7 +13,7 @@ BORDER = 0.03
 
 
 def brightness(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Give a picture's brightness in six numbers, in the order of `BRIGHTNESS`.
+    """Return a picture's brightness in six numbers, in the order of `BRIGHTNESS`.
 
     Contrast is the standard deviation, size the share of the picture that is filled, border the
     mean along the edges.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.audit.survey import Surveyed
+from model_export.audit.survey import ImageSurvey
 from model_export.datasets.splits import Split
 
 CHUNK = 512
@@ -18,8 +18,8 @@ CHUNK = 512
 class Pair:
     """Two images and the cosine distance of their block histograms."""
 
-    first: Surveyed
-    second: Surveyed
+    first: ImageSurvey
+    second: ImageSurvey
     distance: float
 
     @property
@@ -38,8 +38,8 @@ class Pair:
         return self.first.split != self.second.split
 
 
-def closest(images: Sequence[Surveyed], below: float) -> list[Pair]:
-    """Give all pairs of images whose distance is below a bound, the closest first."""
+def closest(images: Sequence[ImageSurvey], below: float) -> list[Pair]:
+    """Return all pairs of images whose distance is below a bound, the closest first."""
     if not images:
         return []
     blocks = np.stack([image.blocks for image in images])
@@ -62,8 +62,8 @@ def _chunk(blocks: NDArray[np.float32], start: int, below: float) -> list[tuple[
     ]
 
 
-def shared_patients(images: Sequence[Surveyed]) -> dict[tuple[str, str], set[Split]]:
-    """Give the patients of each source whose images are on more than one side of the split.
+def shared_patients(images: Sequence[ImageSurvey]) -> dict[tuple[str, str], set[Split]]:
+    """Return the patients of each source whose images are on more than one side of the split.
 
     Identifiers that differ only in case or in spaces around them count as one patient's.
     """

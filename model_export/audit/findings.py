@@ -10,7 +10,7 @@ from model_export.audit import THRESHOLD
 from model_export.audit.duplicates import Pair, closest, shared_patients
 from model_export.audit.leak import Probe
 from model_export.audit.questions import ask_images, ask_tiles
-from model_export.audit.survey import Surveyed, survey
+from model_export.audit.survey import ImageSurvey, survey
 from model_export.config import TrainingConfig
 from model_export.datasets import DatasetError, cache
 from model_export.datasets.splits import Split
@@ -40,7 +40,7 @@ class Audit:
         What was not looked at, and why.
     """
 
-    images: list[Surveyed]
+    images: list[ImageSurvey]
     threshold: float
     shared: dict[tuple[str, str], set[Split]]
     duplicates: list[Pair]
@@ -83,10 +83,10 @@ def audit(data: Path, sources: Sequence[str], threshold: float = THRESHOLD) -> A
     """
     if not sources:
         raise DatasetError("nothing to audit: the data folder holds no data set that can be read")
-    return examine(survey(data, sources), threshold)
+    return audit_images(survey(data, sources), threshold)
 
 
-def examine(images: Sequence[Surveyed], threshold: float = THRESHOLD) -> Audit:
+def audit_images(images: Sequence[ImageSurvey], threshold: float = THRESHOLD) -> Audit:
     """Compare and probe images that were looked at already."""
     pairs = closest(images, BEYOND * threshold)
     return Audit(

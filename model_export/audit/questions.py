@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model_export.audit.brightness import brightness
 from model_export.audit.leak import Probe, probe
-from model_export.audit.survey import Surveyed
+from model_export.audit.survey import ImageSurvey
 from model_export.datasets.splits import Split
 
 BRIGHTNESS_SEEN = "brightness"
@@ -20,7 +20,7 @@ TILES = "tiles as sampled for training"
 ALL = "all sources"
 
 
-def ask_images(images: Sequence[Surveyed]) -> list[Probe]:
+def ask_images(images: Sequence[ImageSurvey]) -> list[Probe]:
     """Probe the images of each source, and all together, for their labels and their splits.
 
     A question is left out where its answer is known, as in a source without negatives.
@@ -68,9 +68,9 @@ def ask_tiles(
     """
     features = np.stack([brightness(tile) for tile in tiles])
     owners = list(zip(sources, patients, strict=True))
-    places = dict.fromkeys(sources)
+    names = dict.fromkeys(sources)
     probes = []
-    for where in [*places, *([ALL] if len(places) > 1 else [])]:
+    for where in [*names, *([ALL] if len(names) > 1 else [])]:
         chosen = [index for index, source in enumerate(sources) if where in (source, ALL)]
         if len(set(labels[chosen].tolist())) < 2:
             continue
@@ -87,15 +87,15 @@ def ask_tiles(
     return probes
 
 
-def make(images: Sequence[Surveyed]) -> NDArray[np.float64]:
-    """Give rows, columns and, one column each, the makers of images."""
+def make(images: Sequence[ImageSurvey]) -> NDArray[np.float64]:
+    """Return rows, columns and, one column each, the makers of images."""
     makers = sorted({image.manufacturer or "" for image in images})
     sides = np.array([image.shape for image in images], np.float64)
     names = np.array([[(image.manufacturer or "") == one for one in makers] for image in images])
     return np.hstack([sides, names.astype(np.float64)])
 
 
-def _groups(images: Sequence[Surveyed]) -> Iterator[tuple[str, list[Surveyed]]]:
+def _groups(images: Sequence[ImageSurvey]) -> Iterator[tuple[str, list[ImageSurvey]]]:
     sources = list(dict.fromkeys(image.source for image in images))
     for source in sources:
         yield source, [image for image in images if image.source == source]
@@ -104,9 +104,9 @@ def _groups(images: Sequence[Surveyed]) -> Iterator[tuple[str, list[Surveyed]]]:
 
 
 def _questions(
-    images: Sequence[Surveyed],
+    images: Sequence[ImageSurvey],
 ) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.bool_]]]:
-    """Give each question with the images that it is about and the answers of all images."""
+    """Yield each question with the images that it is about and the answers of all images."""
     lesions = np.array([image.has_lesion for image in images])
     if lesions.any() and not lesions.all():
         yield LESION, np.arange(len(images)), lesions

@@ -17,7 +17,7 @@ from model_export.audit.leak import Probe
 from model_export.audit.sheet import save_sheet
 from model_export.datasets.kinds import kind_name
 
-MOST_ROWS = 40
+MAX_ROWS = 40
 """Pairs listed in a table; audit.json holds them all."""
 
 Cells = tuple[str, ...]
@@ -63,7 +63,7 @@ def save(found: Audit, folder: Path) -> None:
 
 
 def sections(found: Audit) -> Iterator[Section]:
-    """Give the tables of an audit, the gravest matters first."""
+    """Yield the tables of an audit, the gravest matters first."""
     yield Section(
         "images",
         "Positive means an annotated or suspicious lesion. Splits count patients.",
@@ -113,7 +113,7 @@ def verdict(found: Audit) -> str:
 
 
 def markdown(found: Audit, sheets: Sequence[str]) -> str:
-    """Give the report as Markdown, with the sheets as pictures."""
+    """Return the report as Markdown, with the sheets as pictures."""
     parts = ["# Audit of the data\n", f"**{verdict(found)}**\n"]
     for section in sections(found):
         parts.append(f"## {section.title}\n")
@@ -129,7 +129,7 @@ def markdown(found: Audit, sheets: Sequence[str]) -> str:
 
 
 def plain(found: Audit) -> dict[str, Any]:
-    """Give everything that was found as JSON takes it; what is not known is null."""
+    """Return everything that was found as JSON takes it; what is not known is null."""
     return {
         "sound": found.sound,
         "threshold": found.threshold,
@@ -190,9 +190,9 @@ def _pairs(title: str, meaning: str, pairs: Sequence[Pair]) -> Section:
             " / ".join(image.split for image in (pair.first, pair.second)),
             " / ".join("lesion" if one.has_lesion else "none" for one in (pair.first, pair.second)),
         )
-        for pair in pairs[:MOST_ROWS]
+        for pair in pairs[:MAX_ROWS]
     ]
-    more = f" {len(pairs) - MOST_ROWS} more are in audit.json." if len(pairs) > MOST_ROWS else ""
+    more = f" {len(pairs) - MAX_ROWS} more are in audit.json." if len(pairs) > MAX_ROWS else ""
     headings = ("distance", "image", "image", "of", "splits", "labels")
     return Section(f"{title} ({len(pairs)})", meaning + more, headings, tuple(rows))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from model_export.audit.duplicates import Pair
-from model_export.audit.survey import Surveyed
+from model_export.audit.survey import ImageSurvey
 
-MOST_PAIRS = 24
+MAX_PAIRS = 24
 """On one sheet; the closest ones."""
 
 PAIRS_A_ROW = 3
@@ -29,7 +29,7 @@ def save_sheet(pairs: Sequence[Pair], title: str, path: Path) -> None:
     path
         Of the PNG file.
     """
-    shown = pairs[:MOST_PAIRS]
+    shown = pairs[:MAX_PAIRS]
     rows = -(-len(shown) // PAIRS_A_ROW)
     figure = Figure(figsize=(4.4 * PAIRS_A_ROW, 2.9 * rows + 0.6), layout="constrained")
     figure.suptitle(f"{title} ({len(shown)} of {len(pairs)})")
@@ -49,7 +49,7 @@ def save_sheet(pairs: Sequence[Pair], title: str, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def caption(image: Surveyed) -> str:
+def caption(image: ImageSurvey) -> str:
     """Say in two lines which image this is, whose, and how it is labelled."""
     label = "lesion" if image.has_lesion else "none"
     return f"{image.source} {image.name}\npatient {image.patient}, {image.split}, {label}"

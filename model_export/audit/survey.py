@@ -15,7 +15,7 @@ from model_export.datasets.splits import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surveyed:
+class ImageSurvey:
     """What is kept of an image.
 
     Attributes
@@ -48,11 +48,11 @@ class Surveyed:
 
     @property
     def owner(self) -> tuple[str, str]:
-        """Give source and patient; a patient's identifier alone may mean two people."""
+        """Return source and patient; a patient's identifier alone may mean two people."""
         return self.source, self.patient
 
 
-def survey(data: Path, sources: Sequence[str]) -> list[Surveyed]:
+def survey(data: Path, sources: Sequence[str]) -> list[ImageSurvey]:
     """Look at every image of the sources, with a progress bar.
 
     Parameters
@@ -74,12 +74,12 @@ def survey(data: Path, sources: Sequence[str]) -> list[Surveyed]:
     ]
 
 
-def look_at(sample: Sample) -> Surveyed:
+def look_at(sample: Sample) -> ImageSurvey:
     """Keep what the audit needs of a sample."""
     small = shrink(sample.pixels).astype(np.float32)
     low, high = np.percentile(small, (0.5, 99.5))
     stretched = np.clip((small - low) / max(float(high - low), 1.0), 0.0, 1.0) * 255
-    return Surveyed(
+    return ImageSurvey(
         source=sample.source,
         name=sample.name,
         patient=sample.patient,

@@ -58,7 +58,7 @@ def read_source(data: Path, source: str) -> Iterator[Sample]:
 
 
 def sources_in(data: Path) -> list[str]:
-    """Give the names of the sources that a data folder holds, in alphabetical order.
+    """Return the names of the sources that a data folder holds, in alphabetical order.
 
     Raises
     ------

@@ -63,7 +63,7 @@ COLUMNS = (
 ASPECT_TOLERANCE = 0.02
 """Relative difference between the aspect ratios of an image and its mask."""
 
-SMALLEST_MASK = 0.5
+MIN_MASK_SHARE = 0.5
 """Of the image's long side; crops of two values would be smaller."""
 
 _CASE = re.compile(r"(Mass|Calc)-(Training|Test)_P_\d+_(LEFT|RIGHT)_(CC|MLO)(_\d+)?")
@@ -119,7 +119,7 @@ def _cases(folder: Path) -> Cases:
 
 
 def _files(cases: Cases, path: str) -> list[str]:
-    """Give the files of the case that a table's path leads to."""
+    """Return the files of the case that a table's path leads to."""
     case = path.replace("\\", "/").split("/")[0]
     if case not in cases:
         raise DatasetError(f"no DICOM file in a folder named {case}, which a table names")
@@ -167,7 +167,7 @@ def _lesion(
 
 
 def _as_mask(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Give the mask that these pixels are, in the image's shape; None if they are none.
+    """Return the mask that these pixels are, in the image's shape; None if they are none.
 
     A mask holds exactly two values and has the aspect ratio of the image; some are a little
     larger or smaller than it, and are resized to their nearest pixels.
@@ -178,7 +178,7 @@ def _as_mask(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.b
     if (
         low == high
         or abs(aspect - 1.0) > ASPECT_TOLERANCE
-        or max(rows, columns) < SMALLEST_MASK * max(shape)
+        or max(rows, columns) < MIN_MASK_SHARE * max(shape)
         or not bool(((pixels == low) | (pixels == high)).all())
     ):
         return None

@@ -53,7 +53,7 @@ def read_mammogram(folder: Path, name: str) -> Mammogram:
 
 
 def manufacturer(folder: Path, name: str) -> str | None:
-    """Give Manufacturer (0008,0070) of a DICOM file; None when it says nothing or is none."""
+    """Return Manufacturer (0008,0070) of a DICOM file; None when it says nothing or is none."""
     body = _body(folder, name)
     if not looks_like_dicom(body):
         return None

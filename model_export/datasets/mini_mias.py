@@ -99,8 +99,8 @@ def _sample(folder: Path, name: str, findings: list[Row]) -> Sample:
 
 
 def _image(folder: Path, name: str) -> str:
-    places = [f"images/{name}.png", f"images/{name}.pgm", f"{name}.pgm"]
-    return next((place for place in places if (folder / place).exists()), places[0])
+    paths = [f"images/{name}.png", f"images/{name}.pgm", f"{name}.pgm"]
+    return next((path for path in paths if (folder / path).exists()), paths[0])
 
 
 def _lesion(

@@ -83,7 +83,7 @@ class Sample:
         return split_of(self.source, self.patient, self.part)
 
     def to_mammogram(self) -> Mammogram:
-        """Give the image as the service's stages take it."""
+        """Return the image as the service's stages take it."""
         return Mammogram(
             pixels=self.pixels,
             pixel_spacing_mm=self.pixel_spacing_mm,

@@ -66,7 +66,7 @@ def _stripped(row: dict[str, str]) -> Row:
 
 
 def number(row: Row, column: str, name: str) -> float:
-    """Give a cell as a number.
+    """Return a cell as a number.
 
     Raises
     ------

@@ -4,15 +4,15 @@
 """
 
 from model_export.evaluation.bootstrap import Figure
-from model_export.evaluation.examined import Examined
-from model_export.evaluation.examiner import Timing, ask
+from model_export.evaluation.evaluator import Timing, ask
+from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.parallel import in_parallel
 from model_export.evaluation.run import Evaluation, Options, evaluate
 
 __all__ = [
     "Evaluation",
-    "Examined",
     "Figure",
+    "ImageResult",
     "Options",
     "Timing",
     "ask",

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from model_export.audit.leak import FEWEST_PATIENTS, held_out_ranks
 from model_export.evaluation.bootstrap import Named
 from model_export.evaluation.choices import by_source, scores_and_labels
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.metrics import weighted_auc
 
 AGAINST = " against "
 """Between the two sources in the name of such a pair."""
 
 
-def pairs(images: Sequence[Examined]) -> dict[str, list[Examined]]:
+def pairs(images: Sequence[ImageResult]) -> dict[str, list[ImageResult]]:
     """Return the positives of each source without negatives, joined with each source's normals.
 
     Normals are images that people called lesion-free; "no cancer" does not count as that.
@@ -37,7 +37,7 @@ def pairs(images: Sequence[Examined]) -> dict[str, list[Examined]]:
     return found
 
 
-def across_figures(images: Sequence[Examined]) -> Named:
+def across_figures(images: Sequence[ImageResult]) -> Named:
     """Yield the figures on one pair of `pairs`."""
     scores, labels = scores_and_labels(images)
     yield "auc_across", images, lambda weights: weighted_auc(scores, labels, weights)
@@ -46,7 +46,7 @@ def across_figures(images: Sequence[Examined]) -> Named:
         yield "source_guess_auc", images, lambda weights: weighted_auc(guess, labels, weights)
 
 
-def guessed(images: Sequence[Examined]) -> NDArray[np.float64] | None:
+def guessed(images: Sequence[ImageResult]) -> NDArray[np.float64] | None:
     """Return how a linear model on brightness ranks images of patients it was not fitted on.
 
     None where a class has too few patients, or the brightness of an image is not known.

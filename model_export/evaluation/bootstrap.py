@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.resampling import interval, patient_draws
 
 Measure = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From weights, shape (resamples, images), to values, shape (resamples,)."""
 
-Named = Iterator[tuple[str, Sequence[Examined], Measure]]
+Named = Iterator[tuple[str, Sequence[ImageResult], Measure]]
 """Name of a figure, the images that it is counted over, and how."""
 
 
@@ -27,8 +27,8 @@ class Figure:
     patients: int
 
 
-def with_interval(images: Sequence[Examined], measure: Measure) -> Figure:
-    """Give a measure with its percentile interval over resampled patients.
+def with_interval(images: Sequence[ImageResult], measure: Measure) -> Figure:
+    """Return a measure with its percentile interval over resampled patients.
 
     A patient drawn twice counts as two. Resamples where the measure is not defined are left out.
 
@@ -44,23 +44,23 @@ def with_interval(images: Sequence[Examined], measure: Measure) -> Figure:
     return Figure(value, low, high, len(images), len(set(_patients(images))))
 
 
-def resamples(images: Sequence[Examined]) -> list[NDArray[np.float64]]:
-    """Give how often each image is drawn when patients are: arrays (resamples, images)."""
+def resamples(images: Sequence[ImageResult]) -> list[NDArray[np.float64]]:
+    """Return how often each image is drawn when patients are: arrays (resamples, images)."""
     _, owners = np.unique(_patients(images), return_inverse=True)
     return list(patient_draws(owners))
 
 
-def _patients(images: Sequence[Examined]) -> list[str]:
+def _patients(images: Sequence[ImageResult]) -> list[str]:
     return [f"{image.source}/{image.patient}" for image in images]
 
 
 def mean_of(values: Sequence[float]) -> Measure:
-    """Give the measure that is the mean of a value of each image."""
+    """Return the measure that is the mean of a value of each image."""
     return ratio_of(values, [1.0] * len(values))
 
 
 def ratio_of(above: Sequence[float], below: Sequence[float]) -> Measure:
-    """Give the measure that is a sum over images divided by another; NaN where that is 0."""
+    """Return the measure that is a sum over images divided by another; NaN where that is 0."""
     numerator, denominator = np.array(above, np.float64), np.array(below, np.float64)
 
     def measure(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from model_export.audit.brightness import brightness
 from model_export.baselines import blobs, breast_mask, brightest_mask
 from model_export.datasets import Sample
 from model_export.detection import Detections, ScoredBox, match_boxes
-from model_export.evaluation.examined import Examined, Lesion, Outlined
+from model_export.evaluation.image_result import ImageResult, Lesion, OutlineResult
 from model_export.metrics import Lesions, Mark, dice, match_marks
 from service.findings import Findings
 from service.imaging.breast import Breast, find_breast
@@ -16,15 +16,15 @@ from service.imaging.geometry import spacing_or_assumed
 from service.imaging.resample import WorkingImage, to_working_grid
 from service.inference.contract import Contract
 
-LEAST_LESION_MM2 = 1.0
+MIN_LESION_MM2 = 1.0
 """Smaller pieces of an outline are slips of the pen or of a resampling, and no lesion: nobody can
 be asked to find a lone pixel."""
 
 
-def examine(sample: Sample, findings: Findings, contract: Contract) -> Examined:
+def compare(sample: Sample, findings: Findings, contract: Contract) -> ImageResult:
     """Compare one ungated answer with what is known of the image."""
     breast, working = _working(findings, contract)
-    return Examined(
+    return ImageResult(
         source=sample.source,
         patient=sample.patient,
         name=sample.name,
@@ -46,9 +46,9 @@ def examine(sample: Sample, findings: Findings, contract: Contract) -> Examined:
     )
 
 
-def look(source: str, patient: str, name: str, findings: Findings) -> Examined:
+def look(source: str, patient: str, name: str, findings: Findings) -> ImageResult:
     """Keep what can be kept of an image whose truth nobody tells."""
-    return Examined(
+    return ImageResult(
         source=source,
         patient=patient,
         name=name,
@@ -65,7 +65,7 @@ def look(source: str, patient: str, name: str, findings: Findings) -> Examined:
 
 
 def _working(findings: Findings, contract: Contract) -> tuple[Breast, WorkingImage]:
-    """Give what the net saw, made by the code that serves."""
+    """Return what the net saw, made by the code that serves."""
     mammogram = findings.mammogram
     spacing_mm, _ = spacing_or_assumed(mammogram, contract.spacing.assumed_long_side_mm)
     breast = find_breast(mammogram.pixels)
@@ -111,11 +111,11 @@ def _correlation(findings: Findings, working: WorkingImage, sample: Sample) -> f
 
 def _outlined(
     sample: Sample, findings: Findings, breast: Breast, working: WorkingImage, contract: Contract
-) -> Outlined | None:
+) -> OutlineResult | None:
     if sample.lesion is None:
         return None
     pixel_mm2 = sample.pixel_spacing_mm[0] * sample.pixel_spacing_mm[1]
-    lesions = Lesions.of(sample.lesion, LEAST_LESION_MM2 / pixel_mm2)
+    lesions = Lesions.of(sample.lesion, MIN_LESION_MM2 / pixel_mm2)
     marks = [
         Mark(region.max_probability, region.box.top, region.box.left, region.pixels)
         for region in findings.regions
@@ -124,9 +124,9 @@ def _outlined(
     blobs_found = match_marks(blobs(working, contract.spacing.working_mm), lesions)
     boxes = _boxes(sample, findings, lesions)
     if not sample.has_lesion:
-        return Outlined(candidates, blobs_found, boxes=boxes)
+        return OutlineResult(candidates, blobs_found, boxes=boxes)
     overlap = dice(findings.mask, sample.lesion)
-    return Outlined(
+    return OutlineResult(
         candidates=candidates,
         blobs=blobs_found,
         lesions=_facts(lesions, breast_mask(breast, sample.lesion.shape), sample),

@@ -25,7 +25,7 @@ from model_export.evaluation.choices import (
     with_outlines,
 )
 from model_export.evaluation.contrast import FACTORS
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.lesions import lesion_figures
 from model_export.metrics import (
     expected_calibration_error,
@@ -42,7 +42,7 @@ POOLED = "all"
 """The source's name in figures over all sources together."""
 
 
-def figures(images: Sequence[Examined], threshold: float) -> dict[str, Figure]:
+def figures(images: Sequence[ImageResult], threshold: float) -> dict[str, Figure]:
     """Return every figure of every source, keys "source/figure".
 
     What a source cannot show (no outlines, one class only) is left out. Figures across two sources
@@ -51,7 +51,7 @@ def figures(images: Sequence[Examined], threshold: float) -> dict[str, Figure]:
     Parameters
     ----------
     images
-        All that was examined.
+        All that was evaluated.
     threshold
         The has-mask threshold of the contract.
     """
@@ -70,13 +70,13 @@ def _measured(source: str, named: Named) -> dict[str, Figure]:
     return {name: figure for name, figure in found.items() if not np.isnan(figure.value)}
 
 
-def _overlap(images: Sequence[Examined]) -> Named:
+def _overlap(images: Sequence[ImageResult]) -> Named:
     for ending in OUTLINES:
         for name, kept, how in _overlap_with(with_outlines(images, ending)):
             yield f"{name}{ending}", kept, how
 
 
-def _overlap_with(drawn: Sequence[Examined]) -> Named:
+def _overlap_with(drawn: Sequence[ImageResult]) -> Named:
     if not drawn:
         return
     hit = [image for image in drawn if outlined(image).mask_hits]
@@ -93,7 +93,7 @@ def _overlap_with(drawn: Sequence[Examined]) -> Named:
     yield "iou_gated", drawn, _mean(drawn, "iou_gated")
 
 
-def _scores(images: Sequence[Examined]) -> Named:
+def _scores(images: Sequence[ImageResult]) -> Named:
     told = told_of(images)
     if not has_both_classes(told):
         return
@@ -114,7 +114,7 @@ def _scores(images: Sequence[Examined]) -> Named:
         )
 
 
-def _calibration(images: Sequence[Examined]) -> Named:
+def _calibration(images: Sequence[ImageResult]) -> Named:
     told = told_of(images)
     if not has_both_classes(told):
         return
@@ -128,7 +128,7 @@ def _calibration(images: Sequence[Examined]) -> Named:
     yield "brier", told, mean_of(((scores - labels) ** 2).tolist())
 
 
-def _at_threshold(images: Sequence[Examined], threshold: float) -> Named:
+def _at_threshold(images: Sequence[ImageResult], threshold: float) -> Named:
     positives = [image for image in images if image.has_lesion is True]
     negatives = [image for image in images if image.has_lesion is False]
     tiled = [image for image in images if image.tile_scores]
@@ -148,14 +148,14 @@ def _at_threshold(images: Sequence[Examined], threshold: float) -> Named:
     )
 
 
-def _score_changes(images: Sequence[Examined]) -> Named:
+def _score_changes(images: Sequence[ImageResult]) -> Named:
     for factor in FACTORS:
         tried = [image for image in images if factor in image.contrast]
         changes = [abs(image.contrast[factor][0] - image.score) for image in tried]
         yield f"contrast_{factor:g}_score_change", tried, mean_of(changes)
 
 
-def _contrast(images: Sequence[Examined]) -> Named:
+def _contrast(images: Sequence[ImageResult]) -> Named:
     yield from _score_changes(images)
     for factor in FACTORS:
         tried = [image for image in images if factor in image.contrast]
@@ -166,7 +166,7 @@ def _contrast(images: Sequence[Examined]) -> Named:
         yield f"contrast_{factor:g}_dice_loss", drawn, mean_of(losses)
 
 
-def _auc_loss(images: Sequence[Examined], factor: float) -> Measure:
+def _auc_loss(images: Sequence[ImageResult], factor: float) -> Measure:
     before, labels = scores_and_labels(images)
     after = np.array([image.contrast[factor][0] for image in images])
     return lambda weights: (
@@ -183,8 +183,8 @@ def even_odds(weights: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArra
     return scaled
 
 
-def patient_auc(images: Sequence[Examined]) -> Measure:
-    """Give the AUC of patients: mean score of the views, positive when any view is."""
+def patient_auc(images: Sequence[ImageResult]) -> Measure:
+    """Return the AUC of patients: mean score of the views, positive when any view is."""
     views: dict[tuple[str, str], list[int]] = {}
     for index, image in enumerate(images):
         views.setdefault((image.source, image.patient), []).append(index)
@@ -195,12 +195,12 @@ def patient_auc(images: Sequence[Examined]) -> Measure:
     return lambda weights: weighted_auc(scores, labels, weights[:, first])
 
 
-def _at_specificity(images: Sequence[Examined], share: float) -> Measure:
+def _at_specificity(images: Sequence[ImageResult], share: float) -> Measure:
     scores, labels = scores_and_labels(images)
     return lambda weights: sensitivity_at_specificity(scores, labels, weights, share)
 
 
-def _mean(images: Sequence[Examined], attribute: str) -> Measure:
+def _mean(images: Sequence[ImageResult], attribute: str) -> Measure:
     return mean_of([_known(getattr(outlined(image), attribute)) for image in images])
 
 

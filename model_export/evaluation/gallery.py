@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.pictures import side_by_side
 from service.findings import Findings
 
@@ -29,7 +29,7 @@ class Case:
     """One picture: `jpeg` holds the file."""
 
     kind: Kind
-    image: Examined
+    image: ImageResult
     jpeg: bytes
 
 
@@ -40,7 +40,9 @@ class Gallery:
         self._heaps: dict[tuple[str, Kind], list[tuple[float, int, Case]]] = {}
         self._turn = count()
 
-    def offer(self, image: Examined, findings: Findings, lesion: NDArray[np.bool_] | None) -> None:
+    def offer(
+        self, image: ImageResult, findings: Findings, lesion: NDArray[np.bool_] | None
+    ) -> None:
         """Draw an image if it is among the worst so far."""
         for kind, badness in _badness(image):
             heap = self._heaps.setdefault((image.source, kind), [])
@@ -52,7 +54,7 @@ class Gallery:
                     heapq.heappop(heap)
 
     def cases(self) -> list[Case]:
-        """Give all that were kept, by source and kind, the worst first."""
+        """Return all that were kept, by source and kind, the worst first."""
         return [
             case
             for _, heap in sorted(self._heaps.items())
@@ -60,7 +62,7 @@ class Gallery:
         ]
 
 
-def _badness(image: Examined) -> Iterator[tuple[Kind, float]]:
+def _badness(image: ImageResult) -> Iterator[tuple[Kind, float]]:
     if image.has_lesion is None:
         yield "truth unknown", image.score
         return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from model_export.detection import AveragePrecision
 from model_export.evaluation.bootstrap import Measure, Named, mean_of
 from model_export.evaluation.choices import outlined, searched_of, with_lesions
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.froc import Candidates, Froc, join_views
 
 FALSE_POSITIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -15,7 +15,7 @@ GAIN_RATES = (0.25, 1.0)
 """At which it is said what several views of one breast add."""
 
 
-def lesion_figures(images: Sequence[Examined]) -> Named:
+def lesion_figures(images: Sequence[ImageResult]) -> Named:
     """Yield the figures on lesions of one source; none where no lesion is outlined."""
     drawn = with_lesions(images)
     if not drawn:
@@ -41,12 +41,12 @@ def lesion_figures(images: Sequence[Examined]) -> Named:
     yield "images_hit", drawn, mean_of([outlined(image).mask_hits for image in drawn])
 
 
-def has_views_to_join(images: Sequence[Examined]) -> bool:
+def has_views_to_join(images: Sequence[ImageResult]) -> bool:
     """Say whether any breast is shown by two of the images."""
     return len({image.breast for image in images}) < len(images)
 
 
-def joined_candidates(images: Sequence[Examined]) -> list[Candidates]:
+def joined_candidates(images: Sequence[ImageResult]) -> list[Candidates]:
     """Return the candidates of outlined images counted by breast: see `froc.join_views`."""
     candidates = [outlined(image).candidates for image in images]
     return join_views(candidates, [image.breast for image in images])

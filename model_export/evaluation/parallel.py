@@ -16,7 +16,7 @@ Made = TypeVar("Made")
 def in_parallel(
     function: Callable[[Given], Made], items: Iterable[Given], description: str
 ) -> Iterator[tuple[Given, Made]]:
-    """Give items with what a function makes of them, in order, with a progress bar.
+    """Yield items with what a function makes of them, in order, with a progress bar.
 
     As many threads as cores; only as many items are held as are worked on.
     """

@@ -90,7 +90,7 @@ def _contours(
 
 
 def _area(findings: Findings, lesion: NDArray[np.bool_] | None) -> Box:
-    """Give the breast's box, grown to hold what was drawn beyond it."""
+    """Return the breast's box, grown to hold what was drawn beyond it."""
     box = findings.lesion_map.box
     if lesion is None or not lesion.any():
         return box
@@ -116,7 +116,7 @@ def _grey(pixels: NDArray[np.uint16], area: Box, shape: tuple[int, int]) -> NDAr
 
 
 def _window(pixels: NDArray[np.uint16]) -> tuple[float, float]:
-    """Give the breast's own range: labels, film edges and air would darken or bleach it."""
+    """Return the breast's own range: labels, film edges and air would darken or bleach it."""
     mask = breast_mask(find_breast(pixels), (pixels.shape[0], pixels.shape[1]))
     low, high = np.percentile(pixels[mask], (0.5, 99.8))
     return float(low), float(high)

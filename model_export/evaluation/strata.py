@@ -1,4 +1,4 @@
-"""For whom does it work? Figures by size, place, pathology, density, view, side and device."""
+"""For whom does it work? Figures by size, position, pathology, density, view, side and device."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from model_export.evaluation.choices import (
     told_of,
     with_lesions,
 )
-from model_export.evaluation.examined import Examined, Lesion
+from model_export.evaluation.image_result import ImageResult, Lesion
 from model_export.evaluation.lesions import has_views_to_join
 from model_export.froc import Froc, best_of_views
 from model_export.metrics import weighted_auc
@@ -71,7 +71,7 @@ class Stratum:
         return self.positives < FEW
 
 
-def strata(images: Sequence[Examined]) -> list[Stratum]:
+def strata(images: Sequence[ImageResult]) -> list[Stratum]:
     """Return every source split along every dimension in which it differs.
 
     Dice puts an image where its largest lesion belongs; lesion sensitivity puts each lesion where
@@ -101,10 +101,10 @@ class _Source:
     """The images of one source, and the score from which a region counts as found, by rate."""
 
     name: str
-    images: Sequence[Examined]
+    images: Sequence[ImageResult]
     thresholds: Mapping[float, float]
 
-    def by_image(self, dimension: str, value: Callable[[Examined], str | None]) -> list[Stratum]:
+    def by_image(self, dimension: str, value: Callable[[ImageResult], str | None]) -> list[Stratum]:
         names = sorted({name for image in self.images if (name := value(image)) is not None})
         rows = []
         for name in names if len(names) > 1 else []:
@@ -132,7 +132,7 @@ class _Source:
         return rows
 
 
-def size_thirds(images: Sequence[Examined]) -> Edges:
+def size_thirds(images: Sequence[ImageResult]) -> Edges:
     """Return the thirds of a source's lesions by diameter; none where they do not differ."""
     sizes = [one.diameter_mm for image in with_lesions(images) for one in outlined(image).lesions]
     if not sizes:
@@ -147,11 +147,11 @@ def size_thirds(images: Sequence[Examined]) -> Edges:
     )
 
 
-def _outline(image: Examined) -> str | None:
+def _outline(image: ImageResult) -> str | None:
     return None if image.dice is None else kind_name(image.annotation)
 
 
-def _largest(image: Examined) -> Lesion:
+def _largest(image: ImageResult) -> Lesion:
     return max(outlined(image).lesions, key=lambda one: one.diameter_mm)
 
 
@@ -166,12 +166,12 @@ def _bins(
     return [(name, within(low, high)) for (name, high), low in zip(edges, lows, strict=False)]
 
 
-def _thresholds(images: Sequence[Examined]) -> dict[float, float]:
+def _thresholds(images: Sequence[ImageResult]) -> dict[float, float]:
     searched = [outlined(image).candidates for image in searched_of(images)]
     return {rate: Froc(searched).threshold(rate) if searched else np.inf for rate in RATES}
 
 
-def _dice(images: Sequence[Examined]) -> dict[str, Figure]:
+def _dice(images: Sequence[ImageResult]) -> dict[str, Figure]:
     found = {}
     for key, pseudo in (("dice", False), ("dice_pseudo", True)):
         drawn = [
@@ -185,7 +185,7 @@ def _dice(images: Sequence[Examined]) -> dict[str, Figure]:
     return found
 
 
-def _auc(images: Sequence[Examined]) -> dict[str, Figure]:
+def _auc(images: Sequence[ImageResult]) -> dict[str, Figure]:
     told = told_of(images)
     if not has_both_classes(told):
         return {}
@@ -194,7 +194,7 @@ def _auc(images: Sequence[Examined]) -> dict[str, Figure]:
 
 
 def _sensitivity(
-    images: Sequence[Examined],
+    images: Sequence[ImageResult],
     thresholds: Mapping[float, float],
     belongs: Callable[[Lesion], bool],
 ) -> dict[str, Figure]:
@@ -209,11 +209,13 @@ def _sensitivity(
     return _found_at(kept, scores, thresholds, "lesion_sensitivity")
 
 
-def _any_view(images: Sequence[Examined], thresholds: Mapping[float, float]) -> dict[str, Figure]:
+def _any_view(
+    images: Sequence[ImageResult], thresholds: Mapping[float, float]
+) -> dict[str, Figure]:
     drawn = with_lesions(images)
     if not has_views_to_join(drawn):
         return {}
-    breasts: dict[tuple[str, ...], list[Examined]] = {}
+    breasts: dict[tuple[str, ...], list[ImageResult]] = {}
     for image in drawn:
         breasts.setdefault(image.breast, []).append(image)
     kept = [views[0] for views in breasts.values()]
@@ -224,7 +226,7 @@ def _any_view(images: Sequence[Examined], thresholds: Mapping[float, float]) -> 
 
 
 def _found_at(
-    images: Sequence[Examined],
+    images: Sequence[ImageResult],
     scores: Sequence[Sequence[float]],
     thresholds: Mapping[float, float],
     name: str,

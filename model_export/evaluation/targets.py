@@ -50,7 +50,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class TargetResult:
     """A target with what was found."""
 
     target: Target
@@ -114,7 +114,7 @@ is `model_export audit`'s to report; of the eight views nobody says where the le
 cannot be counted."""
 
 
-def judge(figures: Mapping[str, Figure], trained_on: Collection[str] = ()) -> list[Judged]:
+def judge(figures: Mapping[str, Figure], trained_on: Collection[str] = ()) -> list[TargetResult]:
     """Return every target held against the figures.
 
     Parameters
@@ -125,6 +125,6 @@ def judge(figures: Mapping[str, Figure], trained_on: Collection[str] = ()) -> li
         Sources of the model's training data: bars for untrained sources do not hold for these.
     """
     return [
-        Judged(target, figure := figures.get(target.key), target.verdict(figure, trained_on))
+        TargetResult(target, figure := figures.get(target.key), target.verdict(figure, trained_on))
         for target in TARGETS
     ]

@@ -133,7 +133,7 @@ def _contract(members: Sequence[Member], name: str, version: str) -> Contract:
 
 
 def _joined(licences: Sequence[str]) -> str:
-    """Give every licence once; what another one says already is left out."""
+    """Return every licence once; what another one says already is left out."""
     each = list(dict.fromkeys(licences))
     return " ".join(one for one in each if not any(one in other for other in each if other != one))
 
@@ -143,7 +143,7 @@ def _union(sources: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _mean(members: Sequence[Member], tile: NDArray[np.float32]) -> TileOutputs:
-    """Give what the combined file is to answer, from what its members do."""
+    """Return what the combined file is to answer, from what its members do."""
     outputs = [member.session.run(tile) for member in members]
     temperatures = [member.contract.score.temperature for member in members]
     activation = np.mean(

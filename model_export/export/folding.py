@@ -21,7 +21,7 @@ Convolution = TypeVar("Convolution", bound=nn.Conv2d | nn.ConvTranspose2d)
 
 
 def fold(net: Net) -> Net:
-    """Give a folded copy of a net, in evaluation mode; the net itself is left alone.
+    """Return a folded copy of a net, in evaluation mode; the net itself is left alone.
 
     Every `nn.Sequential` in it is rewritten; anything else is only descended into.
 
@@ -86,7 +86,7 @@ def _absorb(conv: Convolution, norm: nn.Module) -> Convolution:
 
 
 def as_convolution(layer: nn.ConvTranspose2d) -> list[nn.Module]:
-    """Give the layers that compute what a transposed convolution computes.
+    """Return the layers that compute what a transposed convolution computes.
 
     Raises
     ------

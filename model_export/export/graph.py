@@ -39,7 +39,7 @@ class _Writer(Walk):
 
 
 def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
-    """Give the model: `tile` (N, 1, H, W) -> `probability`, `has_mask`, `activation`.
+    """Return the model: `tile` (N, 1, H, W) -> `probability`, `has_mask`, `activation`.
 
     Parameters
     ----------

@@ -170,7 +170,7 @@ class _Wiring:
         return casts
 
     def _constant(self, name: str) -> str:
-        """Give a constant's name in half precision; one of integers keeps its own."""
+        """Return a constant's name in half precision; one of integers keeps its own."""
         constant = self.constants[name]
         if constant.data_type != TensorProto.FLOAT:
             return name

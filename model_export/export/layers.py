@@ -16,7 +16,7 @@ from model_export.networks.blocks import Join
 from model_export.networks.heads import CELL, SPOT, TOP_CELLS, HasMaskHead
 from model_export.networks.lite import SameConv2d
 from model_export.networks.rotation import TURNS, RotationMax
-from model_export.networks.staged import Alike
+from model_export.networks.staged import CropTo
 
 
 class GraphBuilder:
@@ -138,7 +138,7 @@ def _(layer: Join, graph: GraphBuilder, *values: str) -> str:
 
 
 @add_layer.register
-def _(layer: Alike, graph: GraphBuilder, value: str, other: str) -> str:
+def _(layer: CropTo, graph: GraphBuilder, value: str, other: str) -> str:
     # Nothing to cut from the tiles that a graph is written for: the shapes it promises say so.
     return value
 
@@ -156,12 +156,12 @@ def _(layer: RotationMax, graph: GraphBuilder, value: str) -> str:
 
 
 def _turned(weight: NDArray[np.float32], graph: GraphBuilder) -> str:
-    """Give kernels in all quarter turns, written once: a session works them out as it opens."""
+    """Return kernels in all quarter turns, written once: a session works them out as it opens."""
     outputs, inputs, rows, columns = weight.shape
     flat = graph.constant(weight.reshape(outputs, inputs, -1))
-    places = np.arange(rows * columns).reshape(rows, columns)
+    indices = np.arange(rows * columns).reshape(rows, columns)
     turned = [
-        graph.add("Gather", flat, graph.constant(np.rot90(places, turn).ravel()), axis=2)
+        graph.add("Gather", flat, graph.constant(np.rot90(indices, turn).ravel()), axis=2)
         for turn in range(TURNS)
     ]
     shape = graph.constant(np.array([outputs * TURNS, inputs, rows, columns], np.int64))

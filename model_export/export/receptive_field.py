@@ -13,7 +13,7 @@ from model_export.networks import SegmentationNet
 from model_export.networks.heads import HasMaskHead
 from model_export.networks.lite import SameConv2d
 from model_export.networks.rotation import RotationMax
-from model_export.networks.staged import Alike
+from model_export.networks.staged import CropTo
 
 ROWS, COLUMNS = 2048, 64
 """Of the probe: longer than any net sees, and as narrow as a net allows."""
@@ -23,7 +23,7 @@ PERIOD = 64
 
 
 def receptive_field(net: SegmentationNet) -> int:
-    """Give the side, in pixels, of the input that one pixel of the map can depend on.
+    """Return the side, in pixels, of the input that one pixel of the map can depend on.
 
     Counted, not computed: in a net of the same kernels with one channel, equal weights, pooling
     by mean and no activations, the gradient of an output is positive exactly where the input
@@ -60,7 +60,7 @@ class _Probe(Walk):
             case nn.MaxPool2d():
                 shape = (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
                 return functional.avg_pool2d(value, *shape)
-            case nn.Upsample() | Alike():
+            case nn.Upsample() | CropTo():
                 return layer(*values)
             case HasMaskHead():
                 return value, value

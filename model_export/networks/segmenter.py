@@ -48,11 +48,11 @@ class SegmentationNet(nn.Module):
         head.initialise()
 
     def encode(self, tiles: Tensor) -> tuple[Tensor, ...]:
-        """Give the feature maps of tiles, float32, (N, 1, H, W), finest first, deepest last."""
+        """Return the feature maps of tiles, float32, (N, 1, H, W), finest first, deepest last."""
         return cast(tuple[Tensor, ...], self.encoder(tiles))
 
     def decode(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Give the logits, (N, 1, H, W), of what `encode` gave."""
+        """Return the logits, (N, 1, H, W), of what `encode` gave."""
         return cast(Tensor, self.decoder(features))
 
     def forward(self, tiles: Tensor) -> Maps:

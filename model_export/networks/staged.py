@@ -31,7 +31,7 @@ class StagedEncoder(nn.Module):
         self.wanted = wanted
 
     def forward(self, value: Tensor) -> tuple[Tensor, ...]:
-        """Give the outputs of the last stages, finest first."""
+        """Return the outputs of the last stages, finest first."""
         outputs = []
         for stage in self.stages:
             value = stage(value)
@@ -39,15 +39,15 @@ class StagedEncoder(nn.Module):
         return tuple(outputs[-self.wanted :])
 
 
-class Alike(nn.Module):
+class CropTo(nn.Module):
     """Cuts a map to the size of another."""
 
     def forward(self, value: Tensor, other: Tensor) -> Tensor:
-        """Give the rows and columns of `value` that `other` has too."""
+        """Return the rows and columns of `value` that `other` has too."""
         return value[..., : other.shape[-2], : other.shape[-1]]
 
 
-class AtHalfSize(nn.Module):
+class PooledBlock(nn.Module):
     """Runs layers at half the size, and brings the result back to the full one."""
 
     def __init__(self, body: nn.Module) -> None:
@@ -56,15 +56,15 @@ class AtHalfSize(nn.Module):
         self.pool = nn.MaxPool2d(2, ceil_mode=True)
         self.body = body
         self.up = upsample(2)
-        self.alike = Alike()
+        self.crop_to = CropTo()
 
     def forward(self, value: Tensor) -> Tensor:
-        """Give (N, channels of `body`, H, W)."""
-        return cast(Tensor, self.alike(self.up(self.body(self.pool(value))), value))
+        """Return (N, channels of `body`, H, W)."""
+        return cast(Tensor, self.crop_to(self.up(self.body(self.pool(value))), value))
 
 
 def encoder(widths: Widths, options: StagedOptions, wanted: int = 1) -> StagedEncoder:
-    """Give five halvings up to 1/32; the outputs of the last `wanted` sizes are given."""
+    """Return five halvings up to 1/32; the outputs of the last `wanted` sizes are given."""
     pair = PAIRS[options.block]
     stem, *others = widths
     stages: list[nn.Module] = [
@@ -77,8 +77,8 @@ def encoder(widths: Widths, options: StagedOptions, wanted: int = 1) -> StagedEn
 
 
 def _wide(width: int, options: StagedOptions) -> nn.Module:
-    """Give two more convolutions of 1/32 that see far."""
+    """Return two more convolutions of 1/32 that see far."""
     dilation = 2 if options.last_stage == "dilated" else 1
     pair = turning if options.rotation_max else PAIRS[options.block]
     body = pair(width, width, dilation=dilation)
-    return body if options.last_stage == "dilated" else AtHalfSize(body)
+    return body if options.last_stage == "dilated" else PooledBlock(body)

@@ -40,7 +40,7 @@ def style() -> Iterator[None]:
 
 
 def row_of_panels(panels: int) -> tuple[Figure, list[Axes]]:
-    """Give a canvas with square panels side by side; a lone panel keeps its size."""
+    """Return a canvas with square panels side by side; a lone panel keeps its size."""
     columns = max(2, panels)
     canvas = Figure(figsize=(columns * PANEL, PANEL), dpi=DPI, layout="constrained")
     return canvas, [canvas.add_subplot(1, columns, index + 1) for index in range(panels)]

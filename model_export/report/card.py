@@ -30,7 +30,7 @@ def rewrite(card: str, contract: Contract) -> str:
 
 
 def section(contract: Contract) -> str:
-    """Give thresholds and figures as Markdown."""
+    """Return thresholds and figures as Markdown."""
     lines = [
         "## Operating point",
         "",
@@ -81,7 +81,7 @@ def _known_by(values: Mapping[str, float | str]) -> Iterator[str]:
 
 
 def _figures(values: Mapping[str, float | str]) -> Iterator[tuple[str, ...]]:
-    """Give a row for every figure that is described, source after source, as in the report."""
+    """Yield a row for every figure that is described, source after source, as in the report."""
     for source in sorted({key.split("/")[0] for key in values if "/" in key}):
         for name, described in DESCRIBED.items():
             key = f"{source}/{name}"

@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from model_export.datasets.kinds import NOT_DRAWN, kind_name
 from model_export.datasets.names import source_name
-from model_export.evaluation import Evaluation, Examined, Figure
+from model_export.evaluation import Evaluation, Figure, ImageResult
 from model_export.evaluation.choices import by_source
 from model_export.evaluation.gallery import Case
 from model_export.evaluation.sheets import Sheet
-from model_export.evaluation.targets import Judged, judge
+from model_export.evaluation.targets import TargetResult, judge
 from model_export.report.canvas import Plot
 from model_export.report.describe import GROUPS, Described
 from model_export.report.forest import MEASURES
@@ -69,7 +69,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CaseFile:
     """A case with the name of its file."""
 
     case: Case
@@ -77,7 +77,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSheet:
+class SheetFile:
     """A sheet with the name of its file."""
 
     sheet: Sheet
@@ -100,10 +100,10 @@ def save(evaluation: Evaluation, folder: Path) -> None:
     """
     drawn = plots(evaluation)
     shown = [
-        Shown(case, f"{number:03d}.jpg") for number, case in enumerate(evaluation.cases, start=1)
+        CaseFile(case, f"{number:03d}.jpg") for number, case in enumerate(evaluation.cases, start=1)
     ]
     sheets = [
-        ShownSheet(one, f"{one.kind}-{Path(one.source).name}.png") for one in evaluation.sheets
+        SheetFile(one, f"{one.kind}-{Path(one.source).name}.png") for one in evaluation.sheets
     ]
     for part in ("plots", "cases"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def _count(rows: Sequence[Row], column: int) -> tuple[int, int] | None:
 
 
 def _context(
-    evaluation: Evaluation, drawn: Sequence[Plot], shown: Sequence[Shown]
+    evaluation: Evaluation, drawn: Sequence[Plot], shown: Sequence[CaseFile]
 ) -> dict[str, Any]:
     point = evaluation.contract.operating_point
     return {
@@ -154,7 +154,7 @@ def _context(
         "point": point,
         "images": len(evaluation.images),
         "patients": len({(one.source, one.patient) for one in evaluation.images}),
-        "judged": judged_of(evaluation),
+        "target_results": target_results(evaluation),
         "published": beside(evaluation.figures),
         "our": evaluation.figures.get(OURS),
         "tables": tables(evaluation.figures),
@@ -168,13 +168,13 @@ def _context(
     }
 
 
-def judged_of(evaluation: Evaluation) -> list[Judged]:
+def target_results(evaluation: Evaluation) -> list[TargetResult]:
     """Return the targets held against the figures of this model."""
     return judge(evaluation.figures, evaluation.contract.provenance.training_data)
 
 
-def _by_kind(shown: Sequence[Shown]) -> dict[tuple[str, str], list[Shown]]:
-    kinds: dict[tuple[str, str], list[Shown]] = {}
+def _by_kind(shown: Sequence[CaseFile]) -> dict[tuple[str, str], list[CaseFile]]:
+    kinds: dict[tuple[str, str], list[CaseFile]] = {}
     for one in shown:
         kinds.setdefault((one.case.image.source, one.case.kind), []).append(one)
     return kinds
@@ -199,14 +199,14 @@ def _render(name: str, context: dict[str, Any]) -> str:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    """Give everything numeric; what is not known is null."""
+    """Return everything numeric; what is not known is null."""
     return {
         "model": asdict(evaluation.model),
         "options": asdict(evaluation.options),
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,
         "timings": [asdict(one) for one in evaluation.timings],
-        "targets": [_plain_target(one) for one in judged_of(evaluation)],
+        "targets": [_plain_target(one) for one in target_results(evaluation)],
         "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},
         "known_by": known_by(evaluation.images),
         "strata": [
@@ -223,14 +223,14 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _plain_target(judged: Judged) -> dict[str, Any]:
-    target = judged.target
+def _plain_target(result: TargetResult) -> dict[str, Any]:
+    target = result.target
     return {
         "text": target.text,
         "figure": target.key,
         "bar": target.bar,
         "at_most": target.at_most,
-        "verdict": judged.verdict,
+        "verdict": result.verdict,
     }
 
 
@@ -241,7 +241,7 @@ def _plain_figure(figure: Figure) -> dict[str, float | int | None]:
     }
 
 
-def _write_images(images: Sequence[Examined], path: Path) -> None:
+def _write_images(images: Sequence[ImageResult], path: Path) -> None:
     """Write one line an image, so that two models can be compared image by image."""
     with path.open("w", newline="", encoding="utf-8") as table:
         writer = csv.writer(table)
@@ -250,7 +250,7 @@ def _write_images(images: Sequence[Examined], path: Path) -> None:
             writer.writerows(_line(image) for image in own)
 
 
-def _line(image: Examined) -> tuple[object, ...]:
+def _line(image: ImageResult) -> tuple[object, ...]:
     drawn = image.outlined
     values = (
         image.source,

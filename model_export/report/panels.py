@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from model_export.evaluation import Examined
+from model_export.evaluation import ImageResult
 from model_export.evaluation.bootstrap import resamples
 from model_export.evaluation.choices import outlined, scores_and_labels, searched_of, told_of
 from model_export.evaluation.figures import even_odds
@@ -15,16 +15,16 @@ from model_export.evaluation.lesions import FALSE_POSITIVES
 from model_export.froc import Froc
 from model_export.report.canvas import ALARM, BASELINE, INK, NET, QUIET
 
-MOST_FALSE_POSITIVES = 8.0
+MAX_FALSE_POSITIVES = 8.0
 
 BINS = 10
 """Of the reliability plot: enough for a few hundred images; the ECE has its own 15."""
 
 
-def froc(axes: Axes, images: Sequence[Examined]) -> None:
+def froc(axes: Axes, images: Sequence[ImageResult]) -> None:
     """Draw the share of lesions found against false positives an image."""
     searched = searched_of(images)
-    rates = np.geomspace(FALSE_POSITIVES[0], MOST_FALSE_POSITIVES, 97).tolist()
+    rates = np.geomspace(FALSE_POSITIVES[0], MAX_FALSE_POSITIVES, 97).tolist()
     once = np.ones((1, len(searched)))
     net = Froc([outlined(image).candidates for image in searched])
     blobs = Froc([outlined(image).blobs for image in searched])
@@ -35,14 +35,14 @@ def froc(axes: Axes, images: Sequence[Examined]) -> None:
         axes.plot(rates, values, color=colour, label=label, drawstyle="steps-post")
     axes.set_xscale("log", base=2)
     axes.set_xticks(
-        (*FALSE_POSITIVES, MOST_FALSE_POSITIVES), ["1/8", "1/4", "1/2", "1", "2", "4", "8"]
+        (*FALSE_POSITIVES, MAX_FALSE_POSITIVES), ["1/8", "1/4", "1/2", "1", "2", "4", "8"]
     )
     axes.minorticks_off()
     axes.set(xlabel="false positives an image", ylabel="share of lesions found", ylim=(0, 1.02))
     axes.legend(loc="upper left")
 
 
-def roc(axes: Axes, images: Sequence[Examined]) -> None:
+def roc(axes: Axes, images: Sequence[ImageResult]) -> None:
     """Draw sensitivity against 1 - specificity of the has-mask score."""
     told = told_of(images)
     scores, labels = scores_and_labels(told)
@@ -66,7 +66,7 @@ def roc(axes: Axes, images: Sequence[Examined]) -> None:
     axes.legend(loc="lower right")
 
 
-def scores(axes: Axes, images: Sequence[Examined], threshold: float) -> None:
+def scores(axes: Axes, images: Sequence[ImageResult], threshold: float) -> None:
     """Draw how the scores of each class are spread, and the threshold."""
     edges = np.linspace(0, 1, 21).tolist()
     for kind, colour, label in ((False, QUIET, "no lesion"), (True, ALARM, "lesion")):
@@ -79,7 +79,7 @@ def scores(axes: Axes, images: Sequence[Examined], threshold: float) -> None:
     axes.legend(loc="best")
 
 
-def reliability(axes: Axes, images: Sequence[Examined]) -> None:
+def reliability(axes: Axes, images: Sequence[ImageResult]) -> None:
     """Draw the share of positives against the score, both classes weighing the same."""
     told = told_of(images)
     scores, labels = scores_and_labels(told)
@@ -97,14 +97,16 @@ def reliability(axes: Axes, images: Sequence[Examined]) -> None:
     axes.set(xlabel="score", ylabel="share of positives", xlim=(0, 1), ylim=(0, 1.02))
 
 
-def dice(axes: Axes, images: Sequence[Examined]) -> None:
+def dice(axes: Axes, images: Sequence[ImageResult]) -> None:
     """Draw the Dice of every positive, sorted, beside that of the brightest 15 %."""
     values = np.array([[outlined(one).dice, outlined(one).dice_brightest] for one in images])
     for own, colour, label in zip(
         values.astype(np.float64).T, (NET, BASELINE), ("net", "brightest 15 %"), strict=True
     ):
-        place = (np.arange(len(own)) + 0.5) / len(own)
-        axes.plot(place, np.sort(own)[::-1], color=colour, label=f"{label}, mean {own.mean():.2f}")
+        position = (np.arange(len(own)) + 0.5) / len(own)
+        axes.plot(
+            position, np.sort(own)[::-1], color=colour, label=f"{label}, mean {own.mean():.2f}"
+        )
         axes.axhline(own.mean(), color=colour, lw=0.8, ls=":")
     axes.set(xlabel="share of images", ylabel="Dice", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="upper right")
@@ -112,10 +114,10 @@ def dice(axes: Axes, images: Sequence[Examined]) -> None:
 
 def _band(
     axes: Axes,
-    places: Sequence[float] | NDArray[np.float64],
+    positions: Sequence[float] | NDArray[np.float64],
     drawn: NDArray[np.float64],
     step: str | None = None,
 ) -> None:
     """Shade the middle 95 % of resampled curves; those without any lesion do not count."""
     low, high = np.percentile(drawn[~np.isnan(drawn).any(axis=1)], (2.5, 97.5), axis=0)
-    axes.fill_between(places, low, high, color=NET, alpha=0.15, lw=0, step=step)  # type: ignore[arg-type]
+    axes.fill_between(positions, low, high, color=NET, alpha=0.15, lw=0, step=step)  # type: ignore[arg-type]

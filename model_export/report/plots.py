@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from model_export.datasets.names import source_name
-from model_export.evaluation import Evaluation, Examined
+from model_export.evaluation import Evaluation, ImageResult
 from model_export.evaluation.choices import (
     by_source,
     has_both_classes,
@@ -20,14 +20,14 @@ from model_export.report.canvas import QUIET, SERIES, Plot, png, row_of_panels, 
 from model_export.report.forest import forests
 from model_export.report.known_by import known_by
 
-Sources = Mapping[str, list[Examined]]
+Sources = Mapping[str, list[ImageResult]]
 
 STEADY = 0.03
 """Mean change of the score that is allowed from x0.67 to x1.5."""
 
 
 def plots(evaluation: Evaluation) -> list[Plot]:
-    """Draw everything that the examined images can show."""
+    """Draw everything that the evaluated images can show."""
     sources = by_source(evaluation.images)
     drawn = {name: kept for name, own in sources.items() if (kept := with_lesions(own))}
     both = {name: own for name, own in sources.items() if has_both_classes(own)}
@@ -103,7 +103,7 @@ def _dice(sources: Sources) -> Plot | None:
     )
 
 
-def _with_kinds(source: str, images: list[Examined]) -> str:
+def _with_kinds(source: str, images: list[ImageResult]) -> str:
     """Return a title that says what the lesions are known by."""
     return f"{source_name(source)}\n{known_by(images)[source]}"
 
@@ -113,8 +113,8 @@ def _panels(
     title: str,
     caption: str,
     sources: Sources,
-    draw: Callable[[Axes, list[Examined]], None],
-    title_of: Callable[[str, list[Examined]], str] | None = None,
+    draw: Callable[[Axes, list[ImageResult]], None],
+    title_of: Callable[[str, list[ImageResult]], str] | None = None,
 ) -> Plot | None:
     """Draw one panel a source, under its name unless titled otherwise; None without sources."""
     if not sources:
@@ -166,19 +166,19 @@ def _contrast(sources: Sources) -> Plot | None:
     return Plot("contrast", "Contrast", caption, png(canvas))
 
 
-def _at(image: Examined, factor: float) -> tuple[float, float | None]:
+def _at(image: ImageResult, factor: float) -> tuple[float, float | None]:
     return (image.score, image.dice) if factor == 1.0 else image.contrast[factor]
 
 
-def _change_at(images: Sequence[Examined], factor: float) -> float:
+def _change_at(images: Sequence[ImageResult], factor: float) -> float:
     return float(np.mean([abs(_at(image, factor)[0] - image.score) for image in images]))
 
 
-def _auc_at(images: Sequence[Examined], factor: float) -> float:
+def _auc_at(images: Sequence[ImageResult], factor: float) -> float:
     told = told_of(images)
     scores = [_at(image, factor)[0] for image in told]
     return auc(scores, [bool(image.has_lesion) for image in told])
 
 
-def _dice_at(images: Sequence[Examined], factor: float) -> float:
+def _dice_at(images: Sequence[ImageResult], factor: float) -> float:
     return float(np.mean([_at(image, factor)[1] or 0.0 for image in images]))

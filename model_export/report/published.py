@@ -114,7 +114,7 @@ PUBLISHED = (
 
 
 def beside(figures: Mapping[str, Figure]) -> list[Beside]:
-    """Return every published figure with ours; none where CBIS-DDSM was not examined."""
+    """Return every published figure with ours; none where CBIS-DDSM was not evaluated."""
     if OURS not in figures:
         return []
     return [Beside(one, figures.get(one.ours)) for one in PUBLISHED]

@@ -7,7 +7,7 @@ from model_export.datasets.names import source_name
 from model_export.evaluation import Evaluation, Figure
 from model_export.report.describe import DESCRIBED
 from model_export.report.known_by import known_by
-from model_export.report.pages import judged_of
+from model_export.report.pages import target_results
 
 COLOURS = {"met": "green", "not met": "red"}
 
@@ -50,16 +50,16 @@ def _figures(title: str, evaluation: Evaluation) -> Table:
 
 def _targets(evaluation: Evaluation) -> Table:
     table = Table("target", "bar", "value", "95 % interval", "verdict", title="targets")
-    for judged in judged_of(evaluation):
-        target, figure = judged.target, judged.figure
+    for result in target_results(evaluation):
+        target, figure = result.target, result.figure
         sign = "<=" if target.at_most else ">="
         table.add_row(
             target.text,
             "" if target.bar is None else f"{sign} {target.bar:g}",
             "" if figure is None else f"{figure.value:.3f}",
             "" if figure is None else _interval(figure),
-            judged.verdict,
-            style=COLOURS.get(judged.verdict),
+            result.verdict,
+            style=COLOURS.get(result.verdict),
         )
     return table
 

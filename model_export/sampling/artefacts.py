@@ -38,9 +38,9 @@ def _dust(tile: Tile, maximum: float, rng: np.random.Generator) -> None:
     """Three to fifteen specks of one to four pixels."""
     rows, columns = tile.shape
     for _ in range(int(rng.integers(3, 16))):
-        place = (int(rng.integers(columns)), int(rng.integers(rows)))
+        centre = (int(rng.integers(columns)), int(rng.integers(rows)))
         brightness = float(rng.uniform(0.8, 1.0) * maximum)
-        cv2.circle(tile, place, int(rng.integers(0, 2)), brightness, cv2.FILLED)
+        cv2.circle(tile, centre, int(rng.integers(0, 2)), brightness, cv2.FILLED)
 
 
 def _strip(tile: Tile, maximum: float, rng: np.random.Generator) -> None:

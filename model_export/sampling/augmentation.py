@@ -27,7 +27,7 @@ class View:
     flips: tuple[bool, bool] = (False, False)
 
     def matrix(self, rows: int, columns: int) -> NDArray[np.float64]:
-        """Give the 2 x 3 affine map from image (x, y) to crop (x, y)."""
+        """Return the 2 x 3 affine map from image (x, y) to crop (x, y)."""
         angle = np.deg2rad(self.degrees)
         turn = self.scale * np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
@@ -84,7 +84,7 @@ def intensities(
 
 
 def _tone(maximum: float, spec: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Give the table of 256 changed values."""
+    """Return the table of 256 changed values."""
     grey = np.linspace(0.0, maximum, 256)
     if rng.random() < spec.exposure_probability:
         grey = exposed(grey, _exposure(spec, rng), maximum)
@@ -111,7 +111,7 @@ class Exposure:
 
 
 def exposed(grey: NDArray[np.float64], exposure: Exposure, maximum: float) -> NDArray[np.float64]:
-    """Give what the service's normalisation makes of normalised values after an exposure.
+    """Return what the service's normalisation makes of normalised values after an exposure.
 
     Percentiles follow a map that keeps the order, so the new ones are the images of 0 and 1: a
     change of contrast is undone but for what was clipped. Flat images stay as they are.

@@ -111,9 +111,9 @@ class CropBatches(Dataset[Batch]):
             self._strata[sample.source, sample.has_lesion].append(sample)
         self._by_name = {(one.source, one.name): one for one in samples}
         self._hard: dict[str, list[FalsePositive]] = defaultdict(list)
-        for place in false_positives:
-            if (place.source, place.name) in self._by_name:
-                self._hard[place.source].append(place)
+        for false_positive in false_positives:
+            if (false_positive.source, false_positive.name) in self._by_name:
+                self._hard[false_positive.source].append(false_positive)
         self._targets: dict[tuple[str, str], NDArray[np.uint8]] = {}
         self._matchers = Matchers(samples, config) if matchers is None else matchers
         self._matchers.prepare(self._streams)
@@ -135,7 +135,7 @@ class CropBatches(Dataset[Batch]):
         ]
 
     def _draw(self, source: str, rng: np.random.Generator) -> Packed:
-        """Give a positive or a negative image with equal chances, where the source has both."""
+        """Return a positive or a negative image with equal chances, where the source has both."""
         strata = [self._strata[source, has] for has in (False, True) if self._strata[source, has]]
         return _one_of(strata[rng.integers(len(strata))], rng)
 
@@ -148,9 +148,9 @@ class CropBatches(Dataset[Batch]):
         spec = self._config.augmentation
         hard = self._hard.get(source)
         if hard and not stream.whole and rng.random() < self._config.sampling.hard:
-            place = hard[int(rng.integers(len(hard)))]
-            view = placement.around(place, stream, spec, rng)
-            return _Placed(self._by_name[place.source, place.name], view, 0.0)
+            false_positive = hard[int(rng.integers(len(hard)))]
+            view = placement.around(false_positive, stream, spec, rng)
+            return _Placed(self._by_name[false_positive.source, false_positive.name], view, 0.0)
         sample = self._draw(source, rng)
         if sample.lesion is None:
             weight = 1.0 if sample.has_lesion else self._config.losses.weak_negative
@@ -253,7 +253,7 @@ def _is_drawn_and_taught(crop: Crop) -> bool:
 def tiles_as_sampled(
     samples: Sequence[Packed], config: TrainingConfig, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str], list[str]]:
-    """Give crops as the first epoch's first stream of crops has them, for a leak probe.
+    """Return crops as the first epoch's first stream of crops has them, for a leak probe.
 
     Only crops that teach the has-mask label and whose label is drawn, not weak: lesions, near
     misses, background.

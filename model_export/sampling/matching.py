@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from model_export.config import Augmentation, Sampling, Stream, TrainingConfig
 from model_export.datasets.cache import Packed
 from model_export.sampling import placement
+from model_export.sampling.appearance import APPEARANCE_FEATURES, Appearance, Thumbnail
 from model_export.sampling.augmentation import View
-from model_export.sampling.looks import LOOKS, Look, Thumbnail
 
 SEEN_PIXELS = 30
 """Lesion pixels that must be in a crop for the crop to count as positive."""
@@ -28,7 +28,7 @@ TRIES = 4
 """Lesion crops that one negative is tried to match with."""
 
 REFERENCES = (30, 1500)
-"""Lesion crops an image, and in all, from which a matcher learns how looks vary."""
+"""Lesion crops an image, and in all, from which a matcher learns how appearances vary."""
 
 ZOOMS = (-0.67, 0.0, 0.67)
 """Of the stored lesion-free crops, in units of the largest change of log scale."""
@@ -37,7 +37,7 @@ STORED = (100, 8_000)
 """Lesion-free crops an image, and in all, at each zoom."""
 
 TRIED = 1_000
-"""Places an image tried for them: few hold no lesion where lesions are large."""
+"""Positions tried in an image for them: few hold no lesion where lesions are large."""
 
 LOOKED_AT = 4
 """Stored crops that are turned and enlarged as the lesion crop is, to see which is the nearest."""
@@ -48,7 +48,7 @@ MARGIN = 1.1
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """Lesion-free crops of one zoom: their looks, the number of their image, (n, 2) centres."""
+    """Lesion-free crops of one zoom: appearances, the number of their image, (n, 2) centres."""
 
     tree: KDTree
     images: NDArray[np.int64]
@@ -56,7 +56,7 @@ class _Store:
 
 
 class _Overlap:
-    """Chances of use that make the mean looks of both sides agree; `pairs` is (n, 2, LOOKS)."""
+    """Chances of use that make both sides' mean appearances agree; `pairs` is (n, 2, features)."""
 
     def __init__(self, pairs: NDArray[np.float64]) -> None:
         both = np.concatenate([pairs[:, 0], pairs[:, 1]])
@@ -70,12 +70,14 @@ class _Overlap:
         # So that few are turned away: only the tenth with the largest weights is cut short.
         self._full = float(np.quantile(weights, 0.9))
 
-    def chance(self, look: Look, *, lesion: bool) -> float:
-        guess = float(self._guess(look))
+    def chance(self, appearance: Appearance, *, lesion: bool) -> float:
+        guess = float(self._guess(appearance))
         return min(1.0, (1.0 - guess if lesion else guess) / self._full)
 
-    def _guess(self, looks: NDArray[np.float64]) -> NDArray[np.float64]:
-        guesses: NDArray[np.float64] = 0.5 + 0.5 * np.tanh((looks @ self._slope + self._offset) / 2)
+    def _guess(self, appearances: NDArray[np.float64]) -> NDArray[np.float64]:
+        guesses: NDArray[np.float64] = 0.5 + 0.5 * np.tanh(
+            (appearances @ self._slope + self._offset) / 2
+        )
         return guesses
 
 
@@ -84,9 +86,9 @@ class Matcher:
 
     What a nearest neighbour leaves over, being a little darker than its pair more often than
     brighter, overlap weights take away: a lesion crop is used with a probability proportional to
-    1 - p and its pair with p, where p is a logistic model's guess from the look that a crop is the
-    lesion crop. Means then agree exactly (Li, Morgan and Zaslavsky, "Balancing covariates via
-    propensity score weighting", 2018).
+    1 - p and its pair with p, where p is a logistic model's guess from the appearance that a crop
+    is the lesion crop. Means then agree exactly (Li, Morgan and Zaslavsky, "Balancing covariates
+    via propensity score weighting", 2018).
 
     Parameters
     ----------
@@ -112,37 +114,43 @@ class Matcher:
         self._positives = [one for one in self._thumbnails if one.sample.has_lesion]
         rng = np.random.default_rng(seed)
         references = [self._reference(rng) for _ in range(_count(REFERENCES, self._positives))]
-        seen = [(self._look(*one), one[1]) for one in references if self._sees(*one)]
-        looks = np.array([look for look, _ in seen]).reshape(-1, LOOKS)
-        self._spread = np.maximum(looks.std(axis=0), 1e-6) if len(looks) else np.ones(LOOKS)
+        seen = [(self._appearance(*one), one[1]) for one in references if self._sees(*one)]
+        appearances = np.array([appearance for appearance, _ in seen]).reshape(
+            -1, APPEARANCE_FEATURES
+        )
+        self._spread = (
+            np.maximum(appearances.std(axis=0), 1e-6)
+            if len(appearances)
+            else np.ones(APPEARANCE_FEATURES)
+        )
         self._stores = [self._store(zoom * augmentation.log_scale, rng) for zoom in ZOOMS]
         self._overlap = self._learn_overlap(seen)
         self.negative_share = self._balance(seen, len(references))
 
     def positive(self, rng: np.random.Generator) -> tuple[Packed, View]:
-        """Give a crop on or beside a lesion, as they are drawn whether matched or not."""
+        """Return a crop on or beside a lesion, as they are drawn whether matched or not."""
         thumbnail, view = self._reference(rng)
         return thumbnail.sample, view
 
     def teaches(self, sample: Packed, view: View, rng: np.random.Generator) -> bool:
         """Say whether a lesion crop is to teach the label: a lesion-free one looks like it."""
-        look = self._look(self._by_name[sample.name], view)
-        like = self._nearest(look, view)
-        return like is not None and self._keeps(look, rng, lesion=True)
+        appearance = self._appearance(self._by_name[sample.name], view)
+        like = self._nearest(appearance, view)
+        return like is not None and self._keeps(appearance, rng, lesion=True)
 
     def negative(self, rng: np.random.Generator) -> tuple[Packed, View] | None:
-        """Give a lesion-free crop that looks like some lesion crop; None where none was found."""
+        """Return a lesion-free crop that looks like some lesion crop; None where none was found."""
         for _ in range(TRIES):
             thumbnail, view = self._reference(rng)
             if not self._sees(thumbnail, view):
                 continue
-            like = self._nearest(self._look(thumbnail, view), view)
+            like = self._nearest(self._appearance(thumbnail, view), view)
             if like is not None and self._keeps(like[2], rng, lesion=False):
                 return like[0].sample, like[1]
         return None
 
-    def _look(self, thumbnail: Thumbnail, view: View) -> Look:
-        return thumbnail.look(view, self._stream.rows, self._stream.columns)
+    def _appearance(self, thumbnail: Thumbnail, view: View) -> Appearance:
+        return thumbnail.appearance(view, self._stream.rows, self._stream.columns)
 
     def _sees(self, thumbnail: Thumbnail, view: View) -> bool:
         rows, columns = self._stream.rows, self._stream.columns
@@ -155,68 +163,72 @@ class Matcher:
         view = placement.crop(thumbnail.sample, kind, self._stream, self._augmentation, rng)
         return thumbnail, view
 
-    def _nearest(self, look: Look, view: View) -> tuple[Thumbnail, View, Look] | None:
+    def _nearest(
+        self, appearance: Appearance, view: View
+    ) -> tuple[Thumbnail, View, Appearance] | None:
         limit = max(self._augmentation.log_scale, 1e-6)
         zoom = int(np.argmin(np.abs(np.log(view.scale) / limit - np.array(ZOOMS))))
         store = self._stores[zoom]
         if store is None:
             return None
-        wanted = (look / self._spread)[None]
+        wanted = (appearance / self._spread)[None]
         indices = store.tree.query(wanted, min(LOOKED_AT, len(store.images)), False)[0]
         best, found = self._sampling.tolerance, None
         for index in indices:
             thumbnail = self._thumbnails[store.images[index]]
             row, column = store.centres[index]
             there = replace(view, centre=(float(row), float(column)))
-            own = self._look(thumbnail, there)
-            away = float(np.linalg.norm((own - look) / self._spread))
+            own = self._appearance(thumbnail, there)
+            away = float(np.linalg.norm((own - appearance) / self._spread))
             if away <= best and not self._sees(thumbnail, there):
                 best, found = away, (thumbnail, there, own)
         return found
 
-    def _keeps(self, look: Look, rng: np.random.Generator, *, lesion: bool) -> bool:
-        return bool(rng.random() < self._chance(look, lesion=lesion))
+    def _keeps(self, appearance: Appearance, rng: np.random.Generator, *, lesion: bool) -> bool:
+        return bool(rng.random() < self._chance(appearance, lesion=lesion))
 
-    def _chance(self, look: Look, *, lesion: bool) -> float:
-        return 1.0 if self._overlap is None else self._overlap.chance(look, lesion=lesion)
+    def _chance(self, appearance: Appearance, *, lesion: bool) -> float:
+        return 1.0 if self._overlap is None else self._overlap.chance(appearance, lesion=lesion)
 
     def _store(self, log_scale: float, rng: np.random.Generator) -> _Store | None:
         scale = float(np.exp(log_scale))
         rows, columns = self._stream.rows, self._stream.columns
         most = _count(STORED, self._thumbnails)
-        places = []
+        positions = []
         for number, thumbnail in enumerate(self._thumbnails):
             tried = rng.random((TRIED, 2)) * thumbnail.sample.pixels.shape
             free = _free(thumbnail.sample, tried, MARGIN * rows / scale, MARGIN * columns / scale)
-            places += [(number, float(row), float(column)) for row, column in tried[free]]
-        if not places:
+            positions += [(number, float(row), float(column)) for row, column in tried[free]]
+        if not positions:
             return None
-        kept = [places[index] for index in rng.permutation(len(places))[:most]]
-        looks = [
-            self._look(self._thumbnails[number], View((row, column), scale))
+        kept = [positions[index] for index in rng.permutation(len(positions))[:most]]
+        appearances = [
+            self._appearance(self._thumbnails[number], View((row, column), scale))
             for number, row, column in kept
         ]
         numbers = np.array([number for number, _, _ in kept])
-        centres = np.array([place[1:] for place in kept])
-        return _Store(KDTree(np.array(looks) / self._spread), numbers, centres)
+        centres = np.array([position[1:] for position in kept])
+        return _Store(KDTree(np.array(appearances) / self._spread), numbers, centres)
 
-    def _balance(self, seen: Sequence[tuple[Look, View]], drawn: int) -> float:
-        """Give the share of negatives with which as many of them teach as of lesion crops.
+    def _balance(self, seen: Sequence[tuple[Appearance, View]], drawn: int) -> float:
+        """Return the share of negatives with which as many of them teach as of lesion crops.
 
         So a source has no more yes than another, by which it could be known.
         """
         chances = [
-            self._chance(look, lesion=True) for look, view in seen if self._nearest(look, view)
+            self._chance(appearance, lesion=True)
+            for appearance, view in seen
+            if self._nearest(appearance, view)
         ]
         teaching = float(sum(chances)) / drawn
         found = 1.0 - (1.0 - teaching) ** TRIES
         return teaching / (teaching + found) if teaching else 0.0
 
-    def _learn_overlap(self, seen: Sequence[tuple[Look, View]]) -> "_Overlap | None":
-        found = [(look, self._nearest(look, view)) for look, view in seen]
-        pairs = [(look, like[2]) for look, like in found if like is not None]
+    def _learn_overlap(self, seen: Sequence[tuple[Appearance, View]]) -> "_Overlap | None":
+        found = [(appearance, self._nearest(appearance, view)) for appearance, view in seen]
+        pairs = [(appearance, like[2]) for appearance, like in found if like is not None]
         # Of fewer pairs a logistic model learns noise.
-        return _Overlap(np.array(pairs)) if len(pairs) >= 10 * LOOKS else None
+        return _Overlap(np.array(pairs)) if len(pairs) >= 10 * APPEARANCE_FEATURES else None
 
 
 class Matchers:
@@ -243,7 +255,7 @@ class Matchers:
                     self.of(source, stream)
 
     def of(self, source: str, stream: Stream) -> Matcher | None:
-        """Give a matcher; None where nothing is to be matched, or nothing has a mask."""
+        """Return a matcher; None where nothing is to be matched, or nothing has a mask."""
         key = (source, stream.rows, stream.columns)
         if key not in self._made:
             self._made[key] = self._make(source, stream)

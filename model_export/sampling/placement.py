@@ -26,12 +26,12 @@ class FalsePositive(NamedTuple):
 
 
 def around(
-    place: FalsePositive, stream: Stream, spec: Augmentation, rng: np.random.Generator
+    false_positive: FalsePositive, stream: Stream, spec: Augmentation, rng: np.random.Generator
 ) -> View:
     """Return a view that holds a false positive somewhere in its middle half."""
     scale = _scale(spec, rng)
     slack = min(stream.rows, stream.columns) / scale / 2
-    centre = (place.row + _slack(slack, rng), place.column + _slack(slack, rng))
+    centre = (false_positive.row + _slack(slack, rng), false_positive.column + _slack(slack, rng))
     return _turned(centre, scale, spec, rng)
 
 
@@ -44,7 +44,7 @@ def draw_kind(spec: Sampling, rng: np.random.Generator, *, positive: bool) -> Ki
 
 
 def whole(sample: Packed, stream: Stream, spec: Augmentation, rng: np.random.Generator) -> View:
-    """Give a view that shows the whole image, wherever it has room."""
+    """Return a view that shows the whole image, wherever it has room."""
     height, width = sample.pixels.shape
     scale = min(_scale(spec, rng), 1.05 * stream.rows / height, 1.05 * stream.columns / width)
     centre = (
@@ -57,7 +57,7 @@ def whole(sample: Packed, stream: Stream, spec: Augmentation, rng: np.random.Gen
 def crop(
     sample: Packed, kind: Kind, stream: Stream, spec: Augmentation, rng: np.random.Generator
 ) -> View:
-    """Give a view centred on a pixel of the lesion, beside the lesion, or on one of the breast.
+    """Return a view centred on a pixel of the lesion, beside the lesion, or on one of the breast.
 
     An image without a drawn lesion has background only.
     """
@@ -92,7 +92,7 @@ def _slack(free: float, rng: np.random.Generator) -> float:
 
 
 def _pixel_of(mask: NDArray[np.uint8], rng: np.random.Generator) -> tuple[float, float]:
-    """Give a random pixel of a mask that is not empty."""
+    """Return a random pixel of a mask that is not empty."""
     where = np.flatnonzero(mask)
     row, column = divmod(int(where[rng.integers(where.size)]), mask.shape[1])
     return float(row), float(column)

@@ -16,6 +16,6 @@ def nested_share(samples: Sequence[Packed], share: float) -> list[Packed]:
 
 
 def _place(source: str, patient: str) -> float:
-    """Give a number from 0 to 1 that belongs to a patient."""
+    """Return a number from 0 to 1 that belongs to a patient."""
     digest = hashlib.sha256(f"share/{source}/{patient}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def averaged_weights(path: Path) -> dict[str, Tensor]:
-    """Give the averaged weights of a Lightning checkpoint, by their names in the net.
+    """Return the averaged weights of a Lightning checkpoint, by their names in the net.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def averaged_weights(path: Path) -> dict[str, Tensor]:
 
 
 def digest_of(path: Path) -> str:
-    """Give the SHA-256 of a checkpoint, hex.
+    """Return the SHA-256 of a checkpoint, hex.
 
     Raises
     ------

@@ -157,7 +157,7 @@ def segmentation(logits: Tensor, known: Known, weights: MaskTerms, pos_weight: f
 
 
 def has_mask(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
-    """Give the weighted mean cross-entropy of has-mask logits (N, 1) with labels (N,)."""
+    """Return the weighted mean cross-entropy of has-mask logits (N, 1) with labels (N,)."""
     loss = F.binary_cross_entropy_with_logits(logits[:, 0], label, reduction="none")
     return _mean_of_tiles(loss, weight)
 

@@ -91,7 +91,7 @@ class Batches(lightning.LightningDataModule):
         return self.trainer.global_step % self._config.steps_per_epoch if self.trainer else 0
 
     def val_dataloader(self) -> DataLoader[int]:
-        """Give one step, in which the task goes through its validation samples itself."""
+        """Return one step, in which the task goes through its validation samples itself."""
         return DataLoader([0], batch_size=None)  # type: ignore[arg-type]
 
 
@@ -169,7 +169,7 @@ def stored_config(run: Path) -> TrainingConfig:
 
 
 def validated(run: Path, checkpoint: str, data: Path, packed: Path) -> dict[str, float]:
-    """Give the figures of a run's checkpoint on validation patients, the one that chooses too.
+    """Return the figures of a run's checkpoint on validation patients, the one that chooses too.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def validated(run: Path, checkpoint: str, data: Path, packed: Path) -> dict[str,
 
 
 def _samples(config: TrainingConfig, data: Path, packed: Path) -> list[Packed]:
-    """Give the packed samples of a run's sources, packing what is not."""
+    """Return the packed samples of a run's sources, packing what is not."""
     cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
     return [
         sample
@@ -253,7 +253,7 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
 
 
 def _git_state() -> str:
-    """Give the commit of this package and what differs from it; empty outside a checkout."""
+    """Return the commit of this package and what differs from it; empty outside a checkout."""
     commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--short"])
     here = Path(__file__).parent
     results = [subprocess.run(one, capture_output=True, text=True, cwd=here) for one in commands]

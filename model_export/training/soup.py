@@ -17,7 +17,7 @@ from model_export.training.run import stored_config
 
 
 def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Give the mean of each tensor; what only counts is taken from the first.
+    """Return the mean of each tensor; what only counts is taken from the first.
 
     Raises
     ------
@@ -81,6 +81,6 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
 
 
 def _start(run: Path) -> str | None:
-    """Give the SHA-256 of the checkpoint that a run started from; None where it had none."""
+    """Return the SHA-256 of the checkpoint that a run started from; None where it had none."""
     path = run / "start.json"
     return str(json.loads(path.read_text())["sha256"]) if path.exists() else None

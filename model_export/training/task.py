@@ -64,7 +64,7 @@ class SegmentationTask(lightning.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Give the loss of a batch. Tiles without masks skip a decoder that the head ignores."""
+        """Return the loss of a batch. Tiles without masks skip a decoder that the head ignores."""
         tiles = batch.tiles.contiguous(memory_format=torch.channels_last)
         features, drawn = self.net.encode(tiles), len(batch.lesion)
         everything = self.net.head.sees_mask or self._teacher is not None
@@ -83,7 +83,7 @@ class SegmentationTask(lightning.LightningModule):
         return loss
 
     def _drawn_loss(self, logits: Tensor, activation: Tensor, batch: Batch) -> Tensor:
-        """Give the loss of the tiles that have masks, and log its parts."""
+        """Return the loss of the tiles that have masks, and log its parts."""
         weights, each = self.config.losses, batch.lesion_weight
         pos_weight = weights.pixel_pos_weight.at(self._done())
         terms = self.config.mask_terms_of(self.current_epoch)
@@ -125,7 +125,7 @@ class SegmentationTask(lightning.LightningModule):
         }
 
     def _groups(self) -> Iterator[dict[str, Any]]:
-        """Give what is trained: the encoder at its own rate, vectors without weight decay."""
+        """Yield what is trained: the encoder at its own rate, vectors without weight decay."""
         config = self.config
         named = [(name, p) for name, p in self.net.named_parameters() if p.requires_grad]
         for part, factor in (("encoder", config.encoder_rate), ("rest", 1.0)):
@@ -137,7 +137,7 @@ class SegmentationTask(lightning.LightningModule):
                 yield {"name": f"{part}_plain", "params": plain, "weight_decay": 0.0, **common}
 
     def _done(self) -> float:
-        """Give the share of the run's steps that is done."""
+        """Return the share of the run's steps that is done."""
         return min(1.0, self.global_step / self.config.steps)
 
     def _rate(self, step: int) -> float:
@@ -149,7 +149,7 @@ class SegmentationTask(lightning.LightningModule):
 
 
 def merit(figures: dict[str, float]) -> float:
-    """Give the one number that chooses the checkpoint: every source counts the same.
+    """Return the one number that chooses the checkpoint: every source counts the same.
 
     Parameters
     ----------

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.api.intake import Place
-from service.api.vessel import Vessel
+from service.api.body_buffer import BodyBuffer
+from service.api.limiter import Slot
 from service.errors import InvalidRequest, TooLarge, UnsupportedCoding
 
 CODINGS = ("gzip", "deflate")
@@ -20,14 +20,14 @@ STEP = 2**20
 """Bytes inflated, or claimed, at once. Inflating them takes about 3 ms; then others are served."""
 
 UNCLAIMED = 64 * 1024
-"""Bytes of a body for which no room is claimed: the server holds as many of each connection."""
+"""Bytes of a body for which no memory is claimed: the server holds as many of each connection."""
 
 QUOTA_S = 10.0
 """In each so many seconds that it is waited for, a sender must send at its least rate."""
 
 MAX_LENGTH_DIGITS = 20
 
-MOST_MEMBERS = 16_384
+MAX_MEMBERS = 16_384
 """Of one gzip body. Block-wise writers make one every 64 KiB, and each costs its own state."""
 
 
@@ -85,7 +85,7 @@ class Sender:
 
 async def receive_body(
     request: Request,
-    place: Place,
+    slot: Slot,
     take: Callable[[bytes], None],
     *,
     max_bytes: int,
@@ -97,8 +97,8 @@ async def receive_body(
     ----------
     request
         Whose body.
-    place
-        Where room for it is claimed as it comes.
+    slot
+        Where memory for it is claimed as it comes.
     take
         Called with each piece.
     max_bytes
@@ -115,23 +115,23 @@ async def receive_body(
     InvalidRequest
         It did not arrive in time, breaks off, or is not coded as it says.
     Overloaded
-        There is no room for it.
+        There is no memory for it.
     """
     pieces = body_pieces(request, max_bytes, Sender(bounds))
     declared = _declared(request)
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
-    place.expect(None if "content-encoding" in request.headers else declared)
+    slot.expect(None if "content-encoding" in request.headers else declared)
     with explained():
-        async for piece in _housed(pieces, place):
+        async for piece in _housed(pieces, slot):
             take(piece)
 
 
-def vessel_for(request: Request, place: Place, max_bytes: int) -> Vessel:
-    """Give what holds the body, however long it may be; parameters as of `receive_body`."""
+def body_buffer_for(request: Request, slot: Slot, max_bytes: int) -> BodyBuffer:
+    """Return what holds the body, however long it may be; parameters as of `receive_body`."""
     # Of a coded body, the length is that of what is sent.
     size = None if "content-encoding" in request.headers else _declared(request)
-    return Vessel(place.slabs, None if size is None else min(size, max_bytes), max_bytes)
+    return BodyBuffer(slot.buffers, None if size is None else min(size, max_bytes), max_bytes)
 
 
 def body_pieces(request: Request, max_bytes: int, sender: Sender) -> AsyncIterator[bytes]:
@@ -178,7 +178,7 @@ def _declared(request: Request) -> int | None:
 
 
 def _coding(headers: list[str]) -> str | None:
-    """Give the one coding of the body; None for none."""
+    """Return the one coding of the body; None for none."""
     named = [name.strip().lower() for header in headers for name in header.split(",")]
     # RFC 9110, 8.4.1.3: x-gzip is another name of gzip.
     codings = [name.removeprefix("x-") for name in named if name not in ("", "identity")]
@@ -191,13 +191,13 @@ def _coding(headers: list[str]) -> str | None:
     return codings[0]
 
 
-async def _housed(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
-    """Claim room for what comes, a step at a time."""
+async def _housed(pieces: AsyncIterator[bytes], slot: Slot) -> AsyncIterator[bytes]:
+    """Claim memory for what comes, a step at a time."""
     size, claimed = 0, UNCLAIMED
     async for piece in pieces:
         size += len(piece)
         while size > claimed:
-            await place.grow(STEP)
+            await slot.grow(STEP)
             claimed += STEP
         yield piece
 
@@ -244,7 +244,7 @@ class _Inflater:
         return not self._head and (self._stream is None or self._stream.eof)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Give what a further piece of the body inflates to, at most `STEP` bytes at a time."""
+        """Yield what a further piece of the body inflates to, at most `STEP` bytes at a time."""
         data, self._head = self._head + piece, b""
         full = False
         while data or full:
@@ -263,7 +263,7 @@ class _Inflater:
 
     def _next(self, data: bytes) -> "zlib._Decompress":
         self._members += 1
-        if self._members > (MOST_MEMBERS if self._gzip else 1):
+        if self._members > (MAX_MEMBERS if self._gzip else 1):
             raise _broken()
         if self._gzip:
             return zlib.decompressobj(16 + zlib.MAX_WBITS)

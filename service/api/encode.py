@@ -22,7 +22,7 @@ def encode(
     renders: set[Render],
     max_side: int,
 ) -> Response:
-    """Give the findings in one form, or several DICOM objects of them as multipart/related.
+    """Return the findings in one form, or several DICOM objects of them as multipart/related.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def encode(
 
 
 def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> int:
-    """Give the longest side of the pictures of the image that `encode` makes, 0 without any."""
+    """Return the longest side of the pictures of the image that `encode` makes, 0 without any."""
     overlay = max_side if "overlay" in (*forms, *renders) else 0
     return max(overlay, of_dicom(form for form in forms if form in OUTPUTS))
 

@@ -70,7 +70,7 @@ def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
 
 
 def _quality(media_type: str, accept: str) -> float:
-    """Give the weight of a media type: of the most specific range that matches it."""
+    """Return the weight of a media type: of the most specific range that matches it."""
     matches: list[tuple[int, float]] = []
     for item in accept.split(","):
         span, *parameters = (part.strip().lower() for part in item.split(";"))

@@ -45,8 +45,8 @@ async def live() -> Live:
 async def ready(request: Request) -> Response:
     """Name model, version and the device in use; 503 once the service is to end."""
     segmenter: Segmenter = request.app.state.segmenter
-    intake = request.app.state.intake
-    status: Status = "draining" if intake.leaving or intake.draining else "ready"
+    limiter = request.app.state.limiter
+    status: Status = "draining" if limiter.leaving or limiter.draining else "ready"
     if segmenter.net.failed:
         status = "device-failed"
     body = Ready(
@@ -60,6 +60,6 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Give the Prometheus metrics."""
+    """Return the Prometheus metrics."""
     text = generate_latest(request.app.state.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

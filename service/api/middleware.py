@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.linger import Lingering
+from service.api.lingering_close import Lingering
 from service.api.problems import problem_response
 from service.api.turnstile import Turnstile
 from service.errors import HeadersTooLarge, MammosegError, Overloaded

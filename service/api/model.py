@@ -25,7 +25,7 @@ class ModelDescription(BaseModel):
 
 @router.get("/v1/model", summary="The model's contract, licence and card")
 async def model(request: Request) -> ModelDescription:
-    """Give the contract without the golden tile, the licence of the weights, the model card."""
+    """Return the contract without the golden tile, the licence of the weights, the model card."""
     segmenter: Segmenter = request.app.state.segmenter
     return ModelDescription(
         sha256=segmenter.model.sha256,

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from service.api.body_buffer import BodyBuffer
 from service.api.multipart import media_type_and_boundary
 from service.api.numbers import MAX_TEXT
-from service.api.vessel import Vessel
 from service.imaging.reader import sniff
 
 MAX_FIELD_BYTES = MAX_TEXT + 1
@@ -47,26 +47,26 @@ class Part:
 
 
 class Parts:
-    """Takes the parts, as a `PartSink`, and pours their contents into a vessel."""
+    """Takes the parts, as a `PartSink`, and writes their contents into a buffer."""
 
-    def __init__(self, vessel: Vessel) -> None:
-        self._vessel = vessel
+    def __init__(self, body_buffer: BodyBuffer) -> None:
+        self._body_buffer = body_buffer
         self._begun: list[tuple[Mapping[str, str], int]] = []
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """Start a part."""
-        self._begun.append((headers, self._vessel.length))
+        self._begun.append((headers, self._body_buffer.length))
 
     def write(self, data: memoryview) -> None:
         """Take further bytes of its content."""
-        self._vessel.pour(data)
+        self._body_buffer.write(data)
 
     def end(self) -> None:
         """Nothing to do: it ends where the next begins."""
 
     def received(self) -> list[Part]:
-        """Give them all."""
-        contents = self._vessel.contents()
+        """Return them all."""
+        contents = self._body_buffer.contents()
         bounds = pairwise([*(start for _, start in self._begun), len(contents)])
         return [
             Part(headers, contents[start:end])

@@ -27,7 +27,7 @@ class Problem(BaseModel):
 
 
 def problem_of(error: MammosegError, request_id: str) -> Problem:
-    """Give the document of an error."""
+    """Return the document of an error."""
     return Problem(
         type=f"urn:mammoseg:problem:{error.code}",
         title=error.title,

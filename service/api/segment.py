@@ -12,20 +12,20 @@ from service.api.body import SenderBounds
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.numbers import parse_integer, trimmed
-from service.api.problems import MEDIA_TYPE, PROBLEM_REF
-from service.api.upload import Upload, receive_upload
-from service.api.wishes import (
+from service.api.options import (
     FIELDS,
     parse_spacing,
     refuse_repeated,
     spacing_parameter,
     with_fields,
 )
+from service.api.problems import MEDIA_TYPE, PROBLEM_REF
+from service.api.upload import Upload, receive_upload
+from service.cancellation import CancelToken
 from service.findings import Findings
-from service.imaging.frames import MOST_FRAMES
+from service.imaging.frames import MAX_FRAMES
 from service.outputs.result import Render, SegmentationResult
-from service.patience import Patience
-from service.segmenter import Wishes
+from service.segmenter import SegmentOptions
 
 router = APIRouter(tags=["segmentation"])
 
@@ -129,7 +129,7 @@ async def segment(
         int | None,
         Query(
             ge=1,
-            le=MOST_FRAMES,
+            le=MAX_FRAMES,
             description="Which frame of a tomosynthesis or other multi-frame object, or page of "
             "a TIFF, from 1 on; without it those are refused.",
         ),
@@ -144,24 +144,24 @@ async def segment(
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     settings = request.app.state.settings
-    wishes = Wishes(
+    options = SegmentOptions(
         parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
     )
-    intake = request.app.state.intake
-    with intake.receiving("images") as place:
+    limiter = request.app.state.limiter
+    with limiter.receiving("images") as slot:
         upload = await receive_upload(
             request,
-            place,
+            slot,
             max_bytes=settings.max_body_mib << 20,
             bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
         )
-        place.take()
-        wishes = with_fields(wishes, upload.fields)
-        patience = intake.patience()
-        response: Response = await intake.work_for(
+        slot.take()
+        options = with_fields(options, upload.fields)
+        token = limiter.new_token()
+        response: Response = await limiter.work_for(
             gone(request),
-            patience,
-            lambda: _answer(request.app.state, upload, wishes, forms, renders, max_side, patience),
+            token,
+            lambda: _answer(request.app.state, upload, options, forms, renders, max_side, token),
         )
     return response
 
@@ -180,14 +180,14 @@ async def gone(request: Request) -> None:
 def _answer(
     state: Any,
     upload: Upload,
-    wishes: Wishes,
+    options: SegmentOptions,
     forms: tuple[Form, ...],
     renders: set[Render],
     max_side: int,
-    patience: Patience,
+    token: CancelToken,
 ) -> Response:
-    with ExitStack() as room:
-        findings = examine(state, upload, wishes, patience, room)
+    with ExitStack() as held:
+        findings = segment_upload(state, upload, options, token, held)
         return encode(
             findings,
             forms,
@@ -196,8 +196,8 @@ def _answer(
         )
 
 
-def examine(
-    state: Any, upload: Upload, wishes: Wishes, patience: Patience, room: ExitStack
+def segment_upload(
+    state: Any, upload: Upload, options: SegmentOptions, token: CancelToken, held: ExitStack
 ) -> Findings:
     """Find the lesions in a file that was received, on a worker's thread.
 
@@ -205,19 +205,19 @@ def examine(
     ----------
     state
         The application's.
-    upload, wishes, patience
+    upload, options, token
         The caller's.
-    room
+    held
         Holds the memory that the findings take until it is closed.
     """
-    patience.check()
+    token.raise_if_cancelled()
     findings: Findings = state.segmenter.segment(
         upload.body,
         upload.kind,
-        wishes,
-        hold=lambda pixels: room.enter_context(state.intake.pixels(pixels, patience)),
-        patience=patience,
+        options,
+        reserve_pixels=lambda pixels: held.enter_context(state.limiter.pixels(pixels, token)),
+        token=token,
     )
-    patience.check()
+    token.raise_if_cancelled()
     state.metrics.observe_stages(findings.timing_ms)
     return findings

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
-from service.api.intake import Place
+from service.api.limiter import Slot
 from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
 from service.imaging.elements import UID_PATTERN
-from service.inbox.reception import CANNOT_UNDERSTAND, Outcome, Reception
+from service.inbox.store_transaction import CANNOT_UNDERSTAND, Outcome, StoreTransaction
 
 router = APIRouter(tags=["DICOMweb"])
 
@@ -91,17 +91,20 @@ async def _store(request: Request, study: str | None) -> Response:
             "inbox-not-configured", "No destination for results is configured: see docs/inbox.md."
         )
     boundary = _boundary(request.headers.get("content-type", ""))
-    with state.intake.receiving("instances") as place, state.inbox.reception(study) as reception:
-        outcomes = await _receive(request, place, reception, boundary)
+    with (
+        state.limiter.receiving("instances") as slot,
+        state.inbox.store_transaction(study) as transaction,
+    ):
+        outcomes = await _receive(request, slot, transaction, boundary)
     state.inbox_worker.wake()
     return JSONResponse(_answer(outcomes), _status(outcomes), media_type=ANSWER_TYPE)
 
 
 async def _receive(
-    request: Request, place: Place, reception: Reception, boundary: bytes
+    request: Request, slot: Slot, transaction: StoreTransaction, boundary: bytes
 ) -> list[Outcome]:
     settings = request.app.state.settings
-    sink = _Instances(reception)
+    sink = _Instances(transaction)
     reader = MultipartReader(boundary, sink, most_parts=settings.max_study_instances)
     # Each instance has the time of one upload, and all together theirs.
     sender = Sender(
@@ -110,34 +113,34 @@ async def _receive(
     pieces = body_pieces(request, settings.max_study_mib << 20, sender)
     with explained():
         taken = 0
-        async for piece in _gathered(pieces, place):
+        async for piece in _gathered(pieces, slot):
             await asyncio.to_thread(reader.feed, piece)
-            place.release()
+            slot.release()
             if sink.taken > taken:
                 taken = sink.taken
                 sender.renew()
     reader.close()
     if not sink.taken:
         raise InvalidRequest("no-instances", "The body holds no instance.")
-    return await asyncio.to_thread(reception.commit)
+    return await asyncio.to_thread(transaction.commit)
 
 
 class _Instances:
-    """Writes the parts of a body into a reception."""
+    """Writes the parts of a body into a transaction."""
 
-    def __init__(self, reception: Reception) -> None:
-        self._reception = reception
+    def __init__(self, transaction: StoreTransaction) -> None:
+        self._transaction = transaction
         self.taken = 0
 
     def begin(self, headers: Mapping[str, str]) -> None:
         media_type, _ = media_type_and_boundary(headers.get("content-type", ""))
-        self._reception.begin(None if media_type in PART_TYPES else CANNOT_UNDERSTAND)
+        self._transaction.begin(None if media_type in PART_TYPES else CANNOT_UNDERSTAND)
 
     def write(self, data: memoryview) -> None:
-        self._reception.write(data)
+        self._transaction.write(data)
 
     def end(self) -> None:
-        self._reception.end()
+        self._transaction.end()
         self.taken += 1
 
 
@@ -152,13 +155,13 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-async def _gathered(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
-    """Return larger pieces, with room for each: it goes to another thread and back."""
+async def _gathered(pieces: AsyncIterator[bytes], slot: Slot) -> AsyncIterator[bytes]:
+    """Return larger pieces, with memory for each: it goes to another thread and back."""
     held, size = [], 0
     async for piece in pieces:
         held.append(piece)
         if size <= UNCLAIMED < size + len(piece):
-            await place.claim(MEMORY)
+            await slot.claim(MEMORY)
         size += len(piece)
         if size >= STEP:
             yield b"".join(held)
@@ -167,7 +170,7 @@ async def _gathered(pieces: AsyncIterator[bytes], place: Place) -> AsyncIterator
 
 
 def _status(outcomes: list[Outcome]) -> int:
-    """Give the status of PS3.18 table 10.5.3-1."""
+    """Return the status of PS3.18 table 10.5.3-1."""
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if failed == len(outcomes):
         return 409
@@ -175,7 +178,7 @@ def _status(outcomes: list[Outcome]) -> int:
 
 
 def _answer(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Give the Store Instances Response Module (PS3.18 I.2) as DICOM JSON (annex F).
+    """Return the Store Instances Response Module (PS3.18 I.2) as DICOM JSON (annex F).
 
     Nothing can be retrieved here: Retrieve URL stays empty.
     """

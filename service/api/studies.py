@@ -11,31 +11,31 @@ from starlette.requests import Request
 
 from service.api.body import SenderBounds
 from service.api.numbers import trimmed
-from service.api.problems import Problem, problem_of
-from service.api.segment import BINARY, PROBLEMS, examine, gone
-from service.api.upload import Upload, receive_uploads
-from service.api.wishes import (
+from service.api.options import (
     FIELDS,
     parse_spacing,
     refuse_repeated,
     spacing_parameter,
     with_fields,
 )
+from service.api.problems import Problem, problem_of
+from service.api.segment import BINARY, PROBLEMS, gone, segment_upload
+from service.api.upload import Upload, receive_uploads
+from service.cancellation import CancelToken
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import sniff
 from service.outputs.result import SegmentationResult, WarningPart, result_of
-from service.outputs.study import Judged, StudyPart, combine
-from service.patience import Patience
+from service.outputs.study import ImageScore, StudyPart, combine
 from service.reading import Reader
-from service.segmenter import Wishes
+from service.segmenter import SegmentOptions
 
 router = APIRouter(tags=["segmentation"])
 
 PATIENT_ID = 0x00100020
 
-MOST_IMAGES = 32
+MAX_IMAGES = 32
 """Of one study. A screening has four; those with spot views and repeats a dozen."""
 
 PASSING = frozenset((499, 503, 504))
@@ -55,7 +55,7 @@ UNPLACED = Caveat(
 class StudyEntry(BaseModel):
     """What came of one image: a result or a problem."""
 
-    index: int = Field(description="Place among the files of the request, from 0 on.")
+    index: int = Field(description="Position among the files of the request, from 0 on.")
     result: SegmentationResult | None
     problem: Problem | None
 
@@ -71,13 +71,13 @@ class StudyResult(BaseModel):
 _FORM = {
     "schema": {
         "type": "object",
-        "description": f"Any names will do; at most {MOST_IMAGES} parts may be files.",
+        "description": f"Any names will do; at most {MAX_IMAGES} parts may be files.",
         "properties": {
             "file": {
                 "type": "array",
                 "items": {"type": "string", "format": "binary"},
                 "minItems": 1,
-                "maxItems": MOST_IMAGES,
+                "maxItems": MAX_IMAGES,
             },
             "pixel_spacing_mm": FIELDS["pixel_spacing_mm"],
         },
@@ -125,36 +125,36 @@ async def study(
     """
     refuse_repeated(request, "gate")
     state = request.app.state
-    settings, intake = state.settings, state.intake
-    with intake.receiving("images") as place:
+    settings, limiter = state.settings, state.limiter
+    with limiter.receiving("images") as slot:
         uploads = await receive_uploads(
             request,
-            place,
-            most=MOST_IMAGES,
+            slot,
+            most=MAX_IMAGES,
             max_bytes=settings.memory.bodies_mib << 20,
             bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
         )
-        place.take()
-        wishes = Wishes(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
-        wishes = with_fields(wishes, uploads[0].fields)
-        patience = Patience(settings.deadline_s * len(uploads))
-        answer: StudyResult = await intake.work_for(
+        slot.take()
+        options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
+        options = with_fields(options, uploads[0].fields)
+        token = CancelToken(settings.deadline_s * len(uploads))
+        answer: StudyResult = await limiter.work_for(
             gone(request),
-            patience,
-            lambda: _answer(state, uploads, wishes, patience, request.state.request_id),
+            token,
+            lambda: _answer(state, uploads, options, token, request.state.request_id),
         )
     return answer
 
 
 def _answer(
-    state: Any, uploads: list[Upload], wishes: Wishes, patience: Patience, request_id: str
+    state: Any, uploads: list[Upload], options: SegmentOptions, token: CancelToken, request_id: str
 ) -> StudyResult:
-    caveats = _check_belonging(uploads, state.segmenter.reader, patience)
+    caveats = _check_belonging(uploads, state.segmenter.reader, token)
     entries = []
     for index, upload in enumerate(uploads):
         try:
-            with ExitStack() as room:
-                result = result_of(examine(state, upload, wishes, patience, room), (), 0)
+            with ExitStack() as held:
+                result = result_of(segment_upload(state, upload, options, token, held), (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))
         except MammosegError as error:
             if error.status in PASSING:
@@ -162,7 +162,7 @@ def _answer(
             state.metrics.problems.labels(error.code).inc()
             problem = problem_of(error, request_id)
             entries.append(StudyEntry(index=index, result=None, problem=problem))
-    scores = combine([_judged(entry.index, entry.result) for entry in entries if entry.result])
+    scores = combine([_image_score(entry.index, entry.result) for entry in entries if entry.result])
     caveats += _said_of(scores, len(entries))
     return StudyResult(
         study=scores,
@@ -171,13 +171,13 @@ def _answer(
     )
 
 
-def _judged(index: int, result: SegmentationResult) -> Judged:
+def _image_score(index: int, result: SegmentationResult) -> ImageScore:
     image = result.image
-    return Judged(index, image.laterality, image.view_position, result.has_mask.score)
+    return ImageScore(index, image.laterality, image.view_position, result.has_mask.score)
 
 
 def _check_belonging(
-    uploads: list[Upload], reader: Reader, patience: Patience
+    uploads: list[Upload], reader: Reader, token: CancelToken
 ) -> tuple[Caveat, ...]:
     """Make sure that what says whose it is agrees; what cannot be read is refused later.
 
@@ -193,7 +193,7 @@ def _check_belonging(
         study_uid: str | None = None
         if sniff(upload.body) == "dicom":
             try:
-                header = reader.look(upload.body, patience).header.dataset()
+                header = reader.look(upload.body, token).header.dataset()
             except MammosegError as error:
                 if error.status in PASSING:
                     raise

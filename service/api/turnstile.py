@@ -30,7 +30,7 @@ class Turnstile:
         self._counting = False
 
     def before(self, receive: Receive) -> Receive:
-        """Give a server's `receive` that takes its turn first."""
+        """Return a server's `receive` that takes its turn first."""
 
         async def receive_in_turn() -> Message:
             await self.turn()

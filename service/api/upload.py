@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from service.api.body import SenderBounds, receive_body, vessel_for
-from service.api.intake import Place
+from service.api.body import SenderBounds, body_buffer_for, receive_body
+from service.api.limiter import Slot
 from service.api.media_types import KINDS, UNDECLARED
 from service.api.multipart import MultipartReader, media_type_and_boundary
 from service.api.parts import Part, Parts
@@ -30,7 +30,7 @@ class Upload:
 
 
 async def receive_upload(
-    request: Request, place: Place, *, max_bytes: int, bounds: SenderBounds
+    request: Request, slot: Slot, *, max_bytes: int, bounds: SenderBounds
 ) -> Upload:
     """Receive the body and find the one file in it; parameters as of `receive_body`.
 
@@ -43,27 +43,27 @@ async def receive_upload(
     InvalidRequest
         The body did not arrive in time, or its multipart form is broken or holds not one file.
     Overloaded
-        There is no room for it.
+        There is no memory for it.
     """
     media_type, _ = media_type_and_boundary(request.headers.get("content-type", ""))
     if media_type.startswith("multipart/"):
         parts = await _receive_parts(
-            request, place, most=MAX_PARTS, max_bytes=max_bytes, bounds=bounds
+            request, slot, most=MAX_PARTS, max_bytes=max_bytes, bounds=bounds
         )
         return _only_file(parts)
     if not (media_type in KINDS or media_type in UNDECLARED):
         raise UnsupportedMedia(
             "media-type", "Send application/dicom, image/png, image/jpeg, image/tiff or multipart."
         )
-    vessel = vessel_for(request, place, max_bytes)
-    await receive_body(request, place, vessel.pour, max_bytes=max_bytes, bounds=bounds)
-    if not vessel.length:
+    body_buffer = body_buffer_for(request, slot, max_bytes)
+    await receive_body(request, slot, body_buffer.write, max_bytes=max_bytes, bounds=bounds)
+    if not body_buffer.length:
         raise UnreadableImage("empty-body", "The body is empty.")
-    return Upload(vessel.contents(), KINDS.get(media_type))
+    return Upload(body_buffer.contents(), KINDS.get(media_type))
 
 
 async def receive_uploads(
-    request: Request, place: Place, *, most: int, max_bytes: int, bounds: SenderBounds
+    request: Request, slot: Slot, *, most: int, max_bytes: int, bounds: SenderBounds
 ) -> list[Upload]:
     """Receive a multipart body of several files, each with the form's fields.
 
@@ -77,7 +77,7 @@ async def receive_uploads(
             "media-type", "Send the files as multipart/form-data or multipart/related."
         )
     parts = await _receive_parts(
-        request, place, most=most + MAX_PARTS, max_bytes=max_bytes, bounds=bounds
+        request, slot, most=most + MAX_PARTS, max_bytes=max_bytes, bounds=bounds
     )
     files = [part for part in parts if part.is_file]
     if not 0 < len(files) <= most:
@@ -86,13 +86,13 @@ async def receive_uploads(
 
 
 async def _receive_parts(
-    request: Request, place: Place, *, most: int, max_bytes: int, bounds: SenderBounds
+    request: Request, slot: Slot, *, most: int, max_bytes: int, bounds: SenderBounds
 ) -> list[Part]:
     """Receive a multipart body, taken apart as it arrives, so that it is held once."""
     _, boundary = media_type_and_boundary(request.headers.get("content-type", ""))
-    parts = Parts(vessel_for(request, place, max_bytes))
+    parts = Parts(body_buffer_for(request, slot, max_bytes))
     reader = MultipartReader(boundary, parts, most_parts=most)
-    await receive_body(request, place, reader.feed, max_bytes=max_bytes, bounds=bounds)
+    await receive_body(request, slot, reader.feed, max_bytes=max_bytes, bounds=bounds)
     reader.close()
     return parts.received()
 

@@ -19,5 +19,5 @@ HEADERS = {
 
 @router.get("/")
 async def viewer() -> HTMLResponse:
-    """Give the viewer page."""
+    """Return the viewer page."""
     return HTMLResponse(PAGE, headers=HEADERS)

@@ -9,7 +9,7 @@ from service.errors import TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import elements
 from service.imaging.codestream import pixel_data_truncated
 from service.imaging.dicom import ENCAPSULATED, DicomFile
-from service.imaging.frames import MOST_FRAMES, no_such_frame, several_frames
+from service.imaging.frames import MAX_FRAMES, no_such_frame, several_frames
 from service.imaging.limits import too_many_pixels
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
@@ -109,7 +109,7 @@ def _frames(dataset: Dataset, frame: int | None) -> int:
     several = elements.uid(dataset, "SOPClassUID") in MULTI_FRAME_CLASSES or frames > 1
     if frame is None and several:
         raise several_frames()
-    if frames > MOST_FRAMES:
+    if frames > MAX_FRAMES:
         raise TooLarge("too-many-frames", "The object has more frames than any mammogram.")
     if frame is not None and not 1 <= frame <= frames:
         raise no_such_frame()

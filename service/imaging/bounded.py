@@ -4,7 +4,7 @@ import io
 
 from service.errors import TooLarge
 
-MOST_READS = 200_000
+MAX_READS = 200_000
 """About 70,000 elements, nested ones counted; a mammogram has a few hundred. A second's work."""
 
 
@@ -22,7 +22,7 @@ class ViewReader:
         self._at = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Give up to `size` bytes, or all that are left, and step over them."""
+        """Return up to `size` bytes, or all that are left, and step over them."""
         start = self._at
         stop = len(self._view) if size is None or size < 0 else start + size
         data = bytes(self._view[start:stop])
@@ -30,12 +30,12 @@ class ViewReader:
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place, beyond the end too, as in a file.
+        """Go to a position, beyond the end too, as in a file.
 
         Raises
         ------
         ValueError
-            The place lies before the start.
+            The position lies before the start.
         """
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
         if base + offset < 0:
@@ -68,10 +68,10 @@ class BoundedReader(ViewReader):
         Raises
         ------
         TooLarge
-            After `MOST_READS` of them.
+            After `MAX_READS` of them.
         """
         self.reads += 1
-        if self.reads > MOST_READS:
+        if self.reads > MAX_READS:
             raise TooLarge("too-many-elements", "The file has too many data elements.")
         data = super().read(size)
         # A clean end is an element header that is not there at all.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging.halves import Halves
+from service.imaging.pyramid import Pyramid
 
 THUMBNAIL_SIDE = 256
 """Longest side of the thumbnail, in pixels; about 1 mm a pixel for a full-size mammogram."""
@@ -55,7 +55,7 @@ class Breast:
     found: bool
 
     def on_grid(self, source_shape: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Give the region inside `box`, resampled to `shape` (rows, columns), as bool."""
+        """Return the region inside `box`, resampled to `shape` (rows, columns), as bool."""
         rows = self.thumbnail.shape[0] / source_shape[0]
         columns = self.thumbnail.shape[1] / source_shape[1]
         scale = (self.box.rows * rows / shape[0], self.box.columns * columns / shape[1])
@@ -74,7 +74,7 @@ class Breast:
         return float(self.thumbnail.mean()) * source_shape[0] * source_shape[1]
 
 
-def find_breast(pixels: NDArray[np.uint16], halves: Halves | None = None) -> Breast:
+def find_breast(pixels: NDArray[np.uint16], pyramid: Pyramid | None = None) -> Breast:
     """Find the breast in an image where tissue is brighter than air.
 
     The background is the lowest peak of the thumbnail's histogram; what stands out of it by a
@@ -86,11 +86,11 @@ def find_breast(pixels: NDArray[np.uint16], halves: Halves | None = None) -> Bre
     ----------
     pixels
         uint16, shape (rows, columns), larger is brighter.
-    halves
+    pyramid
         Of `pixels`, where others need them as well.
     """
     rows, columns = pixels.shape
-    thumbnail = _thumbnail(halves or Halves(pixels), (rows, columns))
+    thumbnail = _thumbnail(pyramid or Pyramid(pixels), (rows, columns))
     region = _largest_piece(_foreground(thumbnail))
     fraction = float(region.mean())
     if not 0.02 <= fraction <= 0.98:
@@ -99,12 +99,12 @@ def find_breast(pixels: NDArray[np.uint16], halves: Halves | None = None) -> Bre
     return Breast(region, _box(region, rows, columns), found=True)
 
 
-def _thumbnail(halves: Halves, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _thumbnail(pyramid: Pyramid, shape: tuple[int, int]) -> NDArray[np.float32]:
     rows, columns = shape
     scale = min(1.0, THUMBNAIL_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     # The rows and columns left over by halving are less than a third of a thumbnail pixel.
-    part = halves.level(max(0, math.floor(math.log2(1 / (3 * scale)))))
+    part = pyramid.level(max(0, math.floor(math.log2(1 / (3 * scale)))))
     small: NDArray[np.uint16] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (0.5, 99.0))
     scaled: NDArray[np.float32] = (small.astype(np.float32) - np.float32(low)) / np.float32(
@@ -155,7 +155,7 @@ def _box(region: NDArray[np.bool_], rows: int, columns: int) -> Box:
 
 
 def _span(hit: NDArray[np.bool_], length: int) -> tuple[int, int]:
-    """Give the first and the end of what is hit, in source pixels: even, so that it halves."""
+    """Return the first and the end of what is hit, in source pixels: even, so that it halves."""
     hits, scale = np.flatnonzero(hit), length / len(hit)
     first, end = int(hits[0] * scale), int(np.ceil((hits[-1] + 1) * scale))
     return first - first % 2, min(length, end + end % 2)

@@ -21,11 +21,11 @@ _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 after a byte of 255, in JPEG-LS a bit of 0 (10918-1 B.1.1.5, 14495-1 A.1)."""
 
 _EOI, _SOS = 0xD9, 0xDA
-_MOST_JPEG_SEGMENTS = 65_536
+_MAX_JPEG_SEGMENTS = 65_536
 """An image has a few dozen; of profiles and previews come hundreds."""
 
 _RLE_HEADER_BYTES = 64
-_MOST_TILES = 1024
+_MAX_TILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Codestream:
 
 
 def corrupt() -> UnreadableImage:
-    """Give the error for pixel data that is not what its transfer syntax promises."""
+    """Return the error for pixel data that is not what its transfer syntax promises."""
     return UnreadableImage("pixel-data-corrupt", "The compressed pixel data cannot be decoded.")
 
 
 def pixel_data_truncated() -> UnreadableImage:
-    """Give the error for pixel data that ends before it should."""
+    """Return the error for pixel data that ends before it should."""
     return UnreadableImage(
         "pixel-data-truncated", "The pixel data is shorter than the header says."
     )
@@ -116,7 +116,7 @@ def jpeg_scans(frame: bytes) -> int:
         No end-of-image marker after the scans, or more segments than any image has.
     """
     at, scans = 2, 0
-    for _ in range(_MOST_JPEG_SEGMENTS):
+    for _ in range(_MAX_JPEG_SEGMENTS):
         found = _MARKER.search(frame, at)
         if found is None or found.end() + 2 > len(frame):
             break
@@ -167,7 +167,7 @@ def _tiles(image: tuple[int, int], size: int, origin: int) -> int:
     if not (origin <= start < origin + size and start < end):
         raise corrupt()
     count = -(-(end - origin) // size)
-    if count > _MOST_TILES:
+    if count > _MAX_TILES:
         raise corrupt()
     return count
 

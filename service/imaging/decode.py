@@ -15,8 +15,8 @@ from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 from pydicom.uid import UID
 
 from service.errors import UnreadableImage
-from service.imaging import containment as containment
 from service.imaging import elements
+from service.imaging import quiet as quiet
 from service.imaging.admission import PixelLayout
 from service.imaging.bounded import ViewReader
 from service.imaging.codestream import (
@@ -65,7 +65,7 @@ def read_codes(
     layout: PixelLayout,
     frame: int = 1,
     *,
-    expendable: bool = False,
+    sandboxed: bool = False,
     half: bool = False,
 ) -> tuple[Codes, PixelLayout]:
     """Decode one frame of an admitted file.
@@ -76,7 +76,7 @@ def read_codes(
         What was admitted.
     frame
         Which one, from 1 on; the others are not decoded.
-    expendable
+    sandboxed
         This process may be lost to the file: decoders that guard their memory less may be used.
     half
         Half the resolution will do: JPEG 2000 is decoded so far, and brought to the whole grid.
@@ -102,7 +102,7 @@ def read_codes(
     # pydicom follows offset tables where it has any.
     alone = layout.frames == 1 and is_alone(data, fragments)
     stream = ViewReader(data if alone else encapsulated(codestream))
-    options = {"expendable": expendable, "half": half}
+    options = {"sandboxed": sandboxed, "half": half}
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, _codestream_layout(layout, claims)
 
@@ -174,7 +174,7 @@ def _through_pydicom(
 
 
 def _codestream_layout(layout: PixelLayout, claims: Codestream | None) -> PixelLayout:
-    """Give the layout of the decoded codes.
+    """Return the layout of the decoded codes.
 
     An encoder that ignored Pixel Representation wrote the bits of signed samples as unsigned ones
     or the other way round; the header knows better what they mean, as pydicom and GDCM hold too.
@@ -192,7 +192,7 @@ def decode_frame(
     layout: PixelLayout,
     claims: Codestream | None,
     *,
-    expendable: bool,
+    sandboxed: bool,
     half: bool = False,
 ) -> Codes:
     """Decode one compressed frame whose claims have been checked.
@@ -207,13 +207,13 @@ def decode_frame(
         Of the samples.
     claims
         The codestream's own; None for RLE.
-    expendable, half
+    sandboxed, half
         As in `read_codes`.
     """
     if claims is None:
         return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
     if syntax in JPEG_2000 | HTJ2K:
-        fast = syntax in HTJ2K and expendable
+        fast = syntax in HTJ2K and sandboxed
         # An encoder may have taken signed samples for unsigned ones: their means mean nothing.
         half = half and not layout.signed
         decoded = decode_jpeg_2000(frame, claims, half=half, fast=fast)
@@ -274,10 +274,10 @@ def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
         photometric_interpretation="MONOCHROME2",
     )
     claims = read_claims(src, runner.transfer_syntax, layout)
-    expendable = bool(runner.get_option("expendable", False))
+    sandboxed = bool(runner.get_option("sandboxed", False))
     half = bool(runner.get_option("half", False))
     codes = decode_frame(
-        src, runner.transfer_syntax, layout, claims, expendable=expendable, half=half
+        src, runner.transfer_syntax, layout, claims, sandboxed=sandboxed, half=half
     )
     runner.set_option("bits_allocated", 8 * codes.dtype.itemsize)
     return np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data

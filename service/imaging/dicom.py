@@ -14,8 +14,8 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
 from service.errors import MammosegError, TooLarge, UnreadableImage, UnsupportedMedia
-from service.imaging import containment as containment
 from service.imaging import elements
+from service.imaging import quiet as quiet
 from service.imaging.bounded import BoundedReader
 from service.imaging.sequence_lengths import with_right_lengths
 
@@ -158,7 +158,7 @@ def _parse(body: bytes | memoryview, start: int, syntax: str) -> DicomFile:
 
 
 def read_meta(body: bytes | memoryview) -> tuple[str, int]:
-    """Give a DICOM file's transfer syntax and where its dataset starts; raises as `parse`."""
+    """Return a DICOM file's transfer syntax and where its dataset starts; raises as `parse`."""
     reader = BoundedReader(body)
     return _transfer_syntax(reader, body), reader.tell()
 

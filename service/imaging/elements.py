@@ -18,10 +18,10 @@ from pydicom.sequence import Sequence
 
 from service.imaging.bounded import BoundedReader
 
-LONGEST_VALUE = 2**16
+MAX_VALUE_BYTES = 2**16
 """Bytes. No element read here needs more, and converting a longer text costs time."""
 
-LONGEST_SEQUENCE = 2**19
+MAX_SEQUENCE_BYTES = 2**19
 """Bytes of an encoded sequence; a full 16-bit look-up table takes 2**17. One that holds nothing but
 item headers takes a second to take apart."""
 
@@ -34,7 +34,7 @@ the zero it would be another."""
 _UID = re.compile(UID_PATTERN)
 
 
-def _value(dataset: Dataset, keyword: str, longest: int = LONGEST_VALUE) -> object:
+def _value(dataset: Dataset, keyword: str, longest: int = MAX_VALUE_BYTES) -> object:
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in dataset:
         return None
@@ -57,7 +57,7 @@ def _values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
 
 
 def text(dataset: Dataset, keyword: str) -> str | None:
-    """Give the first value of a text element, without padding; None when empty or absent."""
+    """Return the first value of a text element, without padding; None when empty or absent."""
     values = _values(dataset, keyword)
     if not values or not isinstance(values[0], str):
         return None
@@ -65,12 +65,12 @@ def text(dataset: Dataset, keyword: str) -> str | None:
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    """Give all values of a text element, without padding."""
+    """Return all values of a text element, without padding."""
     return tuple(str(value).strip(" \0") for value in _values(dataset, keyword))
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """Give the only value of an integer element (US, SS, UL, IS); None for anything else."""
+    """Return the only value of an integer element (US, SS, UL, IS); None for anything else."""
     values = _values(dataset, keyword)
     if len(values) != 1 or not isinstance(values[0], int):
         return None
@@ -78,7 +78,7 @@ def integer(dataset: Dataset, keyword: str) -> int | None:
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """Give the values of a numeric element (DS, FD, US, ...) as finite floats.
+    """Return the values of a numeric element (DS, FD, US, ...) as finite floats.
 
     Empty when the element is absent, empty, or holds one value that is not a finite number.
     """
@@ -95,14 +95,14 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Give the only value of a numeric element; None for anything else."""
+    """Return the only value of a numeric element; None for anything else."""
     values = numbers(dataset, keyword)
     return values[0] if len(values) == 1 else None
 
 
 def raw_integers(dataset: Dataset, keyword: str) -> tuple[int, ...]:
-    """Give the values of an element of ambiguous VR (US or SS), whatever pydicom made of them."""
-    value = _value(dataset, keyword, LONGEST_SEQUENCE)
+    """Return the values of an element of ambiguous VR (US or SS), whatever pydicom made of them."""
+    value = _value(dataset, keyword, MAX_SEQUENCE_BYTES)
     if isinstance(value, bytes):
         order = ">" if dataset.original_encoding[1] is False else "<"
         return struct.unpack(f"{order}{len(value) // 2}H", value[: len(value) // 2 * 2])
@@ -111,8 +111,8 @@ def raw_integers(dataset: Dataset, keyword: str) -> tuple[int, ...]:
 
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
-    """Give the items of a sequence; empty when it is absent, broken or absurdly long."""
-    return _items_of(_value(dataset, keyword, LONGEST_SEQUENCE))
+    """Return the items of a sequence; empty when it is absent, broken or absurdly long."""
+    return _items_of(_value(dataset, keyword, MAX_SEQUENCE_BYTES))
 
 
 def _items_of(value: object) -> tuple[Dataset, ...]:
@@ -120,7 +120,7 @@ def _items_of(value: object) -> tuple[Dataset, ...]:
 
 
 def item(dataset: Dataset, keyword: str, index: int) -> Dataset | None:
-    """Give one item of a sequence of any length, counted from 0; None when there is no such item.
+    """Return one item of a sequence of any length, counted from 0; None when there is no such item.
 
     The others are stepped over, not taken apart, where they state their length.
     """
@@ -159,7 +159,7 @@ def _read_item(reader: BoundedReader, element: RawDataElement) -> Dataset | None
 
 
 def octets(dataset: Dataset, keyword: str) -> bytes:
-    """Give the value of a binary element (OB, OW, OV, UN); empty when it is absent."""
+    """Return the value of a binary element (OB, OW, OV, UN); empty when it is absent."""
     value = _value(dataset, keyword)
     return value if isinstance(value, bytes) else b""
 

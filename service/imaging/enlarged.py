@@ -147,7 +147,7 @@ class EnlargedMap:
         return float(self.rows.counts.mean() * self.columns.counts.mean())
 
     def strips(self, box: Box) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Give all pixels of a box, some rows at a time: which rows of the box, and float32."""
+        """Yield all pixels of a box, some rows at a time: which rows of the box, and float32."""
         column = self.columns.cell[box.left : box.right]
         along = self.columns.fraction[box.left : box.right]
         step = max(1, MAX_PIXELS_AT_ONCE // box.columns)
@@ -161,7 +161,7 @@ class EnlargedMap:
             yield slice(rows.start - box.top, rows.stop - box.top), values
 
     def inside(self, cells: Cells) -> Iterator[tuple[slice, Patch]]:
-        """Give the pixels of cells, a bounded number at a time; each shall hold a pixel."""
+        """Yield the pixels of cells, a bounded number at a time; each shall hold a pixel."""
         most = int(self.rows.counts.max()) * int(self.columns.counts.max())
         step = max(1, MAX_PIXELS_AT_ONCE // most)
         for start in range(0, len(cells[0]), step):
@@ -183,7 +183,7 @@ class EnlargedMap:
 
 
 def _cells_around(reached: NDArray[np.bool_], axis: int) -> slice:
-    """Give the cells that have a value among those from the first to the last that is reached."""
+    """Return the cells that have a value among those from the first to the last that is reached."""
     values = span_of(reached, axis)
     return slice(values.start, values.stop + 1)
 

@@ -16,9 +16,9 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES = 8
 
-MOST_FRAGMENTS = 65_536
+MAX_FRAGMENTS = 65_536
 
-_RLE_HEADER_BYTES, _MOST_RLE_SEGMENTS = 64, 15
+_RLE_HEADER_BYTES, _MAX_RLE_SEGMENTS = 64, 15
 
 Fragments = list[memoryview]
 
@@ -84,7 +84,7 @@ def is_codestream(fragment: memoryview) -> bool:
     if len(fragment) < _RLE_HEADER_BYTES:
         return False
     segments, first = unpack_from("<2L", fragment)
-    return bool(first == _RLE_HEADER_BYTES and 1 <= segments <= _MOST_RLE_SEGMENTS)
+    return bool(first == _RLE_HEADER_BYTES and 1 <= segments <= _MAX_RLE_SEGMENTS)
 
 
 def encapsulated(codestream: bytes | memoryview) -> bytes:
@@ -98,16 +98,16 @@ def _starts(items: Fragments, frames: int, *tables: Sequence[int]) -> list[int]:
 
     By sight, there may be fewer or more than there should be.
     """
-    places = [0]
+    offsets = [0]
     for item in items:
-        places.append(places[-1] + _ITEM_HEADER_BYTES + len(item))
-    index = {place: number for number, place in enumerate(places[:-1])}
+        offsets.append(offsets[-1] + _ITEM_HEADER_BYTES + len(item))
+    index = {offset: number for number, offset in enumerate(offsets[:-1])}
     for table in tables:
         # One that goes on to the end of the data lists that.
-        listed = table[:-1] if len(table) == frames + 1 and table[-1] == places[-1] else table
+        listed = table[:-1] if len(table) == frames + 1 and table[-1] == offsets[-1] else table
         ascends = all(first < second for first, second in pairwise(listed))
         if len(listed) == frames and listed[0] == 0 and ascends and set(listed) <= set(index):
-            return [index[place] for place in listed]
+            return [index[offset] for offset in listed]
     return [number for number, item in enumerate(items) if is_codestream(item)]
 
 
@@ -120,7 +120,7 @@ def _items(pixel_data: memoryview) -> Iterator[memoryview]:
         (length,) = unpack_from("<L", pixel_data, offset + 4)
         offset += 8
         count += 1
-        if tag != _ITEM or count > MOST_FRAGMENTS:
+        if tag != _ITEM or count > MAX_FRAGMENTS:
             raise corrupt()
         if offset + length > len(pixel_data):
             raise pixel_data_truncated()

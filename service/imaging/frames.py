@@ -10,7 +10,7 @@ from service.errors import InvalidRequest, UnsuitableImage
 from service.imaging import elements
 from service.imaging.mammogram import Caveat
 
-MOST_FRAMES = 4096
+MAX_FRAMES = 4096
 """A tomosynthesis has one frame a millimetre of breast, a hundred or so."""
 
 FRAME_OF_SEVERAL = Caveat(
@@ -29,7 +29,7 @@ _MACROS = (
 
 
 def several_frames() -> UnsuitableImage:
-    """Give the error for an object of several images of which none was asked for."""
+    """Return the error for an object of several images of which none was asked for."""
     return UnsuitableImage(
         "multi-frame",
         "Tomosynthesis and other multi-frame objects hold many images, and the model judges one: "
@@ -38,12 +38,12 @@ def several_frames() -> UnsuitableImage:
 
 
 def no_such_frame() -> InvalidRequest:
-    """Give the error for a frame that the file does not have."""
+    """Return the error for a frame that the file does not have."""
     return InvalidRequest("no-such-frame", "The file has no frame of the number asked for.")
 
 
 def as_of_frame(dataset: Dataset, frame: int) -> Dataset:
-    """Give the dataset as it holds for one frame, where a single-frame image would say it.
+    """Return the dataset as it holds for one frame, where a single-frame image would say it.
 
     What the functional groups say of pixel measures, anatomy, value transformation and VOI LUT is
     brought to the top: a frame's own group outranks the shared one, and both what stands outside

@@ -8,12 +8,12 @@ from pydicom.dataset import Dataset
 from service.imaging import elements
 from service.imaging.mammogram import Caveat, Mammogram
 
-SMALLEST_MM, LARGEST_MM = 0.01, 2.0
+MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 2.0
 """Bounds of a believable pixel spacing, from micro-focus detectors to thumbnails."""
 
-LARGEST_MAGNIFICATION = 3.0
+MAX_MAGNIFICATION = 3.0
 
-LARGEST_ASPECT = 5.0
+MAX_ASPECT = 5.0
 """Of a believable pixel, the longer side over the shorter."""
 
 SPACING_IGNORED = Caveat(
@@ -62,7 +62,7 @@ def pixel_spacing(
         if keyword not in dataset or not elements.texts(dataset, keyword):
             continue
         pair = elements.numbers(dataset, keyword)
-        if len(pair) == 2 and all(SMALLEST_MM <= mm <= LARGEST_MM for mm in pair):
+        if len(pair) == 2 and all(MIN_SPACING_MM <= mm <= MAX_SPACING_MM for mm in pair):
             found[keyword] = (pair[0], pair[1])
         else:
             ignored = (SPACING_IGNORED,)
@@ -93,14 +93,14 @@ def magnification(dataset: Dataset) -> float:
     not believable, or 1, as it is written by who does not know it.
     """
     factor = elements.number(dataset, "EstimatedRadiographicMagnificationFactor")
-    if factor is not None and 1.0 < factor <= LARGEST_MAGNIFICATION:
+    if factor is not None and 1.0 < factor <= MAX_MAGNIFICATION:
         return factor
     detector = elements.number(dataset, "DistanceSourceToDetector")
     patient = elements.number(dataset, "DistanceSourceToPatient")
     if detector is None or patient is None or patient <= 0:
         return 1.0
     ratio = detector / patient
-    return ratio if 1.0 <= ratio <= LARGEST_MAGNIFICATION else 1.0
+    return ratio if 1.0 <= ratio <= MAX_MAGNIFICATION else 1.0
 
 
 def pixel_aspect(dataset: Dataset) -> tuple[float, tuple[Caveat, ...]]:
@@ -110,7 +110,7 @@ def pixel_aspect(dataset: Dataset) -> tuple[float, tuple[Caveat, ...]]:
     pair = elements.numbers(dataset, "PixelAspectRatio")
     if len(pair) == 2 and min(pair) > 0:
         aspect = pair[0] / pair[1]
-        if 1 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT:
+        if 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
             return aspect, ()
     return 1.0, (ASPECT_IGNORED,)
 
@@ -118,7 +118,7 @@ def pixel_aspect(dataset: Dataset) -> tuple[float, tuple[Caveat, ...]]:
 def spacing_or_assumed(
     mammogram: Mammogram, long_side_mm: float
 ) -> tuple[tuple[float, float], bool]:
-    """Give the image's spacing, or one that makes its long side `long_side_mm`.
+    """Return the image's spacing, or one that makes its long side `long_side_mm`.
 
     Returns
     -------

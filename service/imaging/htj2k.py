@@ -32,7 +32,7 @@ _IN_MAIN_HEADER = frozenset(
 _IN_TILE_HEADER = frozenset((0xFF58, 0xFF64))
 """PLT, COM."""
 
-_MOST_LEVELS = 32
+_MAX_LEVELS = 32
 """Of the wavelet transformation (A.6.1)."""
 
 _LEVELS, _WAVELET, _REVERSIBLE = 9, 13, 1
@@ -41,7 +41,7 @@ _LEVELS, _WAVELET, _REVERSIBLE = 9, 13, 1
 _NO_QUANTISATION, _EXPOUNDED = 0, 2
 """Styles of quantisation (A.6.4): a byte for each sub-band, or two."""
 
-_MOST_SEGMENTS = 256
+_MAX_SEGMENTS = 256
 """Of one header; it has a handful."""
 
 _DEPTH, _SIGNED = 42, 0x80
@@ -155,8 +155,8 @@ def _after_header(frame: bytes, start: int, end: int, known: frozenset[int]) -> 
 
 
 def _segments(frame: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Give marker and place of each segment of a header, `end` included."""
-    for _ in range(_MOST_SEGMENTS):
+    """Yield marker and offset of each segment of a header, `end` included."""
+    for _ in range(_MAX_SEGMENTS):
         marker, length = unpack_from(">HH", frame, start)
         yield marker, start
         if marker == end:
@@ -173,14 +173,14 @@ def _is_plain(frame: bytes) -> bool:
     for marker, at in _segments(frame, 2, _SOT):
         if marker in found:
             found[marker].append(at)
-    if [len(places) for places in found.values()] != [1, 1, 1, 1]:
+    if [len(offsets) for offsets in found.values()] != [1, 1, 1, 1]:
         return False
     (siz,), _, (cod,), (qcd,) = found.values()
     levels, reversible = frame[cod + _LEVELS], frame[cod + _WAVELET]
     (length,) = unpack_from(">H", frame, qcd + 2)
     style = frame[qcd + 4] & 0x1F
     agreeing = ((_NO_QUANTISATION, _REVERSIBLE), (_EXPOUNDED, 0))
-    if siz != 2 or levels > _MOST_LEVELS or (style, reversible) not in agreeing:
+    if siz != 2 or levels > _MAX_LEVELS or (style, reversible) not in agreeing:
         return False
     bands = 3 * levels + 1
     return bool(length == 3 + bands * (2 if style == _EXPOUNDED else 1))

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.imaging import containment as containment
+from service.imaging import quiet as quiet
 from service.imaging.codestream import Codestream
 from service.imaging.htj2k import decode_fast, is_plain_and_whole
 
 _START = b"\xff\x4f\xff\x51"
 _TILE_PART, _COMMENT = 0xFF90, 0xFF64
-_MOST_SEGMENTS = 256
+_MAX_SEGMENTS = 256
 """Of a main header; it has a handful."""
 
 
@@ -127,7 +127,7 @@ def _starts_at_origin(frame: bytes) -> bool:
 def _has_short_header(frame: bytes) -> bool:
     """Say whether a tile or a comment comes soon: till then, Pillow goes by every segment."""
     at = 2
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         if at + 4 > len(frame):
             return False
         marker, length = unpack_from(">HH", frame, at)

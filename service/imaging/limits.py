@@ -41,10 +41,10 @@ class ReadLimits:
 
 
 def too_many_pixels() -> TooLarge:
-    """Give the error for an image that would unpack to more than the limit."""
+    """Return the error for an image that would unpack to more than the limit."""
     return TooLarge("too-many-pixels", "The image has more pixels than this service accepts.")
 
 
 def too_much_memory() -> UnsuitableImage:
-    """Give the error for an image that takes more memory than a reader has."""
+    """Return the error for an image that takes more memory than a reader has."""
     return UnsuitableImage("decode-limit", "The image takes too much memory to read here.")

@@ -99,7 +99,7 @@ def to_display(
 
 
 def stored_values(layout: PixelLayout, item_bytes: int) -> NDArray[np.int32]:
-    """Give the stored value of every code: unused bits masked off, sign extended (PS3.5 8.1.1).
+    """Return the stored value of every code: unused bits masked off, sign extended (PS3.5 8.1.1).
 
     Returns
     -------
@@ -227,7 +227,7 @@ def _observed(
 def _present(
     modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Give the values that occur, or at least the smallest and the largest of them."""
+    """Return the values that occur, or at least the smallest and the largest of them."""
     least, most, _, _ = cv2.minMaxLoc(codes)
     used = slice(int(least), int(most) + 1)
     steps = np.diff(modality[used])

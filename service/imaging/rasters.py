@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.errors import MammosegError, TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import codestream
-from service.imaging import containment as containment
+from service.imaging import quiet as quiet
 from service.imaging.frames import no_such_frame
 from service.imaging.limits import ReadLimits, too_many_pixels, too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
@@ -30,10 +30,10 @@ TURNED = Caveat(
     "The image was turned as its EXIF orientation says; results are on the turned grid.",
 )
 
-MOST_SAMPLES = 4
+MAX_SAMPLES = 4
 """Of a pixel: red, green, blue and opacity."""
 
-MOST_SCANS = 64
+MAX_SCANS = 64
 """Scans of a progressive JPEG; each costs a pass over the whole image."""
 
 JPEG_COLOUR_TOLERANCE = 8
@@ -118,7 +118,7 @@ def _jpeg(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
     _refuse_size(body, (claims.rows, claims.columns), bits, limits)
     if claims.components not in (1, 3):
         raise not_greyscale()
-    if codestream.jpeg_scans(body) > MOST_SCANS:
+    if codestream.jpeg_scans(body) > MAX_SCANS:
         raise TooLarge("too-many-scans", "The JPEG image has too many scans.")
     samples = imagecodecs.jpeg8_decode(body)
     if claims.precision not in (8, 16):
@@ -138,7 +138,7 @@ def _jpeg_orientation(body: bytes) -> int:
 def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, int, bool]:
     tags = read_tags(body, page)
     _refuse_size(body, tags.padded, sum(tags.bits), limits)
-    if not 1 <= len(tags.bits) <= MOST_SAMPLES:
+    if not 1 <= len(tags.bits) <= MAX_SAMPLES:
         raise not_greyscale()
     bits = tags.bits[0]
     whole = not tags.signed or bits in (8, 16)
@@ -177,12 +177,12 @@ def _lifted(samples: NDArray[Any]) -> Samples:
 
 
 def _one_channel(samples: Samples, tolerance: int) -> Samples:
-    """Give the grey channel of (rows, columns[, 1 to 4]); the second or fourth is opacity."""
+    """Return the grey channel of (rows, columns[, 1 to 4]); the second or fourth is opacity."""
     if samples.dtype not in (np.uint8, np.uint16):
         raise sample_format()
     if samples.ndim == 2:
         return samples
-    if samples.ndim != 3 or not 1 <= samples.shape[2] <= MOST_SAMPLES:
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= MAX_SAMPLES:
         raise not_greyscale()
     if samples.shape[2] in (2, 4):
         _refuse_transparency(samples[..., -1])
@@ -212,12 +212,12 @@ def _refuse_size(body: bytes, size: tuple[int, int], bits: int, limits: ReadLimi
 
 
 def sample_format() -> UnsuitableImage:
-    """Give the error for samples that are not integers of 8 to 16 bits."""
+    """Return the error for samples that are not integers of 8 to 16 bits."""
     return UnsuitableImage(
         "sample-format", "Only images of 8 to 16 bits a sample, in integers, are supported."
     )
 
 
 def not_greyscale() -> UnsuitableImage:
-    """Give the error for colour."""
+    """Return the error for colour."""
     return UnsuitableImage("not-greyscale", "The image is not a grey-scale image.")

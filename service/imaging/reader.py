@@ -7,7 +7,6 @@ from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
 from service.imaging.decode import decoding_bytes, read_codes
-from service.imaging.detail import Detail
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
 from service.imaging.geometry import read_geometry
@@ -19,6 +18,7 @@ from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
 from service.imaging.source_header import excerpt, snapshot
+from service.imaging.wanted_resolution import WantedResolution
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
 
@@ -58,8 +58,8 @@ def read_image(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    detail: Detail | None = None,
-    expendable: bool = False,
+    resolution: WantedResolution | None = None,
+    sandboxed: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
 
@@ -74,12 +74,12 @@ def read_image(
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an image that
         has but one.
-    detail
+    resolution
         How fine it must be; JPEG 2000 is read at half its resolution where that suffices, and
         brought to the grid of the whole image before anything else: what is taken from the pixels,
         such as the observed range where there is no window, is taken from these. All there is when
         None.
-    expendable
+    sandboxed
         This process may be lost to the file: decoders that guard their memory less may be used.
 
     Raises
@@ -93,7 +93,7 @@ def read_image(
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
-        return read_dicom(body, limits, frame, detail=detail, expendable=expendable)
+        return read_dicom(body, limits, frame, resolution=resolution, sandboxed=sandboxed)
     # Pillow and imagecodecs want bytes of their own; DICOM is read where it lies.
     return read_raster(bytes(body), limits, frame)
 
@@ -103,12 +103,12 @@ def read_dicom(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    detail: Detail | None = None,
-    expendable: bool = False,
+    resolution: WantedResolution | None = None,
+    sandboxed: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
     try:
-        return _read_dicom(body, limits, frame, detail, expendable)
+        return _read_dicom(body, limits, frame, resolution, sandboxed)
     except MammosegError:
         raise
     except MemoryError:
@@ -122,8 +122,8 @@ def _read_dicom(
     body: bytes | memoryview,
     limits: ReadLimits,
     frame: int | None,
-    detail: Detail | None,
-    expendable: bool,
+    resolution: WantedResolution | None,
+    sandboxed: bool,
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
     whole = snapshot(file.dataset)
@@ -131,14 +131,14 @@ def _read_dicom(
     inflated = len(file.body) if file.body is not body else 0
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
     dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
-    place, anatomy = read_geometry(dataset), read_anatomy(dataset)
+    geometry, anatomy = read_geometry(dataset), read_anatomy(dataset)
     # Between padding and what it surrounds there would come values that are neither.
     half = (
-        detail is not None
+        resolution is not None
         and "PixelPaddingValue" not in dataset
-        and detail.is_in_half((layout.rows, layout.columns), place.pixel_spacing_mm)
+        and resolution.allows_half((layout.rows, layout.columns), geometry.pixel_spacing_mm)
     )
-    codes, layout = read_codes(file, layout, frame or 1, expendable=expendable, half=half)
+    codes, layout = read_codes(file, layout, frame or 1, sandboxed=sandboxed, half=half)
     pixels, caveats = to_display(codes, layout, dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)
@@ -149,15 +149,15 @@ def _read_dicom(
         caveats += (FRAME_OF_SEVERAL,)
     return Mammogram(
         pixels=pixels,
-        pixel_spacing_mm=place.pixel_spacing_mm,
-        pixel_aspect=place.pixel_aspect,
+        pixel_spacing_mm=geometry.pixel_spacing_mm,
+        pixel_aspect=geometry.pixel_aspect,
         intent=intent(dataset),
         laterality=anatomy.laterality,
         view_position=anatomy.view_position,
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,
-        caveats=caveats + place.caveats + anatomy.caveats,
+        caveats=caveats + geometry.caveats + anatomy.caveats,
         header=excerpt(whole, None if frame is None else as_of_frame(whole, frame)),
     )
 

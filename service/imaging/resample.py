@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.breast import Box, Breast
-from service.imaging.halves import Halves, halved
 from service.imaging.mammogram import Mammogram
 from service.imaging.normalise import Normalisation, normalise
+from service.imaging.pyramid import Pyramid, halved
 
-LEAST_SHRINKING = 3.9
+MIN_SHRINKING = 3.9
 """From where on an image is halved first. By rounding, sides at 0.1 mm come out at 3.99 to 4.01
 times those at 0.4 mm: images of such a detector shall all go one way."""
 
@@ -45,7 +45,7 @@ def to_working_grid(
     source_spacing_mm: tuple[float, float],
     working_mm: float,
     normalisation: Normalisation,
-    halves: Halves | None = None,
+    pyramid: Pyramid | None = None,
 ) -> WorkingImage:
     """Crop to the breast's box, resample by area to `working_mm`, normalise.
 
@@ -59,7 +59,7 @@ def to_working_grid(
         The model's spacing, the same along rows and columns.
     normalisation
         The contract's constants.
-    halves
+    pyramid
         Of the image's pixels, where others need them as well.
     """
     box = breast.box
@@ -67,7 +67,7 @@ def to_working_grid(
         max(1, round(box.rows * source_spacing_mm[0] / working_mm)),
         max(1, round(box.columns * source_spacing_mm[1] / working_mm)),
     )
-    crop = _cropped(halves or Halves(mammogram.pixels), box, shape)
+    crop = _cropped(pyramid or Pyramid(mammogram.pixels), box, shape)
     region = breast.on_grid((mammogram.rows, mammogram.columns), shape)
     return WorkingImage(
         pixels=normalise(resize(crop, shape), region, normalisation),
@@ -77,12 +77,12 @@ def to_working_grid(
     )
 
 
-def _cropped(halves: Halves, box: Box, shape: tuple[int, int]) -> NDArray[np.uint16]:
+def _cropped(pyramid: Pyramid, box: Box, shape: tuple[int, int]) -> NDArray[np.uint16]:
     """Crop to the box; halved already where `resize` to `shape` would do that first."""
     if _may_halve((box.rows, box.columns), shape) and not (box.top % 2 or box.left % 2):
-        half = halves.level(1)
+        half = pyramid.level(1)
         return half[box.top // 2 : box.bottom // 2, box.left // 2 : box.right // 2]
-    return halves.level(0)[box.top : box.bottom, box.left : box.right]
+    return pyramid.level(0)[box.top : box.bottom, box.left : box.right]
 
 
 def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
@@ -107,6 +107,6 @@ def _halved(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.ui
 def _may_halve(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
     """Tell whether about as much again is left to shrink; of odd sides, halving moves the edges."""
     return all(
-        length >= LEAST_SHRINKING * wanted and length % 2 == 0
+        length >= MIN_SHRINKING * wanted and length % 2 == 0
         for length, wanted in zip(size, shape, strict=True)
     )

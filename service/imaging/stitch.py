@@ -35,7 +35,7 @@ class LesionMap:
     source_shape: tuple[int, int]
 
     def sample(self, area: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Give the probability over `area` of the source on a grid of `shape`, bilinear.
+        """Return the probability over `area` of the source on a grid of `shape`, bilinear.
 
         Edges of grid and area coincide; beyond `box` its outermost values continue.
 
@@ -118,7 +118,7 @@ def _blended(
 
 @lru_cache(maxsize=16)
 def hann(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Give the blend window, float32, of a tile's shape, in [EDGE_WEIGHT ** 2, 1]; read-only."""
+    """Return the blend window, float32, of a tile's shape, in [EDGE_WEIGHT ** 2, 1]; read-only."""
     profiles = (
         EDGE_WEIGHT + (1 - EDGE_WEIGHT) * np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
         for side in shape

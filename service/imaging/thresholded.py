@@ -51,7 +51,7 @@ class ThresholdedMap:
         return y, x
 
     def pieces(self, minimum_pixels: float = 0.0) -> Iterator[Piece]:
-        """Give the pieces of at least so many source pixels."""
+        """Yield the pieces of at least so many source pixels."""
         for borders in self._borders:
             if (piece := filled(borders, minimum_pixels)) is not None:
                 yield piece
@@ -85,7 +85,7 @@ class _Cells:
         self._flat = enlarged.low == enlarged.high
         self._inner = (enlarged.low >= threshold + ROUNDING) & reaches
         self._inner |= self._flat & (enlarged.low >= threshold) & reaches
-        self._border = _places(reaches & ~(self._inner | self._flat))
+        self._border = _indices(reaches & ~(self._inner | self._flat))
         count = len(self._border[0])
         self._saddle = np.zeros(count, np.bool_)
         self._spokesman = np.empty((2, count), np.intp)
@@ -149,7 +149,7 @@ class _Cells:
         highest = max(highest, float(low.max(where=own & flat, initial=0.0)))
         highest = max(highest, float(low.max(where=own, initial=0.0) - ROUNDING))
         # Only where one of the four values is larger can there be a larger one between them.
-        row, column = _places(own & ~flat & (high + ROUNDING >= highest))
+        row, column = _indices(own & ~flat & (high + ROUNDING >= highest))
         for _, patch in self._map.inside((row + rows.start, column + columns.start)):
             highest = max(highest, float(patch.values.max()))
         return highest, float(self._map.sums[part].sum(where=own, dtype=np.float64))
@@ -170,14 +170,14 @@ def _drawn(
     return drawn.view(np.uint8)
 
 
-def _places(cells: NDArray[np.bool_]) -> Cells:
-    """Give the rows and columns of what is true, in reading order; faster than `np.nonzero`."""
+def _indices(cells: NDArray[np.bool_]) -> Cells:
+    """Return the rows and columns of what is true, in reading order; faster than `np.nonzero`."""
     row, column = np.divmod(np.flatnonzero(cells), cells.shape[1])
     return row, column
 
 
 def _first_pixels(starts: NDArray[np.intp], first: int, end: int) -> tuple[slice, NDArray[np.intp]]:
-    """Give the cells that lie whole in [first, end), and their first pixels from `first` on."""
+    """Return the cells that lie whole in [first, end), and their first pixels from `first` on."""
     begin = int(np.searchsorted(starts, first))
     last = int(np.searchsorted(starts, end, side="right")) - 1
     cells = slice(begin, max(begin, last))

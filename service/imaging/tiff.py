@@ -34,13 +34,13 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE_COLOUR = 0, 1, 3
 _INTEGERS = {1: "B", 3: "H", 4: "L", 6: "b", 8: "h", 9: "l", 16: "Q", 17: "q"}
 """Field types, in the words of `struct`."""
 
-MOST_ENTRIES = 4096
+MAX_ENTRIES = 4096
 """Of a directory; an image has about twenty."""
 
-_MOST_VALUES = 3 << 16
+_MAX_VALUES = 3 << 16
 """A palette of 16 bits has so many."""
 
-MOST_DIRECTORIES = 4096
+MAX_DIRECTORIES = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class TiffTags:
     body
         The file, in words that its decoder understands.
     directory
-        Its place among all directories of the file, from 0 on.
+        Its position among all directories of the file, from 0 on.
     rows, columns
         Size in pixels.
     padded
@@ -90,10 +90,10 @@ class TiffTags:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a directory is written: byte order, and the words of `struct` for places and counts."""
+    """How a directory is written: byte order, and the words of `struct` for offsets and counts."""
 
     order: str
-    place: str
+    offset: str
     count: str
 
     @classmethod
@@ -104,27 +104,27 @@ class _Form:
     @property
     def head_bytes(self) -> int:
         """Length of an entry's tag, type and count."""
-        return calcsize(f"=HH{self.place}")
+        return calcsize(f"=HH{self.offset}")
 
     @property
     def entry_bytes(self) -> int:
-        return self.head_bytes + calcsize(f"={self.place}")
+        return self.head_bytes + calcsize(f"={self.offset}")
 
     def read(self, words: str, body: bytes, at: int) -> tuple[int, ...]:
         return unpack_from(f"{self.order}{words}", body, at)
 
     def value_at(self, body: bytes, at: int) -> tuple[str, int]:
-        """Give the words of `struct` for an entry's values, and where they are."""
-        _, kind, count = self.read(f"HH{self.place}", body, at)
+        """Return the words of `struct` for an entry's values, and where they are."""
+        _, kind, count = self.read(f"HH{self.offset}", body, at)
         words, start = f"{count}{_INTEGERS[kind]}", at + self.head_bytes
         if calcsize(f"={words}") > self.entry_bytes - self.head_bytes:
-            (start,) = self.read(self.place, body, start)
+            (start,) = self.read(self.offset, body, start)
         return words, start
 
     def entries(self, body: bytes, at: int) -> range:
-        """Give the places of a directory's entries; at their end the next directory's is told."""
+        """Return the offsets of a directory's entries; at their end is the next directory's."""
         (count,) = self.read(self.count, body, at)
-        if count > MOST_ENTRIES:
+        if count > MAX_ENTRIES:
             raise TooLarge("too-many-elements", "The TIFF file has too many tags.")
         first = at + calcsize(f"={self.count}")
         return range(first, first + count * self.entry_bytes, self.entry_bytes)
@@ -178,19 +178,19 @@ def _without_undefined(
 
 
 def _pages(form: _Form, body: bytes) -> Iterator[tuple[int, int]]:
-    """Give number and offset of the directory of every page.
+    """Yield number and offset of the directory of every page.
 
     Those of reduced images and of masks are none (TIFF 6.0, NewSubfileType and SubfileType).
     """
-    (offset,) = form.read(form.place, body, calcsize(f"={form.place}"))
-    for index in range(MOST_DIRECTORIES):
+    (offset,) = form.read(form.offset, body, calcsize(f"={form.offset}"))
+    for index in range(MAX_DIRECTORIES):
         if offset == 0:
             return
         entries = form.entries(body, offset)
         # Entries are sorted by tag, and the two that matter have the lowest numbers.
         if not any(_is_no_page(form, body, at) for at in entries[:2]):
             yield index, offset
-        (offset,) = form.read(form.place, body, entries.stop)
+        (offset,) = form.read(form.offset, body, entries.stop)
     raise TooLarge("too-many-frames", "The TIFF file has too many pages.")
 
 
@@ -202,13 +202,13 @@ def _is_no_page(form: _Form, body: bytes, at: int) -> bool:
 
 
 def _values(form: _Form, body: bytes, offset: int) -> dict[int, tuple[int, ...]]:
-    """Give the values of the tags that matter here."""
+    """Return the values of the tags that matter here."""
     found: dict[int, tuple[int, ...]] = {}
     for at in form.entries(body, offset):
-        tag, kind, count = form.read(f"HH{form.place}", body, at)
+        tag, kind, count = form.read(f"HH{form.offset}", body, at)
         if tag not in _WANTED or (tag == _EXTRA_SAMPLES and count == 0):
             continue
-        if tag in found or kind not in _INTEGERS or not 1 <= count <= _MOST_VALUES:
+        if tag in found or kind not in _INTEGERS or not 1 <= count <= _MAX_VALUES:
             raise _unreadable()
         words, start = form.value_at(body, at)
         found[tag] = form.read(words, body, start)
@@ -247,7 +247,7 @@ def _padded(side: int, tile: int) -> int:
 
 
 def _bits(values: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
-    """Give the bits of each sample; one number stands for all."""
+    """Return the bits of each sample; one number stands for all."""
     bits, samples = values.get(_BITS, (1,)), values.get(_SAMPLES, (1,))[0]
     if len(bits) == 1:
         return bits * samples

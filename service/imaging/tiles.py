@@ -12,7 +12,7 @@ from service.imaging.resample import WorkingImage
 GRID = 32
 """Tile origins lie on multiples of this, in pixels: the net's own coarsest cell."""
 
-LEAST_SIDE = 4 * GRID
+MIN_SIDE = 4 * GRID
 """Of a breast that stays whole, in pixels: nets pool over some cells of their coarsest map, and
 have seen no breast of less than 5 cm."""
 
@@ -59,7 +59,7 @@ def cut(
         Up to so many pixels, the breast stays whole; 0 where the device knows no shapes but those.
     """
     rows, columns = image.pixels.shape
-    whole = (max(LEAST_SIDE, _up_to_grid(rows)), max(LEAST_SIDE, _up_to_grid(columns)))
+    whole = (max(MIN_SIDE, _up_to_grid(rows)), max(MIN_SIDE, _up_to_grid(columns)))
     fits = whole[0] * whole[1] <= whole_pixels
     shape = whole if fits else fitting(shapes, (rows, columns))
     return [
@@ -71,7 +71,7 @@ def cut(
 
 
 def fitting(shapes: Sequence[Shape], box: Shape) -> Shape:
-    """Give the first shape that covers `box` along each side as far as the last shape would."""
+    """Return the first shape that covers `box` along each side as far as the last shape would."""
     height, width = shapes[-1]
     needed = (min(box[0], height), min(box[1], width))
     return next(shape for shape in shapes if shape[0] >= needed[0] and shape[1] >= needed[1])
@@ -82,7 +82,7 @@ def _up_to_grid(length: int) -> int:
 
 
 def origins(length: int, side: int, stride: int) -> list[int]:
-    """Give the fewest origins on the 32-pixel grid that cover `length` pixels.
+    """Return the fewest origins on the 32-pixel grid that cover `length` pixels.
 
     Steps are even, and never longer than `stride`; the last tile may reach beyond `length`.
     """

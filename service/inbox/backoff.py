@@ -23,12 +23,12 @@ class Backoff:
     attempts: int
 
     def delay_s(self, attempts: int) -> float | None:
-        """Give the delay after the given number of attempts, from half of it up; None: give up."""
+        """Return the delay after so many attempts, from half of it up; None to give up."""
         if attempts >= self.attempts:
             return None
         return self.pause_s(attempts)
 
     def pause_s(self, attempts: int) -> float:
-        """Give the delay, however many attempts there were."""
+        """Return the delay, however many attempts there were."""
         whole = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s)
         return whole * random.uniform(0.5, 1.0)

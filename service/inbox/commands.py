@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from service.errors import StartupError
-from service.inbox.inbox import BOOKS, Inbox
+from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.scp import StoreScp
 from service.inbox.states import DEAD, FINISHED, Entry, State
 from service.logs import configure_logs
 from service.reading import Workers
 from service.settings import Settings
-from service.terminal import complaints, console, give_up, settings_or_exit
+from service.terminal import console, fail, settings_or_exit, stderr
 
 app = typer.Typer(help="Look into the inbox; replay or forget.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def list_(
 ) -> None:
     """List instances, and how many there are in each state."""
     with _open() as inbox:
-        entries, counts = inbox.register.entries(state, limit), inbox.register.counts()
+        entries, counts = inbox.instances.entries(state, limit), inbox.instances.counts()
     _print_entries(entries)
     total = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     console.print(total or "The inbox is empty.")
@@ -45,13 +45,13 @@ def dead(
     """List the dead letters: instances and results for which no further try is made."""
     with _open() as inbox:
         entries, letters = (
-            inbox.register.entries(DEAD, limit),
-            inbox.register.dead_deliveries(limit),
+            inbox.instances.entries(DEAD, limit),
+            inbox.instances.dead_deliveries(limit),
         )
     _print_entries(entries)
     table = Table("id", "result", "destination", "why", "attempts")
     for each in letters:
-        row = (each.entry, each.made.kind, each.destination, each.code, each.attempts)
+        row = (each.entry, each.result.kind, each.destination, each.code, each.attempts)
         table.add_row(*map(str, row))
     if table.row_count:
         console.print(table)
@@ -61,9 +61,9 @@ def dead(
 def show(id: Annotated[int, typer.Argument(help="As `list` gives it.")]) -> None:
     """Show one instance and where its results are; its UIDs, but nothing else of its header."""
     with _open() as inbox:
-        entry, deliveries = inbox.register.entry(id), inbox.register.deliveries(id)
+        entry, deliveries = inbox.instances.entry(id), inbox.instances.deliveries(id)
     if entry is None:
-        complaints.print(f"There is no instance {id}.")
+        stderr.print(f"There is no instance {id}.")
         raise typer.Exit(1)
     _print_entries([entry])
     console.print(f"SOP Instance UID: {entry.sop_instance_uid}")
@@ -73,13 +73,13 @@ def show(id: Annotated[int, typer.Argument(help="As `list` gives it.")]) -> None
     for each in deliveries:
         following = _moment(each.due) if each.state == "waiting" else ""
         table.add_row(
-            each.made.kind,
+            each.result.kind,
             each.destination,
             each.state,
             each.code or "",
             str(each.attempts),
             following,
-            each.made.sop_instance_uid,
+            each.result.sop_instance_uid,
         )
     if table.row_count:
         console.print(table)
@@ -92,10 +92,10 @@ def replay(
 ) -> None:
     """Try dead letters again: process what was not processed, deliver what was not delivered."""
     if bool(ids) == every:
-        complaints.print("Name instances, or say --all.")
+        stderr.print("Name instances, or say --all.")
         raise typer.Exit(2)
     with _open() as inbox:
-        count = inbox.register.replay(ids or [])
+        count = inbox.instances.replay(ids or [])
     console.print(f"{count} replayed.")
     raise typer.Exit(0 if every or count == len(ids or []) else 1)
 
@@ -125,7 +125,7 @@ def scp(
     settings = settings_or_exit(scp_port=port)
     configure_logs(settings.log_level, settings.log_format)
     if not settings.destinations:
-        give_up("no destination for results is configured: see docs/inbox.md")
+        fail("no destination for results is configured: see docs/inbox.md")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -137,7 +137,7 @@ def scp(
         ):
             stopped.wait()
     except StartupError as error:
-        give_up(str(error))
+        fail(str(error))
 
 
 def _reader(settings: Settings) -> Workers:
@@ -153,12 +153,12 @@ def _reader(settings: Settings) -> Workers:
 
 def _open() -> Inbox:
     settings: Settings = settings_or_exit()
-    if not (settings.inbox / BOOKS).is_file():
-        give_up(f"there is no inbox in {settings.inbox}")
+    if not (settings.inbox / DATABASE_FILE).is_file():
+        fail(f"there is no inbox in {settings.inbox}")
     try:
         return Inbox(settings)
     except StartupError as error:
-        give_up(str(error))
+        fail(str(error))
 
 
 def _print_entries(entries: list[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""The inbox's books: one SQLite file, in which whatever is committed is on the disk."""
+"""The inbox's database: one SQLite file, in which whatever is committed is on the disk."""
 
 import os
 import sqlite3
@@ -107,13 +107,13 @@ class Database:
     def bound_waits(self, longest_s: float) -> None:
         """Bring forward what is due after the longest wait from now: a clock was set back."""
         due = self.now() + longest_s
-        with self.transaction() as books:
+        with self.transaction() as connection:
             for table in ("entry", "delivery"):
-                books.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
+                connection.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection within a transaction; committed at the end, undone by an error."""
+        """Yield the connection within a transaction; committed at the end, undone by an error."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -124,7 +124,7 @@ class Database:
             self._connection.execute("COMMIT")
 
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self._lock:
             return self._connection.execute(query, parameters).fetchall()
 

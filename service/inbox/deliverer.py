@@ -7,13 +7,13 @@ from prometheus_client import Counter
 
 from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
-from service.inbox.rounds import Rounds
+from service.inbox.poller import Poller
 from service.inbox.states import Delivery
 from service.inbox.stow_client import NotDelivered, StowClient
 
 log = structlog.get_logger("mammoseg")
 
-LONGEST_PAUSE_S = 60.0
+MAX_PAUSE_S = 60.0
 """A destination that does not answer is not asked for the next object before a pause; it grows to
 this, so that a queue does not use up its attempts, nor wait long once the destination is back."""
 
@@ -35,7 +35,7 @@ class Deliverer:
         Of the destination.
     backoff
         Of the attempts.
-    rounds
+    poller
         When to look.
     counter
         Of attempts, by destination and outcome.
@@ -47,23 +47,23 @@ class Deliverer:
         client: StowClient,
         *,
         backoff: Backoff,
-        rounds: Rounds,
+        poller: Poller,
         counter: Counter,
     ) -> None:
         self._inbox, self.client, self._backoff = inbox, client, backoff
         self._name = client.destination.name
-        self.rounds, self._counter = rounds, counter
+        self.poller, self._counter = poller, counter
         self._unreachable = 0
 
     async def step(self) -> None:
         """Deliver what has waited longest, or wait for the next round."""
-        delivery = await asyncio.to_thread(self._inbox.dispatch.due, self._name)
+        delivery = await asyncio.to_thread(self._inbox.deliveries.due, self._name)
         if delivery is None:
-            await self.rounds.wait()
+            await self.poller.wait()
             return
         try:
             await self.client.store(
-                self._inbox.files.result(delivery.made.digest), delivery.made.sop_instance_uid
+                self._inbox.files.result(delivery.result.digest), delivery.result.sop_instance_uid
             )
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)
@@ -76,35 +76,35 @@ class Deliverer:
             await asyncio.to_thread(self._delivered, delivery)
 
     def _delivered(self, delivery: Delivery) -> None:
-        complete = self._inbox.dispatch.delivered(delivery)
+        complete = self._inbox.deliveries.delivered(delivery)
         if complete and not self._inbox.keep_files:
-            for digest in self._inbox.dispatch.results_gone(delivery.entry):
+            for digest in self._inbox.deliveries.results_gone(delivery.entry):
                 self._inbox.files.discard_result(digest)
         self._counter.labels(self._name, "delivered").inc()
         self._log(delivery, "inbox-delivered")
 
     async def _failed(self, delivery: Delivery, error: NotDelivered) -> None:
-        dispatch = self._inbox.dispatch
+        deliveries = self._inbox.deliveries
         delay_s = None if error.permanent else self._backoff.delay_s(delivery.attempts + 1)
         if delay_s is None:
-            await asyncio.to_thread(dispatch.dead, delivery, error.code)
+            await asyncio.to_thread(deliveries.dead, delivery, error.code)
             self._counter.labels(self._name, "dead").inc()
             self._log(delivery, "inbox-dead", code=error.code)
         else:
-            await asyncio.to_thread(dispatch.failed, delivery, error.code, delay_s)
+            await asyncio.to_thread(deliveries.failed, delivery, error.code, delay_s)
             self._counter.labels(self._name, "failed").inc()
             self._log(delivery, "inbox-not-delivered", code=error.code, again_s=round(delay_s, 1))
         if error.reachable:
             self._unreachable = 0
             return
         self._unreachable += 1
-        await self.rounds.pause(min(self._backoff.pause_s(self._unreachable), LONGEST_PAUSE_S))
+        await self.poller.pause(min(self._backoff.pause_s(self._unreachable), MAX_PAUSE_S))
 
     def _log(self, delivery: Delivery, event: str, **more: object) -> None:
         (log.info if event == "inbox-delivered" else log.warning)(
             event,
             entry=delivery.entry,
-            kind=delivery.made.kind,
+            kind=delivery.result.kind,
             destination=self._name,
             attempt=delivery.attempts + 1,
             **more,

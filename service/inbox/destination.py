@@ -15,7 +15,7 @@ class Destination(BaseModel):
     url
         Root of its DICOMweb services; results go to `<url>/studies`.
     name
-        What it is called in logs, metrics and the books: host and path of the URL unless given.
+        What it is called in logs, metrics and the database: host and path of the URL unless given.
         Under another name it is another destination.
     token
         Bearer token (RFC 6750).

@@ -13,14 +13,14 @@ from service.errors import StartupError
 from service.inbox.steady_time import SteadyTime
 
 BLOCK = 4096
-"""A file takes its size rounded up to this; names and books come on top."""
+"""A file takes its size rounded up to this; names and the database come on top."""
 
 STALE_S = 3600.0
 """No sender takes so long between two pieces: an older unfinished file's process died."""
 
 
 def disk_bytes(size: int) -> int:
-    """Give what a file of so many bytes takes on the disk, about."""
+    """Return what a file of so many bytes takes on the disk, about."""
     return -(-size // BLOCK) * BLOCK or BLOCK
 
 
@@ -42,7 +42,8 @@ class Files:
     incoming
         The folder of what is not whole yet.
     lost
-        The folder of what no book names and that could not be entered; nobody deletes it.
+        The folder of what the database does not name and that could not be entered; nobody deletes
+        it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,9 +53,9 @@ class Files:
         self._sources, self._results = folder / "sources", folder / "results"
         self.lost = folder / "lost"
         try:
-            for place in (folder, self.incoming, self._sources, self._results, self.lost):
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _check_private(place)
+            for directory in (folder, self.incoming, self._sources, self._results, self.lost):
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _check_private(directory)
             file, path = self.create()
             with file:
                 path.unlink()
@@ -62,7 +63,7 @@ class Files:
             raise StartupError(f"the inbox {folder} cannot be written: {error.strerror}") from None
 
     def create(self) -> tuple[BinaryIO, Path]:
-        """Give a new file to write an instance into, and its path."""
+        """Return a new file to write an instance into, and its path."""
         path = self.incoming / secrets.token_hex(16)
         return path.open("xb", buffering=0), path
 
@@ -72,11 +73,11 @@ class Files:
         return own.open("r+b", buffering=0), own
 
     def source(self, digest: str) -> Path:
-        """Give where the source of that digest lies."""
+        """Return where the source of that digest lies."""
         return self._sources / f"{digest}.dcm"
 
     def result(self, digest: str) -> Path:
-        """Give where the result of that digest lies."""
+        """Return where the result of that digest lies."""
         return self._results / f"{digest}.dcm"
 
     def keep_sources(self, arrived: list[tuple[Path, str]]) -> None:
@@ -137,7 +138,8 @@ class Files:
             path.rename(target)
 
     def sweep(self, kept: set[str], known: set[str]) -> int:
-        """Delete old files that are done with, and move those that no book names to `lost`.
+        """Delete old files that are done with; move those that the database does not name to
+        `lost`.
 
         Parameters
         ----------

@@ -7,42 +7,42 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from service.cancellation import CancelToken
 from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
-from service.inbox.rounds import Rounds
-from service.inbox.states import PROCESS_DIED, Entry, Made
+from service.inbox.poller import Poller
+from service.inbox.states import PROCESS_DIED, Entry, StoredResult
 from service.logs import where
-from service.patience import Patience
 
 log = structlog.get_logger("mammoseg")
 
 Answer = TypeVar("Answer")
 
 BUSY_S = 1.0
-"""Requests go first: with all places taken, an instance looks again after this."""
+"""Requests go first: with all slots taken, an instance looks again after this."""
 
 
-class Place(Protocol):
-    """One mammogram's place in the service."""
+class Slot(Protocol):
+    """One mammogram's slot in the service."""
 
     async def claim(self, size: int) -> None:
         """Wait for memory for a body of so many bytes."""
 
 
 class Bench(Protocol):
-    """Where mammograms are worked on, requests' and the inbox's alike; see `api.intake.Intake`."""
+    """Where mammograms are worked on, requests' and the inbox's; see `RequestLimiter`."""
 
     leaving: bool
     """The service is about to end: nothing new is begun."""
 
-    def place(self) -> AbstractContextManager[Place]:
-        """Hold a place; raises `Overloaded`."""
+    def slot(self) -> AbstractContextManager[Slot]:
+        """Hold a slot; raises `Overloaded`."""
 
-    def patience(self) -> Patience:
-        """Give what a task has from now on."""
+    def new_token(self) -> CancelToken:
+        """Return what a task has from now on."""
 
-    def pixels(self, count: int, patience: Patience) -> AbstractContextManager[None]:
+    def pixels(self, count: int, token: CancelToken) -> AbstractContextManager[None]:
         """Hold memory for so many pixels."""
 
     def work(self, task: Callable[[], Answer]) -> Awaitable[Answer]:
@@ -56,7 +56,7 @@ class Processor:
     ----------
     inbox
         Where instances come from and results go.
-    examine
+    make_results
         Makes an instance's results; called on a worker thread.
     bench
         Where it is called.
@@ -66,7 +66,7 @@ class Processor:
         Bound on the instances in work.
     backoff
         Of the attempts.
-    rounds
+    poller
         When to look.
     done
         Called when there are new results to deliver.
@@ -75,30 +75,30 @@ class Processor:
     def __init__(
         self,
         inbox: Inbox,
-        examine: Callable[[Entry], list[Made]],
+        make_results: Callable[[Entry], list[StoredResult]],
         bench: Bench,
         destinations: list[str],
         *,
         at_once: int,
         backoff: Backoff,
-        rounds: Rounds,
+        poller: Poller,
         done: Callable[[], None],
     ) -> None:
-        self._inbox, self._examine, self._bench = inbox, examine, bench
+        self._inbox, self._make_results, self._bench = inbox, make_results, bench
         self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
-        self.rounds, self._done = rounds, done
+        self.poller, self._done = poller, done
         self._running: dict[int, asyncio.Task[None]] = {}
 
     async def step(self) -> None:
-        """Begin what is due and has a place, then wait for the next round."""
+        """Begin what is due and has a slot, then wait for the next round."""
         free = self._at_once - len(self._running)
         if free and not self._bench.leaving:
-            due = self._inbox.work.due
+            due = self._inbox.processing.due
             for entry in await asyncio.to_thread(due, tuple(self._running), free):
                 task = asyncio.create_task(self._process(entry))
                 self._running[entry.id] = task
                 task.add_done_callback(lambda _, id=entry.id: self._ended(id))  # type: ignore[misc]
-        await self.rounds.wait()
+        await self.poller.wait()
 
     async def finish(self) -> None:
         """Wait for what was begun."""
@@ -107,44 +107,44 @@ class Processor:
     def _ended(self, id: int) -> None:
         task = self._running.pop(id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The books could not be written; the instance stays as it was.
+            # The database could not be written; the instance stays as it was.
             log.error("inbox-books", error=type(error).__name__, at=where(error))
-        self.rounds.wake()
+        self.poller.wake()
 
     async def _process(self, entry: Entry) -> None:
         try:
-            with self._bench.place() as place:
-                await place.claim(entry.size)
+            with self._bench.slot() as slot:
+                await slot.claim(entry.size)
                 await self._attempt(entry)
         except Overloaded:
             await asyncio.sleep(BUSY_S)
 
     async def _attempt(self, entry: Entry) -> None:
-        work, attempt = self._inbox.work, entry.attempts + 1
+        processing, attempt = self._inbox.processing, entry.attempts + 1
         if attempt > self._backoff.attempts:
-            await asyncio.to_thread(work.dead, entry.id, PROCESS_DIED)
+            await asyncio.to_thread(processing.dead, entry.id, PROCESS_DIED)
             return
-        await asyncio.to_thread(work.begin, entry.id, self._backoff.pause_s(attempt))
+        await asyncio.to_thread(processing.begin, entry.id, self._backoff.pause_s(attempt))
         try:
-            made = await self._bench.work(lambda: self._examine(entry))
+            results = await self._bench.work(lambda: self._make_results(entry))
         except Exception as error:
             await asyncio.to_thread(self._failed, entry.id, attempt, error)
             return
-        await asyncio.to_thread(self._made, entry, made)
-        log.info("inbox-processed", entry=entry.id, attempt=attempt, results=len(made))
+        await asyncio.to_thread(self._processed, entry, results)
+        log.info("inbox-processed", entry=entry.id, attempt=attempt, results=len(results))
         self._done()
 
-    def _made(self, entry: Entry, made: list[Made]) -> None:
-        self._inbox.work.made(entry.id, made, self._destinations)
+    def _processed(self, entry: Entry, results: list[StoredResult]) -> None:
+        self._inbox.processing.processed(entry.id, results, self._destinations)
         if not self._inbox.keep_files:
             self._discard_source(entry)
 
     def _failed(self, id: int, attempt: int, error: Exception) -> None:
-        work = self._inbox.work
+        processing = self._inbox.processing
         code = error.code if isinstance(error, MammosegError) else "internal"
         if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING_CODES:
-            work.refused(id, code)
-            entry = self._inbox.register.entry(id)
+            processing.refused(id, code)
+            entry = self._inbox.instances.entry(id)
             if entry is not None and not self._inbox.keep_files:
                 self._discard_source(entry)
             log.info("inbox-refused", entry=id, code=code)
@@ -153,9 +153,9 @@ class Processor:
         gone = isinstance(error, FileNotFoundError)
         delay_s = None if gone else self._backoff.delay_s(attempt)
         if delay_s is None:
-            work.dead(id, code)
+            processing.dead(id, code)
         else:
-            work.failed(id, code, delay_s)
+            processing.failed(id, code, delay_s)
         log.warning(
             "inbox-failed",
             entry=id,
@@ -167,5 +167,5 @@ class Processor:
         )
 
     def _discard_source(self, entry: Entry) -> None:
-        self._inbox.work.source_gone(entry.id)
+        self._inbox.processing.source_gone(entry.id)
         self._inbox.files.discard_source(entry.digest)

@@ -1,8 +1,8 @@
-"""What lies in an inbox's folder and is in no book: entered again, or set apart where it is safe.
+"""What lies in an inbox's folder and not in its database: entered again, or safely set apart.
 
-The books may be lost, or be an older backup than the files. A file with its final name was
+The database may be lost, or be an older backup than the files. A file with its final name was
 promised to a sender, or is a result that no destination may have: it is never deleted unless the
-books say that all is done with it.
+database says that all is done with it.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from service.imaging.dicom import parse
 from service.imaging.source_header import HEADER_BYTES
 from service.inbox.files import Files, disk_bytes
 from service.inbox.header import read_header
-from service.inbox.reception import Bounds, aside_code
-from service.inbox.register import Register
-from service.inbox.states import Arrival, Made
+from service.inbox.instance_store import InstanceStore
+from service.inbox.states import Arrival, StoredResult
+from service.inbox.store_transaction import Bounds, aside_code
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.reading import Reader
 
@@ -37,7 +37,7 @@ class Recovered:
     Attributes
     ----------
     sources, results
-        In the books now.
+        In the database now.
     lost
         In the folder `lost` now.
     """
@@ -48,11 +48,11 @@ class Recovered:
 
 
 class Recovery:
-    """Enters what the books do not name; while no other process works on the inbox.
+    """Enters what the database does not name; while no other process works on the inbox.
 
     Parameters
     ----------
-    files, register, bounds
+    files, instances, bounds
         The inbox's.
     destinations
         Names of those that get results of which it is not known who has them.
@@ -63,18 +63,18 @@ class Recovery:
     def __init__(
         self,
         files: Files,
-        register: Register,
+        instances: InstanceStore,
         bounds: Bounds,
         destinations: list[str],
         reader: Reader,
     ) -> None:
         self._reader = reader
-        self._files, self._register = files, register
+        self._files, self._instances = files, instances
         self._bounds, self._destinations = bounds, destinations
 
     def run(self) -> Recovered:
         """Enter what there is; what cannot be entered is moved to `lost`."""
-        sources, results = self._register.digests()
+        sources, results = self._instances.digests()
         entered = lost = made = 0
         # First: their results are then known to be made again.
         for path in self._files.unnamed_sources(sources):
@@ -110,7 +110,7 @@ class Recovery:
             disk_bytes(path.stat().st_size),
             aside_code(header, self._bounds),
         )
-        (code,) = self._register.enter([arrival], lambda _: None)
+        (code,) = self._instances.enter([arrival], lambda _: None)
         if code is not None:
             # An operator may want to see what nothing is done with.
             self._files.lose(path)
@@ -132,11 +132,11 @@ class Recovery:
         if not ours or digest != path.stem or klass is None or instance is None or study is None:
             self._files.lose(path)
             return False
-        if self._register.is_to_be_processed(_referred_to(dataset), self._files.has_source):
+        if self._instances.is_to_be_processed(_referred_to(dataset), self._files.has_source):
             # It will be made again, byte for byte; `sweep` looks after it if it is not.
             return False
-        made = Made(RECOVERED, instance, digest, disk_bytes(len(content)))
-        return self._register.enter_result(
+        made = StoredResult(RECOVERED, instance, digest, disk_bytes(len(content)))
+        return self._instances.enter_result(
             Arrival(klass, instance, study, digest, 0), made, self._destinations
         )
 

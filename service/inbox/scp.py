@@ -18,7 +18,7 @@ from service.errors import Overloaded, StartupError
 from service.imaging.dicom import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.inbox import Inbox
-from service.inbox.reception import OUT_OF_RESOURCES
+from service.inbox.store_transaction import OUT_OF_RESOURCES
 from service.logs import where
 from service.settings import Settings
 
@@ -132,9 +132,9 @@ class StoreScp:
     def _store(self, event: Event) -> int:
         self._arrived[event.assoc] = 0
         try:
-            with self._inbox.reception() as reception:
-                reception.adopt(event.dataset_path)
-                (outcome,) = reception.commit()
+            with self._inbox.store_transaction() as transaction:
+                transaction.adopt(event.dataset_path)
+                (outcome,) = transaction.commit()
         except Overloaded as error:
             log.warning("scp-refused", code=error.code)
             return OUT_OF_RESOURCES

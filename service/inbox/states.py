@@ -34,7 +34,7 @@ PROCESS_DIED = "process-died"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An instance that lies on the disk, checked, and is not in the books yet.
+    """An instance that lies on the disk, checked, and is not in the database yet.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An instance in the books.
+    """An instance in the database.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class StoredResult:
     """A result that lies on the disk.
 
     Attributes
@@ -125,4 +125,4 @@ class Delivery:
     code: str | None
     attempts: int
     due: float
-    made: Made
+    result: StoredResult

@@ -15,7 +15,7 @@ import httpx
 from service.inbox.destination import Destination
 
 PIECE = 2**20
-MOST_ANSWER_BYTES = 2**20
+MAX_ANSWER_BYTES = 2**20
 
 DUPLICATES = frozenset((0x0111, 0xB00E))
 """Failure Reasons of a server that refuses what it has already: Duplicate SOP Instance (PS3.7
@@ -185,6 +185,6 @@ async def _bounded(answer: httpx.Response) -> bytes:
     body = bytearray()
     async for piece in answer.aiter_bytes():
         body += piece
-        if len(body) > MOST_ANSWER_BYTES:
+        if len(body) > MAX_ANSWER_BYTES:
             break
-    return bytes(body[:MOST_ANSWER_BYTES])
+    return bytes(body[:MAX_ANSWER_BYTES])

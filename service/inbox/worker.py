@@ -12,10 +12,10 @@ import structlog
 from service.errors import StartupError
 from service.inbox.backoff import Backoff
 from service.inbox.deliverer import Deliverer
-from service.inbox.examine import Examiner
 from service.inbox.inbox import Inbox
+from service.inbox.poller import Poller
 from service.inbox.processor import Bench, Processor
-from service.inbox.rounds import Rounds
+from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, State
 from service.inbox.stow_client import StowClient
 from service.logs import where
@@ -62,8 +62,8 @@ class InboxWorker:
     ) -> None:
         self._inbox, self._settings, self._metrics = inbox, settings, metrics
         self._names = [destination.name for destination in settings.destinations]
-        self._rounds = Rounds()
-        examiner = Examiner(
+        self._poller = Poller()
+        writer = ResultWriter(
             segmenter,
             inbox.files,
             settings.inbox_results,
@@ -71,12 +71,12 @@ class InboxWorker:
         )
         self._processor = Processor(
             inbox,
-            lambda entry: examiner.examine(entry, bench.pixels, bench.patience()),
+            lambda entry: writer.write(entry, bench.pixels, bench.new_token()),
             bench,
             self._names,
             at_once=settings.inbox_workers,
             backoff=self._backoff(settings.inbox_attempts),
-            rounds=Rounds(),
+            poller=Poller(),
             done=self._wake_deliverers,
         )
         self._deliverers = [
@@ -84,7 +84,7 @@ class InboxWorker:
                 inbox,
                 client,
                 backoff=self._backoff(settings.delivery_attempts),
-                rounds=Rounds(),
+                poller=Poller(),
                 counter=metrics.deliveries,
             )
             for client in _clients(settings)
@@ -98,12 +98,12 @@ class InboxWorker:
 
     def wake(self) -> None:
         """Say that instances arrived."""
-        self._processor.rounds.wake()
+        self._processor.poller.wake()
 
     async def stop(self) -> None:
         """Take no new work, finish what is begun; what is not remains in the inbox."""
-        for rounds in self._all_rounds():
-            rounds.stop()
+        for poller in self._all_pollers():
+            poller.stop()
         if self._task is not None:
             await self._task
 
@@ -111,12 +111,12 @@ class InboxWorker:
         settings = self._settings
         return Backoff(settings.retry_first_s, settings.retry_longest_s, attempts)
 
-    def _all_rounds(self) -> list[Rounds]:
-        return [self._rounds, self._processor.rounds, *(each.rounds for each in self._deliverers)]
+    def _all_pollers(self) -> list[Poller]:
+        return [self._poller, self._processor.poller, *(each.poller for each in self._deliverers)]
 
     def _wake_deliverers(self) -> None:
         for deliverer in self._deliverers:
-            deliverer.rounds.wake()
+            deliverer.poller.wake()
 
     async def _run(self) -> None:
         lock = await self._locked()
@@ -126,44 +126,44 @@ class InboxWorker:
             await self._recover()
             log.info("inbox-open", destinations=self._names)
             await asyncio.gather(
-                self._persist(self._rounds, self._tidy),
+                self._persist(self._poller, self._tidy),
                 self._process(),
                 *(self._deliver(deliverer) for deliverer in self._deliverers),
             )
 
     async def _recover(self) -> None:
-        """Enter what the books have lost; without that nothing is begun, and nothing swept."""
-        while not self._rounds.stopped:
+        """Enter what the database has lost; without that nothing is begun, and nothing swept."""
+        while not self._poller.stopped:
             try:
                 await asyncio.to_thread(self._inbox.bound_waits, self._settings.retry_longest_s)
                 await asyncio.to_thread(self._inbox.recover, self._names)
                 return
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
-                await self._rounds.pause(FAULT_S)
+                await self._poller.pause(FAULT_S)
 
     async def _locked(self) -> BinaryIO | None:
         """Wait until no other process works on the inbox; None when stopped meanwhile."""
         file = (self._inbox.files.folder / LOCK).open("ab")
-        while not self._rounds.stopped:
+        while not self._poller.stopped:
             try:
                 # The kernel lets go of it however a process ends.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                await self._rounds.wait()
+                await self._poller.wait()
                 continue
             return file
         file.close()
         return None
 
     async def _process(self) -> None:
-        await self._persist(self._processor.rounds, self._processor.step)
+        await self._persist(self._processor.poller, self._processor.step)
         await self._processor.finish()
 
     async def _deliver(self, deliverer: Deliverer) -> None:
         async with deliverer.client:
-            loop = asyncio.create_task(self._persist(deliverer.rounds, deliverer.step))
-            await deliverer.rounds.until_stopped()
+            loop = asyncio.create_task(self._persist(deliverer.poller, deliverer.step))
+            await deliverer.poller.until_stopped()
             done, _ = await asyncio.wait([loop], timeout=GRACE_S)
             if not done:
                 loop.cancel()
@@ -175,30 +175,30 @@ class InboxWorker:
             await asyncio.to_thread(self._forget)
             self._tidied = time.monotonic()
         await asyncio.to_thread(self._show)
-        await self._rounds.wait()
+        await self._poller.wait()
 
     def _forget(self) -> None:
-        self._inbox.dispatch.bury_unknown(self._names)
+        self._inbox.deliveries.bury_unknown(self._names)
         self._inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
         self._inbox.sweep()
 
     def _show(self) -> None:
-        register, metrics = self._inbox.register, self._metrics
-        counts, open_ = register.counts(), register.delivery_counts()
+        instances, metrics = self._inbox.instances, self._metrics
+        counts, open_ = instances.counts(), instances.delivery_counts()
         for state in get_args(State):
             metrics.inbox_instances.labels(state).set(counts.get(state, 0))
         for name in self._names:
             for state in ("waiting", "dead"):
                 metrics.inbox_deliveries.labels(name, state).set(open_.get((name, state), 0))
-        metrics.inbox_bytes.set(register.bytes_held())
+        metrics.inbox_bytes.set(instances.bytes_held())
 
-    async def _persist(self, rounds: Rounds, step: Callable[[], Awaitable[None]]) -> None:
-        while not rounds.stopped:
+    async def _persist(self, poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
+        while not poller.stopped:
             try:
                 await step()
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
-                await rounds.pause(FAULT_S)
+                await poller.pause(FAULT_S)
 
 
 def _clients(settings: Settings) -> list[StowClient]:

@@ -7,14 +7,14 @@ BATCH_SIZES: dict[Device, tuple[int, ...]] = {"cpu": (1,), "cuda": ON_GPU, "tens
 """The only batch sizes ever run, by device; all are warmed before the first request. On a CPU
 batching hurts: four tiles at once took 1.6 times as long as one after the other."""
 
-LONGEST_DELAY_S = 0.002
+MAX_DELAY_S = 0.002
 """A tile takes a GPU about as long; to wait longer would cost more than a fuller batch saves."""
 
 MEMORY = 0.2
 """Weight of the newest gap in the running mean."""
 
 
-class ArrivalPace:
+class ArrivalRate:
     """Knows how fast tiles arrive, and so whether it pays to wait for the next."""
 
     def __init__(self) -> None:
@@ -30,8 +30,8 @@ class ArrivalPace:
         else:
             self._gap_s += MEMORY * (gap_s - self._gap_s)
 
-    def patience_s(self, waiting: int, largest: int) -> float:
-        """Give how long to wait for more, in seconds: 0 where none is likely to come in time."""
-        if waiting >= largest or self._gap_s > LONGEST_DELAY_S:
+    def delay_s(self, waiting: int, largest: int) -> float:
+        """Return how long to wait for more, in seconds: 0 where none is likely to come in time."""
+        if waiting >= largest or self._gap_s > MAX_DELAY_S:
             return 0.0
-        return min(LONGEST_DELAY_S, (largest - waiting) * self._gap_s)
+        return min(MAX_DELAY_S, (largest - waiting) * self._gap_s)

@@ -28,7 +28,7 @@ class BoundRuns:
         Of the input, then of the outputs.
     stage
         The host buffer: of the input's type, flat, as large as the largest input.
-    place
+    device
         Where the buffers lie, as ONNX Runtime names devices.
     graph
         Capture each shape and batch size as a CUDA graph.
@@ -41,37 +41,37 @@ class BoundRuns:
         names: Sequence[str],
         stage: NDArray[Any],
         *,
-        place: str,
+        device: str,
         graph: bool,
     ) -> None:
         self._runtime, self._library, self._names = runtime, library, names
-        self._stage, self._place, self._graph = stage, place, graph
+        self._stage, self._device, self._graph = stage, device, graph
         self._runs: dict[Key, _BoundRun] = {}
 
-    def room(self, shape: Key) -> NDArray[Any]:
-        """Give the part of the host buffer that the next input of this shape is best put into."""
+    def input_buffer(self, shape: Key) -> NDArray[Any]:
+        """Return the part of the host buffer that the next input of this shape is best put into."""
         return self._stage[: int(np.prod(shape))].reshape(shape)
 
     def run(self, tiles: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Give the outputs, copied: the next run does not change them."""
-        room = self.room(tiles.shape)
-        if not np.may_share_memory(tiles, room):
-            np.copyto(room, tiles)
+        """Return the outputs, copied: the next run does not change them."""
+        buffer = self.input_buffer(tiles.shape)
+        if not np.may_share_memory(tiles, buffer):
+            np.copyto(buffer, tiles)
         if tiles.shape not in self._runs:
             self._runs[tiles.shape] = self._bind(tiles.shape)
-        return self._runs[tiles.shape].run(room)
+        return self._runs[tiles.shape].run(buffer)
 
     def _bind(self, shape: Key) -> "_BoundRun":
         """Lay out the input, and let a first run lay out the outputs."""
         tile, *outputs = self._names
         value = self._library.OrtValue.ortvalue_from_shape_and_type(
-            list(shape), self._stage.dtype.type, self._place, 0
+            list(shape), self._stage.dtype.type, self._device, 0
         )
         value.update_inplace(np.zeros(shape, self._stage.dtype))
         binding = self._runtime.io_binding()
         binding.bind_ortvalue_input(tile, value)
         for name in outputs:
-            binding.bind_output(name, self._place, 0)
+            binding.bind_output(name, self._device, 0)
         self._runtime.run_with_iobinding(binding, self._options(NOT_CAPTURED))
         for name, output in zip(outputs, binding.get_outputs(), strict=True):
             binding.bind_ortvalue_output(name, output)

@@ -28,7 +28,7 @@ GridMultiple = Annotated[int, Field(gt=0, multiple_of=GRID)]
 
 
 def sigmoid(logit: float | np.floating) -> float:
-    """Give the probability of a logit, in double precision."""
+    """Return the probability of a logit, in double precision."""
     return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
 
 
@@ -183,7 +183,7 @@ class GoldenTile(_Part):
     tolerance: float = Field(gt=0.0, le=0.05)
 
     def expected_probability(self, tile_size: int) -> NDArray[np.float32]:
-        """Give the expected probability, float32, shape (tile_size // 8, tile_size // 8).
+        """Return the expected probability, float32, shape (tile_size // 8, tile_size // 8).
 
         Raises
         ------
@@ -215,7 +215,7 @@ class Contract(_Part):
     golden: GoldenTile
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the ONNX `metadata_props`: one JSON value a field, keys with `PREFIX`."""
+        """Return the ONNX `metadata_props`: one JSON value a field, keys with `PREFIX`."""
         fields = self.model_dump(mode="json")
         return {PREFIX + name: json.dumps(value, sort_keys=True) for name, value in fields.items()}
 

@@ -4,7 +4,7 @@ The options: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvi
 """
 
 from service.inference.device import Gpu
-from service.inference.setup import Setup
+from service.inference.provider_setup import ProviderSetup
 
 PROVIDER = "CUDAExecutionProvider"
 
@@ -28,7 +28,7 @@ CANDIDATES: dict[str, dict[str, str]] = {
 
 
 def options(gpu: Gpu, candidate: dict[str, str]) -> dict[str, str]:
-    """Give the provider's options: a candidate's, and those that hold for all."""
+    """Return the provider's options: a candidate's, and those that hold for all."""
     # Shapes never change after the warm-up: the arena need not grow by more than is asked for.
     common = {"arena_extend_strategy": "kSameAsRequested"}
     if gpu.memory_mib is not None:
@@ -36,10 +36,10 @@ def options(gpu: Gpu, candidate: dict[str, str]) -> dict[str, str]:
     return common | candidate
 
 
-def setups(gpu: Gpu) -> tuple[Setup, ...]:
-    """Give every way to open a model, the plainest first."""
+def setups(gpu: Gpu) -> tuple[ProviderSetup, ...]:
+    """Return every way to open a model, the plainest first."""
     return tuple(
-        Setup(
+        ProviderSetup(
             "cuda", name, ((PROVIDER, options(gpu, candidate)),), "enable_cuda_graph" in candidate
         )
         for name, candidate in CANDIDATES.items()

@@ -21,13 +21,13 @@ class Gpu:
         Bound on the arena that the net computes in, MiB; None for all that the device has.
     engines
         Folder that is there, for the engines TensorRT builds; None to build them at each start.
-    trials
+    autotune
         Whether the faster ways to run are tried at start, or the plainest is taken.
     """
 
     memory_mib: int | None = None
     engines: Path | None = None
-    trials: bool = True
+    autotune: bool = True
 
 
 def resolve_device(choice: DeviceChoice) -> Device:

@@ -12,7 +12,7 @@ from service.inference.session import Session, TileOutputs
 
 
 def golden_tile(contract: Contract) -> NDArray[np.float32]:
-    """Give the contract's golden tile as the net takes it: float32, (1, 1, size, size).
+    """Return the contract's golden tile as the net takes it: float32, (1, 1, size, size).
 
     Raises
     ------
@@ -38,7 +38,7 @@ def eighth(probability: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def golden_deviation(contract: Contract, outputs: TileOutputs) -> float:
-    """Give the largest absolute difference from the expected probabilities, map and score.
+    """Return the largest absolute difference from the expected probabilities, map and score.
 
     Parameters
     ----------

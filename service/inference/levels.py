@@ -14,24 +14,24 @@ from service.inference.contract import InputSpec
 HIGHEST = 65535
 
 
-def put(tiles: NDArray[np.float32], place: NDArray[Any], spec: InputSpec) -> None:
+def quantize_into(tiles: NDArray[np.float32], out: NDArray[Any], spec: InputSpec) -> None:
     """Write tiles to where the net takes them from.
 
     Parameters
     ----------
     tiles
         float32, values within the range of `spec`.
-    place
+    out
         Same shape: float32, or uint16 for the nearest levels.
     spec
         The contract's.
     """
-    if place.dtype == np.float32:
-        np.copyto(place, tiles)
+    if out.dtype == np.float32:
+        np.copyto(out, tiles)
         return
     levels = np.subtract(tiles, np.float32(spec.minimum))
     levels *= np.float32(HIGHEST / (spec.maximum - spec.minimum))
     levels += np.float32(0.5)
     # Beyond the range, a level would come out at its other end.
     np.clip(levels, 0, HIGHEST, out=levels)
-    np.copyto(place, levels, casting="unsafe")
+    np.copyto(out, levels, casting="unsafe")

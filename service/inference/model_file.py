@@ -92,7 +92,7 @@ def has_external_data(model: bytes) -> bool:
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Return number, wire type, and the place of the value, of each field of a message."""
+    """Return number, wire type, and the offset of the value, of each field of a message."""
     while at < end:
         tag, at = _varint(data, at)
         field, wire = tag >> 3, tag & 7

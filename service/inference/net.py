@@ -7,14 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.cancellation import CancelToken
 from service.imaging.tiles import Tile
 from service.inference.contract import Contract
 from service.inference.device import Device
-from service.patience import Patience
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ModelInfo:
     """Which model runs, where and how.
 
     Attributes
@@ -39,7 +39,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TileAnswer:
+class TilePrediction:
     """What the net says of one tile.
 
     Attributes
@@ -58,7 +58,7 @@ class Net(Protocol):
     """Runs tiles; for several threads at once."""
 
     @property
-    def served(self) -> Served:
+    def model_info(self) -> ModelInfo:
         """The model, proven on the device."""
 
     @property
@@ -73,7 +73,7 @@ class Net(Protocol):
     def failed(self) -> bool:
         """The device failed for good: nothing will be answered any more."""
 
-    def run(self, tiles: Sequence[Tile], patience: Patience) -> list[TileAnswer]:
+    def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         """Run the tiles of one image and wait for all answers, in the same order.
 
         Raises

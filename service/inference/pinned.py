@@ -13,7 +13,7 @@ PORTABLE = 1
 
 
 def driver() -> Any:
-    """Give NVIDIA's driver, or None where there is none."""
+    """Return NVIDIA's driver, or None where there is none."""
     try:
         return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -21,7 +21,7 @@ def driver() -> Any:
 
 
 def page_locked(count: int, kind: np.dtype[Any], driver: Any) -> NDArray[Any]:
-    """Give zeros, shape (count,), locked if the driver does it; else a copy is slower.
+    """Return zeros, shape (count,), locked if the driver does it; else a copy is slower.
 
     Parameters
     ----------

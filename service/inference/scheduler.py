@@ -14,17 +14,17 @@ from concurrent.futures import Future
 import numpy as np
 import structlog
 
+from service.cancellation import CancelToken
 from service.errors import DeviceFailed, Overloaded
 from service.imaging.tiles import Tile
-from service.inference.batching import BATCH_SIZES, ArrivalPace
+from service.inference.batching import BATCH_SIZES, ArrivalRate
+from service.inference.fair_queue import FairQueue, QueuedTile, TileJob
 from service.inference.faults import fault_of
 from service.inference.golden import still_works
-from service.inference.levels import put
-from service.inference.net import Served, TileAnswer
+from service.inference.levels import quantize_into
+from service.inference.net import ModelInfo, TilePrediction
 from service.inference.session import Session
-from service.inference.turns import Errand, Turn, Turns
 from service.inference.warmup import warm, wide_pays
-from service.patience import Patience
 
 log = structlog.get_logger("mammoseg")
 
@@ -51,7 +51,7 @@ class TileScheduler:
     def __init__(self, session: Session, *, runners: int = 1, wide: Session | None = None) -> None:
         self.session = session
         self._sizes = BATCH_SIZES[session.device]
-        self._turns, self._pace = Turns(), ArrivalPace()
+        self._queue, self._rate = FairQueue(), ArrivalRate()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._running = 0
@@ -72,10 +72,10 @@ class TileScheduler:
             self._start(self._serve)
 
     @property
-    def served(self) -> Served:
+    def model_info(self) -> ModelInfo:
         """The model, proven on the device."""
         session = self.session
-        return Served(
+        return ModelInfo(
             contract=session.contract,
             sha256=session.sha256,
             device=session.device,
@@ -86,7 +86,7 @@ class TileScheduler:
     @property
     def waiting(self) -> int:
         """Tiles that no runner has taken yet."""
-        return self._turns.waiting
+        return self._queue.waiting
 
     @property
     def failed(self) -> bool:
@@ -98,7 +98,7 @@ class TileScheduler:
         """CPU time of the runners inside the net since the start, in seconds."""
         return self._net_seconds
 
-    def run(self, tiles: Sequence[Tile], patience: Patience) -> list[TileAnswer]:
+    def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         """Run the tiles of one image and wait for all answers, in the same order.
 
         Raises
@@ -112,22 +112,22 @@ class TileScheduler:
         """
         if not tiles:
             return []
-        errand = Errand([tile.pixels for tile in tiles], threading.Condition(self._lock))
+        job = TileJob([tile.pixels for tile in tiles], threading.Condition(self._lock))
         with self._lock:
             if self._closed:
                 raise Overloaded("draining", "The service is shutting down.")
             if self._failed:
                 raise DeviceFailed
-            self._turns.add(errand)
-            self._pace.arrived(len(tiles), time.monotonic())
+            self._queue.add(job)
+            self._rate.arrived(len(tiles), time.monotonic())
             self._work.notify(len(tiles))
             try:
-                patience.wait_for(errand.settled, lambda: errand.done)
+                token.wait_for(job.settled, lambda: job.done)
             finally:
-                self._turns.drop(errand)
-        if errand.fault is not None:
-            raise errand.fault
-        return [errand.answers[index] for index in range(len(tiles))]
+                self._queue.drop(job)
+        if job.fault is not None:
+            raise job.fault
+        return [job.predictions[index] for index in range(len(tiles))]
 
     def close(self) -> None:
         """Answer what waits, then stop the runners."""
@@ -158,59 +158,59 @@ class TileScheduler:
         return wide if wide_pays(self.session, wide) else None
 
     def _serve(self) -> None:
-        while (turns := self._next()) is not None:
-            self._answer(*turns)
+        while (queued := self._next()) is not None:
+            self._answer(*queued)
 
-    def _next(self) -> tuple[Session, list[Turn]] | None:
+    def _next(self) -> tuple[Session, list[QueuedTile]] | None:
         """Wait for work and take it; None when there is none and never will be."""
         largest = self._sizes[-1]
         with self._lock:
-            while not self._turns.waiting:
+            while not self._queue.waiting:
                 if self._closed:
                     return None
                 self._work.wait()
             if largest > 1:
                 self._gather(largest)
-            alone = self._running == 0 and self._turns.waiting == 1
+            alone = self._running == 0 and self._queue.waiting == 1
             self._running += 1
             session = self._wide if alone and self._wide is not None else self.session
-            return session, self._turns.take(largest)
+            return session, self._queue.take(largest)
 
     def _gather(self, largest: int) -> None:
         """Wait a moment for a fuller batch, where one is likely; the lock is held."""
-        ends = time.monotonic() + self._pace.patience_s(self._turns.waiting, largest)
-        while self._turns.waiting < largest and not self._closed:
+        ends = time.monotonic() + self._rate.delay_s(self._queue.waiting, largest)
+        while self._queue.waiting < largest and not self._closed:
             left = ends - time.monotonic()
             if left <= 0 or not self._work.wait(left):
                 return
 
-    def _answer(self, session: Session, turns: list[Turn]) -> None:
+    def _answer(self, session: Session, queued: list[QueuedTile]) -> None:
         started = time.thread_time()
         try:
-            answers = self._run(session, turns)
+            predictions = self._run(session, queued)
         except Exception as error:
-            self._settle(started, turns, self._verdict(session, error))
+            self._settle(started, queued, self._verdict(session, error))
         else:
-            self._settle(started, turns, answers)
+            self._settle(started, queued, predictions)
 
-    def _run(self, session: Session, turns: list[Turn]) -> list[TileAnswer]:
-        pixels = [errand.tiles[index] for errand, index in turns]
+    def _run(self, session: Session, queued: list[QueuedTile]) -> list[TilePrediction]:
+        pixels = [job.tiles[index] for job, index in queued]
         if len(pixels) == 1:
             tiles = pixels[0][np.newaxis, np.newaxis]
         else:
             batch = next(size for size in self._sizes if size >= len(pixels))
-            tiles = session.room((batch, 1, *pixels[0].shape))
-            for place, tile in zip(tiles[:, 0], pixels, strict=False):
-                put(tile, place, session.contract.input)
+            tiles = session.input_buffer((batch, 1, *pixels[0].shape))
+            for out, tile in zip(tiles[:, 0], pixels, strict=False):
+                quantize_into(tile, out, session.contract.input)
             tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
         return [
-            TileAnswer(outputs.probability[index], float(outputs.has_mask[index]))
-            for index in range(len(turns))
+            TilePrediction(outputs.probability[index], float(outputs.has_mask[index]))
+            for index in range(len(queued))
         ]
 
     def _verdict(self, session: Session, error: Exception) -> Exception:
-        """Give what the callers of a failed run are told."""
+        """Return what the callers of a failed run are told."""
         if session.device == "cpu":
             return error
         fault = fault_of(error)
@@ -226,20 +226,23 @@ class TileScheduler:
         """Latch: whoever waits is told, and nobody is taken any more."""
         with self._lock:
             self._failed = True
-            for errand in self._turns.drop_all():
-                errand.fault = DeviceFailed()
-                errand.settled.notify_all()
+            for job in self._queue.drop_all():
+                job.fault = DeviceFailed()
+                job.settled.notify_all()
 
     def _settle(
-        self, started: float, turns: list[Turn], answers: list[TileAnswer] | Exception
+        self,
+        started: float,
+        queued: list[QueuedTile],
+        predictions: list[TilePrediction] | Exception,
     ) -> None:
         with self._lock:
             self._running -= 1
             self._net_seconds += time.thread_time() - started
-            for position, (errand, index) in enumerate(turns):
-                if isinstance(answers, Exception):
-                    errand.fault = answers
+            for position, (job, index) in enumerate(queued):
+                if isinstance(predictions, Exception):
+                    job.fault = predictions
                 else:
-                    errand.answers[index] = answers[position]
-                if errand.done:
-                    errand.settled.notify_all()
+                    job.predictions[index] = predictions[position]
+                if job.done:
+                    job.settled.notify_all()

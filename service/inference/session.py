@@ -13,11 +13,11 @@ from service.errors import ContractError, DeviceError
 from service.inference.batching import BATCH_SIZES
 from service.inference.binding import BoundRuns
 from service.inference.contract import Contract
-from service.inference.levels import put
+from service.inference.levels import quantize_into
 from service.inference.libraries import missing_library
 from service.inference.model_file import read_model
 from service.inference.pinned import driver, page_locked
-from service.inference.setup import ON_CPU, Setup
+from service.inference.provider_setup import ON_CPU, ProviderSetup
 
 # Since 1.29 the official Linux packages report each session to their maker, from import on.
 # A hospital's machine reports to nobody: this must be set before the import.
@@ -58,7 +58,7 @@ class Session:
     """
 
     def __init__(
-        self, runtime: Any, contract: Contract, sha256: str, setup: Setup, threads: int
+        self, runtime: Any, contract: Contract, sha256: str, setup: ProviderSetup, threads: int
     ) -> None:
         self._runtime = runtime
         self.contract = contract
@@ -81,7 +81,7 @@ class Session:
         return self.contract.tiling.whole_pixels if self.device == "cpu" else 0
 
     @classmethod
-    def open(cls, path: Path, *, setup: Setup = ON_CPU, threads: int = 1) -> "Session":
+    def open(cls, path: Path, *, setup: ProviderSetup = ON_CPU, threads: int = 1) -> "Session":
         """Open an ONNX file.
 
         Parameters
@@ -107,22 +107,24 @@ class Session:
         _check_graph(runtime, contract)
         return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
 
-    def room(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Give an array to `put` tiles into and `run`; holds anything.
+    def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return an array to `quantize_into` tiles into and `run`; holds anything.
 
-        On a GPU it is the next input's own place.
+        On a GPU it is the next input's own device.
         """
-        return np.empty(shape, self._kind) if self._bound is None else self._bound.room(shape)
+        return (
+            np.empty(shape, self._kind) if self._bound is None else self._bound.input_buffer(shape)
+        )
 
     def run(self, tiles: NDArray[Any]) -> TileOutputs:
         """Run the net on tiles of shape (N, 1, rows, columns), one of the contract's.
 
-        They are float32 in the net's range, or what was put into a `room`.
+        They are float32 in the net's range, or what was put into an `input_buffer`.
         """
         if tiles.dtype != self._kind:
-            room = self.room(tiles.shape)
-            put(tiles, room, self.contract.input)
-            tiles = room
+            buffer = self.input_buffer(tiles.shape)
+            quantize_into(tiles, buffer, self.contract.input)
+            tiles = buffer
         if self._bound is None:
             outputs = self._runtime.run(self._outputs, {self.contract.input.name: tiles})
         else:
@@ -137,12 +139,12 @@ class Session:
             onnxruntime,
             [self.contract.input.name, *self._outputs],
             page_locked(largest, self._kind, driver()),
-            place="cuda",
+            device="cuda",
             graph=self.setup.graph,
         )
 
 
-def _open_runtime(model: bytes, setup: Setup, threads: int) -> Any:
+def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from service.inference import cuda
 from service.inference.contract import Contract
 from service.inference.device import Gpu
-from service.inference.setup import Setup
+from service.inference.provider_setup import ProviderSetup
 
 PROVIDER = "TensorrtExecutionProvider"
 
 
 def setups(
     gpu: Gpu, contract: Contract, sha256: str, batch_sizes: Sequence[int]
-) -> tuple[Setup, ...]:
-    """Give the ways to open a model: in single precision, and in half.
+) -> tuple[ProviderSetup, ...]:
+    """Return the ways to open a model: in single precision, and in half.
 
     What TensorRT does not take, CUDA does; the CPU never.
     """
     return tuple(
-        Setup(
+        ProviderSetup(
             "tensorrt",
             "tensorrt, half" if half else "tensorrt",
             (

@@ -12,16 +12,16 @@ import typer
 from service.errors import StartupError
 from service.imaging.elements import is_uid
 from service.integration.cursor import Cursor
-from service.integration.dicomweb import Archive, Place, ServerFailed
-from service.integration.follow import Follower, Terms
+from service.integration.dicomweb import Archive, InstanceReference, ServerFailed
+from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.pull import Pull
 from service.integration.remote import Denied, without_credentials
-from service.integration.server import Server
+from service.integration.service_client import ServiceClient
+from service.loading import open_segmenter
 from service.logs import configure_logs
-from service.opening import open_segmenter
 from service.outputs.dicom.registry import OUTPUTS
-from service.terminal import complaints, console, give_up, settings_or_exit
+from service.terminal import console, fail, settings_or_exit, stderr
 
 app = typer.Typer()
 
@@ -45,7 +45,7 @@ def follow(
     modalities: Annotated[
         str, typer.Option(help="Modalities to send, separated by commas.")
     ] = "MG",
-    cursor: Annotated[Path, typer.Option(help="File that keeps the place.")] = Path(
+    cursor: Annotated[Path, typer.Option(help="File that keeps the position.")] = Path(
         "mammoseg-follow.json"
     ),
     from_start: Annotated[
@@ -68,21 +68,23 @@ def follow(
     configure_logs(settings.log_level, settings.log_format)
     # It would log every look.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    terms = Terms(_kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait)
-    place = _cursor(cursor, from_start)
+    options = FollowOptions(
+        _kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait
+    )
+    position = _cursor(cursor, from_start)
     with (
         httpx.Client(
             base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials(USERNAME, PASSWORD)
         ) as pacs,
         httpx.Client(base_url=service, timeout=TIMEOUT_S) as server,
     ):
-        follower = Follower(Orthanc(pacs), Server(server), place, terms)
+        follower = Follower(Orthanc(pacs), ServiceClient(server), position, options)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: follower.stop.set())
         try:
             follower.run()
         except Denied as denial:
-            give_up(str(denial))
+            fail(str(denial))
 
 
 @app.command()
@@ -100,9 +102,9 @@ def pull(
     Credentials come from MAMMOSEG_DICOMWEB_USERNAME and MAMMOSEG_DICOMWEB_PASSWORD.
     """
     if out is None and not store:
-        give_up("say where results go: --out FOLDER, --store, or both")
+        fail("say where results go: --out FOLDER, --store, or both")
     if not is_uid(study):
-        give_up("--study takes a Study Instance UID")
+        fail("--study takes a Study Instance UID")
     settings = settings_or_exit()
     wanted = _kinds(kinds)
     configure_logs("warning", "console")
@@ -117,20 +119,20 @@ def pull(
             task = Pull(segmenter, settings.read_limits(), wanted, out, store)
             refused = task.run(archive, _Console())
     except StartupError as error:
-        give_up(str(error))
+        fail(str(error))
     except ServerFailed as failure:
-        give_up(f"{without_credentials(dicomweb)} cannot be searched ({failure.code})")
+        fail(f"{without_credentials(dicomweb)} cannot be searched ({failure.code})")
     raise typer.Exit(1 if refused else 0)
 
 
 class _Console:
     """Tells the terminal what comes of each instance."""
 
-    def done(self, place: Place, score: float) -> None:
-        console.print(f"{place.shown}: score {score:.3f}", markup=False)
+    def done(self, reference: InstanceReference, score: float) -> None:
+        console.print(f"{reference.shown}: score {score:.3f}", markup=False)
 
-    def refused(self, place: Place, reason: str) -> None:
-        complaints.print(f"{place.shown}: {reason}", style="red", markup=False)
+    def refused(self, reference: InstanceReference, reason: str) -> None:
+        stderr.print(f"{reference.shown}: {reason}", style="red", markup=False)
 
 
 def _split(text: str) -> list[str]:
@@ -140,19 +142,19 @@ def _split(text: str) -> list[str]:
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(_split(text)))
     if not kinds or not set(kinds) <= OUTPUTS.keys():
-        give_up(f"--kinds takes some of {', '.join(OUTPUTS)}")
+        fail(f"--kinds takes some of {', '.join(OUTPUTS)}")
     return kinds
 
 
 def _cursor(file: Path, from_start: bool) -> Cursor:
     try:
-        place = Cursor.load(file)
-        if place.last is None and from_start:
-            place.last = 0
-        place.save()
+        position = Cursor.load(file)
+        if position.last is None and from_start:
+            position.last = 0
+        position.save()
     except (OSError, ValueError) as error:
-        give_up(str(error))
-    return place
+        fail(str(error))
+    return position
 
 
 def _credentials(username: str, password: str) -> tuple[str, str] | None:

@@ -5,13 +5,13 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MOST_GIVEN_UP = 10_000
+MAX_GIVEN_UP = 10_000
 """The oldest beyond are forgotten; so many failures are an outage that has been noticed."""
 
 
 @dataclass(slots=True)
 class Cursor:
-    """A place in the log of changes.
+    """A position in the log of changes.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Cursor:
 
     def save(self) -> None:
         """Write it: after a crash at any moment the file is the old one or the new one."""
-        kept = {"last": self.last, "given_up": self.given_up[-MOST_GIVEN_UP:]}
+        kept = {"last": self.last, "given_up": self.given_up[-MAX_GIVEN_UP:]}
         draft = self.file.with_name(f"{self.file.name}.new")
         with draft.open("w", encoding="utf-8") as sink:
             json.dump(kept, sink)

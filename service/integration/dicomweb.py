@@ -1,4 +1,4 @@
-"""A DICOMweb server as the source of a study's mammograms, and as the place for their results."""
+"""A DICOMweb server: the source of a study's mammograms, the destination of their results."""
 
 import json
 import re
@@ -51,7 +51,7 @@ class ServerFailed(OSError):
         self.code = code
 
 
-class Place(NamedTuple):
+class InstanceReference(NamedTuple):
     """Where an instance of the study is found, as the server says."""
 
     series_uid: str
@@ -90,10 +90,10 @@ class Archive:
         weakref.finalize(self, self._client.close)
         self._study_url = f"{url.rstrip('/')}/studies/{study_uid}"
 
-    def mammograms(self, modalities: Iterable[str]) -> Iterator[Place]:
+    def mammograms(self, modalities: Iterable[str]) -> Iterator[InstanceReference]:
         """Search the study for instances of series of some modalities (PS3.18 10.6).
 
-        Places that are not valid are given, too: they cannot be retrieved, and it can be said.
+        References that are not valid are given, too: they cannot be retrieved, and it can be said.
 
         Raises
         ------
@@ -112,24 +112,24 @@ class Archive:
                     continue
                 known.add(uid)
                 if not is_uid(uid):
-                    yield Place(uid, uid)
+                    yield InstanceReference(uid, uid)
                     continue
                 search = _Search(self, f"{self._study_url}/series/{uid}/instances", INSTANCE_UID)
                 for instance in search.results():
-                    yield Place(uid, _value(instance, INSTANCE_UID))
+                    yield InstanceReference(uid, _value(instance, INSTANCE_UID))
                 incomplete |= search.incomplete
             incomplete |= series.incomplete
         if incomplete:
             raise ServerFailed("search-incomplete")
 
-    def retrieve(self, place: Place) -> bytes:
+    def retrieve(self, reference: InstanceReference) -> bytes:
         """Retrieve an instance (PS3.18 10.4) in the transfer syntax that it is stored in.
 
-        The file is the server's, byte by byte. A place that is not valid is not asked for.
+        The file is the server's, byte by byte. A reference that is not valid is not asked for.
         """
-        if not place.is_valid:
+        if not reference.is_valid:
             raise ServerFailed("uid-invalid")
-        url = f"{self._study_url}/series/{place.series_uid}/instances/{place.instance_uid}"
+        url = f"{self._study_url}/series/{reference.series_uid}/instances/{reference.instance_uid}"
         accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
         answer, body = self.ask("GET", url, MAX_INSTANCE_BYTES, headers={"Accept": accept})
         if answer.status_code != 200:

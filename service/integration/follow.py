@@ -17,7 +17,7 @@ import structlog
 from service.integration.cursor import Cursor
 from service.integration.orthanc import Change, Orthanc
 from service.integration.remote import Refused, Unavailable
-from service.integration.server import Server, origin_of
+from service.integration.service_client import ServiceClient, origin_of
 from service.outputs.dicom.algorithm import MANUFACTURER
 
 Answer = TypeVar("Answer")
@@ -28,8 +28,8 @@ FIRST_WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What is followed, and how patiently.
+class FollowOptions:
+    """What is followed, and how often it is tried.
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class Follower:
     """The loop; `stop` may be set from anywhere, and ends it after the instance in hand."""
 
     orthanc: Orthanc
-    server: Server
+    service: ServiceClient
     cursor: Cursor
-    terms: Terms = field(default_factory=Terms)
+    options: FollowOptions = field(default_factory=FollowOptions)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -70,10 +70,10 @@ class Follower:
         Denied
             Orthanc wants other credentials, or one of the two is not what it was taken for.
         """
-        self._patiently(self._find_place)
+        self._until_available(self._find_position)
         self._try_given_up_again()
         while not self.stop.is_set():
-            page = self._patiently(lambda: self.orthanc.changes(self.cursor.last or 0))
+            page = self._until_available(lambda: self.orthanc.changes(self.cursor.last or 0))
             if page is None:
                 return
             for change in page.changes:
@@ -82,9 +82,9 @@ class Follower:
             if page.changes:
                 self.cursor.save()
             if page.is_last:
-                self.stop.wait(self.terms.period_s)
+                self.stop.wait(self.options.period_s)
 
-    def _find_place(self) -> None:
+    def _find_position(self) -> None:
         """Begin at the end of the log; or where we were, unless the log is another one."""
         newest = self.orthanc.newest_change()
         if self.cursor.last is None:
@@ -93,7 +93,7 @@ class Follower:
             log.warning("follow-anew", last=self.cursor.last, newest=newest)
             self.cursor.last = 0
         self.cursor.save()
-        log.info("follow-from", change=self.cursor.last, kinds=self.terms.kinds)
+        log.info("follow-from", change=self.cursor.last, kinds=self.options.kinds)
 
     def _try_given_up_again(self) -> None:
         for instance in tuple(self.cursor.given_up):
@@ -115,7 +115,7 @@ class Follower:
         """Store an instance's results, or give it up; False when told to stop before that."""
         attempts = 0
         for failures in itertools.count():
-            if attempts == self.terms.attempts:
+            if attempts == self.options.attempts:
                 log.error("given-up", instance=instance, attempts=attempts)
                 self.cursor.given_up.append(instance)
                 return True
@@ -127,7 +127,7 @@ class Follower:
                 return True
             except Unavailable as failure:
                 # An outage of the whole is nobody's attempt.
-                attempts += self.server.is_ready() and self.orthanc.is_up()
+                attempts += self.service.is_ready() and self.orthanc.is_up()
                 log.warning("not-now", instance=instance, reason=failure.reason, attempts=attempts)
                 if self._told_to_stop_within(failures, failure.retry_after_s):
                     return False
@@ -138,22 +138,22 @@ class Follower:
         series = self.orthanc.series_of(instance)
         # Our own results have other modalities; the maker is asked in case one was let in.
         if (
-            series.get("Modality") not in self.terms.modalities
+            series.get("Modality") not in self.options.modalities
             or series.get("Manufacturer") == MANUFACTURER
         ):
             return
         file = self.orthanc.file(instance)
-        origin = origin_of(file, self.server.maker())
+        origin = origin_of(file, self.service.identity())
         missing = [
             kind
-            for kind in self.terms.kinds
+            for kind in self.options.kinds
             if origin is None or not self.orthanc.holds(origin.uid(kind, "instance"))
         ]
-        for result in self.server.results(file, missing) if missing else ():
+        for result in self.service.results(file, missing) if missing else ():
             self.orthanc.store(result)
         log.info("followed", instance=instance, stored=missing)
 
-    def _patiently(self, task: Callable[[], Answer]) -> Answer | None:
+    def _until_available(self, task: Callable[[], Answer]) -> Answer | None:
         """Do something, waiting out every outage; None when told to stop before that."""
         for failures in itertools.count():
             try:
@@ -167,4 +167,4 @@ class Follower:
     def _told_to_stop_within(self, failures: int, retry_after_s: float | None) -> bool:
         """Wait longer after each failure, or as long as was asked for, up to the longest wait."""
         wait_s = max(FIRST_WAIT_S * 2.0 ** min(failures, 16), retry_after_s or 0.0)
-        return self.stop.wait(min(wait_s, self.terms.longest_wait_s))
+        return self.stop.wait(min(wait_s, self.options.longest_wait_s))

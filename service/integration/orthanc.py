@@ -54,14 +54,14 @@ class Orthanc:
         return True
 
     def newest_change(self) -> int:
-        """Give the number of the last change there is; 0 for none."""
+        """Return the number of the last change there is; 0 for none."""
         try:
             return int(ask(self._client, "GET", "/changes?last").json()["Last"])
         except (Refused, ValueError, KeyError, TypeError):
             raise self._stranger() from None
 
     def changes(self, since: int) -> Page:
-        """Give the changes after number `since`."""
+        """Return the changes after number `since`."""
         parameters = {"since": since, "limit": PAGE}
         try:
             page = ask(self._client, "GET", "/changes", params=parameters).json()
@@ -77,13 +77,13 @@ class Orthanc:
         return Denied(f"{self._client.base_url} is no Orthanc")
 
     def series_of(self, instance: str) -> dict[str, str]:
-        """Give the main tags of an instance's series by keyword; raises Refused if it is gone."""
+        """Return the main tags of an instance's series by keyword; raises Refused if it is gone."""
         series = ask(self._client, "GET", f"/instances/{instance}/series").json()
         tags: dict[str, str] = series["MainDicomTags"]
         return tags
 
     def file(self, instance: str) -> bytes:
-        """Give an instance's DICOM file as it was stored; raises Refused if it is gone."""
+        """Return an instance's DICOM file as it was stored; raises Refused if it is gone."""
         return ask(self._client, "GET", f"/instances/{instance}/file").content
 
     def holds(self, sop_instance_uid: str) -> bool:

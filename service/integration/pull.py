@@ -6,19 +6,19 @@ from typing import Protocol
 
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
-from service.integration.dicomweb import Archive, Place, ServerFailed
+from service.integration.dicomweb import Archive, InstanceReference, ServerFailed
 from service.outputs.dicom.registry import dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_findings
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 
 
 class Report(Protocol):
     """Who is told what comes of each instance."""
 
-    def done(self, place: Place, score: float) -> None:
+    def done(self, reference: InstanceReference, score: float) -> None:
         """Say that it was segmented and its results are where they belong."""
 
-    def refused(self, place: Place, reason: str) -> None:
+    def refused(self, reference: InstanceReference, reason: str) -> None:
         """Say that it was not."""
 
 
@@ -56,17 +56,19 @@ class Pull:
             The server cannot be searched, or not to the end; what was found is dealt with.
         """
         refused = 0
-        for place in archive.mammograms(self.limits.accept_modalities):
-            reason = self._attempt(archive, place, report)
+        for reference in archive.mammograms(self.limits.accept_modalities):
+            reason = self._attempt(archive, reference, report)
             if reason is not None:
-                report.refused(place, reason)
+                report.refused(reference, reason)
                 refused += 1
         return refused
 
-    def _attempt(self, archive: Archive, place: Place, report: Report) -> str | None:
+    def _attempt(
+        self, archive: Archive, reference: InstanceReference, report: Report
+    ) -> str | None:
         """Deal with one instance; return why not, in words of our own."""
         try:
-            report.done(place, self._segment(archive, place))
+            report.done(reference, self._segment(archive, reference))
         except MammosegError as error:
             return str(error)
         except ServerFailed as failure:
@@ -76,15 +78,15 @@ class Pull:
             return f"its results cannot be written ({type(error).__name__})"
         return None
 
-    def _segment(self, archive: Archive, place: Place) -> float:
-        body = archive.retrieve(place)
+    def _segment(self, archive: Archive, reference: InstanceReference) -> float:
+        body = archive.retrieve(reference)
         side = max(picture_side(self.kinds), 0 if self.out is None else OVERLAY_SIDE)
-        findings = self.segmenter.segment(body, wishes=Wishes(picture_side=side))
+        findings = self.segmenter.segment(body, options=SegmentOptions(picture_side=side))
         files = dicom_files(self.kinds, findings)
         if self.out is not None:
-            write_findings(self.out, place.instance_uid, findings)
+            write_findings(self.out, reference.instance_uid, findings)
             for kind, file in zip(self.kinds, files, strict=True):
-                (self.out / f"{place.instance_uid}-{kind}.dcm").write_bytes(file)
+                (self.out / f"{reference.instance_uid}-{kind}.dcm").write_bytes(file)
         if self.store and archive.store(files):
             raise ServerFailed("not-stored")
         return findings.has_mask.score

@@ -27,7 +27,7 @@ STANDARD_VIEWS: tuple[tuple[Laterality, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ImageScore:
     """One image's part in its study.
 
     Attributes
@@ -78,7 +78,7 @@ class StudyPart(_Part):
     missing_views: list[str] = Field(description="Of RCC, LCC, RMLO and LMLO.")
 
 
-def combine(images: Sequence[Judged]) -> StudyPart:
+def combine(images: Sequence[ImageScore]) -> StudyPart:
     """Combine the images of one study by `RULE`."""
     views = _views(images)
     sides: tuple[Laterality, ...] = ("R", "L")
@@ -97,8 +97,8 @@ def combine(images: Sequence[Judged]) -> StudyPart:
     )
 
 
-def _views(images: Sequence[Judged]) -> list[ViewPart]:
-    groups: dict[tuple[object, ...], list[Judged]] = {}
+def _views(images: Sequence[ImageScore]) -> list[ViewPart]:
+    groups: dict[tuple[object, ...], list[ImageScore]] = {}
     for image in images:
         is_placed = image.laterality is not None and image.view_position is not None
         own = (image.laterality, image.view_position, None if is_placed else image.index)

@@ -16,7 +16,7 @@ WINDOW = window(12)
 
 
 def depths(stored: Stored) -> Iterator[Variant]:
-    """Give twins: Bits Stored, Pixel Representation, Photometric Interpretation (PS3.3 C.7.6.3)."""
+    """Yield twins: Bits Stored, Pixel Representation, MONOCHROME1 and 2 (PS3.3 C.7.6.3)."""
     grey = stored >> 4
     for bits in (8, 10, 12, 14, 16):
         for signed in (False, True):
@@ -48,7 +48,7 @@ def _table(entries: list[int], descriptor: list[int]) -> Sequence:
 
 
 def transforms(stored: Stored) -> Iterator[Variant]:
-    """Give Modality LUT, VOI LUT, window and padding, right and broken (PS3.3 C.11.1, C.11.2)."""
+    """Yield Modality LUT, VOI LUT, window and padding, right and broken (PS3.3 C.11.1, C.11.2)."""
     straight = _table(list(range(4096)), [4096, 0, 12])
     roomy = _table(list(range(4096)), [4096, 0, 16])
     falling = _table([4095 - entry for entry in range(4096)], [4096, 0, 12])

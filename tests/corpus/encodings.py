@@ -40,7 +40,7 @@ LOSSY = {
 
 
 def encodings(stored: Stored) -> Iterator[Variant]:
-    """Give every transfer syntax (PS3.5 section 10 and annex A)."""
+    """Yield every transfer syntax (PS3.5 section 10 and annex A)."""
     rule = "PS3.5 A"
     yield Variant(name=REFERENCE, body=mammogram(stored), what="12 bits as they are", rule=rule)
     for name, syntax in (LOSSLESS | LOSSY).items():
@@ -88,7 +88,7 @@ def encodings(stored: Stored) -> Iterator[Variant]:
 
 
 def oddities(stored: Stored) -> Iterator[Variant]:
-    """Give files that break a rule of PS3.10 or PS3.5, and can be read all the same."""
+    """Yield files that break a rule of PS3.10 or PS3.5, and can be read all the same."""
     plain, at = mammogram(stored), meta_length(mammogram(stored))
     rle = encode(stored, RLE, 16, 12)
     j2k = encode(stored, min(JPEG_2000), 16, 12)
@@ -131,7 +131,7 @@ def oddities(stored: Stored) -> Iterator[Variant]:
 
 
 def broken(stored: Stored) -> Iterator[Variant]:
-    """Give files that cannot be read, each for one reason."""
+    """Yield files that cannot be read, each for one reason."""
     plain = mammogram(stored)
     j2k = encode(stored, min(JPEG_2000), 16, 12)
     other = encode(stored[:-4], min(JPEG_2000), 16, 12)

@@ -39,7 +39,7 @@ def _windows(frames: int) -> Sequence:
 
 
 def frames(stored: Stored) -> Iterator[Variant]:
-    """Give tomosynthesis and other multi-frame objects (PS3.3 A.55, C.7.6.16, A.8.4)."""
+    """Yield tomosynthesis and other multi-frame objects (PS3.3 A.55, C.7.6.16, A.8.4)."""
     stack = [stored[::-1].copy(), stored, stored[:, ::-1].copy()]
     header: dict[str, Any] = HEADER | {
         "PresentationIntentType": None,
@@ -95,7 +95,7 @@ def frames(stored: Stored) -> Iterator[Variant]:
 
 
 def others(stored: Stored) -> Iterator[Variant]:
-    """Give objects that no model of mammograms must judge."""
+    """Yield objects that no model of mammograms must judge."""
     cases: dict[str, tuple[str, dict[str, Any], str]] = {
         "ct": ("a CT", {"Modality": "CT"}, "modality-not-accepted"),
         "no-modality": ("no modality", {"Modality": None}, "modality-not-accepted"),

@@ -148,7 +148,7 @@ MAKERS = (
 
 
 def makers(stored: Stored) -> Iterator[Variant]:
-    """Give each maker's image for presentation."""
+    """Yield each maker's image for presentation."""
     for maker in MAKERS:
         inverse = {"PhotometricInterpretation": "MONOCHROME1"} if maker.invert else {}
         yield Variant(
@@ -166,7 +166,7 @@ def makers(stored: Stored) -> Iterator[Variant]:
 
 
 def intents(stored: Stored) -> Iterator[Variant]:
-    """Give images for processing, which the bundled model was not made for."""
+    """Yield images for processing, which the bundled model was not made for."""
     for maker in MAKERS[:4]:
         body = mammogram(
             4095 - stored,

@@ -23,7 +23,7 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def pictures(stored: Stored) -> Iterator[Variant]:
-    """Give every way to store grey in them that is read, and some that are not."""
+    """Yield every way to store grey in them that is read, and some that are not."""
     eight, sixteen = (stored >> 4).astype(np.uint8), stored.astype(np.uint16)
     yield from _grey(eight, sixteen)
     yield from _pages_and_turns(eight)

@@ -21,7 +21,7 @@ TURNS: dict[Turn, tuple[Callable[[Stored], Stored], list[str], str, str]] = {
 
 
 def orientations(stored: Stored) -> Iterator[Variant]:
-    """Give the four flips; masks lie on the pixels as they are stored."""
+    """Yield the four flips; masks lie on the pixels as they are stored."""
     for turn, (apply, orientation, flip, rotation) in TURNS.items():
         for inverse in (False, True):
             values = np.ascontiguousarray(apply(stored))
@@ -44,7 +44,7 @@ def orientations(stored: Stored) -> Iterator[Variant]:
 
 
 def spacings(stored: Stored) -> Iterator[Variant]:
-    """Give the elements that say how large a pixel is, in order of rank (PS3.3 10.7.1.3)."""
+    """Yield the elements that say how large a pixel is, in order of rank (PS3.3 10.7.1.3)."""
     none: dict[str, Any] = {"ImagerPixelSpacing": None}
     cases: dict[str, tuple[dict[str, Any], tuple[float, float] | None, tuple[str, ...]]] = {
         "imager": ({}, (0.1, 0.1), ()),
@@ -111,7 +111,7 @@ def _view(code: str, modifier: str = "") -> Sequence:
 
 
 def views(stored: Stored) -> Iterator[Variant]:
-    """Give the elements that say side and view, and what becomes a warning (PS3.3 C.8.11.7)."""
+    """Yield the elements that say side and view, and what becomes a warning (PS3.3 C.8.11.7)."""
     oblique, cranio_caudal = "399368009", "399162004"
     bare: dict[str, Any] = dict.fromkeys(("ImageLaterality", "ViewPosition", "ViewCodeSequence"))
     cases: dict[str, tuple[dict[str, Any], str, str, tuple[str, ...]]] = {

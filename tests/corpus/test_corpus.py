@@ -47,7 +47,7 @@ def answer(client: TestClient, variant: Variant, *choices: str) -> Any:
 
 
 def mask_of(client: TestClient, variant: Variant) -> NDArray[np.bool_]:
-    """Give the mask on one and the same grid, whatever the file says of its spacing."""
+    """Return the mask on one and the same grid, whatever the file says of its spacing."""
     found = answer(client, variant, "pixel_spacing_mm=1", "gate=false").json()
     rows, columns = BACK[variant.turn]
     return decode_rle(found["mask"])[::rows, ::columns]

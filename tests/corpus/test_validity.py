@@ -57,7 +57,7 @@ DELIBERATE = {
 
 
 def elements_rejected(file: Path) -> set[str]:
-    """Give the innermost element of every error."""
+    """Return the innermost element of every error."""
     found = (re.search(r"/([A-Za-z]+)\(....,....\)[^/]*>", line) for line in iod_errors(file))
     return {match[1] if match else "no element" for match in found}
 

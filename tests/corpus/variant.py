@@ -56,7 +56,7 @@ class Variant:
 def refused(
     name: str, body: bytes, what: str, rule: str, status: int, code: str, query: str = ""
 ) -> Variant:
-    """Give a file that must be refused."""
+    """Return a file that must be refused."""
     return Variant(
         name=name, body=body, what=what, rule=rule, status=status, code=code, query=query
     )

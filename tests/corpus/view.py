@@ -58,7 +58,7 @@ NO_WINDOW: dict[str, Any] = {"WindowCenter": None, "WindowWidth": None}
 
 
 def left_cc(side: int) -> Stored:
-    """Give the left CC view of the first case in 12 bits: int32, `side` pixels long.
+    """Return the left CC view of the first case in 12 bits: int32, `side` pixels long.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def left_cc(side: int) -> Stored:
 
 
 def window(bits_stored: int, *, signed: bool = False) -> dict[str, Any]:
-    """Give the window over all values (PS3.3 C.11.2.1.2.1)."""
+    """Return the window over all values (PS3.3 C.11.2.1.2.1)."""
     half = 1 << (bits_stored - 1)
     return {"WindowCenter": 0 if signed else half, "WindowWidth": 2 * half}
 

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def variants(side: int) -> Iterator[Variant]:
-    """Give the whole corpus, the image `side` pixels long; 0 for full size."""
+    """Yield the whole corpus, the image `side` pixels long; 0 for full size."""
     stored = left_cc(side)
     for part in PARTS:
         yield from part(stored)
@@ -49,7 +49,7 @@ def write_corpus(folder: Path, side: int) -> int:
 
 
 def row(variant: Variant) -> dict[str, object]:
-    """Give a variant's line of the manifest; what a refusal leaves open is empty."""
+    """Return a variant's line of the manifest; what a refusal leaves open is empty."""
     good = variant.status == 200
     spacing = variant.spacing if good and variant.spacing else ()
     return {

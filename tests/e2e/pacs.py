@@ -71,7 +71,7 @@ def send(orthanc: Orthanc, file: Path, syntax: str) -> str:
 
 
 def results_in(orthanc: Orthanc, study_uid: str) -> dict[str, str]:
-    """Give Orthanc's identifiers of a study's results by kind."""
+    """Return Orthanc's identifiers of a study's results by kind."""
     found: dict[str, str] = {}
     for kind, modality in RESULTS.items():
         query = {"StudyInstanceUID": study_uid, "Modality": modality}

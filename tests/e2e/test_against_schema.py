@@ -43,7 +43,7 @@ RELATED = 'multipart/related; type="application/dicom"; boundary=b'
 
 @functools.cache
 def images(media_type: str) -> list[bytes]:
-    """Give files of the corpus that are to be accepted."""
+    """Return files of the corpus that are to be accepted."""
     return [
         variant.body
         for variant in variants(SIDE)

@@ -71,7 +71,7 @@ def send(service: Service, body: bytes, output: str) -> httpx.Response:
 
 
 def values(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Give keyword and text of every element, nested ones included."""
+    """Yield keyword and text of every element, nested ones included."""
     for element in dataset.iterall():
         if element.VR != "SQ":
             yield element.keyword, str(element.value)

@@ -45,7 +45,7 @@ class Following:
     cursor: Path
 
     def events(self, name: str) -> list[dict[str, object]]:
-        """Give what it logged under a name."""
+        """Return what it logged under a name."""
         lines = map(json.loads, self.log.read_text().splitlines())
         return [line for line in lines if line["event"] == name]
 

@@ -17,7 +17,7 @@ from tests.identity_net import write_identity_net
 pytestmark = pytest.mark.e2e
 
 CAP_MIB = 2048
-LONGEST_S = 15
+MAX_ANSWER_S = 15
 """The reader gives up after 10; the rest is for what comes before and after, on a busy machine."""
 GOOD = dicom_file(phantom(12), ImagerPixelSpacing=[1, 1])
 
@@ -51,7 +51,7 @@ def send_all(service: Service, files: list[Path], queries: tuple[str, str]) -> N
     for number, file in enumerate(files):
         started = time.monotonic()
         answer = post(service, file.read_bytes(), queries[number % 2])
-        assert time.monotonic() - started < LONGEST_S, file.name
+        assert time.monotonic() - started < MAX_ANSWER_S, file.name
         assert answer.status_code == 200 or 400 <= answer.status_code < 500, file.name
         if answer.status_code != 200:
             assert answer.headers["content-type"] == "application/problem+json"

@@ -16,7 +16,7 @@ def test_ten_kills_lose_nothing_and_double_nothing() -> None:
 
 
 def result(uid: str, source: str, modality: str, label: str = "") -> bytes:
-    """Give a file that refers to a source as results do."""
+    """Return a file that refers to a source as results do."""
     reference = Dataset()
     reference.ReferencedSOPInstanceUID = source
     return mammogram(

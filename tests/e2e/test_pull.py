@@ -55,8 +55,8 @@ def test_an_instance_comes_in_the_transfer_syntax_it_is_stored_in(
     orthanc.store(file.read_bytes())
     stored = pydicom.dcmread(file)
     archive = Archive(orthanc.dicomweb, stored.StudyInstanceUID)
-    (place,) = archive.mammograms({"MG"})
-    fetched = pydicom.dcmread(BytesIO(archive.retrieve(place)))
+    (reference,) = archive.mammograms({"MG"})
+    fetched = pydicom.dcmread(BytesIO(archive.retrieve(reference)))
     assert fetched.file_meta.TransferSyntaxUID == stored.file_meta.TransferSyntaxUID
     assert fetched.PixelData == stored.PixelData
     assert fetched == stored

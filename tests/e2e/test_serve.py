@@ -70,7 +70,7 @@ def test_the_mask_lies_on_the_source_grid(service: Service, cbis_files: list[Pat
 
 
 def variant(file: Path, **changes: object) -> bytes:
-    """Give a CBIS file with some header elements changed."""
+    """Return a CBIS file with some header elements changed."""
     dataset = pydicom.dcmread(file)
     for name, value in changes.items():
         setattr(dataset, name, value)

@@ -13,12 +13,12 @@ import atheris
 import typer
 
 with atheris.instrument_imports(include=["service", "pydicom"]):
-    from tests.fuzz.targets import LONGEST, TARGETS
+    from tests.fuzz.targets import MAX_INPUT_BYTES, TARGETS
 
 from tests.fuzz.peak import peak_bytes
 
 SLOWEST_S = 10
-MOST_MIB = 1536
+MAX_MIB = 1536
 """Of the whole process, in which the fuzzer keeps what it found; one input has its own bound."""
 
 
@@ -53,8 +53,8 @@ def main(
         options = {
             "max_total_time": seconds,
             "timeout": SLOWEST_S,
-            "rss_limit_mb": MOST_MIB,
-            "max_len": LONGEST,
+            "rss_limit_mb": MAX_MIB,
+            "max_len": MAX_INPUT_BYTES,
             "artifact_prefix": f"{out}/",
             "seed": seed,
             "print_final_stats": 1,

@@ -34,7 +34,7 @@ class Sent:
     body: bytes
 
     def encoded(self) -> bytes:
-        """Give it as bytes."""
+        """Return it as bytes."""
         return b"\n".join((self.coding, self.content_type, self.body))
 
 
@@ -87,7 +87,7 @@ def _spliced(data: bytes, rng: Random) -> bytes:
 
 
 def requests(picture: bytes) -> Iterator[bytes]:
-    """Give well-formed requests that carry a picture."""
+    """Yield well-formed requests that carry a picture."""
     part = b'--b\r\nContent-Disposition: form-data; name="frame"\r\n\r\n1\r\n'
     file = (
         b'--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\nContent-Type: image/png'

@@ -36,7 +36,7 @@ class Element:
     length: int
 
     def encoded(self) -> bytes:
-        """Give its bytes."""
+        """Return its bytes."""
         head = struct.pack("<HH2s", self.tag >> 16, self.tag & 0xFFFF, self.vr)
         if self.vr in _LONG:
             return head + struct.pack("<HL", 0, self.length) + self.value

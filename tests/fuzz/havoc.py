@@ -2,14 +2,14 @@
 
 from random import Random
 
-LONGEST = 2**16
+MAX_INPUT_BYTES = 2**16
 """Bytes that one change may add."""
 
 INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1)
 
 
 def number(rng: Random, size: int, order: str) -> bytes:
-    """Give a number of `size` bytes, more often than not at some edge."""
+    """Return a number of `size` bytes, more often than not at some edge."""
     value = rng.choice(INTERESTING) if rng.random() < 0.7 else rng.getrandbits(32)
     return (value % (1 << 8 * size)).to_bytes(size, order)  # type: ignore[arg-type]
 

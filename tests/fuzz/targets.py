@@ -11,21 +11,21 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from service.api.body import SenderBounds
-from service.api.intake import Place
+from service.api.budget import BodyBudget
+from service.api.limiter import Slot
 from service.api.parts import MAX_FIELD_BYTES
-from service.api.room import BodyRoom
 from service.api.upload import MAX_PARTS, receive_upload
+from service.buffer_pool import BufferPool
 from service.errors import MammosegError
 from service.imaging import elements
-from service.imaging.detail import Detail
 from service.imaging.dicom import parse
-from service.imaging.frames import MOST_FRAMES, as_of_frame
+from service.imaging.frames import MAX_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom, read_raster
-from service.memory import LEAST_READER_MIB
+from service.imaging.wanted_resolution import WantedResolution
+from service.memory import MIN_READER_MIB
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
-from service.slabs import Slabs
 from tests.corpus.write import variants
 from tests.fuzz.bodies import as_sent, change_request, requests
 from tests.fuzz.codestreams import change_picture
@@ -34,15 +34,15 @@ from tests.fuzz.datasets import change_dicom
 SIDE = 40
 """Of the seeds' image, pixels: small inputs are tried faster."""
 
-LONGEST = 2**18
+MAX_INPUT_BYTES = 2**18
 """Bytes of an input."""
 
 LIMITS = ReadLimits(
-    max_pixels=1_000_000, max_inflated_bytes=2**24, memory_bytes=LEAST_READER_MIB << 20
+    max_pixels=1_000_000, max_inflated_bytes=2**24, memory_bytes=MIN_READER_MIB << 20
 )
 MAX_BODY = 2**20
 
-HALF = Detail(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
+HALF = WantedResolution(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
 """For which half the resolution will always do."""
 
 
@@ -68,15 +68,15 @@ class Target:
     bound: int
 
 
-def run_dicom(data: bytes, *, expendable: bool = False) -> None:
+def run_dicom(data: bytes, *, sandboxed: bool = False) -> None:
     """Admit and decode; two odd bytes of the preamble ask for the first frame, and for half."""
     frame = 1 if data[:1] and data[0] % 2 else None
-    detail = HALF if data[1:2] and data[1] % 2 else None
-    _read(lambda: read_dicom(data, LIMITS, frame, detail=detail, expendable=expendable))
+    resolution = HALF if data[1:2] and data[1] % 2 else None
+    _read(lambda: read_dicom(data, LIMITS, frame, resolution=resolution, sandboxed=sandboxed))
 
 
 def run_source(data: bytes) -> None:
-    """Read what DICOM results say of their source, which no expendable process does."""
+    """Read what DICOM results say of their source, which no sandboxed process does."""
     try:
         header = parse(data, LIMITS.max_inflated_bytes).dataset
         read_source(as_of_frame(header, 1) if data[:1] and data[0] % 2 else header)
@@ -102,7 +102,7 @@ def _read(read: Callable[[], Mammogram]) -> None:
     spacing = image.pixel_spacing_mm or (1.0, 1.0)
     assert all(0.003 < mm <= 2.0 for mm in spacing), spacing
     assert 0.2 <= image.pixel_aspect <= 5.0, image.pixel_aspect
-    assert image.frame is None or image.frame <= MOST_FRAMES
+    assert image.frame is None or image.frame <= MAX_FRAMES
     uid = image.sop_instance_uid
     assert uid is None or elements.is_uid(uid)
     for word in (image.laterality, image.view_position, image.intent):
@@ -125,11 +125,9 @@ async def _receive(data: bytes) -> None:
 
     headers = [(b"content-type", sent.content_type), (b"content-encoding", sent.coding)]
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    place = Place(BodyRoom(4 * MAX_BODY), Slabs(0), timeout_s=1)
+    slot = Slot(BodyBudget(4 * MAX_BODY), BufferPool(0), timeout_s=1)
     try:
-        upload = await receive_upload(
-            request, place, max_bytes=MAX_BODY, bounds=SenderBounds(60, 0)
-        )
+        upload = await receive_upload(request, slot, max_bytes=MAX_BODY, bounds=SenderBounds(60, 0))
     except MammosegError as refusal:
         assert 400 <= refusal.status < 500, refusal
         return
@@ -139,11 +137,11 @@ async def _receive(data: bytes) -> None:
 
 @functools.cache
 def _bodies() -> tuple[bytes, ...]:
-    return tuple(variant.body for variant in variants(SIDE) if len(variant.body) <= LONGEST)
+    return tuple(variant.body for variant in variants(SIDE) if len(variant.body) <= MAX_INPUT_BYTES)
 
 
 def _seeds(dicom: bool) -> Iterator[bytes]:
-    """Give the corpus; every second file is asked for its first frame, two of four for half."""
+    """Yield the corpus; every second file is asked for its first frame, two of four for half."""
     for number, body in enumerate(_bodies()):
         if (body[128:132] == b"DICM") is dicom:
             yield bytes([number % 2, number // 2 % 2]) + body[2:] if dicom else body
@@ -155,16 +153,14 @@ def _requests() -> Iterator[bytes]:
 
 
 TARGETS = {
-    "dicom": Target(run_dicom, lambda: _seeds(True), change_dicom, bound=LEAST_READER_MIB << 20),
-    "expendable": Target(
-        functools.partial(run_dicom, expendable=True),
+    "dicom": Target(run_dicom, lambda: _seeds(True), change_dicom, bound=MIN_READER_MIB << 20),
+    "sandboxed": Target(
+        functools.partial(run_dicom, sandboxed=True),
         lambda: _seeds(True),
         change_dicom,
-        bound=LEAST_READER_MIB << 20,
+        bound=MIN_READER_MIB << 20,
     ),
-    "source": Target(run_source, lambda: _seeds(True), change_dicom, bound=LEAST_READER_MIB << 20),
-    "raster": Target(
-        run_raster, lambda: _seeds(False), change_picture, bound=LEAST_READER_MIB << 20
-    ),
+    "source": Target(run_source, lambda: _seeds(True), change_dicom, bound=MIN_READER_MIB << 20),
+    "raster": Target(run_raster, lambda: _seeds(False), change_picture, bound=MIN_READER_MIB << 20),
     "body": Target(run_body, _requests, change_request, bound=12 * MAX_BODY),
 }

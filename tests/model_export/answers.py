@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.datasets import Sample
-from model_export.evaluation import Evaluation, Examined, Options
+from model_export.evaluation import Evaluation, ImageResult, Options
 from model_export.evaluation.contrast import FACTORS
-from model_export.evaluation.examined import Lesion, Outlined
 from model_export.evaluation.figures import figures
+from model_export.evaluation.image_result import Lesion, OutlineResult
 from model_export.evaluation.strata import strata
 from model_export.froc import Candidates
 from model_export.phantom import breast_phantom
@@ -23,13 +23,13 @@ HIT, MISS = frozenset({0}), frozenset[int]()
 NOTHING = Candidates((), (), 0)
 
 
-def examined(
+def image_result(
     source: str, patient: str, has_lesion: bool | None, score: float, **known: object
-) -> Examined:
-    """Give a result as `examine` would, told by a label alone unless `known` says more."""
+) -> ImageResult:
+    """Return a result as `compare` would, told by a label alone unless `known` says more."""
     if known.get("outlined") is not None:
         known = {"annotation": "pixel_mask" if has_lesion else "normal"} | known
-    return Examined(source, patient, f"{patient}-{score}", has_lesion, score, **known)  # type: ignore[arg-type]
+    return ImageResult(source, patient, f"{patient}-{score}", has_lesion, score, **known)  # type: ignore[arg-type]
 
 
 def positive(
@@ -39,10 +39,10 @@ def positive(
     share: float = 0.01,
     mark: float | None = 0.9,
     diameter_mm: float = 12.0,
-) -> Outlined:
-    """Give one lesion, hit by one region of that score, or by none."""
+) -> OutlineResult:
+    """Return one lesion, hit by one region of that score, or by none."""
     marks = () if mark is None else (mark,)
-    return Outlined(
+    return OutlineResult(
         candidates=Candidates(marks, (HIT,) * len(marks), 1),
         blobs=Candidates((0.2, 0.1), (MISS, HIT), 1),
         lesions=(Lesion(share, diameter_mm, 20.0),),
@@ -54,15 +54,15 @@ def positive(
     )
 
 
-def normal(*marks: float) -> Outlined:
-    """Give a normal with false positives of these scores."""
-    return Outlined(Candidates(marks, (MISS,) * len(marks), 0), NOTHING)
+def normal(*marks: float) -> OutlineResult:
+    """Return a normal with false positives of these scores."""
+    return OutlineResult(Candidates(marks, (MISS,) * len(marks), 0), NOTHING)
 
 
-def three_sources() -> list[Examined]:
-    """Give CDD-CESM positives, mini-MIAS of both classes, RSNA labels, and a view nobody knows."""
+def three_sources() -> list[ImageResult]:
+    """Return CDD-CESM positives, mini-MIAS of both classes, RSNA labels, and an unknown view."""
     cdd = [
-        examined(
+        image_result(
             "cdd-cesm",
             f"P{number // 2}",
             True,
@@ -76,7 +76,7 @@ def three_sources() -> list[Examined]:
         for number in range(1, 7)
     ]
     mias = [
-        examined(
+        image_result(
             "mini-mias",
             str(number),
             number % 2 == 0,
@@ -88,12 +88,12 @@ def three_sources() -> list[Examined]:
         )
         for number in range(8)
     ]
-    rsna = [examined("rsna-640", str(n // 2), n > 5, 0.08 * n, probe=0.3) for n in range(10)]
-    return [*cdd, *mias, *rsna, examined("views", "a", None, 0.3, marks=(0.4,))]
+    rsna = [image_result("rsna-640", str(n // 2), n > 5, 0.08 * n, probe=0.3) for n in range(10)]
+    return [*cdd, *mias, *rsna, image_result("views", "a", None, 0.3, marks=(0.4,))]
 
 
-def evaluation(images: list[Examined] | None = None, **changes: object) -> Evaluation:
-    """Give an evaluation of these images, or of `three_sources`, by the identity net."""
+def evaluation(images: list[ImageResult] | None = None, **changes: object) -> Evaluation:
+    """Return an evaluation of these images, or of `three_sources`, by the identity net."""
     images = three_sources() if images is None else images
     fields: dict[str, object] = {
         "model": ModelIdentity("identity", "0.0.1", "0" * 64),
@@ -110,7 +110,7 @@ def evaluation(images: list[Examined] | None = None, **changes: object) -> Evalu
 
 
 def lesion_sample(*, has_lesion: bool = True, side: int = 128) -> Sample:
-    """Give a phantom with a square lesion, or a normal one."""
+    """Return a phantom with a square lesion, or a normal one."""
     pixels = breast_phantom(side).astype(np.uint16) * np.uint16(257)
     lesion = np.zeros((side, side), np.bool_)
     lesion[40:60, 20:40] = has_lesion
@@ -119,7 +119,7 @@ def lesion_sample(*, has_lesion: bool = True, side: int = 128) -> Sample:
 
 
 def finding(sample: Sample, mask: NDArray[np.bool_], score: float) -> Findings:
-    """Give findings with this mask as the one region, if it is not empty; 0.4 mm a map pixel."""
+    """Return findings with this mask as the one region, if it is not empty; 0.4 mm a map pixel."""
     breast = find_breast(sample.pixels)
     box = breast.box
     probability = mask[box.top : box.bottom, box.left : box.right].astype(np.float32)

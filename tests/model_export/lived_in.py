@@ -41,13 +41,13 @@ LARGE: tuple[NetworkOptions, ...] = (LiteOptions(encoder="lite1"),)
 
 
 def name(options: NetworkOptions) -> str:
-    """Give what a test's name says of options: the kind, and what is not as by default."""
+    """Return what a test's name says of options: the kind, and what is not as by default."""
     changed = options.model_dump(exclude_defaults=True)
     return " ".join([options.kind, *(f"{key}={value}" for key, value in changed.items())])
 
 
 def lived_in(options: NetworkOptions) -> SegmentationNet:
-    """Give a net in evaluation mode with random weights and random running statistics."""
+    """Return a net in evaluation mode with random weights and random running statistics."""
     torch.manual_seed(3)
     net = build(options)
     for module in net.modules():

@@ -12,7 +12,7 @@ from model_export.phantom import breast_phantom
 
 
 def disc(side: int, row: int, column: int, radius: int) -> NDArray[np.uint8]:
-    """Give a picture of 0 with a disc of 255."""
+    """Return a picture of 0 with a disc of 255."""
     mask = np.zeros((side, side), np.uint8)
     cv2.circle(mask, (column, row), radius, 255, cv2.FILLED)
     return mask
@@ -92,7 +92,7 @@ def write_all(data: Path) -> Path:
 def packed(
     source: str, name: str, *, has_lesion: bool, drawn: bool = True, side: int = 128
 ) -> Packed:
-    """Give a phantom as a packed sample; its lesion is a white disc at (46, 28) of radius 8."""
+    """Return a phantom as a packed sample; its lesion is a white disc at (46, 28) of radius 8."""
     lesion = None
     if drawn:
         lesion = (disc(side, 46, 28, 8) // 255) * np.uint8(has_lesion)
@@ -113,7 +113,7 @@ def packed(
 
 
 def packed_all() -> list[Packed]:
-    """Give two samples a source: CDD-CESM only positives, RSNA without outlines."""
+    """Return two samples a source: CDD-CESM only positives, RSNA without outlines."""
     return [
         packed("cdd-cesm", "a", has_lesion=True),
         packed("cdd-cesm", "b", has_lesion=True),
@@ -125,7 +125,7 @@ def packed_all() -> list[Packed]:
 
 
 def bright_half(name: str, seed: int) -> Packed:
-    """Give noise, 256 x 128, brighter in the upper half; there lies a lesion that cannot be seen.
+    """Return noise, 256 x 128, brighter in the upper half; there lies a lesion that cannot be seen.
 
     Crops around lesions are brighter than others, for a reason that is none.
     """

@@ -147,7 +147,7 @@ def test_nothing_to_resume_fails_with_an_exit_code(tmp_path: Path) -> None:
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainingConfig:
-    """Give the config with which `train` would start."""
+    """Return the config with which `train` would start."""
     started: list[TrainingConfig] = []
     monkeypatch.setattr(training, "train", lambda config, *_, **__: started.append(config))
     invoke("train", *arguments)

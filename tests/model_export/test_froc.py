@@ -121,7 +121,7 @@ def any_view_by_brute_force(images: list[Candidates], breasts: list[int], rate: 
 
 
 def random_image(rng: np.random.Generator) -> Candidates:
-    """Give up to six marks of coarse scores over up to three lesions."""
+    """Return up to six marks of coarse scores over up to three lesions."""
     marks, lesions = int(rng.integers(0, 7)), int(rng.integers(0, 4))
     scores = tuple((rng.integers(0, 9, marks) / 9.0).tolist())
     hits = tuple(

@@ -33,16 +33,18 @@ def identity_of(path: Path) -> ModelIdentity:
 
 def test_headline_figures_go_into_the_file_and_the_net_stays(model: Path) -> None:
     graph = onnx.load(model).graph.SerializeToString()
-    examined = evaluation(model=identity_of(model))
-    found = record(model, examined)
+    evaluated = evaluation(model=identity_of(model))
+    found = record(model, evaluated)
     session = Session.open(model)
     kept = session.contract.provenance.evaluation
-    assert kept["cdd-cesm/dice"] == pytest.approx(examined.figures["cdd-cesm/dice"].value, abs=1e-4)
+    assert kept["cdd-cesm/dice"] == pytest.approx(
+        evaluated.figures["cdd-cesm/dice"].value, abs=1e-4
+    )
     assert kept["cdd-cesm/dice/low"] <= kept["cdd-cesm/dice"] <= kept["cdd-cesm/dice/high"]  # type: ignore[operator]
     assert kept["cdd-cesm/dice/images"] == 6
     assert kept["has_mask_shift"] == 0.25
     assert "x/dice" not in kept  # of an earlier evaluation
-    assert found.model.sha256 == session.sha256 != examined.model.sha256
+    assert found.model.sha256 == session.sha256 != evaluated.model.sha256
     assert found.contract == session.contract
     assert onnx.load(model).graph.SerializeToString() == graph
     check_golden(session)
@@ -57,9 +59,9 @@ def test_a_part_or_another_split_is_not_recorded(model: Path, options: Options) 
 
 
 def test_figures_of_another_file_are_not_recorded(model: Path) -> None:
-    examined = evaluation(model=replace(identity_of(model), sha256="0" * 64))
+    evaluated = evaluation(model=replace(identity_of(model), sha256="0" * 64))
     with pytest.raises(ValueError, match="not the file"):
-        record(model, examined)
+        record(model, evaluated)
 
 
 def test_the_summary_is_what_a_contract_may_hold() -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 def overconfident(images: int, scale: float, offset: float) -> tuple[list[Scored], list[float]]:
-    """Give images whose honest logit is (logit + offset) / scale, half of them positive."""
+    """Return images whose honest logit is (logit + offset) / scale, half of them positive."""
     rng = np.random.default_rng(0)
     labels = np.arange(images) % 2 == 0
     honest = rng.normal(np.where(labels, 1.0, -1.0), np.sqrt(2.0))

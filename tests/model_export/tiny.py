@@ -7,7 +7,7 @@ MIX = {"cdd-cesm": 2, "mini-mias": 2, "rsna-640": 1}
 
 
 def tiny_config(epochs: int = 2) -> TrainingConfig:
-    """Give two epochs of three steps of 5 crops of 64 px."""
+    """Return two epochs of three steps of 5 crops of 64 px."""
     crops = Stream(rows=64, columns=64, mix=MIX)
     whole = Stream(rows=96, columns=64, mix=MIX, whole=True)
     return TrainingConfig(

@@ -13,7 +13,7 @@ import pytest
 
 from service.errors import MammosegError
 from service.imaging.reader import ReadLimits
-from service.memory import LEAST_READER_MIB
+from service.memory import MIN_READER_MIB
 from service.reading import Workers
 
 pytestmark = pytest.mark.integration
@@ -80,8 +80,8 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    limits = ReadLimits(accept_modalities=MODALITIES, memory_bytes=LEAST_READER_MIB << 20)
-    workers = Workers(count=1, limits=limits, memory_mib=LEAST_READER_MIB, deadline_s=10)
+    limits = ReadLimits(accept_modalities=MODALITIES, memory_bytes=MIN_READER_MIB << 20)
+    workers = Workers(count=1, limits=limits, memory_mib=MIN_READER_MIB, deadline_s=10)
     yield workers
     workers.close()
 

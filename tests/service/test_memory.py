@@ -1,8 +1,8 @@
 import pytest
 
 from service.memory import (
-    LEAST_PIXELS_MIB,
-    LEAST_READER_MIB,
+    MIN_PIXELS_MIB,
+    MIN_READER_MIB,
     READER_MIB,
     RUNNER_MIB,
     SERVICE_MIB,
@@ -32,8 +32,8 @@ def test_a_plan_takes_what_there_is_and_no_more(memory_mib: int, cores: int) -> 
     made = plan(memory_mib, cores=cores, runners=runners)
     assert taken(made, runners) == memory_mib
     assert 1 <= made.readers <= cores
-    assert made.reader_mib >= LEAST_READER_MIB
-    assert made.bodies_mib >= 128 and made.pixels_mib >= LEAST_PIXELS_MIB
+    assert made.reader_mib >= MIN_READER_MIB
+    assert made.bodies_mib >= 128 and made.pixels_mib >= MIN_PIXELS_MIB
 
 
 def test_two_gib_on_two_cores_hold_full_size_mammograms() -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from service.findings import Findings
 from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, RLE
-from service.opening import open_model
+from service.loading import open_model
 from service.outputs.png import OUTLINE_SELECTED, mask_png, overlay_png
 from service.outputs.result import result_of
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
@@ -21,7 +21,7 @@ from tests.service.api.conftest import breast_phantom
 pytestmark = pytest.mark.unit
 
 Pixels = NDArray[np.uint8]
-MILLIMETRE = Wishes(pixel_spacing_mm=(1.0, 1.0))
+MILLIMETRE = SegmentOptions(pixel_spacing_mm=(1.0, 1.0))
 
 # Directions of rows and columns of a left MLO view (PS3.3 C.7.6.1.1.1), Field of View Horizontal
 # Flip and Rotation, for each way to store the pixels.
@@ -111,7 +111,7 @@ def test_a_dicom_file(segmenter: Segmenter, name: str, photometric: str, syntax:
 def test_a_png(segmenter: Segmenter, name: str) -> None:
     pixels = np.ascontiguousarray(ORIENTATIONS[name][0](breast_phantom()))
     png = bytes(cv2.imencode(".png", pixels)[1])
-    check(segmenter.segment(png, wishes=MILLIMETRE), pixels)
+    check(segmenter.segment(png, options=MILLIMETRE), pixels)
 
 
 @pytest.mark.parametrize("aspect", (0.5, 2.0))

@@ -9,14 +9,14 @@ import pytest
 
 from service.imaging.rasters import read_raster_file
 from service.imaging.reader import ReadLimits
-from service.memory import LEAST_READER_MIB
+from service.memory import MIN_READER_MIB
 from service.reading import Workers
 
 pytestmark = pytest.mark.integration
 
 
 def complained_of() -> bytes:
-    """Give a PNG that holds more pixels than it needs, which libpng mentions."""
+    """Return a PNG that holds more pixels than it needs, which libpng mentions."""
     png = bytes(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1])
     at = png.index(b"IDAT")
     content = b"IDAT" + zlib.compress(bytes(5000))
@@ -30,7 +30,7 @@ def test_what_decoders_complain_of_is_not_printed(
     read_raster_file(complained_of(), "png", ReadLimits())
     assert "PNG" in caplog.text
     capfd.readouterr()
-    workers = Workers(count=1, limits=ReadLimits(), memory_mib=LEAST_READER_MIB, deadline_s=60)
+    workers = Workers(count=1, limits=ReadLimits(), memory_mib=MIN_READER_MIB, deadline_s=60)
     try:
         workers.read(complained_of(), "png")
     finally:

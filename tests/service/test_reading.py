@@ -18,9 +18,9 @@ import pytest
 
 from service import reading
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
-from service.imaging.detail import Detail
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits
+from service.imaging.wanted_resolution import WantedResolution
 from service.read_worker import Order
 from service.reading import InProcess, Workers
 from tests.dicom_files import dicom_file
@@ -59,9 +59,9 @@ def test_a_worker_reads_what_this_process_reads(workers: Workers, cbis_files: li
 
 def test_a_worker_reads_no_more_than_is_wanted(workers: Workers) -> None:
     body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
-    half, here = Detail(0.2, 0), InProcess(LIMITS)
-    there = workers.read(body, "dicom", detail=half)
-    np.testing.assert_array_equal(there.pixels, here.read(body, None, detail=half).pixels)
+    half, here = WantedResolution(0.2, 0), InProcess(LIMITS)
+    there = workers.read(body, "dicom", resolution=half)
+    np.testing.assert_array_equal(there.pixels, here.read(body, None, resolution=half).pixels)
     assert not np.array_equal(there.pixels, workers.read(body, "dicom").pixels)
 
 
@@ -121,14 +121,14 @@ DEADLY = r"""
 import os, sys, time
 from service import read_worker
 
-def read_image(body, *arguments, expendable, **options):
-    if body == b"deadly" or body == b"deadly if expendable" and expendable:
+def read_image(body, *arguments, sandboxed, **options):
+    if body == b"deadly" or body == b"deadly if sandboxed" and sandboxed:
         os.abort()
     if body == b"endless":
         time.sleep(60)
-    if body[:7] == b"rubbish" and (expendable or b"always" in bytes(body)):
+    if body[:7] == b"rubbish" and (sandboxed or b"always" in bytes(body)):
         talk(bytes(body).split()[-1])
-    return original(body, *arguments, expendable=expendable, **options)
+    return original(body, *arguments, sandboxed=sandboxed, **options)
 
 def talk(what):
     say = {
@@ -184,7 +184,7 @@ def test_a_file_that_two_workers_die_of_is_refused(mortal: Workers) -> None:
 
 def test_a_fault_of_a_fast_decoder_costs_the_file_nothing(mortal: Workers) -> None:
     with pytest.raises(UnreadableImage) as caught:
-        mortal.read(b"deadly if expendable", None)
+        mortal.read(b"deadly if sandboxed", None)
     # What the second, careful attempt says of it.
     assert caught.value.code == "not-an-image"
 
@@ -193,7 +193,7 @@ def test_both_attempts_share_one_deadline(mortal: Workers, monkeypatch: pytest.M
     attempts = []
 
     def die(_: object, __: int, order: Order, ends: float, ___: object) -> None:
-        attempts.append((order.expendable, ends))
+        attempts.append((order.sandboxed, ends))
         raise EOFError
 
     with monkeypatch.context() as patch:
@@ -302,11 +302,11 @@ def test_a_body_is_read_without_what_a_longer_one_left_behind(workers: Workers) 
 
 def test_a_part_of_lent_memory_is_read_where_it_lies(workers: Workers) -> None:
     png, before = small_png(), mmap.ALLOCATIONGRANULARITY + 10
-    slab = workers.slabs.take(before + len(png) + 5)
-    slab.memory[before : before + len(png)] = png
-    body = workers.slabs.lend_bytes(slab, slab.size)[before : before + len(png)]
+    buffer = workers.buffers.take(before + len(png) + 5)
+    buffer.memory[before : before + len(png)] = png
+    body = workers.buffers.lend_bytes(buffer, buffer.size)[before : before + len(png)]
     assert workers.read(body, None).rows == 64
-    slab.memory[before : before + 4] = b"none"
+    buffer.memory[before : before + 4] = b"none"
     with pytest.raises(UnreadableImage):
         workers.read(body, None)
 

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import pydicom
 import pytest
 
+from service.cancellation import CancelToken
 from service.imaging import jpeg_2000
-from service.imaging.detail import Detail
 from service.imaging.dicom import EXPLICIT_LITTLE, HTJ2K, JPEG_2000
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, ReadLimits, read_image
-from service.opening import open_model
-from service.patience import Patience
+from service.imaging.wanted_resolution import WantedResolution
+from service.loading import open_model
 from service.reading import InProcess
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 from tests.service.imaging import codestreams
 
@@ -51,10 +51,10 @@ class Fast(InProcess):
         body: bytes | memoryview,
         kind: ImageKind | None,
         frame: int | None = None,
-        patience: Patience | None = None,
-        detail: Detail | None = None,
+        token: CancelToken | None = None,
+        resolution: WantedResolution | None = None,
     ) -> Mammogram:
-        return read_image(body, kind, self.limits, frame, detail=detail, expendable=True)
+        return read_image(body, kind, self.limits, frame, resolution=resolution, sandboxed=True)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_film_scores_the_same_at_half_its_resolution(
             ImagerPixelSpacing=[0.05, 0.05],
             **how,
         )
-        return segmenter.segment(body, wishes=Wishes(picture_side=0)).has_mask.score
+        return segmenter.segment(body, options=SegmentOptions(picture_side=0)).has_mask.score
 
     whole = score(EXPLICIT_LITTLE)
     half = score(SYNTAXES[kind], frame=codestreams.encoded(film, bits, kind))

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from service.clock import Clock
 from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
-from service.imaging.detail import Detail
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits
-from service.opening import open_model
+from service.imaging.wanted_resolution import WantedResolution
+from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.reading import InProcess
-from service.segmenter import LEAST_SHRINKING, Segmenter, Wishes
+from service.segmenter import MIN_SHRINKING, Segmenter, SegmentOptions
+from service.stopwatch import Stopwatch
 from tests.identity_net import identity_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -38,7 +38,9 @@ def phantom() -> np.ndarray:
 
 
 def test_a_mammogram_becomes_findings(segmenter: Segmenter) -> None:
-    findings = segmenter.examine(Mammogram(phantom(), (1.0, 1.0)), Wishes(), Clock())
+    findings = segmenter.segment_mammogram(
+        Mammogram(phantom(), (1.0, 1.0)), SegmentOptions(), Stopwatch()
+    )
     assert findings.has_mask.decision and not findings.gated
     assert np.array_equal(findings.mask, phantom() == 60000)
     assert findings.breast_pixels == pytest.approx((phantom() > 0).sum(), rel=0.1)
@@ -48,7 +50,9 @@ def test_a_mammogram_becomes_findings(segmenter: Segmenter) -> None:
 @pytest.mark.parametrize("spacing", [(0.25, 0.25), (0.5, 1.0), (1.0, 0.5), (1.5, 1.5)])
 def test_the_wish_for_a_spacing_wins(segmenter: Segmenter, spacing: tuple[float, float]) -> None:
     mammogram = Mammogram(phantom(), (1.0, 1.0))
-    findings = segmenter.examine(mammogram, Wishes(pixel_spacing_mm=spacing), Clock())
+    findings = segmenter.segment_mammogram(
+        mammogram, SegmentOptions(pixel_spacing_mm=spacing), Stopwatch()
+    )
     assert findings.mammogram.pixel_spacing_mm == spacing
     box = findings.lesion_map.box
     assert findings.lesion_map.probability.shape == (
@@ -59,20 +63,22 @@ def test_the_wish_for_a_spacing_wins(segmenter: Segmenter, spacing: tuple[float,
 
 def test_an_image_longer_than_any_detector_is_refused(segmenter: Segmenter) -> None:
     with pytest.raises(UnsuitableImage, match="size-implausible"):
-        segmenter.examine(Mammogram(phantom(), (1.0, 5.0)), Wishes(), Clock())
+        segmenter.segment_mammogram(Mammogram(phantom(), (1.0, 5.0)), SegmentOptions(), Stopwatch())
 
 
 def test_gain_and_offset_of_the_source_do_not_matter(segmenter: Segmenter) -> None:
-    plain = segmenter.examine(Mammogram(phantom(), (1.0, 1.0)), Wishes(), Clock())
+    plain = segmenter.segment_mammogram(
+        Mammogram(phantom(), (1.0, 1.0)), SegmentOptions(), Stopwatch()
+    )
     faint = Mammogram((phantom() // 4 + 3000).astype(np.uint16), (1.0, 1.0))
-    again = segmenter.examine(faint, Wishes(), Clock())
+    again = segmenter.segment_mammogram(faint, SegmentOptions(), Stopwatch())
     assert again.has_mask.score == pytest.approx(plain.has_mask.score, abs=1e-6)
     np.testing.assert_array_equal(again.mask, plain.mask)
 
 
 def test_an_empty_frame_is_answered_with_a_warning(segmenter: Segmenter) -> None:
-    findings = segmenter.examine(
-        Mammogram(np.zeros((300, 200), np.uint16), (1.0, 1.0)), Wishes(), Clock()
+    findings = segmenter.segment_mammogram(
+        Mammogram(np.zeros((300, 200), np.uint16), (1.0, 1.0)), SegmentOptions(), Stopwatch()
     )
     assert [caveat.code for caveat in findings.caveats] == ["breast-not-found"]
     assert not findings.mask.any()
@@ -89,7 +95,9 @@ def test_any_shape_is_answered_on_its_own_grid(
     pixels = np.zeros(shape, np.uint16)
     pixels[shape[0] // 4 :, : shape[1] // 2 + 1] = 30000
     pixels[shape[0] // 2 :, : shape[1] // 4 + 1] = 60000
-    findings = segmenter.examine(Mammogram(pixels, None), Wishes(gate=False), Clock())
+    findings = segmenter.segment_mammogram(
+        Mammogram(pixels, None), SegmentOptions(gate=False), Stopwatch()
+    )
     assert findings.mask.shape == shape
     assert overlay_png(findings, 64) and mask_png(findings)
     result = result_of(findings, (), 64)
@@ -98,7 +106,7 @@ def test_any_shape_is_answered_on_its_own_grid(
 
 def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
     png = bytes(cv2.imencode(".png", phantom())[1])
-    findings = segmenter.segment(png, wishes=Wishes(pixel_spacing_mm=(1.0, 1.0)))
+    findings = segmenter.segment(png, options=SegmentOptions(pixel_spacing_mm=(1.0, 1.0)))
     assert np.array_equal(findings.mask, phantom() == 60000)
     assert set(findings.timing_ms) >= {"read", "net", "total"}
     with pytest.raises(UnreadableImage):
@@ -106,18 +114,18 @@ def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "detail"),
+    ("options", "resolution"),
     (
-        (Wishes(), None),
-        (Wishes(picture_side=0), Detail(1 / LEAST_SHRINKING, 0)),
+        (SegmentOptions(), None),
+        (SegmentOptions(picture_side=0), WantedResolution(1 / MIN_SHRINKING, 0)),
         (
-            Wishes(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
-            Detail(1 / LEAST_SHRINKING, 1024, (0.1, 0.2)),
+            SegmentOptions(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
+            WantedResolution(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
         ),
     ),
 )
 def test_the_reader_is_told_how_fine_the_image_must_be(
-    segmenter: Segmenter, wishes: Wishes, detail: Detail | None
+    segmenter: Segmenter, options: SegmentOptions, resolution: WantedResolution | None
 ) -> None:
     told = []
 
@@ -126,8 +134,8 @@ def test_the_reader_is_told_how_fine_the_image_must_be(
             told.append(arguments[-1])
             return Mammogram(phantom(), (1.0, 1.0))
 
-    Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", wishes=wishes)
-    assert told == [detail]
+    Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", options=options)
+    assert told == [resolution]
 
 
 def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature() -> None:

@@ -74,7 +74,7 @@ def test_what_a_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert Settings().device == "tensorrt"
     assert Settings().gpu() == Gpu(4096, tmp_path)
     monkeypatch.setenv("MAMMOSEG_GPU_TRIALS", "false")
-    assert Settings().gpu() == Gpu(4096, tmp_path, trials=False)
+    assert Settings().gpu() == Gpu(4096, tmp_path, autotune=False)
 
 
 def test_megapixels_reach_the_reader() -> None:

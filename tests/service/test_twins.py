@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.imaging.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from service.opening import open_model
+from service.loading import open_model
 from service.segmenter import Segmenter
 from tests.dicom_files import dicom_file, to_codes
 from tests.identity_net import write_identity_net

@@ -26,8 +26,8 @@ from pydicom import dcmread
 from rich.console import Console
 
 from service.inbox.database import Database
-from service.inbox.inbox import BOOKS
-from service.inbox.register import Register
+from service.inbox.inbox import DATABASE_FILE
+from service.inbox.instance_store import InstanceStore
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.orthanc import free_port
@@ -220,19 +220,19 @@ def _kill_while_sending(
 
 def _drained(service: Service, drain_s: float) -> dict[str, int]:
     service.wait_ready()
-    books, deadline = Database(service.inbox / BOOKS), time.monotonic() + drain_s
+    database, deadline = Database(service.inbox / DATABASE_FILE), time.monotonic() + drain_s
     try:
         while True:
-            counts = Register(books).counts()
+            counts = InstanceStore(database).counts()
             if not counts.keys() & {"received", "processed"} or time.monotonic() > deadline:
                 return counts
             time.sleep(0.2)
     finally:
-        books.close()
+        database.close()
 
 
 def judge(accepted: list[str], destination: StowServer) -> tuple[list[str], int, int]:
-    """Compare what was accepted with what arrived; gives faults, results, and repeated files."""
+    """Compare what was accepted with what arrived; returns faults, results, and repeated files."""
     faults, again = [], 0
     made: dict[str, Counter[str]] = defaultdict(Counter)
     for uid, files in destination.received.items():

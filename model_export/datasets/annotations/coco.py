@@ -22,7 +22,7 @@ from model_export.datasets.annotations.shapes import ImageShapes, LesionShape, P
 from model_export.datasets.sample import LesionBox
 from model_export.datasets.tables import DatasetError
 
-PLACES = ("", "annotations/", "images/")
+PATHS = ("", "annotations/", "images/")
 PATTERNS = ("annotations.json", "_annotations.coco.json", "instances*.json")
 
 MIN_CORNERS = 3
@@ -42,8 +42,8 @@ def read(folder: Path) -> Mapping[str, ImageShapes]:
         A file is not COCO JSON, or contradicts itself or another one.
     """
     found: dict[str, ImageShapes] = {}
-    for place in _files(folder):
-        for stem, shapes in _read(folder / place, place):
+    for path in _files(folder):
+        for stem, shapes in _read(folder / path, path):
             if stem in found:
                 raise DatasetError(f"{shapes.where} and {found[stem].where} share a name")
             found[stem] = shapes
@@ -52,10 +52,10 @@ def read(folder: Path) -> Mapping[str, ImageShapes]:
 
 def _files(folder: Path) -> list[str]:
     return [
-        f"{place}{file.name}"
-        for place in PLACES
+        f"{path}{file.name}"
+        for path in PATHS
         for pattern in PATTERNS
-        for file in sorted((folder / place).glob(pattern))
+        for file in sorted((folder / path).glob(pattern))
     ]
 
 

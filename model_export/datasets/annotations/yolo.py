@@ -100,13 +100,13 @@ def _label(number: float, where: str, names: Names) -> str:
 
 
 def _names(folder: Path) -> Names:
-    for place in (CLASSES, f"{FOLDER}/{CLASSES}"):
-        if (folder / place).is_file():
-            lines = [line.strip() for line in _text(folder / place, place).splitlines()]
+    for name in (CLASSES, f"{FOLDER}/{CLASSES}"):
+        if (folder / name).is_file():
+            lines = [line.strip() for line in _text(folder / name, name).splitlines()]
             return dict(enumerate(line for line in lines if line))
-    for place in DESCRIPTIONS:
-        if (folder / place).is_file():
-            return _described(folder / place, place)
+    for name in DESCRIPTIONS:
+        if (folder / name).is_file():
+            return _described(folder / name, name)
     return None
 
 

@@ -25,17 +25,17 @@ class Equipment(TypedDict):
 
 
 def name(findings: Findings) -> str:
-    """Give the algorithm's name, the model's."""
+    """Return the algorithm's name, the model's."""
     return long_string(findings.model.name)
 
 
 def version(findings: Findings) -> str:
-    """Give the algorithm's version, the model's."""
+    """Return the algorithm's version, the model's."""
     return long_string(findings.model.version)
 
 
 def parameters(findings: Findings) -> dict[str, str]:
-    """Give what the algorithm ran with."""
+    """Return what the algorithm ran with."""
     return {
         "sha256": findings.model.sha256,
         "has-mask threshold": f"{findings.has_mask.threshold:.6g}",
@@ -44,7 +44,7 @@ def parameters(findings: Findings) -> dict[str, str]:
 
 
 def equipment(findings: Findings) -> Equipment:
-    """Give what segmentation and presentation state say of their maker (PS3.3 C.7.5.2)."""
+    """Return what segmentation and presentation state say of their maker (PS3.3 C.7.5.2)."""
     return Equipment(
         manufacturer=MANUFACTURER,
         manufacturer_model_name=name(findings),

@@ -22,7 +22,7 @@ IMPLEMENTATION_CLASS_UID = f"2.25.{uuid.UUID('6dbcd97e-f8c1-46c8-ac4e-7822700f87
 
 
 def named_uid(*name: str) -> str:
-    """Give the UID of a name, at most 44 characters; parts must not hold line breaks."""
+    """Return the UID of a name, at most 44 characters; parts must not hold line breaks."""
     return f"2.25.{uuid.uuid5(NAMESPACE, chr(10).join(name)).int}"
 
 
@@ -54,7 +54,7 @@ class Origin:
     service_version: str = __version__
 
     def uid(self, *role: str) -> str:
-        """Give the UID of one thing made: an object, its series, a finding in it.
+        """Return the UID of one thing made: an object, its series, a finding in it.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Origin:
 
 
 def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
-    """Give the UID of something made from findings in an image; see `Origin.uid`."""
+    """Return the UID of something made from findings in an image; see `Origin.uid`."""
     origin = Origin(
         source_uid,
         findings.model,
@@ -86,5 +86,5 @@ def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
 
 
 def device_uid(model: ModelIdentity) -> str:
-    """Give the UID of the observer, which is the model."""
+    """Return the UID of the observer, which is the model."""
     return named_uid("device", model.name, model.version, model.sha256)

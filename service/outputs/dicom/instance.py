@@ -50,12 +50,12 @@ class Kind:
 
 
 def instance_uid(findings: Findings, source: Source, kind: Kind) -> str:
-    """Give the SOP Instance UID of a result."""
+    """Return the SOP Instance UID of a result."""
     return result_uid(findings, source.sop_instance_uid, kind.name, "instance")
 
 
 def series_uid(findings: Findings, source: Source, kind: Kind) -> str:
-    """Give the Series Instance UID of a result: a series of its own.
+    """Return the Series Instance UID of a result: a series of its own.
 
     OHIF shows the last segmentation of a series and no other, so that two images must not share
     one (its getSopClassHandlerModule takes `instances[instances.length - 1]`).

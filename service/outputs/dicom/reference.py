@@ -144,7 +144,7 @@ STAND_IN_CLASS = DigitalMammographyXRayImageStorageForPresentation
 
 
 def bare_reference(source: Source, shape: tuple[int, ...]) -> Dataset:
-    """Give highdicom what it needs of the source and nothing of the patient.
+    """Return highdicom what it needs of the source and nothing of the patient.
 
     It logs the names it takes for odd; `instance.file_under_source` adds the patient afterwards.
     """

@@ -12,7 +12,7 @@ from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.reference import Source, read_source
-from service.outputs.dicom.sc import LONGEST_SIDE, overlay_capture
+from service.outputs.dicom.sc import MAX_LONG_SIDE, overlay_capture
 from service.outputs.dicom.seg import fractional_segmentation, segmentation
 from service.outputs.dicom.sr import measurement_report
 
@@ -64,7 +64,7 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         overlay_capture,
         JPEGBaseline8Bit,
         "Secondary Capture: the image with outlines, in colour, JPEG.",
-        picture_side=LONGEST_SIDE,
+        picture_side=MAX_LONG_SIDE,
     ),
     "gsps": DicomOutput(
         presentation_state,
@@ -75,7 +75,7 @@ OUTPUTS: Mapping[str, DicomOutput] = {
 
 
 def picture_side(kinds: Iterable[str]) -> int:
-    """Give the longest side of the pictures of the image in such results, 0 without any."""
+    """Return the longest side of the pictures of the image in such results, 0 without any."""
     return max((OUTPUTS[kind].picture_side for kind in kinds), default=0)
 
 

@@ -26,7 +26,7 @@ from service.outputs.dicom.reference import Source
 SC = Kind("sc", "OT", 9005, "Lesion overlay")
 """Modality OT, not MG: a hook that sends every mammogram here must not send its own results."""
 
-LONGEST_SIDE, SHORTEST_LONG_SIDE = 2048, 512
+MAX_LONG_SIDE, MIN_LONG_SIDE = 2048, 512
 """Of the picture of the image, in pixels: bounded, and large enough to carry the words."""
 
 QUALITY = 90
@@ -65,11 +65,11 @@ def overlay_capture(findings: Findings, source: Source) -> Dataset:
 def draw_overlay(findings: Findings) -> NDArray[np.uint8]:
     """Draw the image, the outlines of the regions shown, and the strip: uint8 RGB.
 
-    The image's longest side comes to at most `LONGEST_SIDE`, and at least `SHORTEST_LONG_SIDE`.
+    The image's longest side comes to at most `MAX_LONG_SIDE`, and at least `MIN_LONG_SIDE`.
     """
     rows, columns = findings.mask.shape
     longest = max(rows, columns)
-    scale = min(1.0, LONGEST_SIDE / longest) * max(1.0, SHORTEST_LONG_SIDE / longest)
+    scale = min(1.0, MAX_LONG_SIDE / longest) * max(1.0, MIN_LONG_SIDE / longest)
     size = max(1, round(columns * scale)), max(1, round(rows * scale))
     reduced = cv2.resize(
         findings.mammogram.pixels,

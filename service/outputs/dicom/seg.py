@@ -30,7 +30,7 @@ from service.outputs.dicom.tracking import tracking_id, tracking_uid
 SEG = Kind("seg", "SEG", 9001, "Lesion segmentation")
 FRACTIONAL = Kind("seg-fractional", "SEG", 9002, "Lesion probability")
 
-MOST_SEGMENTS = 16
+MAX_SEGMENTS = 16
 """A segment is a frame of one bit a pixel, 1.5 MB of a full-size mammogram. Past this number the
 least probable findings share the last one: the mask stays whole and its size bounded."""
 
@@ -50,13 +50,13 @@ def segmentation(findings: Findings, source: Source) -> Dataset:
     for index, region in enumerate(regions):
         box = region.box
         part = labels[box.top : box.bottom, box.left : box.right]
-        part[region.pixels] = min(index + 1, MOST_SEGMENTS)
+        part[region.pixels] = min(index + 1, MAX_SEGMENTS)
     segments = [
         _finding(findings, source, number, region)
-        for number, region in enumerate(regions[:MOST_SEGMENTS], 1)
+        for number, region in enumerate(regions[:MAX_SEGMENTS], 1)
     ]
-    if len(regions) > MOST_SEGMENTS:
-        segments[-1].SegmentLabel = f"Findings {MOST_SEGMENTS} to {len(regions)}"
+    if len(regions) > MAX_SEGMENTS:
+        segments[-1].SegmentLabel = f"Findings {MAX_SEGMENTS} to {len(regions)}"
     return _segmentation(findings, source, SEG, labels, segments or [_segment(findings, NOTHING)])
 
 
@@ -76,7 +76,7 @@ def fractional_segmentation(findings: Findings, source: Source) -> Dataset:
 
 
 def probability_of(findings: Findings) -> NDArray[np.float32]:
-    """Give what the fractional variant encodes: float32 in [0, 1], on the source's pixels."""
+    """Return what the fractional variant encodes: float32 in [0, 1], on the source's pixels."""
     framed = np.zeros(findings.mask.shape, np.float32)
     if not findings.gated:
         box = findings.lesion_map.box

@@ -27,7 +27,7 @@ from service.imaging import elements
 
 UTF8 = "ISO_IR 192"
 
-LONGEST_VALUE = 2**12
+MAX_VALUE_BYTES = 2**12
 """Bytes. No valid text read here is longer, in whatever character set."""
 
 MAX_TERMS = 8
@@ -142,11 +142,11 @@ class HeaderText:
             return None
         if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
             return None
-        return element.value[: LONGEST_VALUE + 1].rstrip(b" \0")
+        return element.value[: MAX_VALUE_BYTES + 1].rstrip(b" \0")
 
     def _readable(self, raw: bytes) -> str:
         """Return what bytes say; where their character set does not explain them, as Latin-1."""
-        if len(raw) > LONGEST_VALUE or _CONTROLS.search(_ESCAPE.sub(b"", raw)):
+        if len(raw) > MAX_VALUE_BYTES or _CONTROLS.search(_ESCAPE.sub(b"", raw)):
             return _UNDECODED
         text = self._decode(raw)
         return raw.decode("latin-1") if _UNDECODED in text else text
@@ -175,7 +175,7 @@ class HeaderText:
             return _UNDECODED
         value = element.value
         if isinstance(element, RawDataElement):
-            return self._decode(value[:LONGEST_VALUE]).strip(" \0") if value else ""
+            return self._decode(value[:MAX_VALUE_BYTES]).strip(" \0") if value else ""
         if isinstance(value, Sequence):
             # Pydicom would write all of it out, in hours and gigabytes.
             return _UNDECODED

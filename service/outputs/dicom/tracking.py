@@ -6,15 +6,15 @@ from service.outputs.dicom.reference import Source
 
 
 def tracking_id(number: int) -> str:
-    """Give the label of finding `number`, counted from 1, the most probable first."""
+    """Return the label of finding `number`, counted from 1, the most probable first."""
     return f"Finding {number}"
 
 
 def tracking_uid(findings: Findings, source: Source, number: int) -> str:
-    """Give the tracking UID of finding `number`; the same in segmentation and reports."""
+    """Return the tracking UID of finding `number`; the same in segmentation and reports."""
     return result_uid(findings, source.sop_instance_uid, "finding", str(number))
 
 
 def image_tracking_uid(findings: Findings, source: Source) -> str:
-    """Give the tracking UID of what is said of the image as a whole."""
+    """Return the tracking UID of what is said of the image as a whole."""
     return result_uid(findings, source.sop_instance_uid, "image")

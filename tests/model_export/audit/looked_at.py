@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.audit.survey import Surveyed, look_at
+from model_export.audit.survey import ImageSurvey, look_at
 from model_export.datasets.sample import Sample
 from model_export.phantom import breast_phantom
 
 
 def pixels(seed: int, side: int = 200) -> NDArray[np.uint16]:
-    """Give a phantom of a breast of its own form, which the phantom's texture alone has not."""
+    """Return a phantom of a breast of its own form, which the phantom's texture alone has not."""
     turned = np.rot90(breast_phantom(side, seed=seed), seed)
     return np.ascontiguousarray(turned).astype(np.uint16) * np.uint16(257)
 
 
 def looked_at(
     name: str, image: NDArray[np.uint16], *, has_lesion: bool = False, **changes: Any
-) -> Surveyed:
-    """Give an image of its own patient, on the train side, with some of its fields changed."""
+) -> ImageSurvey:
+    """Return an image of its own patient, on the train side, with some of its fields changed."""
     sample = Sample(
         source="set",
         name=name,

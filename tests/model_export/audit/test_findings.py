@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from model_export.audit.findings import Audit, audit, examine, with_tiles
+from model_export.audit.findings import Audit, audit, audit_images, with_tiles
 from model_export.audit.questions import LESION
 from model_export.audit.report import markdown, plain, save, show
 from model_export.audit.survey import survey
@@ -32,7 +32,7 @@ def troubled() -> Audit:
     images = [looked_at(str(seed), pixels(seed)) for seed in range(4)]
     copy = replace(images[0], name="copy", patient="9", split="test", has_lesion=True)
     again = looked_at("again", pixels(6), patient="1", split="test")
-    return examine([*images, copy, again])
+    return audit_images([*images, copy, again])
 
 
 def test_both_kinds_of_overlap_are_errors(troubled: Audit) -> None:

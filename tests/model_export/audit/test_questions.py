@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from model_export.audit.questions import ALL, LESION, ask_images, ask_tiles, make
-from model_export.audit.survey import Surveyed
+from model_export.audit.survey import ImageSurvey
 from tests.model_export.audit.looked_at import looked_at, pixels
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(scope="module")
-def images() -> list[Surveyed]:
+def images() -> list[ImageSurvey]:
     """Twenty patients of a set whose positives are brighter, ten of one of positives alone."""
     rng = np.random.default_rng(0)
     one = looked_at("x", pixels(0), manufacturer="A")
@@ -33,7 +33,7 @@ def images() -> list[Surveyed]:
     return both + positive
 
 
-def test_each_source_is_asked_what_it_can_answer(images: list[Surveyed]) -> None:
+def test_each_source_is_asked_what_it_can_answer(images: list[ImageSurvey]) -> None:
     probes = {(one.where, one.question, one.seen): one for one in ask_images(images)}
     brightness = [key[:2] for key in probes if key[2] == "brightness"]
     assert brightness == [
@@ -50,7 +50,7 @@ def test_each_source_is_asked_what_it_can_answer(images: list[Surveyed]) -> None
     assert (over_both.images, over_both.patients) == (30, 30)
 
 
-def test_makers_are_told_apart(images: list[Surveyed]) -> None:
+def test_makers_are_told_apart(images: list[ImageSurvey]) -> None:
     unnamed = replace(images[0], manufacturer=None, shape=(300, 200))
     table = make([unnamed, images[1], images[-1]])
     np.testing.assert_array_equal(

@@ -26,7 +26,7 @@ CALC = MASS.replace("breast_density", "breast density").replace("mass shape", "c
 
 
 def row(case: str, number: int, pathology: str, *, swapped: bool = False) -> str:
-    """Give a row as the tables have it: a line break at the end of one path."""
+    """Return a row as the tables have it: a line break at the end of one path."""
     _, patient, side, view = case.replace("P_", "P+").split("_")
     crop, mask = (f"{case}_{number}/{UID}/{UID}/00000{file}.dcm" for file in (0, 1))
     if swapped:
@@ -38,7 +38,7 @@ def row(case: str, number: int, pathology: str, *, swapped: bool = False) -> str
 
 
 def capture(codes: NDArray[np.int32], syntax: str = RLE) -> bytes:
-    """Give a file like theirs: a secondary capture without spacing."""
+    """Return a file like theirs: a secondary capture without spacing."""
     return dicom_file(
         codes,
         syntax=syntax,

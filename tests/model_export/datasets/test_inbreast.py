@@ -28,7 +28,7 @@ NAMES = (
 
 
 def region(name: str, *points: tuple[float, float]) -> dict[str, object]:
-    """Give a region of interest with the keys that OsiriX exports."""
+    """Return a region of interest with the keys that OsiriX exports."""
     return {
         "Area": 0.0,
         "Center": "(0.000000, 0.000000, 0.000000)",

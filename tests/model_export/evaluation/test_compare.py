@@ -5,7 +5,7 @@ import pytest
 
 from model_export.datasets.sample import LesionBox
 from model_export.detection import Detections
-from model_export.evaluation.compare import examine, look
+from model_export.evaluation.compare import compare, look
 from model_export.evaluation.figures import figures
 from model_export.froc import Candidates
 from service.imaging.breast import Box
@@ -24,7 +24,7 @@ def contract() -> Contract:
 def test_a_perfect_answer_gets_a_dice_of_one_and_its_hit(contract: Contract) -> None:
     sample = lesion_sample()
     assert sample.lesion is not None
-    found = examine(sample, finding(sample, sample.lesion, score=0.8), contract)
+    found = compare(sample, finding(sample, sample.lesion, score=0.8), contract)
     drawn = found.outlined
     assert drawn is not None
     assert (found.dice, drawn.dice_gated, drawn.iou, drawn.mask_hits) == (1.0, 1.0, 1.0, True)
@@ -45,16 +45,16 @@ def test_boxes_of_the_source_are_matched_where_it_has_some(contract: Contract) -
         pixels=np.ones((20, 20), np.bool_),
     )
     answer = replace(finding(sample, sample.lesion, score=0.8), regions=(window,))
-    around = examine(sample, answer, contract).outlined
+    around = compare(sample, answer, contract).outlined
     assert around is not None and around.boxes == Detections((0.9,), (True,), 1)
     elsewhere = replace(sample, boxes=(LesionBox(60, 40, 20, 20), LesionBox(80, 40, 9, 9)))
-    stated = examine(elsewhere, answer, contract).outlined
+    stated = compare(elsewhere, answer, contract).outlined
     assert stated is not None and stated.boxes == Detections((0.9,), (False,), 2)
 
 
 def test_what_the_source_says_of_an_image_is_kept(contract: Contract) -> None:
     sample = replace(lesion_sample(), laterality="L", pathology="BENIGN", density="2")
-    found = examine(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
+    found = compare(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
     assert (found.laterality, found.pathology, found.density) == ("L", "BENIGN", "2")
     assert found.breast == ("cdd-cesm", "1", "L")
 
@@ -62,10 +62,10 @@ def test_what_the_source_says_of_an_image_is_kept(contract: Contract) -> None:
 def test_a_miss_counts_as_zero_and_a_no_empties_the_gated_mask(contract: Contract) -> None:
     sample = lesion_sample()
     assert sample.lesion is not None
-    nothing = examine(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
+    nothing = compare(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
     assert nothing.outlined is not None
     assert (nothing.dice, nothing.outlined.mask_hits) == (0.0, False)
-    refused = examine(sample, finding(sample, sample.lesion, 0.1), contract)
+    refused = compare(sample, finding(sample, sample.lesion, 0.1), contract)
     assert refused.outlined is not None
     assert (refused.dice, refused.outlined.dice_gated, refused.outlined.iou_gated) == (
         1.0,
@@ -80,11 +80,11 @@ def test_a_mere_candidate_is_no_hit_of_the_mask(contract: Contract) -> None:
     answer = finding(sample, sample.lesion, 0.8)
     (region,) = answer.regions
     answer = replace(answer, regions=(replace(region, selected=False),))
-    found = examine(sample, answer, contract)
+    found = compare(sample, answer, contract)
     assert found.outlined is not None
     assert found.outlined.candidates.hits == (frozenset({0}),)
     assert (found.outlined.mask_hits, found.selected) == (False, 0)
-    elsewhere = examine(sample, finding(sample, np.roll(sample.lesion, 40, axis=0), 0.8), contract)
+    elsewhere = compare(sample, finding(sample, np.roll(sample.lesion, 40, axis=0), 0.8), contract)
     assert elsewhere.outlined is not None
     assert (elsewhere.outlined.mask_hits, elsewhere.selected) == (False, 1)
 
@@ -93,7 +93,7 @@ def test_a_normal_has_false_positives_and_no_dice(contract: Contract) -> None:
     sample = lesion_sample(has_lesion=False)
     mask = np.zeros_like(sample.pixels, dtype=np.bool_)
     mask[50:60, 10:20] = True
-    found = examine(sample, finding(sample, mask, 0.8), contract)
+    found = compare(sample, finding(sample, mask, 0.8), contract)
     assert found.dice is None
     assert found.outlined is not None
     assert found.outlined.candidates == Candidates((0.9,), (frozenset(),), 0)
@@ -103,7 +103,7 @@ def test_lesions_are_measured_in_millimetres_and_specks_are_none(contract: Contr
     sample = lesion_sample()
     assert sample.lesion is not None
     sample.lesion[100, 60] = True
-    found = examine(sample, finding(sample, sample.lesion, 0.8), contract)
+    found = compare(sample, finding(sample, sample.lesion, 0.8), contract)
     assert found.outlined is not None
     (lesion,) = found.outlined.lesions
     assert lesion.diameter_mm == pytest.approx(2 * 20 * 0.4 / np.sqrt(np.pi))
@@ -117,7 +117,7 @@ def test_a_lesion_beyond_the_breast_lies_at_its_border(contract: Contract) -> No
     assert sample.lesion is not None
     sample.lesion[:] = False
     sample.lesion[2:6, 118:124] = True
-    found = examine(sample, finding(sample, sample.lesion, 0.8), contract)
+    found = compare(sample, finding(sample, sample.lesion, 0.8), contract)
     assert found.outlined is not None
     assert found.outlined.lesions[0].border_mm == 0.0
 
@@ -134,7 +134,7 @@ def test_correlation_is_counted_outside_lesions_only(
     seen = sample.pixels[window] / 65535.0
     answer.lesion_map.probability[:] = 0.5 + sign * 0.4 * np.clip(seen, 0.3, 0.6)
     answer.lesion_map.probability[sample.lesion[window]] = 0.5 - sign * 0.5
-    found = examine(sample, answer, contract)
+    found = compare(sample, answer, contract)
     assert found.correlation == pytest.approx(expected, abs=0.25)
 
 
@@ -142,9 +142,9 @@ def test_a_flat_map_or_a_lesion_nobody_drew_has_no_correlation(contract: Contrac
     sample = lesion_sample()
     assert sample.lesion is not None
     flat = finding(sample, np.zeros_like(sample.lesion), 0.8)
-    assert examine(sample, flat, contract).correlation is None
-    untold = type(sample)("x", "a", "1", sample.pixels, (0.4, 0.4), True, "image_label")
-    assert examine(untold, finding(sample, sample.lesion, 0.8), contract).correlation is None
+    assert compare(sample, flat, contract).correlation is None
+    unlabelled = type(sample)("x", "a", "1", sample.pixels, (0.4, 0.4), True, "image_label")
+    assert compare(unlabelled, finding(sample, sample.lesion, 0.8), contract).correlation is None
 
 
 def test_of_an_image_without_truth_only_the_answer_is_kept() -> None:

@@ -7,7 +7,7 @@ from model_export import resampling
 from model_export.detection import Detections
 from model_export.evaluation.figures import figures, patient_auc
 from model_export.report.describe import DESCRIBED
-from tests.model_export.answers import examined, normal, positive, three_sources
+from tests.model_export.answers import image_result, normal, positive, three_sources
 
 pytestmark = pytest.mark.unit
 
@@ -23,8 +23,8 @@ def values(*images: object, threshold: float = 0.5) -> dict[str, float]:
 
 def test_overlap_is_counted_over_positives_and_over_hits() -> None:
     found = values(
-        examined("cdd-cesm", "1", True, 0.9, outlined=positive(0.6, baseline=0.4)),
-        examined("cdd-cesm", "2", True, 0.2, outlined=positive(0.2, share=0.2, mark=None)),
+        image_result("cdd-cesm", "1", True, 0.9, outlined=positive(0.6, baseline=0.4)),
+        image_result("cdd-cesm", "2", True, 0.2, outlined=positive(0.2, share=0.2, mark=None)),
     )
     assert found["cdd-cesm/dice"] == pytest.approx(0.4)
     assert found["cdd-cesm/dice_gain"] == pytest.approx((0.2 - 0.1) / 2)
@@ -38,27 +38,27 @@ def test_overlap_is_counted_over_positives_and_over_hits() -> None:
 
 def test_lesions_are_counted_over_all_searched_images_and_over_normals() -> None:
     found = values(
-        examined("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
-        examined("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
-        examined("m", "3", False, 0.2, outlined=normal()),
+        image_result("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
+        image_result("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
+        image_result("m", "3", False, 0.2, outlined=normal()),
     )
     # To take the hit at .5, two false positives must be taken: 2/3 an image, 1 a normal.
     assert found["m/lesion_sensitivity_at_0.5_fp"] == 0.0
     assert found["m/lesion_sensitivity_at_1_fp"] == 1.0
     assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
     assert found["m/lesion_sensitivity_at_1_fp_on_normals"] == 1.0
-    more = [examined("m", str(n), True, 0.9, outlined=positive(0.6, mark=0.5)) for n in (4, 5)]
-    found = values(*more, examined("m", "2", False, 0.2, outlined=normal(0.9)))
+    more = [image_result("m", str(n), True, 0.9, outlined=positive(0.6, mark=0.5)) for n in (4, 5)]
+    found = values(*more, image_result("m", "2", False, 0.2, outlined=normal(0.9)))
     assert found["m/lesion_sensitivity_at_0.5_fp"] == 1.0
     assert found["m/lesion_sensitivity_at_0.5_fp_on_normals"] == 0.0
 
 
 def test_outlines_of_people_of_nets_and_circles_are_never_averaged_together() -> None:
     found = values(
-        examined("m", "1", True, 0.9, outlined=positive(0.6)),
-        examined("m", "2", True, 0.9, outlined=positive(0.8), annotation="pseudo_outline"),
-        examined("m", "3", True, 0.9, outlined=positive(0.2), annotation="circle"),
-        examined("m", "4", True, 0.9, outlined=positive(0.4), annotation="box"),
+        image_result("m", "1", True, 0.9, outlined=positive(0.6)),
+        image_result("m", "2", True, 0.9, outlined=positive(0.8), annotation="pseudo_outline"),
+        image_result("m", "3", True, 0.9, outlined=positive(0.2), annotation="circle"),
+        image_result("m", "4", True, 0.9, outlined=positive(0.4), annotation="box"),
     )
     assert found["m/dice"] == pytest.approx(0.6)
     assert found["m/dice_pseudo"] == pytest.approx(0.8)
@@ -70,9 +70,9 @@ def test_outlines_of_people_of_nets_and_circles_are_never_averaged_together() ->
 def test_a_lesion_is_found_in_any_view_of_the_same_breast() -> None:
     seen, missed = positive(0.6, mark=0.5), positive(0.0, mark=None)
     views = [
-        examined("m", "1", True, 0.9, outlined=seen, laterality="L", view="CC"),
-        examined("m", "1", True, 0.8, outlined=missed, laterality="L", view="MLO"),
-        examined("m", "1", True, 0.7, outlined=missed, laterality="R", view="CC"),
+        image_result("m", "1", True, 0.9, outlined=seen, laterality="L", view="CC"),
+        image_result("m", "1", True, 0.8, outlined=missed, laterality="L", view="MLO"),
+        image_result("m", "1", True, 0.7, outlined=missed, laterality="R", view="CC"),
     ]
     found = values(*views)
     assert found["m/lesion_sensitivity_at_1_fp"] == pytest.approx(1 / 3)
@@ -80,7 +80,7 @@ def test_a_lesion_is_found_in_any_view_of_the_same_breast() -> None:
     assert found["m/any_view_gain_at_1_fp"] == pytest.approx(1 / 2 - 1 / 3)
     # Nothing to join: one view a breast, or no word on which breast it is.
     assert "m/lesion_sensitivity_any_view_at_1_fp" not in values(views[0], views[2])
-    unsaid = [examined("m", "1", True, score, outlined=seen) for score in (0.1, 0.2)]
+    unsaid = [image_result("m", "1", True, score, outlined=seen) for score in (0.1, 0.2)]
     assert "m/lesion_sensitivity_any_view_at_1_fp" not in values(*unsaid)
 
 
@@ -88,7 +88,8 @@ def test_boxes_are_counted_at_an_iou_of_a_half() -> None:
     right = replace(positive(0.6), boxes=Detections((0.9,), (True,), 1))
     wrong = replace(positive(0.6), boxes=Detections((0.8,), (False,), 1))
     found = values(
-        examined("m", "1", True, 0.9, outlined=right), examined("m", "2", True, 0.9, outlined=wrong)
+        image_result("m", "1", True, 0.9, outlined=right),
+        image_result("m", "2", True, 0.9, outlined=wrong),
     )
     assert found["m/average_precision_50"] == pytest.approx(51 / 101)
 
@@ -96,14 +97,14 @@ def test_boxes_are_counted_at_an_iou_of_a_half() -> None:
 def test_positives_without_negatives_are_set_against_anothers_normals_and_the_guess() -> None:
     bright, dark = (1.0, 0, 0, 0, 0, 0), (0.0, 0, 0, 0, 0, 0)
     film = [
-        examined("cbis", str(n), True, 0.9, outlined=positive(0.5), brightness=bright)
+        image_result("cbis", str(n), True, 0.9, outlined=positive(0.5), brightness=bright)
         for n in range(6)
     ]
     other = [
-        examined("mias", str(n), n > 5, 0.95 - 0.1 * n, outlined=drawn, brightness=dark)
+        image_result("mias", str(n), n > 5, 0.95 - 0.1 * n, outlined=drawn, brightness=dark)
         for n, drawn in enumerate([normal()] * 6 + [positive(0.5)] * 2)
     ]
-    labelled = [examined("rsna", str(n), False, 0.1, brightness=dark) for n in range(6)]
+    labelled = [image_result("rsna", str(n), False, 0.1, brightness=dark) for n in range(6)]
     found = values(*film, *other, *labelled)
     # One of six normals scores above; the two sets are told apart without any lesion.
     assert found["cbis against mias/auc_across"] == pytest.approx(5 / 6)
@@ -116,9 +117,9 @@ def test_positives_without_negatives_are_set_against_anothers_normals_and_the_gu
 
 def test_the_froc_is_summed_up_beside_the_blobs() -> None:
     found = values(
-        examined("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
-        examined("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
-        examined("m", "3", False, 0.2, outlined=normal()),
+        image_result("m", "1", True, 0.9, outlined=positive(0.6, mark=0.5)),
+        image_result("m", "2", False, 0.2, outlined=normal(0.9, 0.8)),
+        image_result("m", "3", False, 0.2, outlined=normal()),
     )
     assert found["m/froc_mean"] == pytest.approx(3 / 6)
     assert found["m/blob_sensitivity_at_1_fp"] == 1.0
@@ -127,9 +128,9 @@ def test_the_froc_is_summed_up_beside_the_blobs() -> None:
 def test_images_and_patients_are_told_apart() -> None:
     found = figures(
         [
-            examined("r", "3", True, 0.8, probe=0.1),
-            examined("r", "3", False, 0.3, probe=0.2),
-            examined("r", "4", False, 0.6, probe=0.3),
+            image_result("r", "3", True, 0.8, probe=0.1),
+            image_result("r", "3", False, 0.3, probe=0.2),
+            image_result("r", "4", False, 0.6, probe=0.3),
         ],
         0.5,
     )
@@ -146,7 +147,7 @@ def test_images_and_patients_are_told_apart() -> None:
 
 def test_a_patient_is_drawn_with_all_views() -> None:
     patients = [("3", True, 0.875), ("3", True, 0.75), ("4", False, 0.8125), ("5", False, 0.1)]
-    measure = patient_auc([examined("r", *one) for one in patients])
+    measure = patient_auc([image_result("r", *one) for one in patients])
     assert measure(np.array([[1.0, 1, 1, 1], [1, 1, 3, 1], [2, 2, 0, 1]])).tolist() == [
         0.75,
         pytest.approx((3 * 0.5 + 1) / 4),
@@ -155,13 +156,13 @@ def test_a_patient_is_drawn_with_all_views() -> None:
 
 
 def test_a_missing_probe_is_no_probe() -> None:
-    found = values(examined("r", "1", True, 0.8, probe=0.5), examined("r", "2", False, 0.3))
+    found = values(image_result("r", "1", True, 0.8, probe=0.5), image_result("r", "2", False, 0.3))
     assert "r/auc" in found and "r/probe_auc" not in found
 
 
 def test_calibration_at_even_odds_does_not_follow_the_share_of_positives() -> None:
     # Half of the positives and half of the negatives score .5: right at even odds only.
-    images = [examined("r", str(n), n < 2, 0.5) for n in range(10)]
+    images = [image_result("r", str(n), n < 2, 0.5) for n in range(10)]
     found = values(*images)
     assert found["r/ece"] == pytest.approx(0.3)
     assert found["r/ece_even_odds"] == pytest.approx(0.0)
@@ -170,8 +171,8 @@ def test_calibration_at_even_odds_does_not_follow_the_share_of_positives() -> No
 
 def test_tiles_and_masks_and_regions_are_counted() -> None:
     found = values(
-        examined("r", "1", False, 0.8, tile_scores=(0.8, 0.1, 0.2), mask_share=0.2, selected=3),
-        examined("r", "2", False, 0.3, tile_scores=(0.3,), mask_share=0.0, correlation=0.4),
+        image_result("r", "1", False, 0.8, tile_scores=(0.8, 0.1, 0.2), mask_share=0.2, selected=3),
+        image_result("r", "2", False, 0.3, tile_scores=(0.3,), mask_share=0.0, correlation=0.4),
     )
     assert found["r/positive_tiles"] == 0.25
     assert found["r/mask_share"] == 0.1
@@ -181,9 +182,9 @@ def test_tiles_and_masks_and_regions_are_counted() -> None:
 
 def test_contrast_is_measured_where_it_was_tried() -> None:
     tried = [
-        examined("m", "1", True, 0.8, outlined=positive(0.6), contrast={1.5: (0.2, 0.5)}),
-        examined("m", "2", False, 0.3, outlined=normal(), contrast={1.5: (0.4, None)}),
-        examined("m", "3", False, 0.3, outlined=normal()),
+        image_result("m", "1", True, 0.8, outlined=positive(0.6), contrast={1.5: (0.2, 0.5)}),
+        image_result("m", "2", False, 0.3, outlined=normal(), contrast={1.5: (0.4, None)}),
+        image_result("m", "3", False, 0.3, outlined=normal()),
     ]
     found = values(*tried)
     assert found["m/contrast_1.5_score_change"] == pytest.approx((0.6 + 0.1) / 2)

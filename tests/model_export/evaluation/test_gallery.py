@@ -4,7 +4,7 @@ import pytest
 
 from model_export.evaluation.gallery import KEPT, Gallery
 from model_export.evaluation.pictures import GAP, HEIGHT, TRUTH, side_by_side
-from tests.model_export.answers import examined, finding, lesion_sample, positive
+from tests.model_export.answers import finding, image_result, lesion_sample, positive
 
 pytestmark = pytest.mark.unit
 
@@ -20,9 +20,9 @@ def decoded(jpeg: bytes) -> np.ndarray:
 def test_the_worst_of_each_kind_are_kept_in_order() -> None:
     gallery = Gallery()
     for number in np.random.default_rng(0).permutation(20):
-        image = examined("m", str(number), True, number / 20, outlined=positive(number / 20))
+        image = image_result("m", str(number), True, number / 20, outlined=positive(number / 20))
         gallery.offer(image, ANSWER, LESION)
-        gallery.offer(examined("m", str(number), False, number / 20), ANSWER, None)
+        gallery.offer(image_result("m", str(number), False, number / 20), ANSWER, None)
     kinds: dict[str, list[float]] = {}
     for case in gallery.cases():
         kinds.setdefault(case.kind, []).append(case.image.score)
@@ -36,7 +36,7 @@ def test_the_worst_of_each_kind_are_kept_in_order() -> None:
 
 def test_an_image_without_truth_is_kept_as_such() -> None:
     gallery = Gallery()
-    gallery.offer(examined("views", "a", None, 0.4), ANSWER, None)
+    gallery.offer(image_result("views", "a", None, 0.4), ANSWER, None)
     assert [case.kind for case in gallery.cases()] == ["truth unknown"]
 
 

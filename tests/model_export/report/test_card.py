@@ -4,7 +4,7 @@ from model_export.record import summary
 from model_export.report.card import BEGIN, END, rewrite, section
 from service.inference.contract import Contract, OperatingPoint, Provenance
 from tests.identity_net import identity_contract
-from tests.model_export.answers import evaluation, examined, positive
+from tests.model_export.answers import evaluation, image_result, positive
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +40,7 @@ def test_a_recorded_evaluation_is_told_with_intervals_and_counts() -> None:
 
 def test_the_card_says_what_the_lesions_were_known_by() -> None:
     images = [
-        examined("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2))
+        image_result("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2))
         for n, kind in enumerate(("box", "pseudo_outline", "box"))
     ]
     text = section(contract(**summary(evaluation(images))))

@@ -19,11 +19,11 @@ from model_export.report.pages import save, tables
 from model_export.report.plots import plots
 from model_export.report.published import PUBLISHED, beside
 from model_export.report.terminal import show
-from tests.model_export.answers import evaluation, examined, positive
+from tests.model_export.answers import evaluation, image_result, positive
 
 pytestmark = pytest.mark.unit
 
-ODD = examined("cdd-cesm", "1", True, 0.4, outlined=positive(0.2))
+ODD = image_result("cdd-cesm", "1", True, 0.4, outlined=positive(0.2))
 CASE = Case("lowest Dice", replace(ODD, name="<script>"), b"\xff\xd8picture")
 
 
@@ -82,7 +82,7 @@ def test_what_a_dice_was_measured_against_is_said_wherever_it_stands(
     monkeypatch.setattr(Axes, "set_title", lambda _, title: titles.append(title))
     kinds = ("box", "box", "pseudo_outline")
     images = [
-        examined("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2 + 0.1 * n))
+        image_result("mine", str(n), True, 0.5, annotation=kind, outlined=positive(0.2 + 0.1 * n))
         for n, kind in enumerate(kinds)
     ]
     case = Case("lowest Dice", images[0], b"\xff\xd8picture")
@@ -116,7 +116,7 @@ def found_on_cbis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: ob
     """Save a report of one CBIS-DDSM image, without plots."""
     monkeypatch.setattr(pages, "plots", lambda _: [])
     monkeypatch.setattr(resampling, "RESAMPLES", 20)
-    image = examined(
+    image = image_result(
         "cbis-ddsm-800",
         "1",
         True,
@@ -208,8 +208,8 @@ def test_images_are_listed_so_that_models_can_be_compared(folder: Path) -> None:
     with (folder / "images.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == len(evaluation().images)
-    untold = next(row for row in rows if row["source"] == "views")
-    assert (untold["has_lesion"], untold["dice"], untold["marks"]) == ("", "", "1")
+    unlabelled = next(row for row in rows if row["source"] == "views")
+    assert (unlabelled["has_lesion"], unlabelled["dice"], unlabelled["marks"]) == ("", "", "1")
     assert {row["dice"] for row in rows if row["source"] == "cdd-cesm"} >= {"0.1", "0.2"}
 
 

@@ -56,7 +56,7 @@ def test_tiles_are_in_range_and_masks_whole() -> None:
 
 
 def labels(source: str, *, whole: bool) -> set[tuple[float, float]]:
-    """Give every (label, weight) that a source's crops get."""
+    """Return every (label, weight) that a source's crops get."""
     stream = Stream(rows=96, columns=96, mix={source: 8}, whole=whole)
     config = tiny_config()
     phase = config.phases[0].model_copy(update={"streams": (stream,)})
@@ -120,7 +120,7 @@ def test_circles_count_less() -> None:
 
 
 def only_crops(mix: dict[str, int], *, matched: bool) -> TrainingConfig:
-    """Give a config with a single stream of crops."""
+    """Return a config with a single stream of crops."""
     config = tiny_config()
     stream = Stream(rows=64, columns=64, mix=mix)
     phase = config.phases[0].model_copy(update={"streams": (stream,)})

@@ -22,14 +22,14 @@ SPEC = Augmentation(log_scale=0.1)
 SAMPLES = [bright_half(f"{seed}", seed) for seed in range(12)]
 
 
-def looks(pairs: list[tuple[Packed, View]]) -> np.ndarray:
+def appearances(pairs: list[tuple[Packed, View]]) -> np.ndarray:
     thumbnails = {sample.name: matching.Thumbnail(sample) for sample in SAMPLES}
-    return np.array([thumbnails[sample.name].look(view, 64, 64) for sample, view in pairs])
+    return np.array([thumbnails[sample.name].appearance(view, 64, 64) for sample, view in pairs])
 
 
 def told_apart(lesions: list[tuple[Packed, View]], others: list[tuple[Packed, View]]) -> float:
-    """AUC of a linear model on the looks."""
-    features = np.concatenate([looks(lesions), looks(others)])
+    """AUC of a linear model on the appearances."""
+    features = np.concatenate([appearances(lesions), appearances(others)])
     labels = np.repeat([True, False], (len(lesions), len(others)))
     scaled = (features - features.mean(0)) / (features.std(0) + 1e-9)
     model = LogisticRegression().fit(scaled, labels)
@@ -93,12 +93,12 @@ def test_only_drawn_sources_are_matched_and_only_when_wanted() -> None:
 
 def test_overlap_weights_bring_the_means_together() -> None:
     rng = np.random.default_rng(0)
-    pairs = rng.normal(size=(800, 2, matching.LOOKS))
+    pairs = rng.normal(size=(800, 2, matching.APPEARANCE_FEATURES))
     pairs[:, 0, :2] += 0.6
     overlap = matching._Overlap(pairs)
     means = []
     for side, lesion in ((0, True), (1, False)):
-        chances = [overlap.chance(look, lesion=lesion) for look in pairs[:, side]]
+        chances = [overlap.chance(appearance, lesion=lesion) for appearance in pairs[:, side]]
         means.append(np.average(pairs[:, side], axis=0, weights=chances))
         assert 0.6 < np.mean(chances) <= 1.0
     # Before, the first two differ by 0.6.

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 
 def sample() -> Packed:
-    """Give an image of 120 x 80 with a disc of radius 12 at (60, 40), outlined and boxed."""
+    """Return an image of 120 x 80 with a disc of radius 12 at (60, 40), outlined and boxed."""
     lesion = np.zeros((120, 80), np.uint8)
     cv2.circle(lesion, (40, 60), 12, 1, cv2.FILLED)
     return Packed(

@@ -28,7 +28,7 @@ ONES = torch.ones(2, dtype=torch.float64)
 
 
 def known_example() -> tuple[Tensor, Known]:
-    """Give the example as the terms take it."""
+    """Return the example as the terms take it."""
     logits, target = worked_example()
     return logits, Known.whole(target, ONES)
 
@@ -198,7 +198,7 @@ def test_pixels_that_are_not_counted_change_nothing(term: str) -> None:
 
 
 def boxed(filled: Tensor) -> tuple[Tensor, Known]:
-    """Give hard answers for a box of 4 x 6 in a tile of 12 x 12."""
+    """Return hard answers for a box of 4 x 6 in a tile of 12 x 12."""
     target = torch.zeros(1, 1, 12, 12)
     target[..., 2:6, 3:9] = 1.0
     return (filled - 0.5) * 200, Known.whole(target, torch.ones(1))

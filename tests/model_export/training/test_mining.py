@@ -19,7 +19,7 @@ NAME = "with a false positive"
 
 
 def samples() -> list[object]:
-    """Give an image with a lesion that is bright, and beside it as bright a place that is none."""
+    """Return an image with a bright lesion, and beside it as bright a spot that is none."""
     sample = next(one for one in packed_all() if one.lesion is not None and one.has_lesion)
     pixels = np.full((160, 128), 40, np.uint8)
     lesion = np.zeros_like(pixels)
@@ -69,10 +69,10 @@ def test_a_part_of_the_crops_is_centred_on_them() -> None:
 
 
 def test_they_are_looked_for_once_and_a_resumed_run_reads_them(tmp_path: Path) -> None:
-    places = [FalsePositive("cdd-cesm", "one", 3, 4, 0.5)]
+    mined = [FalsePositive("cdd-cesm", "one", 3, 4, 0.5)]
     path = tmp_path / "mined-0.json"
-    assert mined_once(path, lambda: places) == places
-    assert mined_once(path, lambda: pytest.fail("mined again")) == places  # type: ignore[arg-type, return-value]
+    assert mined_once(path, lambda: mined) == mined
+    assert mined_once(path, lambda: pytest.fail("mined again")) == mined  # type: ignore[arg-type, return-value]
 
 
 def test_a_phase_that_mines_counts_from_its_first_epoch_on() -> None:

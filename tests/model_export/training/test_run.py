@@ -48,7 +48,7 @@ def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored(run: Path, key: str = "state_dict") -> dict[str, torch.Tensor]:
-    """Give the averaged weights, or those in training, of a run's last checkpoint."""
+    """Return the averaged weights, or those in training, of a run's last checkpoint."""
     found = torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)
     tensors: dict[str, torch.Tensor] = found[key]
     return tensors
@@ -59,7 +59,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def everything() -> TrainingConfig:
-    """Give a run with dropout, frozen layers, two sizes and changing weights."""
+    """Return a run with dropout, frozen layers, two sizes and changing weights."""
     config = tiny_config()
     small, _ = config.phases[0].streams
     large = small.model_copy(update={"rows": 96, "columns": 96})

@@ -120,7 +120,7 @@ def test_a_coded_body_at_the_limit_is_let_in(client: TestClient) -> None:
 
 
 def test_members_without_end_are_refused(client: TestClient) -> None:
-    many = gzip.compress(b"") * (body.MOST_MEMBERS + 1)
+    many = gzip.compress(b"") * (body.MAX_MEMBERS + 1)
     headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
     answer = client.post(URL, content=many, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "encoding-broken")

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from service.api.encode import picture_side
 from service.api.form import Form
 from service.outputs.dicom.registry import OUTPUTS
-from service.outputs.dicom.sc import LONGEST_SIDE
+from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.result import Render
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.service.api.conftest import breast_phantom
 
@@ -39,7 +39,7 @@ def mammogram(**elements: Any) -> bytes:
         (("heatmap",), set(), 0),
         (("overlay",), set(), 700),
         (("seg", "sr"), set(), 0),
-        (("sr", "sc"), set(), LONGEST_SIDE),
+        (("sr", "sc"), set(), MAX_LONG_SIDE),
     ),
 )
 def test_how_large_a_picture_of_the_image_is_made(
@@ -53,7 +53,7 @@ WISHED = (
     ("output=overlay", 1024),
     ("output=overlay&max_side=300", 300),
     ("include=overlay&max_side=3000", 3000),
-    ("output=sc", LONGEST_SIDE),
+    ("output=sc", MAX_LONG_SIDE),
 )
 
 
@@ -63,8 +63,8 @@ def test_the_segmenter_is_told_of_it(
 ) -> None:
     told = []
 
-    def spy(segmenter: Segmenter, wishes: Wishes) -> None:
-        told.append(wishes.picture_side)
+    def spy(segmenter: Segmenter, options: SegmentOptions) -> None:
+        told.append(options.picture_side)
 
     monkeypatch.setattr(Segmenter, "_detail", spy)
     answer = client.post(f"/v1/segment?{query}", content=mammogram(), headers=DICOM)

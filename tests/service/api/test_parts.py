@@ -1,9 +1,9 @@
 import pytest
 
+from service.api.body_buffer import BodyBuffer
 from service.api.multipart import MultipartReader
 from service.api.parts import Parts
-from service.api.vessel import Vessel
-from service.slabs import STEP, Slabs
+from service.buffer_pool import STEP, BufferPool
 
 pytestmark = pytest.mark.unit
 
@@ -16,8 +16,8 @@ BODY = (
 
 @pytest.mark.parametrize("piece", [1, 7, 1000])
 def test_contents_are_whole_however_the_body_is_cut(piece: int) -> None:
-    slabs = Slabs(STEP)
-    parts = Parts(Vessel(slabs, len(BODY), STEP))
+    buffers = BufferPool(STEP)
+    parts = Parts(BodyBuffer(buffers, len(BODY), STEP))
     reader = MultipartReader(b"b", parts, most_parts=3)
     for at in range(0, len(BODY), piece):
         reader.feed(BODY[at : at + piece])
@@ -26,8 +26,8 @@ def test_contents_are_whole_however_the_body_is_cut(piece: int) -> None:
     assert frame.field == ("frame", "7" * 65)
     assert (one.content, one.media_type, one.is_file) == (b"\x00one\r\n", "image/png", True)
     assert (empty.content, empty.is_file, empty.field) == (b"", True, None)
-    assert slabs.extent(one.content).start == 100
+    assert buffers.extent(one.content).start == 100
 
 
 def test_a_body_of_no_parts_has_none() -> None:
-    assert Parts(Vessel(Slabs(0), 0, STEP)).received() == []
+    assert Parts(BodyBuffer(BufferPool(0), 0, STEP)).received() == []

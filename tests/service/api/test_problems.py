@@ -71,8 +71,8 @@ def test_an_error_on_our_side_shows_and_logs_no_text(
 def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png: bytes) -> None:
     settings = Settings(model=identity_model, device="cpu", max_in_flight=1)
     with TestClient(create_app(settings)) as client:
-        intake = client.app.state.intake  # type: ignore[attr-defined]
-        with intake.place():
+        limiter = client.app.state.limiter  # type: ignore[attr-defined]
+        with limiter.slot():
             answer = client.post(URL, content=phantom_png)
             check_problem(answer, 503, "busy")
             assert int(answer.headers["retry-after"]) >= 1
@@ -83,7 +83,7 @@ def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png
 def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: bytes) -> None:
     settings = Settings(model=identity_model, device="cpu")
     with TestClient(create_app(settings)) as client:
-        client.app.state.intake.draining = True  # type: ignore[attr-defined]
+        client.app.state.limiter.draining = True  # type: ignore[attr-defined]
         check_problem(client.post(URL, content=phantom_png), 503, "draining")
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200

@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.api.options import parse_spacing
 from service.api.segment import parse_include
-from service.api.wishes import parse_spacing
 from service.segmenter import REFUSED_INTENTS
 from tests.dicom_files import dicom_file
 from tests.service.api.conftest import breast_phantom

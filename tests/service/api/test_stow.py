@@ -75,7 +75,7 @@ def kept(client: TestClient, number: int) -> bytes:
     inbox = client.app.state.inbox  # type: ignore[attr-defined]
     (entry,) = (
         entry
-        for entry in inbox.register.entries(None, 1000)
+        for entry in inbox.instances.entries(None, 1000)
         if entry.sop_instance_uid == f"{STUDY}.1.{number}"
     )
     return bytes(inbox.files.source(entry.digest).read_bytes())
@@ -195,7 +195,7 @@ def test_a_body_that_is_wrong_as_a_whole_is_a_problem_and_leaves_nothing(
     # What earlier instances came to is written there too, for a moment.
     assert comes_true(lambda: not list(inbox.files.incoming.iterdir()))
     assert f"{STUDY}.1.80" not in {
-        entry.sop_instance_uid for entry in inbox.register.entries(None, 1000)
+        entry.sop_instance_uid for entry in inbox.instances.entries(None, 1000)
     }
 
 
@@ -226,8 +226,8 @@ def test_a_study_that_is_no_uid_is_refused(client: TestClient, study: str) -> No
 
 
 def test_a_full_inbox_is_busy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = client.app.state.inbox._room  # type: ignore[attr-defined]
-    monkeypatch.setattr(room, "_capacity", 2**20)
+    quota = client.app.state.inbox._quota  # type: ignore[attr-defined]
+    monkeypatch.setattr(quota, "_capacity", 2**20)
     answer = post(client, related(mammogram(95)))
     assert (answer.status_code, answer.json()["code"]) == (503, "inbox-full")
     assert answer.headers["retry-after"] == "60"
@@ -243,10 +243,10 @@ def test_without_a_destination_there_is_no_inbox(identity_model: Path, tmp_path:
 
 
 def test_a_draining_service_takes_nothing(client: TestClient) -> None:
-    intake = client.app.state.intake  # type: ignore[attr-defined]
-    intake.draining = True
+    limiter = client.app.state.limiter  # type: ignore[attr-defined]
+    limiter.draining = True
     try:
         answer = post(client, related(mammogram(96)))
     finally:
-        intake.draining = False
+        limiter.draining = False
     assert (answer.status_code, answer.json()["code"]) == (503, "draining")

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
-from service.api.studies import MOST_IMAGES
+from service.api.studies import MAX_IMAGES
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.service.api.conftest import breast_phantom
 
@@ -132,7 +132,7 @@ def test_multipart_related_and_a_forms_field(client: TestClient) -> None:
     assert form.json()["images"][0]["result"]["image"]["pixel_spacing_mm"] == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("count", [0, MOST_IMAGES + 1])
+@pytest.mark.parametrize("count", [0, MAX_IMAGES + 1])
 def test_none_or_too_many(client: TestClient, count: int) -> None:
     answer = client.post(
         URL, files=[(f"f{n}", ("a", b"x")) for n in range(count)] or {"note": (None, "text")}

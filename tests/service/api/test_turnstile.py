@@ -4,13 +4,13 @@ import pytest
 from starlette.types import Message
 
 from service.api.turnstile import Turnstile
-from tests.service.api.test_room import in_a_loop
+from tests.service.api.test_budget import in_a_loop
 
 pytestmark = pytest.mark.unit
 
 
 def rounds_of(callers: int, a_round: int) -> list[int]:
-    """Give the round of the event loop in which each caller passed."""
+    """Return the round of the event loop in which each caller passed."""
     turnstile, passed = Turnstile(a_round), list[int]()
 
     async def scenario() -> None:

@@ -13,8 +13,8 @@ HTJ2K_LOSSLESS, HTJ2K_RPCL = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202
 HTJ2K = "1.2.840.10008.1.2.4.203"
 
 
-def decoded(body, *, expendable=False, half=False):
+def decoded(body, *, sandboxed=False, half=False):
     file = parse(body, 2**28)
     layout = admit(file, 10**6, frozenset({"MG"}))
-    codes, layout = read_codes(file, layout, expendable=expendable, half=half)
+    codes, layout = read_codes(file, layout, sandboxed=sandboxed, half=half)
     return stored_values(layout, codes.dtype.itemsize)[codes]

@@ -105,7 +105,7 @@ def test_an_expendable_process_decodes_lossless_htj2k_fast(
         bits_stored=stored,
         signed=signed,
     )
-    np.testing.assert_array_equal(decoded(body, expendable=True), values)
+    np.testing.assert_array_equal(decoded(body, sandboxed=True), values)
     assert len(openjph) == 1
     np.testing.assert_array_equal(decoded(body), values)
     assert len(openjph) == 1
@@ -117,14 +117,14 @@ def test_the_fast_decoder_never_sees_a_stream_that_breaks_off(keep, openjph):
     with pytest.raises(UnreadableImage):
         decoded(
             dicom_file(syntax=HTJ2K_LOSSLESS, frame=frame[: int(len(frame) * keep)]),
-            expendable=True,
+            sandboxed=True,
         )
     assert openjph == []
 
 
 def test_an_expendable_process_decodes_lossy_htj2k_fast_and_nearly_the_same(openjph):
     body = dicom_file(syntax=HTJ2K)
-    fast = decoded(body, expendable=True)
+    fast = decoded(body, sandboxed=True)
     assert len(openjph) == 1
     assert np.abs(fast - decoded(body)).max() <= 1
     assert len(openjph) == 1
@@ -135,7 +135,7 @@ def test_the_fast_decoder_never_sees_a_table_of_quantisation_that_is_too_short(o
     levels = frame.index(b"\xff\x52") + 9
     deeper = frame[:levels] + bytes((frame[levels] + 1,)) + frame[levels + 1 :]
     with contextlib.suppress(UnreadableImage):
-        decoded(dicom_file(syntax=HTJ2K, frame=deeper), expendable=True)
+        decoded(dicom_file(syntax=HTJ2K, frame=deeper), sandboxed=True)
     assert openjph == []
 
 
@@ -147,10 +147,10 @@ def test_lossy_syntaxes_stay_within_their_bound(syntax, allocated, stored, bound
     assert np.abs(decoded(body) - values).max() <= bound * ((1 << stored) - 1)
 
 
-@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("sandboxed", (False, True))
 @pytest.mark.parametrize("trailer", TRAILERS)
 @pytest.mark.parametrize("syntax", sorted(ENCAPSULATED - {RLE}))
-def test_what_follows_the_end_of_a_frame_is_not_the_images(syntax, trailer, expendable):
+def test_what_follows_the_end_of_a_frame_is_not_the_images(syntax, trailer, sandboxed):
     bits = 8 if syntax == JPEG_BASELINE else 12
     values, allocated = phantom(bits), 8 if bits == 8 else 16
     frame = encode(values, syntax, allocated, bits)
@@ -159,8 +159,8 @@ def test_what_follows_the_end_of_a_frame_is_not_the_images(syntax, trailer, expe
     body, plain = (dicom_file(values, frame=one, **how) for one in (frame + after, frame))
     for half in (False, True):
         np.testing.assert_array_equal(
-            decoded(body, expendable=expendable, half=half),
-            decoded(plain, expendable=expendable, half=half),
+            decoded(body, sandboxed=sandboxed, half=half),
+            decoded(plain, sandboxed=sandboxed, half=half),
         )
 
 

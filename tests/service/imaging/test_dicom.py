@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 
 from service.errors import MammosegError
 from service.imaging import dicom, elements
-from service.imaging.bounded import MOST_READS
+from service.imaging.bounded import MAX_READS
 from service.imaging.dicom import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -142,7 +142,7 @@ def test_deflated_data_that_is_damaged_or_breaks_off():
 
 def test_more_elements_than_any_mammogram_has():
     many = b"".join(
-        struct.pack("<HH2sH", 0x0009, 0x1000 + i % 4096, b"CS", 0) for i in range(MOST_READS)
+        struct.pack("<HH2sH", 0x0009, 0x1000 + i % 4096, b"CS", 0) for i in range(MAX_READS)
     )
     body = dicom_file()
     start = meta_length(body)

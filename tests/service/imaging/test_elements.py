@@ -67,7 +67,7 @@ def test_numbers_that_are_none():
 
 
 def test_a_value_of_absurd_length_is_absent():
-    long = with_raw("ImageComments", "UT", "1" * (elements.LONGEST_VALUE + 2))
+    long = with_raw("ImageComments", "UT", "1" * (elements.MAX_VALUE_BYTES + 2))
     assert elements.text(long, "ImageComments") is None
 
 
@@ -77,7 +77,7 @@ def test_a_sequence_of_absurd_length_is_absent():
         built.VOILUTSequence = Sequence([Dataset() for _ in range(count)])
         return reread(built)
 
-    most = elements.LONGEST_SEQUENCE // 8
+    most = elements.MAX_SEQUENCE_BYTES // 8
     assert len(elements.items(with_items(100), "VOILUTSequence")) == 100
     assert elements.items(with_items(most + 1), "VOILUTSequence") == ()
 
@@ -140,7 +140,7 @@ def test_uids(value, kept):
 
 
 def nested_in_place_of(keyword: str) -> Dataset:
-    """Give a header whose element holds a sequence, of a sequence, of undefined lengths."""
+    """Return a header whose element holds a sequence, of a sequence, of undefined lengths."""
     inner, outer = Dataset(), Dataset()
     inner.ReferencedImageSequence = Sequence([Dataset()])
     outer.ReferencedImageSequence = Sequence([inner])

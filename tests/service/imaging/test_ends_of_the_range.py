@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from service.imaging.dicom import HTJ2K, JPEG, JPEG_2000, JPEG_LS, RLE
-from service.imaging.halves import halved
 from service.imaging.photometry import apply_window
+from service.imaging.pyramid import halved
 from service.imaging.resample import resize
 from tests.dicom_files import dicom_file, to_codes
 from tests.service.imaging.codestreams import pictures
@@ -45,8 +45,8 @@ def test_every_syntax_keeps_both_ends_of_the_range(syntax, bits, signed):
         body = dicom_file(
             values, syntax=syntax, bits_stored=bits, bits_allocated=allocated, signed=signed
         )
-        for expendable in (False, True):
-            apart = np.abs(decoded(body, expendable=expendable) - values).max()
+        for sandboxed in (False, True):
+            apart = np.abs(decoded(body, sandboxed=sandboxed) - values).max()
             assert apart <= (0.25 * top if syntax in LOSSY else 0), name
 
 

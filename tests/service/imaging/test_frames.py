@@ -9,7 +9,7 @@ from pydicom.sequence import Sequence
 
 from service.errors import MammosegError
 from service.imaging import decode, elements
-from service.imaging.bounded import MOST_READS, BoundedReader
+from service.imaging.bounded import MAX_READS, BoundedReader
 from service.imaging.dicom import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -18,7 +18,7 @@ from service.imaging.dicom import (
     RLE,
     parse,
 )
-from service.imaging.frames import MOST_FRAMES
+from service.imaging.frames import MAX_FRAMES
 from service.imaging.reader import ReadLimits, read_dicom
 from tests.dicom_files import multi_frame_file, phantom
 from tests.service.imaging.test_decode import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS
@@ -245,7 +245,7 @@ def test_a_multi_frame_film_scan_has_no_groups():
 
 
 def test_the_number_of_frames_is_bounded():
-    body = multi_frame_file(frames(), NumberOfFrames=MOST_FRAMES + 1)
+    body = multi_frame_file(frames(), NumberOfFrames=MAX_FRAMES + 1)
     assert refusal(body, 1) == (413, "too-many-frames")
 
 
@@ -253,7 +253,7 @@ def test_groups_that_never_end_are_left_out_in_no_time():
     """Empty items of undefined length, each of which has to be taken apart to be stepped over."""
     item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff\xfe\xff\x0d\xe0\0\0\0\0"
     body = multi_frame_file(
-        frames(), NumberOfFrames=MOST_FRAMES, PerFrameFunctionalGroupsSequence=Sequence([group()])
+        frames(), NumberOfFrames=MAX_FRAMES, PerFrameFunctionalGroupsSequence=Sequence([group()])
     )
     at = body.index(b"\x00\x52\x30\x92SQ")
     (length,) = struct.unpack_from("<L", body, at + 8)
@@ -271,4 +271,4 @@ def test_groups_that_never_end_are_left_out_in_no_time():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(elements, "BoundedReader", Counted)
         assert elements.item(file.dataset, "PerFrameFunctionalGroupsSequence", 299_999) is None
-    assert len(reads) == MOST_READS + 1
+    assert len(reads) == MAX_READS + 1

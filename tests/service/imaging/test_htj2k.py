@@ -151,7 +151,7 @@ def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
     layout = PixelLayout(*DEEP.shape, 16, 12, 11, False, "MONOCHROME2")
     monkeypatch.setattr(jpeg_2000, "decode_fast", lambda *_, **__: None)
     codes = decode.decode_frame(
-        FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), expendable=True
+        FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), sandboxed=True
     )
     np.testing.assert_array_equal(codes, DEEP)
 
@@ -159,5 +159,5 @@ def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
 def test_jpeg_2000_that_is_called_htj2k_is_left_to_the_careful_decoder():
     frame = imagecodecs.jpeg2k_encode(DEEP, codecformat="J2K", bitspersample=12, reversible=True)
     body = dicom_file(phantom(12), syntax=HTJ2K_LOSSLESS, frame=bytes(frame))
-    np.testing.assert_array_equal(decoded(body, expendable=True), phantom(12))
+    np.testing.assert_array_equal(decoded(body, sandboxed=True), phantom(12))
     assert not is_plain_and_whole(bytes(frame), 1)

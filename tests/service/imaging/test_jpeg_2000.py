@@ -39,7 +39,7 @@ def discs(rows=ROWS, columns=COLUMNS):
 
 
 def centroids(pixels):
-    """Give the centre of gravity of each disc, (row, column)."""
+    """Return the centre of gravity of each disc, (row, column)."""
     found = []
     for row, column in CENTRES:
         part = pixels[row - 30 : row + 31, column - 30 : column + 31].astype(float)
@@ -63,13 +63,13 @@ def whole(monkeypatch):
     return given
 
 
-@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("sandboxed", (False, True))
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_what_is_read_at_half_resolution_lies_where_it_lay(syntax, expendable, whole):
+def test_what_is_read_at_half_resolution_lies_where_it_lay(syntax, sandboxed, whole):
     body = dicom_file(discs(), syntax=syntax)
-    half = decoded(body, expendable=expendable, half=True)
+    half = decoded(body, sandboxed=sandboxed, half=True)
     assert whole == []
-    full = decoded(body, expendable=expendable)
+    full = decoded(body, sandboxed=sandboxed)
     assert half.shape == full.shape == (ROWS, COLUMNS)
     assert np.abs(centroids(half) - centroids(full)).max() < 0.01
     assert np.abs(centroids(half) - CENTRES).max() < 0.1
@@ -80,23 +80,23 @@ def test_what_is_read_at_half_resolution_lies_where_it_lay(syntax, expendable, w
     assert np.abs(half - full).mean() < 10
 
 
-@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("sandboxed", (False, True))
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @pytest.mark.parametrize("shape", ((72, 56), (71, 56), (72, 55), (73, 57), (1, 9), (9, 1), (1, 1)))
-def test_sides_of_any_length(shape, syntax, expendable):
+def test_sides_of_any_length(shape, syntax, sandboxed):
     flat = np.full(shape, 1234, np.int32)
-    half = decoded(dicom_file(flat, syntax=syntax), expendable=expendable, half=True)
+    half = decoded(dicom_file(flat, syntax=syntax), sandboxed=sandboxed, half=True)
     assert half.shape == shape
     assert np.abs(half - flat).max() <= 2
 
 
-@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("sandboxed", (False, True))
 @pytest.mark.parametrize(("allocated", "stored"), ((8, 8), (16, 8), (16, 10), (16, 12), (16, 16)))
 @pytest.mark.parametrize("syntax", (JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS))
-def test_every_precision(syntax, allocated, stored, expendable, whole):
+def test_every_precision(syntax, allocated, stored, sandboxed, whole):
     values = discs() >> 4 << (stored - 8) if stored != 12 else discs()
     body = dicom_file(values, syntax=syntax, bits_allocated=allocated, bits_stored=stored)
-    half = decoded(body, expendable=expendable, half=True)
+    half = decoded(body, sandboxed=sandboxed, half=True)
     assert whole == []
     assert np.abs(half - values).mean() < 0.005 * (1 << stored)
 
@@ -165,17 +165,17 @@ def test_what_the_fast_decoder_cannot_halve_another_does(fault, monkeypatch, who
 
     monkeypatch.setattr(jpeg_2000.imagecodecs, "htj2k_decode", fails)
     body = dicom_file(discs(), syntax=HTJ2K_LOSSLESS)
-    half = decoded(body, expendable=True, half=True)
+    half = decoded(body, sandboxed=True, half=True)
     np.testing.assert_array_equal(half, decoded(body, half=True))
     assert whole == []
 
 
-@pytest.mark.parametrize("expendable", (False, True))
-def test_tiles(expendable, whole):
+@pytest.mark.parametrize("sandboxed", (False, True))
+def test_tiles(sandboxed, whole):
     frame = coded(HTJ2K_LOSSLESS, tile=(128, 64))
     assert read_jpeg_2000(frame).tiles > 12
     body = dicom_file(discs(), syntax=HTJ2K_LOSSLESS, frame=frame)
-    half = decoded(body, expendable=expendable, half=True)
+    half = decoded(body, sandboxed=sandboxed, half=True)
     assert whole == []
     assert np.abs(centroids(half) - CENTRES).max() < 0.1
 
@@ -218,14 +218,14 @@ def test_a_header_of_many_segments_is_not_for_pillow(monkeypatch):
     assert opened == []
 
 
-@pytest.mark.parametrize("expendable", (False, True))
+@pytest.mark.parametrize("sandboxed", (False, True))
 @pytest.mark.parametrize("keep", (0.01, 0.3, 0.7, 0.97, 0.999))
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_a_codestream_that_breaks_off_is_refused(syntax, keep, expendable):
+def test_a_codestream_that_breaks_off_is_refused(syntax, keep, sandboxed):
     frame = coded(HTJ2K_LOSSLESS if syntax in (HTJ2K_LOSSLESS, HTJ2K) else JPEG_2000_LOSSLESS)
     cut = dicom_file(discs(), syntax=syntax, frame=frame[: int(len(frame) * keep)])
     with pytest.raises(UnreadableImage):
-        decoded(cut, expendable=expendable, half=True)
+        decoded(cut, sandboxed=sandboxed, half=True)
 
 
 @pytest.mark.parametrize("syntax", (JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS))

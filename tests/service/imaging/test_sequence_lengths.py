@@ -68,7 +68,7 @@ def mammogram(syntax, *, undefined=False, **values):
 
 
 def places(body, tag, syntax):
-    """Give where the lengths of a sequence and of its first item stand."""
+    """Return where the lengths of a sequence and of its first item stand."""
     order = ">" if syntax == EXPLICIT_BIG else "<"
     at = body.index(struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF), meta_length(body))
     length_at = at + (4 if syntax == IMPLICIT_LITTLE else 8)

@@ -1,27 +1,27 @@
-"""A bench to work at, and what the books say."""
+"""A bench to work at, and what the database says."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from service.cancellation import CancelToken
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
-from service.patience import Patience
 
 Receive = Callable[..., object]
 WAIT_S = 60.0
 
 
 class Bench:
-    """As `Intake`: places, and threads; may be full."""
+    """As `RequestLimiter`: slots, and threads; may be full."""
 
     def __init__(self) -> None:
         self.full = self.leaving = False
         self.most = self.now = 0
 
     @contextmanager
-    def place(self) -> Iterator["Bench"]:
+    def slot(self) -> Iterator["Bench"]:
         if self.full:
             raise Overloaded("busy", "full")
         self.now += 1
@@ -34,11 +34,11 @@ class Bench:
     async def claim(self, size: int) -> None:
         assert size > 0
 
-    def patience(self) -> Patience:
-        return Patience(WAIT_S)
+    def new_token(self) -> CancelToken:
+        return CancelToken(WAIT_S)
 
-    def pixels(self, count: int, patience: Patience) -> AbstractContextManager[None]:
-        assert patience.seconds > 0
+    def pixels(self, count: int, token: CancelToken) -> AbstractContextManager[None]:
+        assert token.remaining_s > 0
         return nullcontext()
 
     def work(self, task: Callable[[], Any]) -> Awaitable[Any]:
@@ -46,7 +46,7 @@ class Bench:
 
 
 def states(inbox: Inbox) -> list[tuple[str, str | None]]:
-    return [(entry.state, entry.code) for entry in reversed(inbox.register.entries(None, 99))]
+    return [(entry.state, entry.code) for entry in reversed(inbox.instances.entries(None, 99))]
 
 
 def all_are(inbox: Inbox, state: str) -> Callable[[], bool]:

@@ -8,8 +8,8 @@ import pytest
 from pynetdicom import _config
 
 from service.inbox.inbox import Inbox
-from service.inbox.reception import Outcome
 from service.inbox.scp import StoreScp
+from service.inbox.store_transaction import Outcome
 from service.settings import Settings
 from tests.dicom_files import dicom_file
 from tests.programs import require_program
@@ -53,13 +53,13 @@ def receive(inbox: Inbox) -> Callable[..., list[Outcome]]:
     """Take files into the inbox in one transaction."""
 
     def take(*files: bytes, study: str | None = None) -> list[Outcome]:
-        with inbox.reception(study) as reception:
+        with inbox.store_transaction(study) as transaction:
             for file in files:
-                reception.begin()
-                reception.write(file[:100])
-                reception.write(file[100:])
-                reception.end()
-            return reception.commit()
+                transaction.begin()
+                transaction.write(file[:100])
+                transaction.write(file[100:])
+                transaction.end()
+            return transaction.commit()
 
     return take
 
@@ -75,7 +75,7 @@ def scp(inbox: Inbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> It
 
 @pytest.fixture
 def send(tmp_path: Path) -> Callable[..., str]:
-    """Send a file with storescu; gives what it says."""
+    """Send a file with storescu; returns what it says."""
 
     def storescu(scp: StoreScp, file: bytes, *options: str) -> str:
         path = tmp_path / "sent.dcm"

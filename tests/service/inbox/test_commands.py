@@ -6,7 +6,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli import app
 from service.inbox.inbox import Inbox
-from service.inbox.states import Made
+from service.inbox.states import StoredResult
 from tests.service.inbox.conftest import STUDY, mammogram
 
 pytestmark = pytest.mark.integration
@@ -31,11 +31,11 @@ def three(inbox: Inbox, receive: Callable[..., object]) -> None:
     """One that waits, one whose result could not be delivered, one that was refused."""
     receive(*(mammogram(number, PatientName="MUSTERMANN^ERIKA") for number in (1, 2, 3)))
     (digest,) = inbox.files.write_results([b"result"])
-    inbox.work.made(2, [Made("sr", "2.25.7", digest, 4096)], ["pacs/dicom-web"])
-    delivery = inbox.dispatch.due("pacs/dicom-web")
+    inbox.processing.processed(2, [StoredResult("sr", "2.25.7", digest, 4096)], ["pacs/dicom-web"])
+    delivery = inbox.deliveries.due("pacs/dicom-web")
     assert delivery is not None
-    inbox.dispatch.dead(delivery, "http-400")
-    inbox.work.refused(3, "multi-frame")
+    inbox.deliveries.dead(delivery, "http-400")
+    inbox.processing.refused(3, "multi-frame")
 
 
 def test_the_list_tells_states_and_codes_and_nothing_of_the_patient(run: Run) -> None:
@@ -64,7 +64,7 @@ def test_dead_letters_are_replayed(run: Run, inbox: Inbox) -> None:
     assert run("replay").exit_code == 2
     assert run("replay", "1").exit_code == 1
     assert "1 replayed" in run("replay", "--all").output
-    assert inbox.dispatch.due("pacs/dicom-web") is not None
+    assert inbox.deliveries.due("pacs/dicom-web") is not None
     assert run("replay", "2").exit_code == 1
 
 
@@ -72,7 +72,7 @@ def test_finished_ones_are_forgotten_and_dead_ones_only_when_asked(run: Run, inb
     assert "0 forgotten" in run("purge", "--older-days", "1").output
     assert "1 forgotten" in run("purge").output
     assert "1 forgotten" in run("purge", "--state", "dead").output
-    assert [entry.state for entry in inbox.register.entries(None, 9)] == ["received"]
+    assert [entry.state for entry in inbox.instances.entries(None, 9)] == ["received"]
     assert not list((inbox.files.folder / "results").iterdir())
 
 

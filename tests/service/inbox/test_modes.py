@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import StartupError
 from service.inbox.files import Files
-from service.inbox.inbox import BOOKS, Inbox
+from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -36,9 +36,9 @@ def test_a_group_may_enter_what_belongs_to_somebody_else(
 
 
 def test_all_that_is_made_is_for_the_owner_alone(inbox: Inbox, settings: Settings) -> None:
-    made = [settings.inbox / BOOKS, *settings.inbox.glob(f"{BOOKS}-*")]
+    made = [settings.inbox / DATABASE_FILE, *settings.inbox.glob(f"{DATABASE_FILE}-*")]
     assert len(made) == 3
     assert {file.stat().st_mode & 0o777 for file in made} == {0o600}
     assert {
-        place.stat().st_mode & 0o777 for place in settings.inbox.iterdir() if place.is_dir()
+        folder.stat().st_mode & 0o777 for folder in settings.inbox.iterdir() if folder.is_dir()
     } == {0o700}

@@ -10,9 +10,9 @@ import pytest
 from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
 from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
+from service.inbox.poller import Poller
 from service.inbox.processor import Processor
-from service.inbox.rounds import Rounds
-from service.inbox.states import Entry, Made
+from service.inbox.states import Entry, StoredResult
 from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
 from tests.service.inbox.conftest import mammogram
 
@@ -20,24 +20,27 @@ pytestmark = pytest.mark.integration
 
 
 def process(
-    inbox: Inbox, examine: Callable[[Entry], list[Made]], bench: Bench, done: Callable[[], bool]
+    inbox: Inbox,
+    make_results: Callable[[Entry], list[StoredResult]],
+    bench: Bench,
+    done: Callable[[], bool],
 ) -> None:
     """Run a processor with a work of our own until something is so."""
 
     async def run() -> None:
         processor = Processor(
             inbox,
-            examine,
+            make_results,
             bench,
             ["pacs"],
             at_once=2,
             backoff=Backoff(0.01, 0.02, 3),
-            rounds=Rounds(),
+            poller=Poller(),
             done=lambda: None,
         )
         ends = time.monotonic() + WAIT_S
         while not done() and time.monotonic() < ends:
-            processor.rounds.wake()
+            processor.poller.wake()
             await processor.step()
             await asyncio.sleep(0.005)
         await processor.finish()
@@ -63,21 +66,21 @@ def test_what_may_pass_is_tried_again_and_then_dead(
     receive(mammogram())
     tries = []
 
-    def fail(entry: Entry) -> list[Made]:
+    def fail(entry: Entry) -> list[StoredResult]:
         tries.append(entry.attempts)
         raise error
 
     process(inbox, fail, Bench(), all_are(inbox, "dead"))
     assert tries == [0, 1, 2]
     assert states(inbox) == [("dead", code)]
-    (entry,) = inbox.register.entries(None, 9)
+    (entry,) = inbox.instances.entries(None, 9)
     assert inbox.files.source(entry.digest).exists()
 
 
 def test_a_refusal_is_not_tried_again(inbox: Inbox, receive: Receive) -> None:
     receive(mammogram())
 
-    def refuse(_: Entry) -> list[Made]:
+    def refuse(_: Entry) -> list[StoredResult]:
         raise UnsuitableImage("intent", "not this one")
 
     process(inbox, refuse, Bench(), all_are(inbox, "refused"))
@@ -89,9 +92,9 @@ def test_what_the_process_did_not_survive_is_not_begun_for_ever(
 ) -> None:
     receive(mammogram())
     for _ in range(3):
-        inbox.work.begin(1, 0.0)
+        inbox.processing.begin(1, 0.0)
 
-    def never(_: Entry) -> list[Made]:
+    def never(_: Entry) -> list[StoredResult]:
         raise AssertionError
 
     process(inbox, never, Bench(), all_are(inbox, "dead"))
@@ -101,12 +104,12 @@ def test_what_the_process_did_not_survive_is_not_begun_for_ever(
 def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive) -> None:
     receive(mammogram())
 
-    def read(entry: Entry) -> list[Made]:
+    def read(entry: Entry) -> list[StoredResult]:
         (inbox.files.folder / "nothing").read_bytes()
         return []
 
     process(inbox, read, Bench(), all_are(inbox, "dead"))
-    assert inbox.register.entries(None, 1)[0].attempts == 1
+    assert inbox.instances.entries(None, 1)[0].attempts == 1
 
 
 def test_requests_go_first_and_waiting_costs_no_attempt(
@@ -119,7 +122,7 @@ def test_requests_go_first_and_waiting_costs_no_attempt(
     threading.Timer(0.2, lambda: setattr(bench, "full", False)).start()
     tries = []
 
-    def refuse(entry: Entry) -> list[Made]:
+    def refuse(entry: Entry) -> list[StoredResult]:
         tries.append(entry.attempts)
         raise MammosegError("internal", "x")
 
@@ -138,18 +141,18 @@ def test_a_service_that_leaves_begins_nothing_new(inbox: Inbox, receive: Receive
 
     process(inbox, lambda _: [], bench, looked)
     assert states(inbox) == [("received", None)]
-    assert inbox.register.entries(None, 1)[0].attempts == 0
+    assert inbox.instances.entries(None, 1)[0].attempts == 0
 
 
 def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> None:
     receive(*(mammogram(number) for number in range(1, 7)))
     bench = Bench()
 
-    def slow(entry: Entry) -> list[Made]:
+    def slow(entry: Entry) -> list[StoredResult]:
         time.sleep(0.02)
         digests = inbox.files.write_results([entry.sop_instance_uid.encode()])
-        return [Made("sr", f"2.25.{entry.id}", digests[0], 4096)]
+        return [StoredResult("sr", f"2.25.{entry.id}", digests[0], 4096)]
 
     process(inbox, slow, bench, all_are(inbox, "processed"))
     assert bench.most == 2
-    assert inbox.dispatch.due("pacs") is not None
+    assert inbox.deliveries.due("pacs") is not None

@@ -1,4 +1,4 @@
-"""Books that are lost, empty or old: what lies in the folder is entered again, never deleted."""
+"""A lost, empty or old database: what lies in the folder is entered again, never deleted."""
 
 import os
 import shutil
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.inbox.inbox import BOOKS, Inbox
+from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.recovery import Recovered
-from service.inbox.states import Made
+from service.inbox.states import StoredResult
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.outputs.dicom.registry import dicom_file
 from service.segmenter import Segmenter
@@ -27,15 +27,15 @@ __all__ = ["segmenter"]
 PACS = ["pacs"]
 
 
-def lose_books(settings: Settings, how: str) -> None:
-    for path in settings.inbox.glob(f"{BOOKS}*"):
+def lose_database(settings: Settings, how: str) -> None:
+    for path in settings.inbox.glob(f"{DATABASE_FILE}*"):
         path.unlink()
     if how == "empty":
-        (settings.inbox / BOOKS).touch()
+        (settings.inbox / DATABASE_FILE).touch()
 
 
 def age(*folders: Path) -> None:
-    """Let all files be older than a sweep's patience."""
+    """Let all files be so old that a sweep moves them."""
     for folder in folders:
         for path in folder.iterdir():
             os.utime(path, (1e9, 1e9))
@@ -45,28 +45,28 @@ def all_files(settings: Settings) -> set[bytes]:
     return {path.read_bytes() for path in settings.inbox.rglob("*.dcm")}
 
 
-def results_of(inbox: Inbox, number: int) -> list[Made]:
+def results_of(inbox: Inbox, number: int) -> list[StoredResult]:
     """Write results of an instance, as a processor does, with no row yet."""
     header = full_header(SOPInstanceUID=f"1.2.3.4.1.{number}")
     contents = [dicom_file(kind, findings_by_hand(), header) for kind in ("seg", "sr")]
     digests = inbox.files.write_results(contents)
     return [
-        Made(kind, f"1.2.9.{number}.{kind == 'sr':d}", digest, 4096)
+        StoredResult(kind, f"1.2.9.{number}.{kind == 'sr':d}", digest, 4096)
         for kind, digest in zip(("seg", "sr"), digests, strict=True)
     ]
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_accepted_sources_are_processed_although_the_books_are_lost(
+def test_accepted_sources_are_processed_although_the_database_is_lost(
     settings: Settings, segmenter: Segmenter, how: str
 ) -> None:
-    with Inbox(settings) as inbox, inbox.reception() as reception:
+    with Inbox(settings) as inbox, inbox.store_transaction() as transaction:
         for number in (1, 2):
-            reception.begin()
-            reception.write(mammogram(number))
-            reception.end()
-        reception.commit()
-    lose_books(settings, how)
+            transaction.begin()
+            transaction.write(mammogram(number))
+            transaction.end()
+        transaction.commit()
+    lose_database(settings, how)
     age(settings.inbox / "sources")
     with Inbox(settings) as inbox, stow_server() as pacs:
         configured = quick(settings, pacs.url)
@@ -75,18 +75,18 @@ def test_accepted_sources_are_processed_although_the_books_are_lost(
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_results_that_nobody_has_are_delivered_although_the_books_are_lost(
+def test_results_that_nobody_has_are_delivered_although_the_database_is_lost(
     settings: Settings, segmenter: Segmenter, how: str
 ) -> None:
     with Inbox(settings) as inbox:
         results_of(inbox, 1)
     kept = all_files(settings)
-    lose_books(settings, how)
+    lose_database(settings, how)
     age(settings.inbox / "results")
     with Inbox(settings) as inbox, stow_server() as pacs:
         work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
         assert {file for files in pacs.received.values() for file in files} == kept
-        assert inbox.register.bytes_held() == 0
+        assert inbox.instances.bytes_held() == 0
 
 
 def test_an_older_backup_loses_nothing(
@@ -97,12 +97,12 @@ def test_an_older_backup_loses_nothing(
         pass
     inbox._database._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     backup = tmp_path / "backup"
-    shutil.copy(settings.inbox / BOOKS, backup)
+    shutil.copy(settings.inbox / DATABASE_FILE, backup)
     receive(mammogram(2))
     results_of(inbox, 9)
     inbox.close()
-    lose_books(settings, "missing")
-    shutil.copy(backup, settings.inbox / BOOKS)
+    lose_database(settings, "missing")
+    shutil.copy(backup, settings.inbox / DATABASE_FILE)
     before = all_files(settings)
     age(settings.inbox / "sources", settings.inbox / "results")
     with Inbox(settings) as restored:
@@ -149,12 +149,12 @@ def test_other_contents_of_a_known_uid_are_set_apart(
     inbox.close()
     aside = tmp_path / first.name
     first.rename(aside)
-    lose_books(settings, "missing")
-    with Inbox(settings) as again, again.reception() as reception:
-        reception.begin()
-        reception.write(mammogram(1, PatientID="43"))
-        reception.end()
-        reception.commit()
+    lose_database(settings, "missing")
+    with Inbox(settings) as again, again.store_transaction() as transaction:
+        transaction.begin()
+        transaction.write(mammogram(1, PatientID="43"))
+        transaction.end()
+        transaction.commit()
         aside.rename(first)
         assert again.recover(PACS) == Recovered(0, 0, lost=1)
         assert [path.name for path in again.files.lost.iterdir()] == [f"sources-{first.name}"]
@@ -171,8 +171,8 @@ def test_a_sweep_deletes_what_is_done_with_and_sets_the_rest_apart(
     inbox: Inbox, settings: Settings, receive: Receive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive(mammogram(1), mammogram(2))
-    first, second = inbox.register.entries(None, 9)
-    inbox.work.source_gone(first.id)
+    first, second = inbox.instances.entries(None, 9)
+    inbox.processing.source_gone(first.id)
     orphan = inbox.files.source("0" * 64)
     orphan.write_bytes(b"x")
     monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)

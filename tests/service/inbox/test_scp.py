@@ -49,7 +49,7 @@ def test_an_instance_is_taken_as_it_is(
     file = mammogram(syntax=syntax)
     # dcmtk writes a deflated dataset anew.
     assert "Received Store Response (Success)" in send(scp, file, PROPOSED[syntax])
-    (entry,) = inbox.register.entries("received", 9)
+    (entry,) = inbox.instances.entries("received", 9)
     assert (entry.sop_instance_uid, entry.study_instance_uid) == (f"{STUDY}.1.1", STUDY)
     kept = inbox.files.source(entry.digest).read_bytes()
     if not syntax.endswith(".99"):
@@ -64,19 +64,19 @@ def test_an_echo_is_answered(scp: StoreScp) -> None:
 def test_a_resend_and_the_other_door_change_nothing(
     inbox: Inbox, scp: StoreScp, send: Callable[..., str]
 ) -> None:
-    with inbox.reception() as reception:
-        reception.begin()
-        reception.write(mammogram())
-        reception.end()
-        reception.commit()
+    with inbox.store_transaction() as transaction:
+        transaction.begin()
+        transaction.write(mammogram())
+        transaction.end()
+        transaction.commit()
     for _ in range(2):
         assert "Received Store Response (Success)" in send(scp, mammogram(), "-xe")
-    assert len(inbox.register.entries(None, 9)) == 1
+    assert len(inbox.instances.entries(None, 9)) == 1
 
 
 def test_own_results_are_set_aside(inbox: Inbox, scp: StoreScp, send: Callable[..., str]) -> None:
     assert "(Success)" in send(scp, mammogram(Manufacturer=MANUFACTURER), "-xe")
-    (entry,) = inbox.register.entries(None, 9)
+    (entry,) = inbox.instances.entries(None, 9)
     assert (entry.state, entry.code) == ("set-aside", "own-result")
 
 
@@ -94,16 +94,16 @@ def test_what_is_too_large_breaks_off_and_leaves_nothing(
     assert "Abort" in said and "(Success)" not in said
     assert echo(scp)
     assert not list(inbox.files.incoming.iterdir())
-    assert inbox.register.entries(None, 9) == []
+    assert inbox.instances.entries(None, 9) == []
 
 
 def test_a_full_inbox_is_out_of_resources(
     inbox: Inbox, settings: Settings, send: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox._room, "_capacity", 2**20)
+    monkeypatch.setattr(inbox._quota, "_capacity", 2**20)
     with StoreScp(inbox, changed(settings)) as scp:
         assert "Refused: OutOfResources" in send(scp, mammogram(), "-xe")
-    assert inbox.register.entries(None, 9) == []
+    assert inbox.instances.entries(None, 9) == []
 
 
 def test_only_those_may_call_who_are_on_the_list(inbox: Inbox, settings: Settings) -> None:

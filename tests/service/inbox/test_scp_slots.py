@@ -68,7 +68,7 @@ def in_use(scp: StoreScp) -> int:
 
 
 def wait_until(happened: Callable[[], bool]) -> float:
-    """Wait; gives the seconds."""
+    """Wait; returns the seconds."""
     began = time.monotonic()
     while not happened():
         assert time.monotonic() - began < QUICKLY_S

@@ -11,8 +11,8 @@ from pydicom.uid import SegmentationStorage
 
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
+from service.loading import open_model
 from service.metrics import Metrics
-from service.opening import open_model
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.identity_net import write_identity_net
@@ -68,7 +68,7 @@ def test_results_reach_every_destination_and_the_files_are_gone(
     assert first.received == second.received
     assert len(first.received) == 4
     assert all(len(files) == 1 for files in first.received.values())
-    assert inbox.register.bytes_held() == 0
+    assert inbox.instances.bytes_held() == 0
     for folder in ("incoming", "sources", "results"):
         assert not list((inbox.files.folder / folder).iterdir())
     name = configured.destinations[0].name
@@ -79,15 +79,15 @@ def test_files_are_kept_when_that_is_wanted(settings: Settings, segmenter: Segme
     with stow_server() as pacs:
         configured = quick(settings, pacs.url, inbox_keep_files=True)
         with Inbox(configured) as inbox:
-            with inbox.reception() as reception:
-                reception.begin()
-                reception.write(mammogram())
-                reception.end()
-                reception.commit()
+            with inbox.store_transaction() as transaction:
+                transaction.begin()
+                transaction.write(mammogram())
+                transaction.end()
+                transaction.commit()
             work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
-            (entry,) = inbox.register.entries(None, 9)
+            (entry,) = inbox.instances.entries(None, 9)
             assert inbox.files.source(entry.digest).read_bytes() == mammogram()
-            made = [each.made for each in inbox.register.deliveries(entry.id)]
+            made = [each.result for each in inbox.instances.deliveries(entry.id)]
             sent = sorted(file for (file,) in pacs.received.values())
             assert sorted(inbox.files.result(each.digest).read_bytes() for each in made) == sent
 
@@ -113,9 +113,9 @@ def test_tries_are_bounded_and_a_replay_starts_anew(
         work_until(inbox, configured, segmenter, all_are(inbox, "dead"))
         assert states(inbox) == [("dead", "http-500")]
         assert [len(files) for files in pacs.received.values()] == [3, 3]
-        assert inbox.register.bytes_held() > 0
+        assert inbox.instances.bytes_held() > 0
         pacs.reply = lambda uid, times: stored(uid)
-        assert inbox.register.replay([]) == 1
+        assert inbox.instances.replay([]) == 1
         work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
     assert all(len(set(files)) == 1 for files in pacs.received.values())
 
@@ -132,7 +132,7 @@ def test_what_a_destination_will_never_take_is_dead_at_once(
     with stow_server() as pacs:
         pacs.reply = no_segmentations
         work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "dead"))
-    outcome = {each.made.kind: each.state for each in inbox.register.deliveries(1)}
+    outcome = {each.result.kind: each.state for each in inbox.instances.deliveries(1)}
     assert outcome == {"seg": "dead", "sr": "delivered"}
     assert states(inbox) == [("dead", "failure-a900")]
 
@@ -145,7 +145,7 @@ def test_a_destination_that_comes_back_gets_what_waited(
     configured = quick(settings, f"http://127.0.0.1:{port}/dicom-web", delivery_attempts=1000)
 
     def tried() -> bool:
-        return any(each.attempts > 1 for each in inbox.register.deliveries(1))
+        return any(each.attempts > 1 for each in inbox.instances.deliveries(1))
 
     work_until(inbox, configured, segmenter, tried)
     assert states(inbox) == [("processed", None)]
@@ -174,7 +174,7 @@ def test_what_the_model_must_not_judge_is_listed_and_not_tried_again(
     receive(mammogram(**elements))
     work_until(inbox, settings, segmenter, all_are(inbox, "refused"))
     assert states(inbox) == [("refused", code)]
-    (entry,) = inbox.register.entries("refused", 9)
+    (entry,) = inbox.instances.entries("refused", 9)
     assert (entry.attempts, entry.size) == (1, 0)
     assert not inbox.files.source(entry.digest).exists()
 
@@ -215,7 +215,7 @@ def test_the_metrics_show_how_the_inbox_stands(
         work_until(inbox, configured, segmenter, shown, metrics)
     assert value("mammoseg_inbox_instances", {"state": "dead"}) == 1
     assert value("mammoseg_inbox_instances", {"state": "set-aside"}) == 1
-    assert value("mammoseg_inbox_bytes") == inbox.register.bytes_held() > 0
+    assert value("mammoseg_inbox_bytes") == inbox.instances.bytes_held() > 0
 
 
 def test_log_lines_hold_no_uid(

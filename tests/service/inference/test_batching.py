@@ -1,47 +1,47 @@
 import pytest
 
-from service.inference.batching import BATCH_SIZES, LONGEST_DELAY_S, ArrivalPace
+from service.inference.batching import BATCH_SIZES, MAX_DELAY_S, ArrivalRate
 
 pytestmark = pytest.mark.unit
 
-LARGEST = BATCH_SIZES["cuda"][-1]
+MAX_BATCH = BATCH_SIZES["cuda"][-1]
 
 
-def pace_of(gap_s: float, arrivals: int = 40) -> ArrivalPace:
-    pace = ArrivalPace()
+def rate_of(gap_s: float, arrivals: int = 40) -> ArrivalRate:
+    rate = ArrivalRate()
     for index in range(arrivals):
-        pace.arrived(1, index * gap_s)
-    return pace
+        rate.arrived(1, index * gap_s)
+    return rate
 
 
 def test_nobody_waits_before_the_pace_is_known() -> None:
-    assert ArrivalPace().patience_s(1, LARGEST) == 0.0
-    assert pace_of(1.0, arrivals=1).patience_s(1, LARGEST) == 0.0
+    assert ArrivalRate().delay_s(1, MAX_BATCH) == 0.0
+    assert rate_of(1.0, arrivals=1).delay_s(1, MAX_BATCH) == 0.0
 
 
 def test_nobody_waits_for_what_comes_too_seldom() -> None:
-    assert pace_of(2 * LONGEST_DELAY_S).patience_s(1, LARGEST) == 0.0
+    assert rate_of(2 * MAX_DELAY_S).delay_s(1, MAX_BATCH) == 0.0
 
 
 def test_a_crowd_is_waited_for_as_long_as_it_takes_to_fill_the_batch() -> None:
-    pace = pace_of(LONGEST_DELAY_S / 100)
-    assert pace.patience_s(LARGEST - 2, LARGEST) == pytest.approx(2 * LONGEST_DELAY_S / 100)
-    assert pace_of(LONGEST_DELAY_S / 2).patience_s(1, LARGEST) == LONGEST_DELAY_S
+    rate = rate_of(MAX_DELAY_S / 100)
+    assert rate.delay_s(MAX_BATCH - 2, MAX_BATCH) == pytest.approx(2 * MAX_DELAY_S / 100)
+    assert rate_of(MAX_DELAY_S / 2).delay_s(1, MAX_BATCH) == MAX_DELAY_S
 
 
 def test_a_full_batch_goes_at_once() -> None:
-    assert pace_of(LONGEST_DELAY_S / 100).patience_s(LARGEST, LARGEST) == 0.0
+    assert rate_of(MAX_DELAY_S / 100).delay_s(MAX_BATCH, MAX_BATCH) == 0.0
 
 
 def test_the_pace_follows_a_crowd_that_goes_away() -> None:
-    pace = pace_of(LONGEST_DELAY_S / 100)
+    rate = rate_of(MAX_DELAY_S / 100)
     for index in range(20):
-        pace.arrived(1, 1.0 + index)
-    assert pace.patience_s(1, LARGEST) == 0.0
+        rate.arrived(1, 1.0 + index)
+    assert rate.delay_s(1, MAX_BATCH) == 0.0
 
 
 def test_tiles_that_come_together_count_each() -> None:
-    pace = ArrivalPace()
+    rate = ArrivalRate()
     for index in range(40):
-        pace.arrived(4, index * LONGEST_DELAY_S * 2)
-    assert pace.patience_s(LARGEST - 1, LARGEST) > 0.0
+        rate.arrived(4, index * MAX_DELAY_S * 2)
+    assert rate.delay_s(MAX_BATCH - 1, MAX_BATCH) > 0.0

@@ -15,8 +15,8 @@ from tests.identity_net import TILE, write_identity_net
 pytestmark = pytest.mark.unit
 
 NAMES = ["tile", "probability", "has_mask", "activation"]
-MOST = 4
-SHAPES = [(batch, 1, TILE, side) for side in (TILE, 32) for batch in (1, 2, MOST)]
+MAX_BATCH = 4
+SHAPES = [(batch, 1, TILE, side) for side in (TILE, 32) for batch in (1, 2, MAX_BATCH)]
 
 
 class Watched:
@@ -43,8 +43,8 @@ class Watched:
         self.addresses.append(tuple(value.data_ptr() for value in binding.get_outputs()))
 
     def bound(self, graph: bool = False) -> BoundRuns:
-        stage = np.full(MOST * TILE * TILE, 0.5, np.float32)
-        return BoundRuns(self, self, NAMES, stage, place="cpu", graph=graph)
+        stage = np.full(MAX_BATCH * TILE * TILE, 0.5, np.float32)
+        return BoundRuns(self, self, NAMES, stage, device="cpu", graph=graph)
 
 
 @pytest.fixture
@@ -91,11 +91,11 @@ def test_buffers_are_laid_out_once_a_shape(watched: Watched) -> None:
 
 def test_what_is_put_into_the_room_is_run_as_it_lies(watched: Watched) -> None:
     bound = watched.bound()
-    room = bound.room(SHAPES[1])
-    room[:] = tiles_of(SHAPES[1], 3)
-    probability, *_ = bound.run(room)
+    buffer = bound.input_buffer(SHAPES[1])
+    buffer[:] = tiles_of(SHAPES[1], 3)
+    probability, *_ = bound.run(buffer)
     np.testing.assert_array_equal(probability, tiles_of(SHAPES[1], 3))
-    assert np.shares_memory(room, bound.room(SHAPES[0]))
+    assert np.shares_memory(buffer, bound.input_buffer(SHAPES[0]))
 
 
 def test_each_shape_is_captured_under_an_id_of_its_own_after_a_plain_run(watched: Watched) -> None:

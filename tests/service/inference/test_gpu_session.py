@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from service.cancellation import CancelToken
 from service.imaging.tiles import Tile
 from service.inference import cuda
 from service.inference import session as session_module
@@ -16,7 +17,6 @@ from service.inference.batching import BATCH_SIZES
 from service.inference.device import Gpu
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
-from service.patience import Patience
 from tests.identity_net import TILE, identity_contract, levels_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -39,8 +39,8 @@ class StandIn:
     def preload_dlls(self) -> None:
         pass
 
-    def ortvalue_from_shape_and_type(self, shape: list[int], kind: Any, place: str, _: int) -> Any:
-        assert place == "cuda"
+    def ortvalue_from_shape_and_type(self, shape: list[int], kind: Any, device: str, _: int) -> Any:
+        assert device == "cuda"
         self.allocated += 1
         return onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cpu", 0)
 
@@ -66,7 +66,7 @@ class Runtime:
     def io_binding(self) -> Any:
         binding = self._session.io_binding()
         bind_output = binding.bind_output
-        binding.bind_output = lambda name, place, _: bind_output(name, "cpu", 0)
+        binding.bind_output = lambda name, device, _: bind_output(name, "cpu", 0)
         return binding
 
     def run_with_iobinding(self, binding: Any, options: Any) -> None:
@@ -115,7 +115,7 @@ def test_callers_get_their_own_and_nothing_is_allocated_after_the_warm_up(
     def ask(index: int) -> bool:
         values = [index / 50 + tile / 500 for tile in range(index % 5 + 1)]
         tiles = [Tile(0, 0, np.full((TILE, TILE), value, np.float32)) for value in values]
-        answers = scheduler.run(tiles, Patience(30))
+        answers = scheduler.run(tiles, CancelToken(30))
         found = [(float(one.probability.min()), float(one.probability.max())) for one in answers]
         return bool(np.allclose(found, [(value, value) for value in values], atol=1e-5))
 

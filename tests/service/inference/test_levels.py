@@ -6,14 +6,14 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
+from service.cancellation import CancelToken
 from service.errors import ContractError
 from service.imaging.tiles import Tile
 from service.inference.contract import InputSpec
 from service.inference.golden import check_golden
-from service.inference.levels import HIGHEST, put
+from service.inference.levels import HIGHEST, quantize_into
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
-from service.patience import Patience
 from tests.identity_net import TILE, identity_contract, levels_contract, write_identity_net
 
 pytestmark = pytest.mark.unit
@@ -29,18 +29,18 @@ def test_levels_are_the_nearest_and_never_come_out_at_the_other_end() -> None:
     step = 1.75 / HIGHEST
     values = np.array([-0.5, -0.5 + 0.4 * step, -0.5 + 0.6 * step, 1.25, 1.26, -0.6], np.float32)
     levels = np.empty(values.shape, np.uint16)
-    put(values, levels, SPEC)
+    quantize_into(values, levels, SPEC)
     assert levels.tolist() == [0, 0, 1, HIGHEST, HIGHEST, 0]
     many = noise(10_000) * np.float32(1.75) - np.float32(0.5)
     levels = np.empty(many.shape, np.uint16)
-    put(many, levels, SPEC)
+    quantize_into(many, levels, SPEC)
     assert np.abs(levels * step - 0.5 - many).max() <= 0.51 * step
 
 
 def test_a_net_that_takes_values_gets_them_as_they_are() -> None:
-    values, place = noise(4, 4), np.empty((4, 4), np.float32)
-    put(values, place, SPEC)
-    np.testing.assert_array_equal(place, values)
+    values, out = noise(4, 4), np.empty((4, 4), np.float32)
+    quantize_into(values, out, SPEC)
+    np.testing.assert_array_equal(out, values)
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def test_a_net_that_takes_levels_answers_as_one_that_takes_values(session: Sessi
     tiles = noise(3, 1, TILE, TILE)
     outputs = session.run(tiles)
     assert np.abs(outputs.probability - tiles[:, 0]).max() <= 0.51 / HIGHEST
-    room = session.room((1, 1, TILE, TILE))
-    assert room.dtype == np.uint16
-    room[:] = HIGHEST
-    assert session.run(room).probability.min() == 1.0
+    buffer = session.input_buffer((1, 1, TILE, TILE))
+    assert buffer.dtype == np.uint16
+    buffer[:] = HIGHEST
+    assert session.run(buffer).probability.min() == 1.0
 
 
 def test_air_is_exactly_nothing(session: Session) -> None:
@@ -65,7 +65,7 @@ def test_air_is_exactly_nothing(session: Session) -> None:
 
 def test_its_tiles_are_scheduled_like_any(session: Session) -> None:
     scheduler = TileScheduler(session)
-    (answer,) = scheduler.run([Tile(0, 0, np.full((TILE, TILE), 0.25, np.float32))], Patience())
+    (answer,) = scheduler.run([Tile(0, 0, np.full((TILE, TILE), 0.25, np.float32))], CancelToken())
     assert answer.probability == pytest.approx(0.25, abs=1e-5)
     scheduler.close()
 

@@ -13,15 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from service.errors import ContractError, StartupError
 from service.inference import model_file
 from service.inference.session import Session
+from service.loading import open_net
 from service.models import BUNDLED_MODEL
-from service.opening import open_net
 from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.unit
 
 
 def outside() -> TensorProto:
-    """Give a tensor whose data are in a file."""
+    """Return a tensor whose data are in a file."""
     tensor = numpy_helper.from_array(np.float32([1.0]), "outside")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL

@@ -8,17 +8,17 @@ import numpy as np
 import psutil
 import pytest
 
+from service.cancellation import CancelToken
 from service.imaging.tiles import Tile
+from service.inference.autotune import open_fastest
 from service.inference.device import Gpu, nvidia_device_visible
 from service.inference.pinned import driver
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
-from service.inference.trials import open_fastest
 from service.models import BUNDLED_MODEL
-from service.patience import Patience
 from tests.identity_net import levels_contract, write_identity_net
 
-ROUNDS, MOST_MIB = 40, 8.0
+ROUNDS, MAX_MIB = 40, 8.0
 """Rounds over all shapes, and what they may add to the memory; one tile's maps take 1.6 MiB."""
 
 
@@ -27,7 +27,7 @@ def resident_mib() -> float:
 
 
 def on_device_mib() -> float:
-    """Give what is taken of the first device's memory, by whomever."""
+    """Return what is taken of the first device's memory, by whomever."""
     cuda = driver()
     device, context = ctypes.c_int(), ctypes.c_void_p()
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -51,7 +51,7 @@ def grown(session: Session, taken: Callable[[], float]) -> float:
     def round_of(number: int) -> None:
         for shape in shapes:
             tile = Tile(0, 0, np.zeros(shape, np.float32))
-            scheduler.run([tile] * (1 + number % 3), Patience())
+            scheduler.run([tile] * (1 + number % 3), CancelToken())
 
     for number in range(4):
         round_of(number)
@@ -66,11 +66,11 @@ def grown(session: Session, taken: Callable[[], float]) -> float:
 @pytest.mark.integration
 def test_on_a_cpu(tmp_path: Path) -> None:
     path = write_identity_net(tmp_path / "net.onnx", levels_contract())
-    assert grown(Session.open(path), resident_mib) <= MOST_MIB
+    assert grown(Session.open(path), resident_mib) <= MAX_MIB
 
 
 @pytest.mark.gpu
 def test_on_a_gpu() -> None:
     if not nvidia_device_visible():
         pytest.skip("needs an NVIDIA device")
-    assert grown(open_fastest(BUNDLED_MODEL, "cuda", Gpu()), on_device_mib) <= MOST_MIB
+    assert grown(open_fastest(BUNDLED_MODEL, "cuda", Gpu()), on_device_mib) <= MAX_MIB

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.cancellation import CancelToken
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 from service.imaging.tiles import Tile
 from service.inference import scheduler as scheduler_module
 from service.inference.batching import BATCH_SIZES
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
-from service.patience import Patience
 from tests.identity_net import TILE, identity_contract, write_identity_net
 from tests.recorder import Recorder, recorded, tiles_of, until
 
@@ -33,7 +33,7 @@ def scheduler(session: Session) -> Iterator[TileScheduler]:
 
 def test_answers_come_in_the_order_of_the_tiles(scheduler: TileScheduler) -> None:
     values = [0.1, 0.9, 0.5, 0.3, 0.7]
-    answers = scheduler.run(tiles_of(*values), Patience(10))
+    answers = scheduler.run(tiles_of(*values), CancelToken(10))
     assert [float(answer.probability.mean()) for answer in answers] == pytest.approx(values)
     assert [answer.has_mask_logit for answer in answers] == pytest.approx(
         [4 * value - 2 for value in values]
@@ -41,13 +41,13 @@ def test_answers_come_in_the_order_of_the_tiles(scheduler: TileScheduler) -> Non
 
 
 def test_no_tiles_is_no_answers(scheduler: TileScheduler) -> None:
-    assert scheduler.run([], Patience(10)) == []
+    assert scheduler.run([], CancelToken(10)) == []
 
 
 def test_callers_at_once_each_get_their_own(scheduler: TileScheduler) -> None:
     def ask(index: int) -> bool:
         value = index / 40
-        answers = scheduler.run(tiles_of(value, value), Patience(30))
+        answers = scheduler.run(tiles_of(value, value), CancelToken(30))
         return all(abs(float(answer.probability.max()) - value) < 1e-6 for answer in answers)
 
     with ThreadPoolExecutor(8) as callers:
@@ -58,11 +58,11 @@ def test_callers_take_turns(session: Session) -> None:
     recorder, scheduler = recorded(session, "cpu")
     recorder.hold()
     with ThreadPoolExecutor(3) as callers:
-        crowd = callers.submit(scheduler.run, tiles_of(0.1, 0.1, 0.1, 0.1), Patience(30))
+        crowd = callers.submit(scheduler.run, tiles_of(0.1, 0.1, 0.1, 0.1), CancelToken(30))
         recorder.begun.wait()
-        second = callers.submit(scheduler.run, tiles_of(0.2, 0.2), Patience(30))
+        second = callers.submit(scheduler.run, tiles_of(0.2, 0.2), CancelToken(30))
         until(5, scheduler)
-        third = callers.submit(scheduler.run, tiles_of(0.3), Patience(30))
+        third = callers.submit(scheduler.run, tiles_of(0.3), CancelToken(30))
         until(6, scheduler)
         recorder.gate.set()
         assert [len(each.result()) for each in (crowd, second, third)] == [4, 2, 1]
@@ -75,9 +75,9 @@ def test_a_gpu_owner_mixes_callers_in_warmed_sizes_only(session: Session) -> Non
     assert recorder.batches == list(reversed(BATCH_SIZES["cuda"]))
     recorder.hold()
     with ThreadPoolExecutor(4) as callers:
-        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        first = callers.submit(scheduler.run, tiles_of(0.5), CancelToken(30))
         recorder.begun.wait()
-        rest = [callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), Patience(30))
+        rest = [callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), CancelToken(30))
                 for _ in range(3)]  # fmt: skip
         until(9, scheduler)
         recorder.gate.set()
@@ -99,11 +99,11 @@ def test_a_batch_holds_one_shape_and_every_shape_is_warmed(tmp_path: Path) -> No
     recorder.hold()
     narrow = [Tile(0, 0, np.full((TILE, 32), 0.9, np.float32))] * 2
     with ThreadPoolExecutor(3) as callers:
-        first = callers.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        first = callers.submit(scheduler.run, tiles_of(0.5), CancelToken(30))
         recorder.begun.wait()
-        wide = callers.submit(scheduler.run, tiles_of(0.1, 0.2), Patience(30))
+        wide = callers.submit(scheduler.run, tiles_of(0.1, 0.2), CancelToken(30))
         until(2, scheduler)
-        slim = callers.submit(scheduler.run, narrow, Patience(30))
+        slim = callers.submit(scheduler.run, narrow, CancelToken(30))
         until(4, scheduler)
         recorder.gate.set()
         assert first.result() and len(wide.result()) == 2
@@ -125,14 +125,14 @@ def test_a_deadline_drops_what_has_not_begun(session: Session) -> None:
     recorder, scheduler = recorded(session, "cpu")
     recorder.hold()
     with ThreadPoolExecutor(1) as caller:
-        stuck = caller.submit(scheduler.run, tiles_of(0.5), Patience(30))
+        stuck = caller.submit(scheduler.run, tiles_of(0.5), CancelToken(30))
         recorder.begun.wait()
         with pytest.raises(DeadlineExceeded):
-            scheduler.run(tiles_of(0.1, 0.2), Patience(0.1))
+            scheduler.run(tiles_of(0.1, 0.2), CancelToken(0.1))
         assert scheduler.waiting == 0
         recorder.gate.set()
         assert len(stuck.result()) == 1
-    assert len(scheduler.run(tiles_of(0.3), Patience(10))) == 1
+    assert len(scheduler.run(tiles_of(0.3), CancelToken(10))) == 1
     scheduler.close()
     assert recorder.batches == [1, 1]
 
@@ -140,13 +140,13 @@ def test_a_deadline_drops_what_has_not_begun(session: Session) -> None:
 def test_a_caller_that_leaves_takes_its_tiles_along(session: Session) -> None:
     recorder, scheduler = recorded(session, "cpu")
     recorder.hold()
-    patience = Patience()
+    token = CancelToken()
     with ThreadPoolExecutor(2) as callers:
-        leaving = callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), patience)
+        leaving = callers.submit(scheduler.run, tiles_of(0.1, 0.2, 0.3), token)
         recorder.begun.wait()
-        staying = callers.submit(scheduler.run, tiles_of(0.4), Patience(30))
+        staying = callers.submit(scheduler.run, tiles_of(0.4), CancelToken(30))
         until(3, scheduler)
-        patience.leave()
+        token.cancel()
         with pytest.raises(CallerLeft):
             leaving.result(timeout=30)
         assert scheduler.waiting == 1
@@ -165,9 +165,9 @@ def test_a_lone_tile_gets_more_threads_where_that_pays(
     recorder, scheduler = recorded(session, "cpu", runners=2, wide=wide)
     for each in (recorder, wide):
         each.runs.clear()
-    scheduler.run(tiles_of(0.1), Patience(30))
-    scheduler.run(tiles_of(0.2, 0.3), Patience(30))
-    scheduler.run(tiles_of(0.4), Patience(30))
+    scheduler.run(tiles_of(0.1), CancelToken(30))
+    scheduler.run(tiles_of(0.2, 0.3), CancelToken(30))
+    scheduler.run(tiles_of(0.4), CancelToken(30))
     scheduler.close()
     assert [value for (value,) in wide.runs if value in (0.1, 0.4)] == [0.1, 0.4] * pays
     # Of two at once, the first to be taken never is alone.
@@ -183,9 +183,9 @@ def test_while_another_runs_no_tile_is_alone(
     wide.hold()
     recorder.runs.clear()
     with ThreadPoolExecutor(1) as caller:
-        lone = caller.submit(scheduler.run, tiles_of(0.1), Patience(30))
+        lone = caller.submit(scheduler.run, tiles_of(0.1), CancelToken(30))
         wide.begun.wait()
-        scheduler.run(tiles_of(0.2), Patience(30))
+        scheduler.run(tiles_of(0.2), CancelToken(30))
         wide.gate.set()
         assert len(lone.result()) == 1
     scheduler.close()
@@ -194,7 +194,7 @@ def test_while_another_runs_no_tile_is_alone(
 
 def test_a_device_is_warmed_by_the_thread_that_serves(session: Session) -> None:
     recorder, scheduler = recorded(session, "cuda")
-    scheduler.run(tiles_of(0.5), Patience(10))
+    scheduler.run(tiles_of(0.5), CancelToken(10))
     scheduler.close()
     assert len(set(recorder.threads)) == 1
     assert threading.get_ident() not in recorder.threads
@@ -203,4 +203,4 @@ def test_a_device_is_warmed_by_the_thread_that_serves(session: Session) -> None:
 def test_closing_answers_what_waits_and_takes_no_more(scheduler: TileScheduler) -> None:
     scheduler.close()
     with pytest.raises(Overloaded):
-        scheduler.run(tiles_of(0.5), Patience(1))
+        scheduler.run(tiles_of(0.5), CancelToken(1))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.integration.cursor import MOST_GIVEN_UP, Cursor
+from service.integration.cursor import MAX_GIVEN_UP, Cursor
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ def test_a_draft_that_was_not_finished_changes_nothing(
 
 
 def test_the_oldest_given_up_are_forgotten(tmp_path: Path) -> None:
-    names = [str(number) for number in range(MOST_GIVEN_UP + 5)]
+    names = [str(number) for number in range(MAX_GIVEN_UP + 5)]
     cursor = Cursor(tmp_path / "cursor.json", 1, names)
     cursor.save()
     assert Cursor.load(cursor.file).given_up == names[5:]

@@ -18,7 +18,7 @@ from service.cli import app
 from service.errors import UnreadableImage
 from service.imaging.limits import ReadLimits
 from service.integration import dicomweb
-from service.integration.dicomweb import Archive, Place, ServerFailed, only_part
+from service.integration.dicomweb import Archive, InstanceReference, ServerFailed, only_part
 from service.integration.pull import Pull
 from tests.dicom_files import dicom_file
 from tests.stow_server import Reply, failed, stored
@@ -140,7 +140,7 @@ def server() -> Iterator[Server]:
 
 
 def found(server: Server) -> list[str]:
-    return [place.instance_uid for place in Archive(server.url, STUDY).mammograms({"MG"})]
+    return [reference.instance_uid for reference in Archive(server.url, STUDY).mammograms({"MG"})]
 
 
 @pytest.mark.parametrize("page", [1, 5, 6, 12, 1000])
@@ -167,10 +167,10 @@ def test_a_server_that_ignores_the_offset_ends(server: Server) -> None:
 
 def test_what_cannot_be_had_is_said(server: Server) -> None:
     server.pages, server.page, server.says_more = False, 5, MORE
-    places = Archive(server.url, STUDY).mammograms({"MG"})
-    assert [next(places).instance_uid for _ in range(5)] == UIDS[:5]
+    references = Archive(server.url, STUDY).mammograms({"MG"})
+    assert [next(references).instance_uid for _ in range(5)] == UIDS[:5]
     with pytest.raises(ServerFailed, match="search-incomplete"):
-        next(places)
+        next(references)
 
 
 def test_other_warnings_say_nothing_of_that(server: Server) -> None:
@@ -201,9 +201,9 @@ def test_series_of_other_modalities_that_a_server_does_not_leave_out_are_left_ou
 ) -> None:
     server.series = [series_of("1.5", "SEG"), series_of(SERIES), series_of("1.6", None)]
     assert found(server) == UIDS * 2
-    places = list(Archive(server.url, STUDY).mammograms({"MG", "DX"}))
+    references = list(Archive(server.url, STUDY).mammograms({"MG", "DX"}))
     # What has no modality is asked for once, whatever is searched for.
-    assert len(places) == 24
+    assert len(references) == 24
 
 
 def test_a_server_that_is_busy_is_asked_again(server: Server) -> None:
@@ -220,10 +220,10 @@ def test_a_search_that_answers_rubbish_does_not_end_in_a_traceback(
 ) -> None:
     server.answer = lambda path, query: (200, None, body)  # type: ignore[method-assign]
     try:
-        places = list(Archive(server.url, STUDY).mammograms({"MG"}))
+        references = list(Archive(server.url, STUDY).mammograms({"MG"}))
     except ServerFailed:
         return
-    assert not any(place.is_valid for place in places)
+    assert not any(reference.is_valid for reference in references)
 
 
 FILE = dicom_file()
@@ -250,12 +250,12 @@ def test_an_instance_comes_byte_for_byte(server: Server, how: str) -> None:
         body,
     )
     archive = Archive(server.url, STUDY)
-    assert archive.retrieve(Place(SERIES, UIDS[0])) == FILE
+    assert archive.retrieve(InstanceReference(SERIES, UIDS[0])) == FILE
 
 
 def test_a_file_may_come_alone(server: Server) -> None:
     server.wado = lambda uid: ("application/dicom", FILE)
-    assert Archive(server.url, STUDY).retrieve(Place(SERIES, UIDS[0])) == FILE
+    assert Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0])) == FILE
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_an_instance_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(dicomweb, "MAX_INSTANCE_BYTES", 1000)
     server.wado = lambda uid: ("application/dicom", bytes(2000))
     with pytest.raises(ServerFailed, match="answer-too-large"):
-        Archive(server.url, STUDY).retrieve(Place(SERIES, UIDS[0]))
+        Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0]))
 
 
 RESULT = dicom_file(SOPInstanceUID="1.2.9")
@@ -313,16 +313,16 @@ HOSTILE = ["1.2.x", "../../etc", "\x1b]0;owned\x07", "1.2\n3", "1" * 100, "", No
 @pytest.mark.parametrize("uid", HOSTILE)
 def test_a_uid_that_is_none_ends_nothing_and_reaches_no_terminal(server: Server, uid: Any) -> None:
     server.instances.insert(3, uid_of(uid))
-    places = list(Archive(server.url, STUDY).mammograms({"MG"}))
-    assert [place.instance_uid for place in places if place.is_valid] == UIDS
-    (bad,) = [place for place in places if not place.is_valid]
+    references = list(Archive(server.url, STUDY).mammograms({"MG"}))
+    assert [reference.instance_uid for reference in references if reference.is_valid] == UIDS
+    (bad,) = [reference for reference in references if not reference.is_valid]
     assert bad.shown.isprintable() and len(bad.shown) <= 64 and "/" not in bad.shown
 
 
 def test_a_series_whose_uid_is_none_ends_nothing(server: Server) -> None:
     server.series.insert(0, series_of("../../studies"))
-    places = list(Archive(server.url, STUDY).mammograms({"MG"}))
-    assert [place.is_valid for place in places] == [False] + [True] * 12
+    references = list(Archive(server.url, STUDY).mammograms({"MG"}))
+    assert [reference.is_valid for reference in references] == [False] + [True] * 12
     assert not any(".." in path for path in server.asked)
 
 
@@ -333,11 +333,11 @@ class Told:
     good: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
 
-    def done(self, place: Place, score: float) -> None:
-        self.good.append(place.instance_uid)
+    def done(self, reference: InstanceReference, score: float) -> None:
+        self.good.append(reference.instance_uid)
 
-    def refused(self, place: Place, reason: str) -> None:
-        self.bad.append((place.shown, reason))
+    def refused(self, reference: InstanceReference, reason: str) -> None:
+        self.bad.append((reference.shown, reason))
 
 
 def test_one_instance_that_fails_does_not_end_the_pull(server: Server, tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_one_instance_that_fails_does_not_end_the_pull(server: Server, tmp_path:
         else ("application/dicom", FILE)
     )
 
-    def segment(body: bytes, wishes: Any) -> Any:
+    def segment(body: bytes, options: Any) -> Any:
         if len(told.good) == 5:
             raise UnreadableImage("truncated", "The file breaks off.")
         read = SimpleNamespace(header=SimpleNamespace(dataset=lambda: None))

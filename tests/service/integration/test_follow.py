@@ -10,10 +10,10 @@ import pytest
 
 from service.api.multipart import related
 from service.integration.cursor import Cursor
-from service.integration.follow import Follower, Terms
+from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.remote import Denied
-from service.integration.server import Maker, Server, origin_of
+from service.integration.service_client import ServiceClient, ServiceIdentity, origin_of
 from service.outputs.dicom.registry import OUTPUTS, dicom_result
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.findings_by_hand import MODEL, findings_by_hand
@@ -82,12 +82,12 @@ class Pair:
         return httpx.Response(200, content=body, headers={"Content-Type": content_type})
 
 
-def follow(pair: Pair, cursor: Cursor, **terms: object) -> None:
-    limits = {"period_s": 0.0, "longest_wait_s": 0.0, "attempts": 3} | terms
+def follow(pair: Pair, cursor: Cursor, **options: object) -> None:
+    limits = {"period_s": 0.0, "longest_wait_s": 0.0, "attempts": 3} | options
     pacs = httpx.Client(base_url="http://o", transport=httpx.MockTransport(pair.orthanc))
     server = httpx.Client(base_url="http://s", transport=httpx.MockTransport(pair.service))
     with pacs, server:
-        follower = Follower(Orthanc(pacs), Server(server), cursor, Terms(**limits))  # type: ignore[arg-type]
+        follower = Follower(Orthanc(pacs), ServiceClient(server), cursor, FollowOptions(**limits))  # type: ignore[arg-type]
         pair.follower = follower
         follower.run()
 
@@ -124,7 +124,7 @@ def test_a_mammogram_gets_its_results(cursor: Cursor) -> None:
 
 
 def test_what_is_there_is_not_made_again(cursor: Cursor) -> None:
-    origin = origin_of(FILE, Maker(MODEL, "0.1.0"))
+    origin = origin_of(FILE, ServiceIdentity(MODEL, "0.1.0"))
     assert origin is not None and origin.source_uid == SOP_INSTANCE_UID
     pair = Pair(held={origin.uid("seg", "instance")})
     follow(pair, cursor)
@@ -137,7 +137,7 @@ def test_what_is_there_is_not_made_again(cursor: Cursor) -> None:
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_the_uid_looked_for_is_the_one_that_results_have(kind: str) -> None:
-    origin = origin_of(FILE, Maker(MODEL, "0.1.0"))
+    origin = origin_of(FILE, ServiceIdentity(MODEL, "0.1.0"))
     # 0.1 mm at the detector, magnified 1.05 times.
     findings = findings_by_hand(pixel_spacing_mm=(0.1 / 1.05, 0.1 / 1.05))
     made = dicom_result(kind, findings, full_header())

@@ -6,7 +6,7 @@ import pytest
 
 from service.imaging.limits import ReadLimits
 from service.integration.pull import Pull
-from service.outputs.dicom.sc import LONGEST_SIDE
+from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.files import OVERLAY_SIDE
 
 pytestmark = pytest.mark.unit
@@ -22,14 +22,14 @@ class Asked(Exception):
         ((), None, 0),
         (("seg",), None, 0),
         (("seg",), Path(), OVERLAY_SIDE),
-        (("sc",), Path(), LONGEST_SIDE),
+        (("sc",), Path(), MAX_LONG_SIDE),
     ),
 )
 def test_no_more_detail_is_asked_for_than_the_results_show(
     kinds: tuple[str, ...], out: Path | None, side: int
 ) -> None:
-    def segment(_: bytes, wishes: Any) -> None:
-        assert wishes.picture_side == side
+    def segment(_: bytes, options: Any) -> None:
+        assert options.picture_side == side
         raise Asked
 
     segmenter = cast(Any, SimpleNamespace(segment=segment))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from service.inference.golden import check_golden
+from service.loading import open_model
 from service.models import BUNDLED_MODEL
-from service.opening import open_model
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ def test_its_card_and_licence_lie_beside_it(segmenter: Segmenter) -> None:
 
 def test_one_real_view_gives_what_it_gave(segmenter: Segmenter, cbis_files: list[Path]) -> None:
     (view,) = [file for file in cbis_files if (file.parent.name, file.name) == GOLDEN_VIEW]
-    findings = segmenter.segment(view.read_bytes(), wishes=Wishes(gate=False))
+    findings = segmenter.segment(view.read_bytes(), options=SegmentOptions(gate=False))
     assert findings.has_mask.score == pytest.approx(GOLDEN_SCORE, abs=0.001)
     assert int(findings.mask.sum()) == pytest.approx(GOLDEN_MASK_PIXELS, rel=0.005)
 
@@ -63,5 +63,5 @@ def test_the_smallest_images_are_answered_too(segmenter: Segmenter, shape: tuple
     picture = np.zeros(shape, np.uint8)
     picture[shape[0] // 4 : shape[0] // 2 + 1, shape[1] // 4 : shape[1] // 2 + 1] = 180
     png = bytes(cv2.imencode(".png", picture)[1])
-    findings = segmenter.segment(png, wishes=Wishes(pixel_spacing_mm=(0.1, 0.1)))
+    findings = segmenter.segment(png, options=SegmentOptions(pixel_spacing_mm=(0.1, 0.1)))
     assert findings.mask.shape == shape

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from service.findings import Findings
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits, read_dicom
-from service.opening import open_model
+from service.loading import open_model
 from service.reading import InProcess
-from service.segmenter import Segmenter, Wishes
+from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 
 pytestmark = pytest.mark.integration
@@ -44,7 +44,9 @@ def check_alike(segmenter: Segmenter, body: bytes, rows: int) -> None:
     # As is assumed of films that state none.
     film_mm = segmenter.contract.spacing.assumed_long_side_mm / rows
     whole, half = (
-        segmenter.segment(body, wishes=Wishes((film_mm, film_mm), gate=False, picture_side=side))
+        segmenter.segment(
+            body, options=SegmentOptions((film_mm, film_mm), gate=False, picture_side=side)
+        )
         for side in (None, 1024)
     )
     assert not np.array_equal(half.mammogram.pixels, whole.mammogram.pixels)
@@ -59,7 +61,7 @@ def check_alike(segmenter: Segmenter, body: bytes, rows: int) -> None:
 
 
 def even(findings: Findings) -> NDArray[np.float32]:
-    """Give a part with sides that OpenCV need not pad."""
+    """Return a part with sides that OpenCV need not pad."""
     return findings.mammogram.pixels[:4096, :2500].astype(np.float32)
 
 

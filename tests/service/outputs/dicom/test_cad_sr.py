@@ -20,7 +20,7 @@ def report_of(findings: Findings, **elements: object) -> Dataset:
 
 
 def children(item: Dataset, concept: str) -> list[Dataset]:
-    """Give the children of an item that have a concept name."""
+    """Return the children of an item that have a concept name."""
     return [
         child
         for child in item.get("ContentSequence", [])

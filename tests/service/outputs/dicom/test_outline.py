@@ -7,7 +7,7 @@ import pytest
 from service.imaging.breast import Box
 from service.imaging.regions import Region
 from service.outputs.dicom.outline import (
-    MOST_POINTS,
+    MAX_POINTS,
     area_mm2,
     centre,
     frame_outline,
@@ -42,7 +42,7 @@ def test_a_thin_region_is_outlined_by_its_box(contour: list[tuple[int, int]]) ->
 def test_a_ragged_outline_is_simplified_until_it_fits() -> None:
     comb = [(x, 10 + 40 * (x % 2)) for x in range(20, 6020)]
     points = outline(region(np.ones((50, 6000), bool), comb))
-    assert 4 <= len(points) <= MOST_POINTS
+    assert 4 <= len(points) <= MAX_POINTS
     np.testing.assert_array_equal(points[0], points[-1])
     assert points[:, 0].max() - points[:, 0].min() > 5900
 

@@ -30,7 +30,7 @@ def reread(header: Dataset) -> Dataset:
 
 
 def with_raw(keyword: str, raw: bytes, **elements: Any) -> Dataset:
-    """Give a header in which an element holds just these bytes, as a file's would."""
+    """Return a header in which an element holds just these bytes, as a file's would."""
     header = full_header(**elements)
     tag = Tag(keyword)
     header[tag] = RawDataElement(tag, dictionary_VR(tag), len(raw), raw, 0, False, True)

@@ -7,7 +7,7 @@ import pytest
 
 from service.outputs.dicom import registry
 from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file, picture_side
-from service.outputs.dicom.sc import LONGEST_SIDE
+from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.dicom.sr import measurement_report
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
@@ -39,7 +39,7 @@ def test_each_row_makes_its_class_in_its_syntax(kind: str) -> None:
 
 def test_only_a_capture_holds_a_picture_of_the_image() -> None:
     assert picture_side(()) == picture_side(kind for kind in OUTPUTS if kind != "sc") == 0
-    assert picture_side(("seg", "sc")) == LONGEST_SIDE
+    assert picture_side(("seg", "sc")) == MAX_LONG_SIDE
 
 
 def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

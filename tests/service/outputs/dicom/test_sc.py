@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.outputs.dicom.registry import dicom_file
-from service.outputs.dicom.sc import LONGEST_SIDE, SHORTEST_LONG_SIDE, draw_overlay
+from service.outputs.dicom.sc import MAX_LONG_SIDE, MIN_LONG_SIDE, draw_overlay
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 
@@ -23,7 +23,7 @@ def green(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize(
     ("shape", "longest"),
-    [((120, 80), SHORTEST_LONG_SIDE), ((700, 1000), 1000), ((4100, 900), LONGEST_SIDE)],
+    [((120, 80), MIN_LONG_SIDE), ((700, 1000), 1000), ((4100, 900), MAX_LONG_SIDE)],
 )
 def test_the_picture_is_bounded_both_ways(shape: tuple[int, int], longest: int) -> None:
     picture = draw_overlay(findings_by_hand(shape))
@@ -51,7 +51,7 @@ def test_outlines_lie_on_the_regions_and_the_rest_is_the_image() -> None:
 def test_without_a_finding_nothing_is_drawn_and_it_says_so(findings: object) -> None:
     picture = draw_overlay(findings)  # type: ignore[arg-type]
     assert not green(picture).any()
-    rows = SHORTEST_LONG_SIDE
+    rows = MIN_LONG_SIDE
     lines = np.array_split(picture[rows:], 3)
     assert all((line > 200).any() for line in lines)
 

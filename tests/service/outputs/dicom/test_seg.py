@@ -13,7 +13,7 @@ from service.findings import Findings
 from service.imaging.regions import Region
 from service.outputs.dicom.outline import shown_regions
 from service.outputs.dicom.registry import dicom_file
-from service.outputs.dicom.seg import MOST_SEGMENTS, NOTHING, probability_of
+from service.outputs.dicom.seg import MAX_SEGMENTS, NOTHING, probability_of
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
@@ -32,12 +32,12 @@ def segmentation_of(findings: Findings, kind: str = "seg") -> hd.seg.Segmentatio
 
 
 def segments_of(read: hd.seg.Segmentation) -> np.ndarray:
-    """Give highdicom's reading: shape (rows, columns, segments)."""
+    """Return highdicom's reading: shape (rows, columns, segments)."""
     return read.get_pixels_by_source_instance([SOP_INSTANCE_UID])[0]
 
 
 def drawn(region: Region, shape: tuple[int, ...]) -> np.ndarray:
-    """Give a region alone on the source's grid."""
+    """Return a region alone on the source's grid."""
     alone = np.zeros(shape, bool)
     box = region.box
     alone[box.top : box.bottom, box.left : box.right] = region.pixels
@@ -66,13 +66,13 @@ def test_pydicom_reads_the_mask_of_a_full_size_mammogram_back(cbis_files: list[P
 def test_past_its_bound_findings_share_a_segment_and_none_is_lost() -> None:
     findings = findings_by_hand(blobs=MANY)
     found = len(shown_regions(findings))
-    assert found > MOST_SEGMENTS
+    assert found > MAX_SEGMENTS
     read = segmentation_of(findings)
-    assert read.number_of_segments == MOST_SEGMENTS
-    assert read.SegmentSequence[-1].SegmentLabel == f"Findings {MOST_SEGMENTS} to {found}"
+    assert read.number_of_segments == MAX_SEGMENTS
+    assert read.SegmentSequence[-1].SegmentLabel == f"Findings {MAX_SEGMENTS} to {found}"
     pixels = segments_of(read).astype(bool)
     for index, region in enumerate(shown_regions(findings)):
-        part = pixels[..., min(index, MOST_SEGMENTS - 1)]
+        part = pixels[..., min(index, MAX_SEGMENTS - 1)]
         assert part[drawn(region, findings.mask.shape)].all()
     np.testing.assert_array_equal(pixels.any(axis=-1), findings.mask)
 

@@ -1,0 +1,64 @@
+"""Where a body is received: memory that a reader maps, so that nobody copies it again."""
+
+from service.buffer_pool import BufferPool, SharedBuffer
+from service.errors import InvalidRequest, Overloaded
+
+HEAD_BYTES = 64 * 1024
+"""Of a body that are kept apart: who sends no more takes no file from the others."""
+
+
+class BodyBuffer:
+    """Takes a body piece by piece; for the event loop's thread alone.
+
+    Parameters
+    ----------
+    buffers
+        Where the memory comes from.
+    size
+        Bytes that will come; None where that is not known.
+    most
+        Bytes that may come at most.
+    """
+
+    def __init__(self, buffers: BufferPool, size: int | None, most: int) -> None:
+        self._buffers = buffers
+        # Of memory for the most that may come, only what does come is ever there.
+        self._size = most if size is None else size
+        self._buffer: SharedBuffer | None = None
+        self._head = bytearray()
+        self.length = 0
+        """Bytes that came."""
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Take a further piece.
+
+        Raises
+        ------
+        InvalidRequest
+            More comes than there was to come.
+        """
+        start, end = self.length, self.length + len(piece)
+        if self._buffer is None and end <= HEAD_BYTES:
+            self._head += piece
+            self.length = end
+            return
+        buffer = self._taken()
+        if end > buffer.size:
+            raise InvalidRequest("body-length", "The body is longer than Content-Length says.")
+        buffer.memory[start:end] = piece
+        self.length = end
+
+    def contents(self) -> memoryview:
+        """Return what came; its memory is lent again once nobody refers to any part of it."""
+        return self._buffers.lend_bytes(self._taken(), self.length)
+
+    def _taken(self) -> SharedBuffer:
+        # Not before something comes: who waits for memory would keep it from those that have some.
+        if self._buffer is None:
+            try:
+                self._buffer = self._buffers.take(max(self._size, len(self._head)))
+            except OSError:
+                raise Overloaded("busy", "There is no memory for the image now.") from None
+            self._buffer.memory[: len(self._head)] = self._head
+            self._head.clear()
+        return self._buffer

@@ -1,0 +1,44 @@
+"""How fast mammograms are finished: what a refused caller is told to wait follows from it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FIRST_GUESS_S = 1.0
+"""Between two that are finished, before any was."""
+
+MEMORY = 0.1
+"""Weight of the newest gap in the running mean."""
+
+
+class CompletionRate:
+    """Measures the gap between two mammograms that are finished, while any is worked on."""
+
+    def __init__(self) -> None:
+        self._at_work = 0
+        self._since = 0.0
+        self._gap_s: float | None = None
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Work on one while in the context; it is finished where that ends without an error."""
+        if self._at_work == 0:
+            self._since = time.monotonic()
+        self._at_work += 1
+        try:
+            yield
+            self._finish()
+        finally:
+            self._at_work -= 1
+
+    def seconds_for(self, count: int) -> float:
+        """Return how long so many take, one with another, in seconds."""
+        return count * (FIRST_GUESS_S if self._gap_s is None else self._gap_s)
+
+    def _finish(self) -> None:
+        now = time.monotonic()
+        gap_s, self._since = now - self._since, now
+        if self._gap_s is None:
+            self._gap_s = gap_s
+        else:
+            self._gap_s += MEMORY * (gap_s - self._gap_s)

@@ -1,0 +1,247 @@
+"""How many mammograms are held at once, and the threads that work on them off the event loop."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, TypeVar
+
+from service.api.budget import BodyBudget, Claim, PixelBudget
+from service.api.completion_rate import CompletionRate
+from service.buffer_pool import BufferPool
+from service.cancellation import CancelToken
+from service.errors import Overloaded
+from service.memory import BYTES_PER_PIXEL, MemoryPlan
+from service.metrics import Metrics
+
+Answer = TypeVar("Answer")
+
+
+Door = Literal["images", "instances"]
+"""What is sent: images that an answer is waited for, or instances for the inbox."""
+
+SHARES: dict[Door, int] = {"images": 2, "instances": 8}
+"""The part of all connections that may send at once there, one in so many: through one door, the
+others are not shut, and whoever only asks has the rest."""
+
+
+class Slot:
+    """The memory that a body takes and, once it is whole, one mammogram's slot.
+
+    Parameters
+    ----------
+    budget
+        Where memory is claimed.
+    buffers
+        Lend the memory for the body.
+    timeout_s
+        Longest wait for memory.
+    take
+        Called when a slot is taken.
+    """
+
+    def __init__(
+        self,
+        budget: BodyBudget,
+        buffers: BufferPool,
+        timeout_s: float,
+        take: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._budget, self._timeout_s, self._take = budget, timeout_s, take
+        self.buffers = buffers
+        self._claim = Claim()
+        self.taken = False
+
+    def expect(self, size: int | None) -> None:
+        """Say how many bytes will come, if that is known."""
+        self._claim.declared = size
+
+    async def grow(self, size: int) -> None:
+        """Wait for memory for so many bytes more; see `BodyBudget`."""
+        await self._budget.grow(self._claim, size, self._timeout_s)
+
+    async def claim(self, size: int) -> None:
+        """Wait for memory for a body of so many bytes at once."""
+        self.expect(size)
+        await self.grow(size)
+
+    def take(self) -> None:
+        """Take the slot: the body is whole.
+
+        Raises
+        ------
+        Overloaded
+            All are taken.
+        """
+        self._take()
+        self.taken = True
+
+    def release(self) -> None:
+        """Let go of the memory."""
+        self._budget.give_back(self._claim)
+
+
+class RequestLimiter:
+    """A bounded number of slots; a request takes one once its body is whole.
+
+    Parameters
+    ----------
+    slots
+        Mammograms held at once.
+    workers
+        Threads that decode, wait for the net, and encode. More than the cores, since a thread
+        that waits for the net leaves its core to a decoder.
+    memory
+        What bodies and pixels may take.
+    buffers
+        The reader's, for bodies.
+    timeout_s
+        Longest wait for memory for a body, and again from the whole body to the answer.
+    metrics
+        Where the number in flight is shown.
+    connections
+        That may be open at once; bodies are received from a share of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        workers: int,
+        memory: MemoryPlan,
+        buffers: BufferPool,
+        timeout_s: float,
+        metrics: Metrics,
+        connections: int = 512,
+    ) -> None:
+        self._bodies = BodyBudget(memory.bodies_mib << 20, self._retry_after_s)
+        self._pixels = PixelBudget(memory.pixels_mib << 20)
+        self._buffers, self._timeout_s = buffers, timeout_s
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mammogram")
+        self._slots = slots
+        self._held = 0
+        self._receiving: dict[Door, int] = dict.fromkeys(SHARES, 0)
+        self._most_receiving = {
+            door: max(1, connections // share) for door, share in SHARES.items()
+        }
+        self._rate = CompletionRate()
+        self._gauge = metrics.in_flight
+        self.leaving = False
+        """Not ready any more, but what comes is still taken: whoever routes requests must see the
+        one before the other."""
+        self.draining = False
+
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Hold a slot while in the context, and what is claimed through it.
+
+        Raises
+        ------
+        Overloaded
+            All are taken, or the service is shutting down.
+        """
+        with self._claiming() as slot:
+            slot.take()
+            yield slot
+
+    @contextmanager
+    def receiving(self, door: Door) -> Iterator[Slot]:
+        """Receive a body in the context; its sender takes the slot once it is whole.
+
+        A slow sender keeps nobody's slot. But where all are taken, nobody begins to send an image.
+
+        Raises
+        ------
+        Overloaded
+            All slots are taken, too many send, or the service is shutting down.
+        """
+        if door == "images" and self._held >= self._slots:
+            raise self._busy("All places are taken; try again later.")
+        if self._receiving[door] >= self._most_receiving[door]:
+            raise self._busy("Too many send at once; try again later.")
+        self._receiving[door] += 1
+        try:
+            with self._claiming() as slot:
+                yield slot
+        finally:
+            self._receiving[door] -= 1
+
+    @contextmanager
+    def _claiming(self) -> Iterator[Slot]:
+        if self.draining:
+            raise Overloaded("draining", "The service is shutting down.")
+        slot = Slot(self._bodies, self._buffers, self._timeout_s, self._take)
+        try:
+            yield slot
+        finally:
+            slot.release()
+            if slot.taken:
+                self._held -= 1
+                self._gauge.set(self._held)
+
+    def _take(self) -> None:
+        if self._held >= self._slots:
+            raise self._busy("All places are taken; try again later.")
+        self._held += 1
+        self._gauge.set(self._held)
+
+    def _busy(self, detail: str) -> Overloaded:
+        return Overloaded("busy", detail, self._retry_after_s())
+
+    def new_token(self) -> CancelToken:
+        """Return what a caller has from now on."""
+        return CancelToken(self._timeout_s)
+
+    def pixels(self, count: int, token: CancelToken | None = None) -> AbstractContextManager[None]:
+        """Hold memory for an image of so many pixels while in the context; waits for it."""
+        return self._pixels.claim(count * BYTES_PER_PIXEL, token or self.new_token())
+
+    async def work(self, task: Callable[[], Answer]) -> Answer:
+        """Run a CPU-bound task on a worker thread and wait for it."""
+        with self._rate.at_work():
+            return await asyncio.wrap_future(self._pool.submit(task))
+
+    async def work_for(
+        self, caller: Coroutine[Any, Any, None], token: CancelToken, task: Callable[[], Answer]
+    ) -> Answer:
+        """Run a task for as long as somebody waits for it.
+
+        Parameters
+        ----------
+        caller
+            Returns when the caller leaves.
+        token
+            The caller's; the task asks it, and is told through it.
+        task
+            CPU-bound; see `work`.
+
+        Raises
+        ------
+        CallerLeft, DeadlineExceeded
+            The task had not come to its end by then. It is waited for all the same, so that a
+            slot stands for what is held; but one that had no thread yet is not begun.
+        """
+        begun = self._pool.submit(task)
+        answer: asyncio.Future[Answer] = asyncio.wrap_future(begun)
+        left: asyncio.Future[None] = asyncio.ensure_future(caller)
+        either: set[asyncio.Future[Any]] = {answer, left}
+        try:
+            with self._rate.at_work():
+                await asyncio.wait(
+                    either, timeout=token.remaining_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not answer.done():
+                    (token.cancel if left.done() else token.expire)()
+                    if begun.cancel():
+                        token.raise_if_cancelled()
+                return await answer
+        finally:
+            token.cancel()
+            left.cancel()
+
+    def close(self) -> None:
+        """Finish what was begun, then stop the threads."""
+        self._pool.shutdown(wait=True)
+
+    def _retry_after_s(self) -> float:
+        return self._rate.seconds_for(self._held)

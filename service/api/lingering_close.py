@@ -1,0 +1,68 @@
+"""A refusal reaches its caller although the body is still on its way.
+
+A connection that is closed while bytes of it wait unread is reset, and the reset overtakes the
+answer: the caller sees a broken pipe instead of 503 and Retry-After. So the answer is sent at once,
+but ended only when the rest of the body has come and been thrown away (RFC 9112, 9.6).
+"""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+MAX_LINGER_BYTES = 64 * 2**20
+MAX_LINGER_S = 60.0
+"""Of what is thrown away, and of doing so: a caller that goes on beyond is cut off."""
+
+SILENT_S = 5.0
+"""So is one that sends nothing for so long, as by nginx's lingering_timeout."""
+
+
+class Lingering:
+    """Around one request: `receive` and `send` for the application.
+
+    Parameters
+    ----------
+    scope, receive, send
+        The server's.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        headers = Headers(scope=scope)
+        # Who waits for "100 Continue" has sent nothing, and to receive would ask for it.
+        self._asks = "expect" in headers
+        self._more = not self._asks and (
+            headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        )
+
+    async def receive(self) -> Message:
+        """Return the server's next message, and note whether more of the body is to come."""
+        self._asks = False
+        message = await self._receive()
+        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; the last of the answer only after the last of the body."""
+        if message["type"] == "http.response.start" and self._asks:
+            # Whether it sends its body nevertheless is not known: RFC 9110, 10.1.1.
+            headers = [*message.get("headers", []), (b"connection", b"close")]
+            message = {**message, "headers": headers}
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if not (last and self._more):
+            await self._send(message)
+            return
+        await self._send({**message, "more_body": True})
+        await self._throw_away()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _throw_away(self) -> None:
+        size = 0
+        try:
+            async with asyncio.timeout(MAX_LINGER_S):
+                while self._more and size < MAX_LINGER_BYTES:
+                    async with asyncio.timeout(SILENT_S):
+                        size += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return

@@ -1,0 +1,103 @@
+"""What is to be delivered: which result is next for a destination, and what came of it."""
+
+import sqlite3
+import time
+from collections.abc import Collection
+
+from service.inbox.database import Database
+from service.inbox.instance_store import DELIVERY, delivery_of
+from service.inbox.states import DEAD, DELIVERED, PROCESSED, Delivery
+
+NO_DESTINATION = "destination-unknown"
+"""Code of what was queued for a destination that is not configured any more."""
+
+
+class DeliveryQueue:
+    """Results that are to be delivered.
+
+    Parameters
+    ----------
+    database
+        The inbox's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self, destination: str) -> Delivery | None:
+        """Return the delivery to a destination that has waited longest, if its time has come.
+
+        The first attempt's has come whatever the clock, which may be set back, says of `due`.
+        """
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'waiting' AND destination = ?
+            AND (due <= ? OR delivery.attempts = 0)
+            ORDER BY due, delivery.id LIMIT 1""",
+            (destination, self._database.now()),
+        )
+        return delivery_of(rows[0]) if rows else None
+
+    def delivered(self, delivery: Delivery) -> bool:
+        """Enter that the destination has the result; True when all of the instance's are there."""
+        return self._end(delivery, "delivered", None)
+
+    def dead(self, delivery: Delivery, code: str) -> None:
+        """Enter that no further attempt is made."""
+        self._end(delivery, "dead", code)
+
+    def failed(self, delivery: Delivery, code: str, delay_s: float) -> None:
+        """Enter that an attempt failed, and when the next may be made."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE delivery SET attempts = attempts + 1, code = ?, due = ? WHERE id = ?",
+                (code, self._database.now() + delay_s, delivery.id),
+            )
+
+    def results_gone(self, entry: int) -> list[str]:
+        """Enter that an instance's results take no space any more; returns their digests."""
+        with self._database.transaction() as connection:
+            held = connection.execute("SELECT digest FROM result WHERE entry = ?", (entry,))
+            digests = [row[0] for row in held]
+            connection.execute("UPDATE result SET size = 0 WHERE entry = ?", (entry,))
+        return digests
+
+    def bury_unknown(self, destinations: Collection[str]) -> int:
+        """Give up what waits for other destinations; returns the number of deliveries."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'waiting'"""
+        )
+        orphans = [
+            delivery
+            for delivery in map(delivery_of, rows)
+            if delivery.destination not in destinations
+        ]
+        for delivery in orphans:
+            self._end(delivery, "dead", NO_DESTINATION)
+        return len(orphans)
+
+    def _end(self, delivery: Delivery, state: str, code: str | None) -> bool:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE delivery SET attempts = attempts + 1, state = ?, code = ? WHERE id = ?",
+                (state, code, delivery.id),
+            )
+            return self._settle(connection, delivery.entry)
+
+    @staticmethod
+    def _settle(connection: sqlite3.Connection, entry: int) -> bool:
+        """Let the instance's state follow from those of its deliveries."""
+        open_, dead, code = connection.execute(
+            """SELECT sum(delivery.state = 'waiting'), sum(delivery.state = 'dead'),
+            max(CASE WHEN delivery.state = 'dead' THEN delivery.code END)
+            FROM delivery JOIN result ON result.id = delivery.result WHERE result.entry = ?""",
+            (entry,),
+        ).fetchone()
+        if open_:
+            return False
+        connection.execute(
+            "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ? AND state = ?",
+            (DEAD if dead else DELIVERED, code, time.time(), entry, PROCESSED),
+        )
+        return not dead

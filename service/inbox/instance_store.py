@@ -1,0 +1,301 @@
+"""Entering what arrived, and what an operator may see and do."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple
+
+from service.inbox.database import Database
+from service.inbox.states import (
+    DEAD,
+    DELIVERED,
+    PROCESSED,
+    RECEIVED,
+    REFUSED,
+    SET_ASIDE,
+    UID_KNOWN,
+    Arrival,
+    Delivery,
+    Entry,
+    State,
+    StoredResult,
+)
+
+ENTRY = """entry.id, entry.sop_instance_uid, entry.sop_class_uid, entry.study_instance_uid,
+    entry.digest, entry.state, entry.code, entry.size, entry.attempts, entry.due, entry.received,
+    entry.changed"""
+DELIVERY = """delivery.id, result.entry, delivery.destination, delivery.state, delivery.code,
+    delivery.attempts, delivery.due, result.kind, result.sop_instance_uid, result.digest,
+    result.size"""
+
+
+MAX_ASIDE = 100_000
+"""Rows kept of what was set aside, and of what was refused: anybody may send such instances, they
+take no space on the disk but this, some 50 MB, and nothing is lost by forgetting the oldest."""
+
+ASIDE_STEP = 1000
+"""Instances from one look at that to the next."""
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    """Make an entry of the columns `ENTRY`."""
+    return Entry(*row)
+
+
+def delivery_of(row: sqlite3.Row) -> Delivery:
+    """Make a delivery of the columns `DELIVERY`."""
+    id, entry, destination, state, code, attempts, due, *result = row
+    return Delivery(id, entry, destination, state, code, attempts, due, StoredResult(*result))
+
+
+def enter_results(
+    connection: sqlite3.Connection,
+    entry: int,
+    results: Sequence[StoredResult],
+    destinations: Sequence[str],
+    now: float,
+) -> None:
+    """Enter the results of an instance and queue their delivery, within a transaction."""
+    for result in results:
+        row = connection.execute(
+            """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
+            VALUES (?, ?, ?, ?, ?)""",
+            (entry, result.kind, result.sop_instance_uid, result.digest, result.size),
+        ).lastrowid
+        connection.executemany(
+            """INSERT INTO delivery (result, destination, state, due)
+            VALUES (?, ?, 'waiting', ?)""",
+            [(row, destination, now) for destination in destinations],
+        )
+    connection.execute(
+        "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
+        (PROCESSED if results and destinations else DELIVERED, now, entry),
+    )
+
+
+def forget_aside(connection: sqlite3.Connection) -> None:
+    """Forget the oldest beyond `MAX_ASIDE` of those with no files, within a transaction."""
+    for state in (SET_ASIDE, REFUSED):
+        connection.execute(
+            """DELETE FROM entry WHERE state = ? AND size = 0 AND id <= (SELECT id FROM entry
+            WHERE state = ? AND size = 0 ORDER BY id DESC LIMIT 1 OFFSET ?)""",
+            (state, state, MAX_ASIDE),
+        )
+
+
+class InstanceStore:
+    """What came in, and where it stands.
+
+    Parameters
+    ----------
+    database
+        The inbox's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enter(
+        self, arrivals: Sequence[Arrival], keep: Callable[[list[Arrival]], None]
+    ) -> list[str | None]:
+        """Enter instances, all or none; on return they are on the disk.
+
+        An instance that came before, byte for byte, changes nothing. One whose UID came before
+        with another content is set aside, unless nothing was made of the earlier one.
+
+        Parameters
+        ----------
+        arrivals
+            What arrived.
+        keep
+            Gives the files of those that are to be processed their final names.
+
+        Returns
+        -------
+        list
+            For each arrival the code with which it is set aside, or None.
+        """
+        now = time.time()
+        with self._database.transaction() as connection:
+            codes = []
+            fresh: list[Arrival] = []
+            for arrival in arrivals:
+                known = self._known(connection, arrival)
+                if known is not None:
+                    codes.append(known["code"] if known["state"] == SET_ASIDE else None)
+                    continue
+                code = arrival.aside or self._conflict(connection, arrival)
+                codes.append(code)
+                if code is None:
+                    fresh.append(arrival)
+                self._insert(connection, arrival, code, now)
+            keep(fresh)
+        return codes
+
+    @staticmethod
+    def _known(connection: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = connection.execute(
+            "SELECT state, code FROM entry WHERE sop_instance_uid = ? AND digest = ?",
+            (arrival.sop_instance_uid, arrival.digest),
+        ).fetchone()
+        return row
+
+    @staticmethod
+    def _conflict(connection: sqlite3.Connection, arrival: Arrival) -> str | None:
+        """A destination must not get an object twice with different contents."""
+        earlier = connection.execute(
+            """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
+            OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id))""",
+            (arrival.sop_instance_uid, RECEIVED, PROCESSED, DELIVERED),
+        ).fetchone()
+        return UID_KNOWN if earlier else None
+
+    @staticmethod
+    def _insert(
+        connection: sqlite3.Connection, arrival: Arrival, code: str | None, now: float
+    ) -> None:
+        state, size = (RECEIVED, arrival.size) if code is None else (SET_ASIDE, 0)
+        id = connection.execute(
+            """INSERT INTO entry (sop_class_uid, sop_instance_uid, study_instance_uid, digest,
+            size, state, code, due, received, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (*astuple(arrival)[:4], size, state, code, now, now, now),
+        ).lastrowid
+        if id is not None and id % ASIDE_STEP == 0:
+            forget_aside(connection)
+
+    def bytes_held(self) -> int:
+        """Return what the files of the database take on the disk."""
+        (row,) = self._database.rows(
+            """SELECT (SELECT coalesce(sum(size), 0) FROM entry WHERE size > 0)
+            + (SELECT coalesce(sum(size), 0) FROM result WHERE size > 0)"""
+        )
+        return int(row[0])
+
+    def digests_held(self) -> tuple[set[str], set[str]]:
+        """Return the digests of the sources and of the results that are kept."""
+        return (
+            {row[0] for row in self._database.rows("SELECT digest FROM entry WHERE size > 0")},
+            {row[0] for row in self._database.rows("SELECT digest FROM result WHERE size > 0")},
+        )
+
+    def digests(self) -> tuple[set[str], set[str]]:
+        """Return the digests of all sources and of all results, kept or not."""
+        return (
+            {row[0] for row in self._database.rows("SELECT digest FROM entry")},
+            {row[0] for row in self._database.rows("SELECT digest FROM result")},
+        )
+
+    def is_to_be_processed(self, uids: Iterable[str], has_source: Callable[[str], bool]) -> bool:
+        """Say whether one of these instances waits to be processed, and its source is there."""
+        return any(
+            has_source(row["digest"])
+            for uid in uids
+            for row in self._database.rows(
+                "SELECT digest FROM entry WHERE sop_instance_uid = ? AND state = ?",
+                (uid, RECEIVED),
+            )
+        )
+
+    def enter_result(
+        self, found: Arrival, result: StoredResult, destinations: Sequence[str]
+    ) -> bool:
+        """Enter a result whose instance is not known any more, and queue its delivery.
+
+        It stands for itself: as an entry that is processed. False when it was entered before.
+        """
+        now = time.time()
+        with self._database.transaction() as connection:
+            if self._known(connection, found) is not None:
+                return False
+            self._insert(connection, found, None, now)
+            (entry,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+            enter_results(connection, entry, [result], destinations, now)
+        return True
+
+    def counts(self) -> dict[str, int]:
+        """Return how many instances are in each state."""
+        rows = self._database.rows("SELECT state, count(*) FROM entry GROUP BY state")
+        return {row["state"]: row[1] for row in rows}
+
+    def delivery_counts(self) -> dict[tuple[str, str], int]:
+        """Return how many results wait for, or are dead at, each (destination, state)."""
+        rows = self._database.rows(
+            """SELECT destination, state, count(*) FROM delivery
+            WHERE state IN ('waiting', 'dead') GROUP BY destination, state"""
+        )
+        return {(destination, state): count for destination, state, count in rows}
+
+    def entries(self, state: State | None, limit: int) -> list[Entry]:
+        """Return instances, the latest first."""
+        rows = self._database.rows(
+            f"SELECT {ENTRY} FROM entry WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?",
+            (state, state, limit),
+        )
+        return [entry_of(row) for row in rows]
+
+    def entry(self, id: int) -> Entry | None:
+        """Return one instance."""
+        rows = self._database.rows(f"SELECT {ENTRY} FROM entry WHERE id = ?", (id,))
+        return entry_of(rows[0]) if rows else None
+
+    def deliveries(self, entry: int) -> list[Delivery]:
+        """Return the deliveries of an instance's results."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE result.entry = ? ORDER BY delivery.destination, result.kind""",
+            (entry,),
+        )
+        return [delivery_of(row) for row in rows]
+
+    def dead_deliveries(self, limit: int) -> list[Delivery]:
+        """Return the deliveries that were given up, of instances that wait elsewhere, too."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'dead' ORDER BY result.entry DESC, delivery.id LIMIT ?""",
+            (limit,),
+        )
+        return [delivery_of(row) for row in rows]
+
+    def replay(self, ids: Sequence[int]) -> int:
+        """Give dead letters a new start, all of them when `ids` is empty; returns their instances.
+
+        One that was never processed is processed again; else the results that are there are sent
+        again to the destinations that did not get them.
+        """
+        now, replayed = time.time(), 0
+        dead = {entry.id for entry in self.entries(DEAD, -1)}
+        dead |= {delivery.entry for delivery in self.dead_deliveries(-1)}
+        with self._database.transaction() as connection:
+            for id in dead & set(ids) if ids else dead:
+                waiting = connection.execute(
+                    """UPDATE delivery SET state = 'waiting', code = NULL, attempts = 0, due = ?
+                    WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",
+                    (now, id),
+                ).rowcount
+                revived = connection.execute(
+                    """UPDATE entry SET state = ?, code = NULL, attempts = 0, due = ?, changed = ?
+                    WHERE id = ? AND state = ?""",
+                    (PROCESSED if waiting else RECEIVED, now, now, id, DEAD),
+                ).rowcount
+                replayed += bool(waiting or revived)
+        return replayed
+
+    def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:
+        """Forget instances that have been in one of the states for so long.
+
+        Returns the digests of the sources and of the results that nothing names any more.
+        """
+        marks = ", ".join("?" * len(states))
+        which = f"state IN ({marks}) AND changed <= ?"
+        parameters = (*states, time.time() - older_s)
+        with self._database.transaction() as connection:
+            sources = connection.execute(f"SELECT digest FROM entry WHERE {which}", parameters)
+            gone = [row[0] for row in sources]
+            results = connection.execute(
+                f"""SELECT digest FROM result WHERE entry IN
+                (SELECT id FROM entry WHERE {which})""",
+                parameters,
+            )
+            digests = [row[0] for row in results]
+            connection.execute(f"DELETE FROM entry WHERE {which}", parameters)
+        return gone, digests

@@ -1,0 +1,77 @@
+"""What is to be processed: which instance is next, and what came of it."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from service.inbox.database import Database
+from service.inbox.instance_store import ENTRY, enter_results, entry_of
+from service.inbox.states import DEAD, RECEIVED, REFUSED, Entry, State, StoredResult
+
+
+class ProcessingQueue:
+    """Instances that are to be processed.
+
+    Parameters
+    ----------
+    database
+        The inbox's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self, busy: Collection[int], limit: int) -> list[Entry]:
+        """Return instances whose time has come, oldest first, without those that are worked on.
+
+        The first attempt's has come whatever the clock, which may be set back, says of `due`.
+        """
+        rows = self._database.rows(
+            f"""SELECT {ENTRY} FROM entry WHERE state = ? AND (due <= ? OR attempts = 0)
+            ORDER BY due, id LIMIT ?""",
+            (RECEIVED, self._database.now(), limit + len(busy)),
+        )
+        return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
+
+    def begin(self, id: int, delay_s: float) -> None:
+        """Count an attempt before it is made, and put off the next: it may take the process."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE entry SET attempts = attempts + 1, due = ? WHERE id = ?",
+                (self._database.now() + delay_s, id),
+            )
+
+    def processed(
+        self, id: int, results: Sequence[StoredResult], destinations: Sequence[str]
+    ) -> None:
+        """Enter the results of an instance, which are on the disk, and queue their delivery."""
+        now = time.time()
+        with self._database.transaction() as connection:
+            enter_results(connection, id, results, destinations, now)
+
+    def refused(self, id: int, code: str) -> None:
+        """Enter that the model must not judge the instance."""
+        self._stuck(id, REFUSED, code)
+
+    def dead(self, id: int, code: str) -> None:
+        """Enter that no further attempt is made."""
+        self._stuck(id, DEAD, code)
+
+    def failed(self, id: int, code: str, delay_s: float) -> None:
+        """Enter that an attempt failed, and when the next may be made."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE entry SET code = ?, due = ? WHERE id = ?",
+                (code, self._database.now() + delay_s, id),
+            )
+
+    def source_gone(self, id: int) -> None:
+        """Enter that the instance's file takes no space any more; to be deleted after this."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE entry SET size = 0 WHERE id = ?", (id,))
+
+    def _stuck(self, id: int, state: State, code: str) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ?",
+                (state, code, time.time(), id),
+            )

@@ -1,0 +1,275 @@
+"""One sender's transaction: its instances stream to the disk and are entered all at once."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from service.errors import MammosegError, Overloaded, UnsupportedMedia
+from service.inbox.files import Files, disk_bytes
+from service.inbox.header import Header, read_header
+from service.inbox.instance_store import InstanceStore
+from service.inbox.quota import DiskQuota, inbox_fails
+from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
+from service.reading import Reader
+
+OUT_OF_RESOURCES = 0xA700
+OTHER_STUDY = 0xA901
+CANNOT_UNDERSTAND = 0xC000
+SYNTAX_NOT_SUPPORTED = 0xC122
+"""Failure Reason (0008,1197), by PS3.18 table I.2-2: A7xx, A9xx and Cxxx as of C-STORE (PS3.4
+B.2.3); C122 is Referenced Transfer Syntax not supported."""
+
+ELEMENTS_DISCARDED = 0xB006
+"""Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
+
+STEP = 2**24
+"""Bytes after which the disk is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one instance.
+
+    Attributes
+    ----------
+    sop_class_uid, sop_instance_uid
+        Valid UIDs, or None where the instance has none.
+    failure
+        Failure Reason, or None when it was accepted.
+    warning
+        Warning Reason of one that was accepted, or None.
+    """
+
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    failure: int | None = None
+    warning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the inbox takes.
+
+    Attributes
+    ----------
+    instance_bytes
+        Largest instance.
+    modalities
+        What is processed; others are set aside.
+    """
+
+    instance_bytes: int
+    modalities: frozenset[str]
+
+
+def aside_code(header: Header, bounds: Bounds) -> str | None:
+    """Return why nothing is to be done with an instance, or None."""
+    if header.own:
+        return OWN_RESULT
+    return None if header.modality in bounds.modalities else NOT_A_MAMMOGRAM
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """A file that is being written."""
+
+    file: BinaryIO
+    path: Path
+    size: int = 0
+    reserved: int = 0
+    failure: int | None = None
+
+
+class StoreTransaction:
+    """Takes instances one after another; a context that forgets all that was not committed.
+
+    Safe to be left from another thread than the one that writes.
+
+    Parameters
+    ----------
+    files, instances, quota
+        The inbox's.
+    bounds
+        What it takes.
+    study
+        Study Instance UID that all must have, or None.
+    reader
+        Looks at their headers.
+
+    Raises
+    ------
+    Overloaded
+        From every method: the inbox is full, or its disk fails.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        instances: InstanceStore,
+        quota: DiskQuota,
+        bounds: Bounds,
+        study: str | None,
+        reader: Reader,
+    ) -> None:
+        self._reader = reader
+        self._files, self._instances, self._quota = files, instances, quota
+        self._bounds, self._study = bounds, study
+        self._lock = threading.Lock()
+        self._open: _Incoming | None = None
+        self._paths: dict[str, Path] = {}
+        self._taken = 0
+        self._closed = False
+        self._outcomes: list[Outcome | Arrival] = []
+
+    def begin(self, failure: int | None = None) -> None:
+        """Start an instance; one that has failed already is read over."""
+        with self._writing():
+            self._open = _Incoming(*self._files.create(), failure=failure)
+
+    def adopt(self, path: Path) -> None:
+        """Take an instance that is written already; the file is moved."""
+        with self._writing():
+            self._open = incoming = _Incoming(*self._files.adopt(path))
+            incoming.size = incoming.path.stat().st_size
+            if incoming.size > self._bounds.instance_bytes:
+                incoming.failure = OUT_OF_RESOURCES
+            else:
+                self._take_quota(incoming)
+        self.end()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take further bytes of it."""
+        with self._writing():
+            incoming = self._opened()
+            incoming.size += len(data)
+            if incoming.size > self._bounds.instance_bytes:
+                incoming.failure = incoming.failure or OUT_OF_RESOURCES
+            if incoming.failure is not None:
+                incoming.file.truncate(0)
+                return
+            self._take_quota(incoming)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[incoming.file.write(rest) :]
+
+    def end(self) -> None:
+        """Finish it: put it on the disk and see what it is."""
+        with self._writing():
+            incoming = self._opened()
+            with incoming.file:
+                os.fsync(incoming.file.fileno())
+            self._outcomes.append(self._judge(incoming))
+            self._open = None
+            spare = incoming.reserved - disk_bytes(incoming.size)
+            if spare > 0:
+                self._quota.give_back(spare)
+                self._taken -= spare
+
+    def commit(self) -> list[Outcome]:
+        """Enter what was accepted; on return it outlives a crash."""
+        with self._writing():
+            arrivals = [each for each in self._outcomes if isinstance(each, Arrival)]
+            codes = iter(self._instances.enter(arrivals, self._keep))
+            outcomes = [
+                Outcome(
+                    each.sop_class_uid,
+                    each.sop_instance_uid,
+                    warning=ELEMENTS_DISCARDED if next(codes) == UID_KNOWN else None,
+                )
+                if isinstance(each, Arrival)
+                else each
+                for each in self._outcomes
+            ]
+        self.abandon()
+        return outcomes
+
+    def abandon(self) -> None:
+        """Forget what was not entered, and give its space back."""
+        with self._lock:
+            self._closed = True
+            if self._open is not None:
+                self._open.file.close()
+                self._open.path.unlink(missing_ok=True)
+                self._open = None
+            for path in self._paths.values():
+                path.unlink(missing_ok=True)
+            self._paths = {}
+            self._quota.give_back(self._taken)
+            self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abandon()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise Overloaded("draining", "The transaction was given up.")
+            try:
+                yield
+            except (OSError, sqlite3.Error):
+                raise inbox_fails() from None
+
+    def _take_quota(self, incoming: _Incoming) -> None:
+        while incoming.size > incoming.reserved:
+            self._quota.take(STEP)
+            self._taken += STEP
+            incoming.reserved += STEP
+
+    def _opened(self) -> _Incoming:
+        if self._open is None:
+            raise RuntimeError("no instance was begun")
+        return self._open
+
+    def _judge(self, incoming: _Incoming) -> Outcome | Arrival:
+        if incoming.failure is not None:
+            incoming.path.unlink()
+            return Outcome(None, None, incoming.failure)
+        found = self._arrival(incoming)
+        if isinstance(found, Outcome) or found.aside is not None or found.digest in self._paths:
+            incoming.path.unlink()
+        else:
+            self._paths[found.digest] = incoming.path
+        return found
+
+    def _arrival(self, incoming: _Incoming) -> Outcome | Arrival:
+        try:
+            header = read_header(incoming.path, self._reader)
+        except Overloaded:
+            raise
+        except UnsupportedMedia:
+            return Outcome(None, None, SYNTAX_NOT_SUPPORTED)
+        except MammosegError:
+            return Outcome(None, None, CANNOT_UNDERSTAND)
+        klass, instance = header.sop_class_uid, header.sop_instance_uid
+        if klass is None or instance is None or header.study_instance_uid is None:
+            return Outcome(klass, instance, CANNOT_UNDERSTAND)
+        if self._study is not None and header.study_instance_uid != self._study:
+            return Outcome(klass, instance, OTHER_STUDY)
+        return Arrival(
+            klass,
+            instance,
+            header.study_instance_uid,
+            header.digest,
+            disk_bytes(incoming.size),
+            aside_code(header, self._bounds),
+        )
+
+    def _keep(self, fresh: list[Arrival]) -> None:
+        self._files.keep_sources(
+            [(self._paths.pop(arrival.digest), arrival.digest) for arrival in fresh]
+        )

@@ -1,0 +1,34 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from service.cancellation import CancelToken
+from service.inbox.result_writer import ResultWriter
+from service.outputs.dicom.sc import MAX_LONG_SIDE
+
+pytestmark = pytest.mark.unit
+
+
+class Asked(Exception):
+    """The segmenter was asked."""
+
+
+@pytest.mark.parametrize(("kinds", "side"), ((("seg", "sr"), 0), (("sr", "sc"), MAX_LONG_SIDE)))
+def test_no_more_detail_is_asked_for_than_the_results_show(
+    kinds: tuple[str, ...], side: int, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"body")
+
+    def segment(body: bytes, kind: str, options: Any, **_: object) -> None:
+        assert (body, kind, options.picture_side) == (b"body", "dicom", side)
+        raise Asked
+
+    anything = cast(Any, SimpleNamespace(segment=segment, source=lambda _: source, digest=""))
+    observe: Callable[[dict[str, float]], None] = anything
+    writer = ResultWriter(anything, anything, kinds, observe=observe)
+    with pytest.raises(Asked):
+        writer.write(anything, anything, CancelToken())
