@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.ewma import Ewma
+
 FIRST_GUESS_S = 1.0
 """Between two that are finished, before any was."""
 
@@ -17,7 +19,7 @@ class CompletionRate:
     def __init__(self) -> None:
         self._at_work = 0
         self._since = 0.0
-        self._gap_s: float | None = None
+        self._gap_s = Ewma(MEMORY)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -33,12 +35,9 @@ class CompletionRate:
 
     def seconds_for(self, count: int) -> float:
         """Return how long so many take, one with another, in seconds."""
-        return count * (FIRST_GUESS_S if self._gap_s is None else self._gap_s)
+        return count * (FIRST_GUESS_S if self._gap_s.value is None else self._gap_s.value)
 
     def _finish(self) -> None:
         now = time.monotonic()
-        gap_s, self._since = now - self._since, now
-        if self._gap_s is None:
-            self._gap_s = gap_s
-        else:
-            self._gap_s += MEMORY * (gap_s - self._gap_s)
+        self._gap_s.update(now - self._since)
+        self._since = now

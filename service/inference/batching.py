@@ -1,5 +1,6 @@
 """How many tiles go to the device at once, and how long it waits for more of them."""
 
+from service.ewma import Ewma
 from service.inference.device import Device
 
 ON_GPU = (1, 2, 4, 8, 16)
@@ -18,20 +19,19 @@ class ArrivalRate:
     """Knows how fast tiles arrive, and so whether it pays to wait for the next."""
 
     def __init__(self) -> None:
-        self._last = float("-inf")
-        self._gap_s = float("inf")
+        self._last: float | None = None
+        self._gap_s = Ewma(MEMORY)
 
     def arrived(self, count: int, now: float) -> None:
         """Note that so many tiles came, at a monotonic time in seconds."""
-        gap_s = (now - self._last) / count
+        # The gap before the first arrival is not known.
+        if self._last is not None:
+            self._gap_s.update((now - self._last) / count)
         self._last = now
-        if self._gap_s == float("inf"):
-            self._gap_s = gap_s
-        else:
-            self._gap_s += MEMORY * (gap_s - self._gap_s)
 
     def delay_s(self, waiting: int, largest: int) -> float:
         """Return how long to wait for more, in seconds: 0 where none is likely to come in time."""
-        if waiting >= largest or self._gap_s > MAX_DELAY_S:
+        gap_s = self._gap_s.value
+        if waiting >= largest or gap_s is None or gap_s > MAX_DELAY_S:
             return 0.0
-        return min(MAX_DELAY_S, (largest - waiting) * self._gap_s)
+        return min(MAX_DELAY_S, (largest - waiting) * gap_s)
