@@ -18,7 +18,7 @@ Laterality = Literal["L", "R"]
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """Something that was assumed or looks odd; it travels with the answer as a warning.
+    """Something that was assumed or looks odd; answers list these under `warnings`.
 
     `code` is stable and part of the API; `detail` is a sentence without patient data.
     """
