@@ -1,0 +1,60 @@
+"""What strangers read first: every link leads somewhere, and versions agree."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(page for page in ROOT.glob("[A-Z]*.md")) + sorted(
+    page
+    for folder in ("benchmarks", "deploy", "docs", "model_export", "service", "tests")
+    for page in (ROOT / folder).rglob("*.md")
+)
+
+
+def parsed(page: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
+
+
+def links(tokens: list[Token]) -> Iterator[str]:
+    """Return what links, pictures and the HTML of a page point to."""
+    for token in tokens:
+        yield from links(token.children or [])
+        yield from (str(token.attrs[key]) for key in ("href", "src") if key in token.attrs)
+        if token.type in ("html_block", "html_inline"):
+            yield from re.findall(r'(?:href|src)="([^"]+)"', token.content)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    tokens = parsed(page)
+    titles = [
+        after.content
+        for token, after in zip(tokens, tokens[1:], strict=False)
+        if token.type == "heading_open"
+    ]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    lost = []
+    for link in links(parsed(page)):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
+@pytest.mark.parametrize("package", ["service", "model_export"])
+def test_both_packages_tell_type_checkers_that_they_are_typed(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
