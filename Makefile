@@ -1,4 +1,4 @@
-# make demo | test | serve | check; see README.md.
+# `make help` lists what there is.
 PYTHON ?= python3
 VENV ?= .venv
 VARIANT ?= cpu
@@ -11,7 +11,11 @@ ifeq ($(VARIANT),cpu)
 export MAMMOSEG_DEVICE ?= cpu
 endif
 
-.PHONY: demo test serve check bench lock clean
+.PHONY: help demo serve test format check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 demo: $(VENV)/installed-demo ## real mammograms through the service; results in demo/
 	$(BIN)/mammoseg demo --out demo
@@ -22,9 +26,14 @@ serve: $(VENV)/installed-demo ## the service on 127.0.0.1:8000
 test: $(VENV)/installed-dev ## every test that this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(VENV)/installed-dev ## style, types, architecture, openapi.yaml
+format: $(VENV)/installed-dev ## lay the code out, and mend what ruff mends by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: $(VENV)/installed-dev ## style, spelling, types, architecture, openapi.yaml
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/typos
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mammoseg openapi --check openapi.yaml

@@ -94,7 +94,7 @@ def test_boxes_are_counted_at_an_iou_of_a_half() -> None:
     assert found["m/average_precision_50"] == pytest.approx(51 / 101)
 
 
-def test_positives_without_negatives_are_set_against_anothers_normals_and_the_guess() -> None:
+def test_positives_without_negatives_are_set_against_normals_of_another_and_the_guess() -> None:
     bright, dark = (1.0, 0, 0, 0, 0, 0), (0.0, 0, 0, 0, 0, 0)
     film = [
         image_result("cbis", str(n), True, 0.9, outlined=positive(0.5), brightness=bright)

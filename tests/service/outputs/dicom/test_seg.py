@@ -90,7 +90,7 @@ def test_without_a_finding_there_is_one_empty_segment_that_says_so(
     assert "TrackingUID" not in read.SegmentSequence[0]
 
 
-def test_the_fractional_variant_holds_the_map_in_255ths() -> None:
+def test_the_fractional_variant_holds_the_map_in_steps_of_one_255th() -> None:
     findings = findings_by_hand(ODD)
     read = segmentation_of(findings, "seg-fractional")
     assert read.file_meta.TransferSyntaxUID == JPEGLSLossless
