@@ -1,13 +1,17 @@
 """What strangers read first: every link leads somewhere, and versions agree."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from service.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -55,3 +59,16 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("package", ["service", "model_export"])
 def test_both_packages_tell_type_checkers_that_they_are_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
+
+
+def test_changelog_and_citation_name_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0] == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == version
+
+
+def test_every_setting_stands_in_a_table() -> None:
+    pages = [(ROOT / "docs" / name).read_text("utf-8") for name in ("settings.md", "inbox.md")]
+    told = {name for page in pages for name in re.findall(r"`([A-Z_]+)`", page)}
+    assert {name.upper() for name in Settings.model_fields} - told == set()
