@@ -1,5 +1,7 @@
 """The nets: `build` makes one of its options, `pretrain` gives it what it starts training from."""
 
+from typing import assert_never
+
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -42,6 +44,8 @@ def build(options: NetworkOptions) -> SegmentationNet:
             net = seed(options)
         case UnetOptions():
             net = unet(options)
+        case unknown:
+            assert_never(unknown)
     if isinstance(options, StagedOptions) and options.weight_norm:
         for part in (net.encoder, net.decoder):
             _normalise_weights(part)
