@@ -38,16 +38,17 @@ class Cursor:
             The file is no cursor.
         """
         try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
+            text = file.read_bytes()
         except FileNotFoundError:
             return cls(file)
         try:
+            kept = json.loads(text)
             last, given_up = kept["last"], kept["given_up"]
             if not isinstance(last, int | None) or not all(
                 isinstance(name, str) for name in given_up
             ):
                 raise TypeError
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             raise ValueError(f"{file} is not a cursor of mammoseg follow") from None
         return cls(file, last, list(given_up))
 

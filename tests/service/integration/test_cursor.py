@@ -24,11 +24,11 @@ def test_a_draft_that_was_not_finished_changes_nothing(
     cursor.save()
 
     def breaks_off(_: int) -> None:
-        raise OSError
+        raise OSError("the disk is full")
 
     monkeypatch.setattr("os.fsync", breaks_off)
     cursor.last = 2
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="the disk is full"):
         cursor.save()
     assert Cursor.load(cursor.file).last == 1
 
@@ -44,5 +44,5 @@ def test_the_oldest_given_up_are_forgotten(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "cursor.json"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="is not a cursor"):
         Cursor.load(file)
