@@ -145,9 +145,12 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._deaf_until is not None:
             if now > self._deaf_until and (self.waits or self.cycle.disconnected):
                 self.transport.close()
-        elif self.waits and self.timeout_keep_alive_task is None:
-            if now - self._begun_at > self._limits.header_s:
-                self._refuse(RequestTimeout("header-timeout", "No header arrived in time."))
+        elif (
+            self.waits
+            and self.timeout_keep_alive_task is None
+            and now - self._begun_at > self._limits.header_s
+        ):
+            self._refuse(RequestTimeout("header-timeout", "No header arrived in time."))
 
     def resume_writing(self) -> None:
         """Go on: what was written is being read."""

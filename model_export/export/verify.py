@@ -110,8 +110,11 @@ def has_mask_shift(contract: Contract) -> float:
 
 
 def probes(contract: Contract) -> list[NDArray[np.float32]]:
-    """Return a lone phantom, its left in the smallest shape, two in a shape that is no tile's, and
-    a batch of phantom, noise, air."""
+    """Return what the files are compared on.
+
+    A lone phantom, its left in the smallest shape, two in a shape that is no tile's, and a batch of
+    phantom, noise, air.
+    """
     spec, tiling = contract.input, contract.tiling
     size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
     noise = np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (1, 1, size, size))

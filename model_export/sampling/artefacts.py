@@ -44,7 +44,7 @@ def _dust(tile: Tile, maximum: float, rng: np.random.Generator) -> None:
 
 
 def _strip(tile: Tile, maximum: float, rng: np.random.Generator) -> None:
-    """A band along one side, as wide as a twentieth of the tile at most."""
+    """Draw a band along one side, as wide as a twentieth of the tile at most."""
     side, width = int(rng.integers(4)), int(rng.integers(1, max(2, min(tile.shape) // 20)))
     turned = np.rot90(tile, side)
     turned[:width] = rng.uniform(0.8, 1.0) * maximum

@@ -1,5 +1,8 @@
-"""Which crops a batch holds. Every batch follows from (seed, epoch, step) alone, so a resumed run
-sees exactly what an unbroken one would have seen."""
+"""Which crops a batch holds.
+
+Every batch follows from (seed, epoch, step) alone, so a resumed run sees exactly what an unbroken
+one would have seen.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -35,6 +35,7 @@ def hold_frozen_norms(net: nn.Module) -> None:
     In training mode its running statistics would move with every batch, frozen or not.
     """
     for module in net.modules():
-        if isinstance(module, _BatchNorm) and module.weight is not None:
-            if not module.weight.requires_grad:
-                module.eval()
+        if not isinstance(module, _BatchNorm) or module.weight is None:
+            continue
+        if not module.weight.requires_grad:
+            module.eval()

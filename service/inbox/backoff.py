@@ -31,4 +31,4 @@ class Backoff:
     def pause_s(self, attempts: int) -> float:
         """Return the delay, however many attempts there were."""
         whole = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s)
-        return whole * random.uniform(0.5, 1.0)
+        return whole * random.uniform(0.5, 1.0)  # noqa: S311

@@ -142,7 +142,7 @@ class InstanceStore:
 
     @staticmethod
     def _conflict(connection: sqlite3.Connection, arrival: Arrival) -> str | None:
-        """A destination must not get an object twice with different contents."""
+        """Say why not, if so: no destination must get an object twice with different contents."""
         earlier = connection.execute(
             """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
             OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id))""",

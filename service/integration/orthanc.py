@@ -39,8 +39,11 @@ class Page:
 
 
 class Orthanc:
-    """A server; all but `is_up` raise `Unavailable` where it cannot be reached, `Denied` where it
-    wants other credentials."""
+    """A server.
+
+    All but `is_up` raise `Unavailable` where it cannot be reached, `Denied` where it wants other
+    credentials.
+    """
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

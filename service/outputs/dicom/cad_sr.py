@@ -100,8 +100,10 @@ def _findings(findings: Findings, source: Source) -> Dataset:
 def _single_image_finding(
     findings: Findings, source: Source, number: int, region: Region
 ) -> Dataset:
-    """Make a Single Image Finding (TID 4006) with its geometry (TID 4021) and, as a selected
-    region has it, a description and an area (TID 4013)."""
+    """Make a Single Image Finding (TID 4006) with its geometry (TID 4021).
+
+    As a selected region has them, with a description and an area (TID 4013).
+    """
     properties: list[Dataset] = [
         _rendering_intent(),
         sr.TextContentItem(

@@ -21,14 +21,14 @@ def shown_regions(findings: Findings) -> tuple[Region, ...]:
 
 
 def outline(region: Region) -> NDArray[np.float32]:
-    """Return a region's outline as a closed polygon.
+    r"""Return a region's outline as a closed polygon.
 
     A region too thin to have one is outlined by its box.
 
     Returns
     -------
     float32, shape (n, 2), n from 4 to `MAX_POINTS`: (column, row) with sub-pixel resolution,
-    0\\0 being the top left corner of the top left pixel (PS3.3 C.18.6.1.1, C.10.5.1.2); the last
+    0\0 being the top left corner of the top left pixel (PS3.3 C.18.6.1.1, C.10.5.1.2); the last
     point is the first.
     """
     points = np.array(region.contour, np.int32)
