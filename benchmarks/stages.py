@@ -29,7 +29,7 @@ SIDE = 1024
 
 
 def full_size_overlay(findings: Findings) -> bytes:
-    """What an unbounded render costs: RGB at the source's size, zlib's default level."""
+    """Render without a bound: RGB at the source's size, zlib's default level."""
     grey = (findings.mammogram.pixels >> 8).astype(np.uint8)
     _, png = cv2.imencode(".png", cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
     return bytes(png)

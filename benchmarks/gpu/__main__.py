@@ -3,6 +3,7 @@
 Each step is a process of its own with an end: what hangs or dies costs its own rows.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -75,10 +76,8 @@ def _taken(
 
 
 def _kill_group(group: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _table(rows: dict[str, list[Figure]], *, stand_in: bool) -> str:

@@ -43,7 +43,7 @@ def pack(files: Mapping[str, Path], folder: Path, limit: int) -> list[Path]:
                 if archive is not None:
                     archive.close()
                 bundles.append(folder / f"bundle-{len(bundles):02d}.tar")
-                archive, left = tarfile.open(bundles[-1], "w"), room
+                archive, left = tarfile.open(bundles[-1], "w"), room  # noqa: SIM115
                 _add(archive, MANIFEST, listed)
             _add(archive, f"{name}.{index:03d}", piece)
             left -= len(piece) + TAR_BYTES

@@ -1,5 +1,6 @@
-"""What the tests of a PACS share: real mammograms in many transfer syntaxes, and the wait for what
-comes of them.
+"""What the tests of a PACS share.
+
+Real mammograms in many transfer syntaxes, and the wait for what comes of them.
 """
 
 import time

@@ -127,12 +127,14 @@ def test_down_and_restarted_nothing_is_lost(cbis_files: list[Path], tmp_path: Pa
 
 
 def test_orthanc_does_not_wait_for_the_service(cbis_files: list[Path], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with hooked(tmp_path, silent.getsockname()[1]) as orthanc:
-            send(orthanc, cbis_files[0], "rle")
-            job = wait_for("a job", lambda: orthanc.get("jobs"))[0]
-            wait_for("it runs", lambda: orthanc.get(f"jobs/{job}")["State"] == "Running")
-            send(orthanc, cbis_files[1], "rle")
-            assert len(orthanc.get("instances")) == 2
-            # Whoever took the connection never answered: what went on above did so meanwhile.
-            assert orthanc.get(f"jobs/{job}")["State"] == "Running"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        hooked(tmp_path, silent.getsockname()[1]) as orthanc,
+    ):
+        send(orthanc, cbis_files[0], "rle")
+        job = wait_for("a job", lambda: orthanc.get("jobs"))[0]
+        wait_for("it runs", lambda: orthanc.get(f"jobs/{job}")["State"] == "Running")
+        send(orthanc, cbis_files[1], "rle")
+        assert len(orthanc.get("instances")) == 2
+        # Whoever took the connection never answered: what went on above did so meanwhile.
+        assert orthanc.get(f"jobs/{job}")["State"] == "Running"

@@ -12,8 +12,10 @@ SHAPE = (160, 120)
 
 
 def drawn(source: str, **levels: float) -> Drawn:
-    """Return a lesion, a disc of radius 12 with a ring of 4 around it, and how sure the map is of
-    each: `core`, `ring`, and `other`, a disc elsewhere that is no lesion."""
+    """Return a lesion, a disc of radius 12 with a ring of 4 around it.
+
+    And how sure the map is of each: `core`, `ring`, and `other`, a disc elsewhere, no lesion.
+    """
     lesion, probability = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.float32)
     cv2.circle(lesion, (40, 60), 12, 1, cv2.FILLED)
     cv2.circle(probability, (40, 60), 16, levels.get("ring", 0.0), cv2.FILLED)

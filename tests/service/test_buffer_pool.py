@@ -87,5 +87,5 @@ def test_what_is_dropped_unlent_is_given_back_to_the_system() -> None:
     os.fstat(file)
     del buffer
     gc.collect()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(file)

@@ -27,7 +27,7 @@ def test_a_patch_is_bright_and_touches_the_border(seed: int) -> None:
 def test_scratches_are_thin(seed: int) -> None:
     tile = grey()
     _scratch(tile, 1.25, np.random.default_rng(seed))
-    assert 0.0 <= tile.min() and tile.max() <= 1.25
+    assert tile.min() >= 0.0 and tile.max() <= 1.25
     # At most three lines of at most the longer side, smoothed over three pixels.
     assert 0 < changed(tile).sum() <= 3 * 3 * 110
 

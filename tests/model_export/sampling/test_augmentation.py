@@ -68,7 +68,7 @@ def test_any_change_stays_in_range_and_inside_the_breast(seed: int) -> None:
     breast = (crop > 0).astype(np.uint8)
     values = intensities(crop, breast, 1.25, spec, np.random.default_rng(seed))
     assert values.dtype == np.float32
-    assert 0.0 <= values.min() and values.max() <= 1.25
+    assert values.min() >= 0.0 and values.max() <= 1.25
     assert not values[breast == 0].any()
     assert np.abs(values - crop / 255 * 1.25).max() > 0.02
 

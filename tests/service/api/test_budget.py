@@ -193,8 +193,8 @@ def test_an_image_larger_than_the_memory_is_alone() -> None:
 def test_pixels_that_fail_give_their_memory_back() -> None:
     budget = PixelBudget(100)
     for _ in range(3):
-        with pytest.raises(ValueError), budget.claim(100, CancelToken()):
-            raise ValueError
+        with pytest.raises(KeyError), budget.claim(100, CancelToken()):
+            raise KeyError
 
 
 def test_one_that_leaves_while_it_waits_for_memory_is_woken() -> None:

@@ -61,7 +61,7 @@ LOSSY = (
 
 
 def test_the_tables_name_every_syntax():
-    assert NATIVE | ENCAPSULATED == {*LOSSLESS, *(row[0] for row in LOSSY)}
+    assert {*LOSSLESS, *(row[0] for row in LOSSY)} == NATIVE | ENCAPSULATED
 
 
 @pytest.mark.parametrize("signed", (False, True), ids=("unsigned", "signed"))

@@ -77,7 +77,7 @@ def test_a_window_stays_in_its_range(function, center, width):
     values = np.array([-65536e9, -1e5, -1, 0, 1, 65535, 1e5, 65536e9])
     found = apply_window(values, center, width, function)
     assert np.isfinite(found).all()
-    assert 0.0 <= found.min() and found.max() <= 1.0
+    assert found.min() >= 0.0 and found.max() <= 1.0
     assert (np.diff(found) >= 0).all()
 
 

@@ -143,11 +143,11 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_refused_is_aborted_and_logged(what: str, scp: StoreScp) -> None:
     sent = REFUSED[what]
-    with capture_logs() as lines:
-        with socket.create_connection(("127.0.0.1", scp.port), timeout=30) as line:
-            line.sendall(sent)
-            assert line.recv(100) == INVALID
-            assert line.recv(100) == b""
+    address = ("127.0.0.1", scp.port)
+    with capture_logs() as lines, socket.create_connection(address, timeout=30) as line:
+        line.sendall(sent)
+        assert line.recv(100) == INVALID
+        assert line.recv(100) == b""
     assert [each["event"] for each in lines] == ["scp-refused"]
     assert lines[0]["code"].startswith("request-")
 
