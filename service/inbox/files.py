@@ -138,8 +138,7 @@ class Files:
             path.rename(target)
 
     def sweep(self, kept: set[str], known: set[str]) -> int:
-        """Delete old files that are done with; move those that the database does not name to
-        `lost`.
+        """Delete old files that are done with; move those that no row names to `lost`.
 
         Parameters
         ----------
