@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,8 @@ CREATE TABLE IF NOT EXISTS entry (
     changed REAL NOT NULL,
     UNIQUE (sop_instance_uid, digest)
 );
-CREATE INDEX IF NOT EXISTS entry_by_state ON entry (state, due);
+DROP INDEX IF EXISTS entry_by_state;
+CREATE INDEX IF NOT EXISTS entry_in_turn ON entry (state);
 CREATE INDEX IF NOT EXISTS entry_by_file ON entry (digest) WHERE size > 0;
 CREATE TABLE IF NOT EXISTS result (
     id INTEGER PRIMARY KEY,
@@ -53,7 +55,8 @@ CREATE TABLE IF NOT EXISTS delivery (
     due REAL NOT NULL,
     UNIQUE (result, destination)
 );
-CREATE INDEX IF NOT EXISTS delivery_by_state ON delivery (state, destination, due);
+DROP INDEX IF EXISTS delivery_by_state;
+CREATE INDEX IF NOT EXISTS delivery_in_turn ON delivery (state, destination);
 """
 
 
@@ -101,15 +104,24 @@ class Database:
         self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def now(self) -> float:
-        """Return the time by which attempts are put off, seconds since 1970; see `SteadyTime`."""
+        """Return the time by which the database count, seconds since 1970; see `SteadyTime`."""
         return self._time.now()
 
+    def earliest_now(self) -> float:
+        """Return that time, or the system clock's where that is earlier."""
+        return min(self.now(), time.time())
+
     def bound_waits(self, longest_s: float) -> None:
-        """Bring forward what is due after the longest wait from now: a clock was set back."""
-        due = self.now() + longest_s
+        """Bring near what is due after the longest wait from now, or changed later than now.
+
+        A clock was set back since it was entered, or was ahead when it was.
+        """
+        now = self.now()
+        due = now + longest_s
         with self.transaction() as connection:
             for table in ("entry", "delivery"):
                 connection.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
+            connection.execute("UPDATE entry SET changed = ? WHERE changed > ?", (now, now))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

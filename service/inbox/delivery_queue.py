@@ -1,7 +1,6 @@
 """What is to be delivered: which result is next for a destination, and what came of it."""
 
 import sqlite3
-import time
 from collections.abc import Collection
 
 from service.inbox.database import Database
@@ -25,7 +24,7 @@ class DeliveryQueue:
         self._database = database
 
     def due(self, destination: str) -> Delivery | None:
-        """Return the delivery to a destination that has waited longest, if its time has come.
+        """Return the delivery to a destination that was queued first of those whose time has come.
 
         The first attempt's has come whatever the clock, which may be set back, says of `due`.
         """
@@ -33,7 +32,7 @@ class DeliveryQueue:
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
             WHERE delivery.state = 'waiting' AND destination = ?
             AND (due <= ? OR delivery.attempts = 0)
-            ORDER BY due, delivery.id LIMIT 1""",
+            ORDER BY delivery.id LIMIT 1""",
             (destination, self._database.now()),
         )
         return delivery_of(rows[0]) if rows else None
@@ -85,8 +84,7 @@ class DeliveryQueue:
             )
             return self._settle(connection, delivery.entry)
 
-    @staticmethod
-    def _settle(connection: sqlite3.Connection, entry: int) -> bool:
+    def _settle(self, connection: sqlite3.Connection, entry: int) -> bool:
         """Let the instance's state follow from those of its deliveries."""
         open_, dead, code = connection.execute(
             """SELECT sum(delivery.state = 'waiting'), sum(delivery.state = 'dead'),
@@ -98,6 +96,6 @@ class DeliveryQueue:
             return False
         connection.execute(
             "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ? AND state = ?",
-            (DEAD if dead else DELIVERED, code, time.time(), entry, PROCESSED),
+            (DEAD if dead else DELIVERED, code, self._database.now(), entry, PROCESSED),
         )
         return not dead

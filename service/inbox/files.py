@@ -5,23 +5,35 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from service.errors import StartupError
-from service.inbox.steady_time import SteadyTime
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""
 
 STALE_S = 3600.0
-"""No sender takes so long between two pieces: an older unfinished file's process died."""
+"""No sender takes so long between two pieces: the process of an unfinished file that has not
+changed meanwhile died."""
 
 
 def disk_bytes(size: int) -> int:
     """Return what a file of so many bytes takes on the disk, about."""
     return -(-size // BLOCK) * BLOCK or BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How a file was, and since when, by the monotonic clock."""
+
+    size: int
+    changed_ns: int
+    since: float
+
+    def is_same(self, later: "_Seen") -> bool:
+        return (self.size, self.changed_ns) == (later.size, later.changed_ns)
 
 
 class Files:
@@ -48,7 +60,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._time = SteadyTime()
+        self._seen: dict[Path, _Seen] = {}
         self.incoming = folder / "incoming"
         self._sources, self._results = folder / "sources", folder / "results"
         self.lost = folder / "lost"
@@ -113,7 +125,7 @@ class Files:
 
     def discard_stale(self) -> None:
         """Delete what senders of another life of the service left unfinished."""
-        for path in self._older(self.incoming):
+        for path in self._stale(self.incoming, set()):
             path.unlink(missing_ok=True)
 
     def has_source(self, digest: str) -> bool:
@@ -140,6 +152,8 @@ class Files:
     def sweep(self, kept: set[str], known: set[str]) -> int:
         """Delete old files that are done with; move those that no row names to `lost`.
 
+        Both once they have not changed for `STALE_S`.
+
         Parameters
         ----------
         kept
@@ -154,9 +168,7 @@ class Files:
         """
         moved = 0
         for folder in (self._sources, self._results):
-            for path in self._older(folder):
-                if path.stem in kept:
-                    continue
+            for path in self._stale(folder, kept):
                 if path.stem in known:
                     path.unlink(missing_ok=True)
                 else:
@@ -164,13 +176,28 @@ class Files:
                     moved += 1
         return moved
 
-    def _older(self, folder: Path) -> Iterator[Path]:
-        # Files bear the time of the system's clock; set forward, it makes new ones look old.
-        before = min(time.time(), self._time.now()) - STALE_S
+    def _stale(self, folder: Path, kept: set[str]) -> list[Path]:
+        """Return the files but those kept that this process has seen unchanged for so long.
+
+        Their own times are of the system's clock, which may have been set since: not looked at.
+        """
+        now, stale = time.monotonic(), []
+        earlier = {path: seen for path, seen in self._seen.items() if path.parent == folder}
         for path in folder.iterdir():
+            if path.stem in kept:
+                continue
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < before:
-                    yield path
+                state = path.stat()
+                seen = _Seen(state.st_size, state.st_mtime_ns, now)
+                known = earlier.pop(path, None)
+                if known is not None and known.is_same(seen):
+                    seen = known
+                self._seen[path] = seen
+                if now - seen.since >= STALE_S:
+                    stale.append(path)
+        for path in earlier:
+            del self._seen[path]
+        return stale
 
 
 def _check_private(folder: Path) -> None:

@@ -115,7 +115,7 @@ class InstanceStore:
         list
             For each arrival the code with which it is set aside, or None.
         """
-        now = time.time()
+        now = self._database.now()
         with self._database.transaction() as connection:
             codes = []
             fresh: list[Arrival] = []
@@ -158,7 +158,7 @@ class InstanceStore:
         id = connection.execute(
             """INSERT INTO entry (sop_class_uid, sop_instance_uid, study_instance_uid, digest,
             size, state, code, due, received, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (*astuple(arrival)[:4], size, state, code, now, now, now),
+            (*astuple(arrival)[:4], size, state, code, now, time.time(), now),
         ).lastrowid
         if id is not None and id % ASIDE_STEP == 0:
             forget_aside(connection)
@@ -203,7 +203,7 @@ class InstanceStore:
 
         It stands for itself: as an entry that is processed. False when it was entered before.
         """
-        now = time.time()
+        now = self._database.now()
         with self._database.transaction() as connection:
             if self._known(connection, found) is not None:
                 return False
@@ -262,7 +262,7 @@ class InstanceStore:
         One that was never processed is processed again; else the results that are there are sent
         again to the destinations that did not get them.
         """
-        now, replayed = time.time(), 0
+        now, replayed = self._database.now(), 0
         dead = {entry.id for entry in self.entries(DEAD, -1)}
         dead |= {delivery.entry for delivery in self.dead_deliveries(-1)}
         with self._database.transaction() as connection:
@@ -283,11 +283,12 @@ class InstanceStore:
     def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:
         """Forget instances that have been in one of the states for so long.
 
+        Of two clocks the earlier counts: one that is set forward forgets nothing before its time.
         Returns the digests of the sources and of the results that nothing names any more.
         """
         marks = ", ".join("?" * len(states))
         which = f"state IN ({marks}) AND changed <= ?"
-        parameters = (*states, time.time() - older_s)
+        parameters = (*states, self._database.earliest_now() - older_s)
         with self._database.transaction() as connection:
             sources = connection.execute(f"SELECT digest FROM entry WHERE {which}", parameters)
             gone = [row[0] for row in sources]

@@ -1,6 +1,5 @@
 """What is to be processed: which instance is next, and what came of it."""
 
-import time
 from collections.abc import Collection, Sequence
 
 from service.inbox.database import Database
@@ -23,11 +22,12 @@ class ProcessingQueue:
     def due(self, busy: Collection[int], limit: int) -> list[Entry]:
         """Return instances whose time has come, oldest first, without those that are worked on.
 
-        The first attempt's has come whatever the clock, which may be set back, says of `due`.
+        The first attempt's has come whatever the clock, which may be set back, says of `due`; the
+        oldest is the one that was entered first, whatever it says of that.
         """
         rows = self._database.rows(
             f"""SELECT {ENTRY} FROM entry WHERE state = ? AND (due <= ? OR attempts = 0)
-            ORDER BY due, id LIMIT ?""",
+            ORDER BY id LIMIT ?""",
             (RECEIVED, self._database.now(), limit + len(busy)),
         )
         return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
@@ -44,7 +44,7 @@ class ProcessingQueue:
         self, id: int, results: Sequence[StoredResult], destinations: Sequence[str]
     ) -> None:
         """Enter the results of an instance, which are on the disk, and queue their delivery."""
-        now = time.time()
+        now = self._database.now()
         with self._database.transaction() as connection:
             enter_results(connection, id, results, destinations, now)
 
@@ -73,5 +73,5 @@ class ProcessingQueue:
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ?",
-                (state, code, time.time(), id),
+                (state, code, self._database.now(), id),
             )

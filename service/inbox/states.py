@@ -74,8 +74,10 @@ class Entry:
         How often it was begun.
     due
         When the next attempt may be made, seconds since 1970.
-    received, changed
-        When it came, and when its state last changed.
+    received
+        When it came by the system's clock, for people to read: nothing is decided by it.
+    changed
+        When its state last changed, by the clock that nobody sets.
     """
 
     id: int

@@ -42,6 +42,17 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+def store(inbox: Inbox, *files: bytes, study: str | None = None) -> list[Outcome]:
+    """Take files into an inbox in one transaction."""
+    with inbox.store_transaction(study) as transaction:
+        for file in files:
+            transaction.begin()
+            transaction.write(file[:100])
+            transaction.write(file[100:])
+            transaction.end()
+        return transaction.commit()
+
+
 @pytest.fixture
 def inbox(settings: Settings) -> Iterator[Inbox]:
     with Inbox(settings) as inbox:
@@ -53,13 +64,7 @@ def receive(inbox: Inbox) -> Callable[..., list[Outcome]]:
     """Take files into the inbox in one transaction."""
 
     def take(*files: bytes, study: str | None = None) -> list[Outcome]:
-        with inbox.store_transaction(study) as transaction:
-            for file in files:
-                transaction.begin()
-                transaction.write(file[:100])
-                transaction.write(file[100:])
-                transaction.end()
-            return transaction.commit()
+        return store(inbox, *files, study=study)
 
     return take
 

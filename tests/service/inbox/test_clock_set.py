@@ -1,13 +1,15 @@
 """The system's clock may be set, back or forward, at any moment: nothing is parked or lost."""
 
+import os
 import time
 from collections.abc import Callable
 
 import pytest
 
+from service.inbox.files import STALE_S
 from service.inbox.inbox import Inbox
 from service.settings import Settings
-from tests.service.inbox.conftest import mammogram
+from tests.service.inbox.conftest import mammogram, store
 from tests.service.inbox.test_instance_store import make
 
 pytestmark = pytest.mark.integration
@@ -66,9 +68,79 @@ def test_a_clock_set_back_before_the_start_parks_nothing_for_longer_than_a_wait(
         assert [entry.id for entry in later.processing.due((), 5)] == [1]
 
 
-def test_a_clock_set_forward_makes_no_file_old(inbox: Inbox, set_clock: Setter) -> None:
+@pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])
+def test_no_file_is_old_by_the_systems_clock(
+    inbox: Inbox, set_clock: Setter, seconds: float
+) -> None:
     file, path = inbox.files.create()
+    orphan = inbox.files.source("0" * 64)
+    orphan.write_bytes(b"x")
     with file:
-        set_clock(86_400)
+        # Files written while the clock was set back bear its time, and it is set right again.
+        for each in (path, orphan):
+            os.utime(each, (time.time() - 86_400,) * 2)
+        set_clock(seconds)
         inbox.sweep()
-        assert path.exists()
+        assert path.exists() and orphan.exists()
+
+
+def test_a_file_is_old_once_it_was_seen_unchanged_for_so_long(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grows, stays = (inbox.files.incoming / name for name in ("grows", "stays"))
+    for path in (grows, stays):
+        path.write_bytes(b"a")
+    inbox.sweep()
+    grows.write_bytes(b"ab")
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + STALE_S)
+    inbox.sweep()
+    assert grows.exists() and not stays.exists()
+
+
+@pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])
+def test_the_order_is_that_of_arrival(
+    settings: Settings, inbox: Inbox, receive: Receive, set_clock: Setter, seconds: float
+) -> None:
+    receive(mammogram(1))
+    set_clock(seconds)
+    # Another process takes instances, too: `mammoseg scp`, started after the clock was set.
+    with Inbox(settings) as other:
+        store(other, mammogram(2))
+    set_clock(0.0)
+    receive(mammogram(3))
+    assert [entry.id for entry in inbox.processing.due((), 5)] == [1, 2, 3]
+    for id in (3, 2, 1):
+        make(inbox, id, PACS)
+        set_clock(seconds * (4 - id))
+    queued = []
+    while (delivery := inbox.deliveries.due(PACS)) is not None:
+        queued.append(delivery.entry)
+        inbox.deliveries.delivered(delivery)
+    assert queued == [3, 3, 2, 2, 1, 1]
+
+
+def test_what_is_finished_is_kept_for_its_days_whatever_the_clock_says(
+    settings: Settings, inbox: Inbox, receive: Receive, set_clock: Setter
+) -> None:
+    receive(mammogram(1), mammogram(2))
+    set_clock(-86_400)
+    inbox.processing.refused(1, "decode-failed")
+    set_clock(86_400)
+    inbox.processing.refused(2, "decode-failed")
+    assert inbox.purge(older_s=3600.0) == 0
+    set_clock(2 * 86_400)
+    assert inbox.purge(older_s=3600.0) == 0
+
+
+def test_what_is_finished_tomorrow_by_a_clock_that_was_ahead_is_not_kept_for_ever(
+    settings: Settings, inbox: Inbox, receive: Receive, set_clock: Setter
+) -> None:
+    receive(mammogram(1))
+    set_clock(1e9)
+    with Inbox(settings) as ahead:
+        ahead.work.refused(1, "decode-failed")
+    set_clock(0.0)
+    assert inbox.purge(older_s=0.0) == 0
+    inbox.bound_waits(60.0)
+    assert inbox.purge(older_s=0.0) == 1

@@ -112,7 +112,7 @@ def test_a_replay_processes_what_was_never_processed(inbox: Inbox) -> None:
     inbox.processing.dead(1, "internal")
     assert [entry.id for entry in inbox.processing.due((), 5)] == [2]
     assert inbox.instances.replay([1, 2, 77]) == 1
-    assert [entry.id for entry in inbox.processing.due((), 5)] == [2, 1]
+    assert [entry.id for entry in inbox.processing.due((), 5)] == [1, 2]
 
 
 def test_what_waits_for_a_destination_that_is_gone_is_dead(inbox: Inbox) -> None:

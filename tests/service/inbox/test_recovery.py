@@ -1,6 +1,5 @@
 """A lost, empty or old database: what lies in the folder is entered again, never deleted."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,13 +33,6 @@ def lose_database(settings: Settings, how: str) -> None:
         (settings.inbox / DATABASE_FILE).touch()
 
 
-def age(*folders: Path) -> None:
-    """Let all files be so old that a sweep moves them."""
-    for folder in folders:
-        for path in folder.iterdir():
-            os.utime(path, (1e9, 1e9))
-
-
 def all_files(settings: Settings) -> set[bytes]:
     return {path.read_bytes() for path in settings.inbox.rglob("*.dcm")}
 
@@ -58,7 +50,7 @@ def results_of(inbox: Inbox, number: int) -> list[StoredResult]:
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_accepted_sources_are_processed_although_the_database_is_lost(
-    settings: Settings, segmenter: Segmenter, how: str
+    settings: Settings, segmenter: Segmenter, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Inbox(settings) as inbox, inbox.store_transaction() as transaction:
         for number in (1, 2):
@@ -67,7 +59,7 @@ def test_accepted_sources_are_processed_although_the_database_is_lost(
             transaction.end()
         transaction.commit()
     lose_database(settings, how)
-    age(settings.inbox / "sources")
+    monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)
     with Inbox(settings) as inbox, stow_server() as pacs:
         configured = quick(settings, pacs.url)
         work_until(inbox, configured, segmenter, lambda: len(pacs.received) == 4)
@@ -76,13 +68,13 @@ def test_accepted_sources_are_processed_although_the_database_is_lost(
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_results_that_nobody_has_are_delivered_although_the_database_is_lost(
-    settings: Settings, segmenter: Segmenter, how: str
+    settings: Settings, segmenter: Segmenter, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Inbox(settings) as inbox:
         results_of(inbox, 1)
     kept = all_files(settings)
     lose_database(settings, how)
-    age(settings.inbox / "results")
+    monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)
     with Inbox(settings) as inbox, stow_server() as pacs:
         work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
         assert {file for files in pacs.received.values() for file in files} == kept
@@ -90,7 +82,11 @@ def test_results_that_nobody_has_are_delivered_although_the_database_is_lost(
 
 
 def test_an_older_backup_loses_nothing(
-    inbox: Inbox, settings: Settings, receive: Receive, tmp_path: Path
+    inbox: Inbox,
+    settings: Settings,
+    receive: Receive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     receive(mammogram(1))
     with inbox._database.transaction():
@@ -104,7 +100,7 @@ def test_an_older_backup_loses_nothing(
     lose_database(settings, "missing")
     shutil.copy(backup, settings.inbox / DATABASE_FILE)
     before = all_files(settings)
-    age(settings.inbox / "sources", settings.inbox / "results")
+    monkeypatch.setattr("service.inbox.files.STALE_S", -1.0)
     with Inbox(settings) as restored:
         assert restored.recover(PACS) == Recovered(sources=1, results=2, lost=0)
         restored.sweep()
