@@ -1,5 +1,5 @@
 # docker build --build-arg VARIANT=cpu|gpu -t mammoseg .
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.13-slim-trixie AS build
 ARG VARIANT=cpu
 RUN python -m venv /opt/mammoseg
 ENV PATH=/opt/mammoseg/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -11,7 +11,7 @@ COPY service service
 COPY model_export model_export
 RUN pip install --no-deps . && cd / && MAMMOSEG_DEVICE=cpu mammoseg doctor
 
-FROM python:3.11-slim-bookworm
+FROM python:3.13-slim-trixie
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000 ORT_DISABLE_TELEMETRY=1
 # The inbox's folder is used once MAMMOSEG_DESTINATIONS is set; see docs/inbox.md.
