@@ -1,0 +1,1 @@
+"""Attacks on a running service, one after another: `python -m tests.attack`."""
