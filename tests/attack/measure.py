@@ -56,7 +56,7 @@ def measure(attack: Attack, target: Target) -> Row:
         try:
             sent = attack.run(target)
         except OSError as error:
-            sent = Sent(len(target.lines), 0, (f"{type(error).__name__} while it sent",))
+            sent = Sent(len(target.lines), 0, (str(error),))
         good, upload_s = _good_request(target)
         if attack.refuses_next and upload_s > MAX_UPLOAD_S:
             second, upload_s = _good_request(target)

@@ -1,6 +1,7 @@
 """The service that is attacked, with an inbox and the destination of its results."""
 
 import contextlib
+import functools
 import os
 import resource
 import signal
@@ -18,7 +19,6 @@ import psutil
 
 from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file
-from tests.e2e.conftest import wait_ready
 from tests.identity_net import write_identity_net
 from tests.orthanc import free_port
 from tests.stow_server import Reply, StowServer, stored, stow_server
@@ -30,6 +30,9 @@ DESCRIPTORS = 1024
 """Of the service: what most systems give a process."""
 
 TIMEOUT_S = 40.0
+START_S = 180.0
+"""A busy machine's; else some three."""
+
 STUDY = "1.2.826.0.1.3680043.10.1.7"
 
 
@@ -104,7 +107,8 @@ class Target:
         port = free_port()
         self.process = self.run(module, "serve", "--port", str(port))
         url = f"http://127.0.0.1:{port}"
-        wait_ready(url, self.process, self.folder / "serve.log")
+        if not wait(functools.partial(_is_ready, url), START_S):
+            raise ConnectionError("the service did not start")
         self.url = url
 
     def kill(self) -> None:
@@ -203,6 +207,12 @@ def wait(happened: Callable[[], bool], within_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def _is_ready(url: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/health/ready", timeout=2).status_code == 200
+    return False
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
