@@ -31,7 +31,7 @@ def _endless(begin: bytes, again: bytes) -> Callable[[Target], Sent]:
 
 
 def _long_length(target: Target) -> Sent:
-    request = POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nx"
+    request = POST + b"Content-Length: " + b"5".zfill(5000) + b"\r\n\r\nxxxxx"
     line = target.connect()
     line.sendall(request)
     answer = line.recv(1000)[:12].decode(errors="replace")

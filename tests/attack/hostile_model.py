@@ -5,7 +5,7 @@ import subprocess
 import psutil
 
 from tests.attack.attack import MIB, Attack, Sent
-from tests.attack.target import Target, wait
+from tests.attack.target import START_S, Target, wait
 from tests.orthanc import free_port
 
 BOUND_MIB = 3072
@@ -15,7 +15,7 @@ BOUND_MIB = 3072
 def _dev_zero(target: Target) -> Sent:
     target.environment["MAMMOSEG_MODEL"] = "/dev/zero"
     process = target.run("service", "serve", "--port", str(free_port()))
-    refused = wait(lambda: process.poll() is not None or _is_too_large(process), 20)
+    refused = wait(lambda: process.poll() is not None or _is_too_large(process), START_S)
     if refused and process.returncode not in (None, 0, -9):
         return Sent(0, 0)
     process.kill()
