@@ -60,13 +60,6 @@ def _stopped(target: Target) -> Sent:
     return Sent(0, 0)
 
 
-def _one_stopped(target: Target) -> Sent:
-    """Stop one of the processes that take requests, which are the only ones with children."""
-    workers = [child for child in target.readers if child.children()]
-    workers[0].send_signal(signal.SIGSTOP)
-    return Sent(0, 0)
-
-
 ATTACKS = (
     Attack(
         "reader-rubbish",
@@ -78,11 +71,4 @@ ATTACKS = (
     ),
     Attack("reader-half", "a reader answers half a message", _says(HALF), READER, True, True),
     Attack("reader-stopped", "SIGSTOP to every reader", _stopped, READER, True),
-    Attack(
-        "worker-stopped",
-        "SIGSTOP to one of two processes that take requests",
-        _one_stopped,
-        {"ingest": "2", "readers": "", "memory_mib": "2048", "destinations": "", "inbox": ""},
-        alone=True,
-    ),
 )
