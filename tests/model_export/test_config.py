@@ -12,7 +12,7 @@ from model_export.networks import LiteOptions, build
 from model_export.training.freezing import freeze
 from tests.model_export.tiny import tiny_config
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)

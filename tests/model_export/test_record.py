@@ -13,7 +13,7 @@ from service.inference.session import Session
 from tests.identity_net import identity_contract, write_identity_net
 from tests.model_export.answers import evaluation
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ from model_export.score_threshold import (
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
 
-pytestmark = pytest.mark.unit
-
 
 def overconfident(images: int, scale: float, offset: float) -> tuple[list[Scored], list[float]]:
     """Return images whose honest logit is (logit + offset) / scale, half of them positive."""
@@ -26,6 +24,7 @@ def overconfident(images: int, scale: float, offset: float) -> tuple[list[Scored
     return given, [float(scale * value - offset) for value in honest]
 
 
+@pytest.mark.unit
 def test_temperature_and_shift_undo_an_overconfidence() -> None:
     # Two normals of variance 2, 2 apart: the log likelihood ratio is the value itself.
     temperature, shift = choose_scale(*overconfident(6_000, scale=3.0, offset=-1.5))
@@ -33,6 +32,7 @@ def test_temperature_and_shift_undo_an_overconfidence() -> None:
     assert shift == pytest.approx(-1.5, abs=0.1)
 
 
+@pytest.mark.unit
 def test_the_scale_does_not_follow_the_share_of_positives() -> None:
     images, logits = overconfident(6_000, scale=1.0, offset=0.0)
     fewer = [number for number, image in enumerate(images) if image.has_lesion or number % 10 == 1]
@@ -40,6 +40,7 @@ def test_the_scale_does_not_follow_the_share_of_positives() -> None:
     assert shift == pytest.approx(0.0, abs=0.1)
 
 
+@pytest.mark.unit
 def test_a_source_without_negatives_does_not_set_the_scale() -> None:
     images, logits = overconfident(2000, scale=1.0, offset=0.0)
     only = [Scored("cdd-cesm", True, 0.5)] * 2000
@@ -49,6 +50,7 @@ def test_a_source_without_negatives_does_not_set_the_scale() -> None:
         choose_scale(only, [1.0] * 2000)
 
 
+@pytest.mark.integration
 def test_without_negatives_the_score_stays_as_it_was() -> None:
     contract = Session.open(BUNDLED_MODEL).contract
     point = contract.operating_point.model_copy(update={"has_mask": 0.37})
@@ -60,6 +62,7 @@ def test_without_negatives_the_score_stays_as_it_was() -> None:
     assert choose_score(before, both).chosen_by != NO_NEGATIVES
 
 
+@pytest.mark.unit
 def test_the_has_mask_threshold_weighs_sources_alike() -> None:
     # Counted by images, the hundred of CDD-CESM would put the threshold at .9.
     images = [Scored("rsna-640", False, score) for score in (0.1, 0.2, 0.35)]
@@ -67,17 +70,20 @@ def test_the_has_mask_threshold_weighs_sources_alike() -> None:
     assert choose_has_mask(images) == 0.3
 
 
+@pytest.mark.unit
 def test_of_two_thresholds_as_good_the_lower_is_taken() -> None:
     # From .5 down to .4 one positive in a hundred is won and one negative in a hundred is lost.
     rows = [(True, 0.5)] * 99 + [(True, 0.4)] + [(False, 0.4)] + [(False, 0.1)] * 99
     assert choose_has_mask([Scored("rsna-640", label, score) for label, score in rows]) == 0.4
 
 
+@pytest.mark.unit
 def test_a_threshold_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="with and without"):
         choose_has_mask([Scored("cdd-cesm", True, 0.4)])
 
 
+@pytest.mark.unit
 def test_the_contract_says_for_which_images_the_threshold_holds() -> None:
     images = [Scored("cdd-cesm", True, 0.9), Scored("cdd-cesm", True, 0.2)]
     images += [Scored("rsna-640", False, score) for score in (0.1, 0.4, 0.5, 0.6)]
@@ -87,6 +93,7 @@ def test_the_contract_says_for_which_images_the_threshold_holds() -> None:
     assert "cdd-cesm spares" not in text
 
 
+@pytest.mark.unit
 def test_a_threshold_for_a_sensitivity_finds_that_share_and_no_threshold_above_does() -> None:
     scores = [0.05, 0.12345, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
     images = [Scored("cbis-ddsm-800", True, score) for score in scores]
@@ -98,6 +105,7 @@ def test_a_threshold_for_a_sensitivity_finds_that_share_and_no_threshold_above_d
         choose_for_sensitivity(images, 0.9, "rsna-640")
 
 
+@pytest.mark.integration
 def test_a_threshold_for_a_sensitivity_needs_no_negatives_and_says_what_it_is_for() -> None:
     contract = Session.open(BUNDLED_MODEL).contract
     images = [Scored("cbis-ddsm-800", True, score) for score in (0.2, 0.4, 0.6, 0.8)]

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 SCRIPT = """
 import sys, service.cli, service.demo, service.openapi

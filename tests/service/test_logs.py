@@ -7,7 +7,7 @@ import pytest
 
 from service.logs import where
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 SCRIPT = """
 import logging, structlog

@@ -18,7 +18,7 @@ from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 Pixels = NDArray[np.uint8]
 MILLIMETRE = SegmentOptions(pixel_spacing_mm=(1.0, 1.0))

@@ -19,7 +19,7 @@ from service.segmenter import MIN_SHRINKING, Segmenter, SegmentOptions
 from service.stopwatch import Stopwatch
 from tests.identity_net import identity_contract, write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.dicom_files import dicom_file, to_codes
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 AIR = 120
 """From this column on there is nothing but air, or padding."""

@@ -6,7 +6,7 @@ from model_export.ablation.table import merged, read
 from model_export.cli import CONFIGS
 from model_export.config import MaskTerms
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 BASE = f'base = "{CONFIGS / "small.toml"}"\n'
 

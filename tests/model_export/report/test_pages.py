@@ -21,7 +21,7 @@ from model_export.report.published import PUBLISHED, beside
 from model_export.report.terminal import show
 from tests.model_export.answers import evaluation, image_result, positive
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 ODD = image_result("cdd-cesm", "1", True, 0.4, outlined=positive(0.2))
 CASE = Case("lowest Dice", replace(ODD, name="<script>"), b"\xff\xd8picture")

@@ -188,17 +188,6 @@ def test_several_codestreams_of_one_frame_are_several_frames():
             assert (refusal.value.status, refusal.value.code) == (422, "multi-frame")
 
 
-def test_reports_of_offset_tables(shared_data):
-    folder = shared_data / "reports"
-    right = read_dicom((folder / "reference" / "ref.dcm").read_bytes(), ReadLimits()).pixels
-    files = sorted((folder / "offset-table").glob("*.dcm"))
-    assert len(files) == 5
-    for file in files:
-        for frame in (None, 1):
-            found = read_dicom(file.read_bytes(), ReadLimits(), frame).pixels
-            np.testing.assert_array_equal(found, right)
-
-
 def test_encapsulated_data_under_a_native_syntax_and_the_other_way_round():
     wrapped = encapsulate([encode(phantom(12), RLE, 16, 12)])
     native = to_codes(phantom(12), 16, 12).tobytes()

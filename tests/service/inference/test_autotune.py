@@ -16,7 +16,7 @@ from service.inference.warmup import seconds_a_run
 from service.models import BUNDLED_MODEL
 from tests.identity_net import TILE, identity_contract, write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 GPUS: list[Device] = ["cuda", "tensorrt"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.inference.binding import BoundRuns
 from tests.identity_net import TILE, write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 NAMES = ["tile", "probability", "has_mask", "activation"]
 MAX_BATCH = 4

@@ -19,7 +19,7 @@ from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from tests.identity_net import TILE, identity_contract, levels_contract, write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 class StandIn:

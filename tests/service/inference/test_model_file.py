@@ -17,12 +17,12 @@ from service.loading import open_net
 from service.models import BUNDLED_MODEL
 from tests.identity_net import write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 def outside() -> TensorProto:
     """Return a tensor whose data are in a file."""
-    tensor = numpy_helper.from_array(np.float32([1.0]), "outside")
+    tensor = numpy_helper.from_array(np.array([1.0], np.float32), "outside")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
@@ -86,7 +86,7 @@ def test_a_model_with_data_in_other_files_is_refused(
     model = onnx.load(str(path))
     put(model)
     path.write_bytes(model.SerializeToString())
-    (tmp_path / "weights.bin").write_bytes(np.float32([1.0]).tobytes())
+    (tmp_path / "weights.bin").write_bytes(np.array([1.0], np.float32).tobytes())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ContractError, match="external data"):
         Session.open(path)
@@ -105,7 +105,7 @@ def test_a_model_that_says_that_its_data_are_inside_is_taken(tmp_path: Path) -> 
 def test_a_model_that_makes_a_large_constant_is_refused(tmp_path: Path, node: str) -> None:
     path = write_identity_net(tmp_path / "net.onnx")
     model = onnx.load(str(path))
-    model.graph.initializer.append(numpy_helper.from_array(np.int64([2**31]), "shape"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2**31], np.int64), "shape"))
     given = ["one", "shape"] if node == "Expand" else ["shape"]
     model.graph.node.insert(0, helper.make_node(node, given, ["large"]))
     model.graph.node.insert(1, helper.make_node("ReduceMax", ["large"], ["top of it"], keepdims=0))

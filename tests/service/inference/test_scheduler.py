@@ -16,7 +16,7 @@ from service.inference.session import Session
 from tests.identity_net import TILE, identity_contract, write_identity_net
 from tests.recorder import Recorder, recorded, tiles_of, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

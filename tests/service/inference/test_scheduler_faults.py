@@ -13,7 +13,7 @@ from service.inference.session import Session
 from tests.identity_net import write_identity_net
 from tests.recorder import Recorder, recorded, tiles_of, until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from service.inference.session import Session, TileOutputs
 from service.inference.warmup import warm
 from tests.identity_net import TILE, identity_contract, write_identity_net
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 def test_a_model_says_what_it_is_and_runs_any_batch(tmp_path: Path) -> None:
