@@ -33,7 +33,7 @@ def pictures(stored: Stored) -> Iterator[Variant]:
 def _grey(eight: "np.ndarray[Any, Any]", sixteen: "np.ndarray[Any, Any]") -> Iterator[Variant]:
     image = Image.fromarray(eight)
     opaque = np.full_like(eight, 255)
-    files: dict[str, tuple[str, bytes, str, bool]] = {
+    files: dict[str, tuple[str, bytes | bytearray, str, bool]] = {
         "8.png": ("8 bits", _saved(image, "PNG"), REFERENCE_8, True),
         "16.png": ("16 bits", imagecodecs.png_encode(sixteen), REFERENCE, True),
         "rgb.png": ("grey as colour", _saved(image.convert("RGB"), "PNG"), REFERENCE_8, True),
@@ -132,7 +132,7 @@ def _pages_and_turns(eight: "np.ndarray[Any, Any]") -> Iterator[Variant]:
 
 def _refusals(eight: "np.ndarray[Any, Any]") -> Iterator[Variant]:
     image = Image.fromarray(eight)
-    files: dict[str, tuple[str, bytes, str]] = {
+    files: dict[str, tuple[str, bytes | bytearray, str]] = {
         "colour.png": (
             "colour",
             imagecodecs.png_encode(np.dstack([eight, eight // 2, eight])),

@@ -1,7 +1,8 @@
 """All variants, and the folder and table that they are written to."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.corpus.contrast import depths, transforms
@@ -29,6 +30,12 @@ def variants(side: int) -> Iterator[Variant]:
     stored = left_cc(side)
     for part in PARTS:
         yield from part(stored)
+
+
+@cache
+def corpus(side: int) -> Mapping[str, Variant]:
+    """Return the whole corpus by name; it is made once in a process."""
+    return {variant.name: variant for variant in variants(side)}
 
 
 def write_corpus(folder: Path, side: int) -> int:

@@ -17,7 +17,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.transport.serialization import Binary
 
 from service.api.form import Form
-from tests.corpus.write import variants
+from tests.corpus.write import corpus
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 
@@ -46,7 +46,7 @@ def images(media_type: str) -> list[bytes]:
     """Return files of the corpus that are to be accepted."""
     return [
         variant.body
-        for variant in variants(SIDE)
+        for variant in corpus(SIDE).values()
         if variant.status == 200
         and not variant.query
         and KINDS[variant.name.rsplit(".", 1)[1]] == media_type
@@ -89,11 +89,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-def test_the_service_keeps_to_its_description(service: Service, case: Case) -> None:
+def test_the_service_keeps_to_its_description(service: Service, case: Case[Any]) -> None:
     case.call_and_validate(base_url=service.url, **fitted(case))
 
 
-def fitted(case: Case) -> dict[str, Any]:
+def fitted(case: Case[Any]) -> dict[str, Any]:
     """Make a valid request one that its image can meet, which a description cannot say."""
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         # None of the images has several frames.

@@ -26,7 +26,7 @@ from service.imaging.wanted_resolution import WantedResolution
 from service.memory import MIN_READER_MIB
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
-from tests.corpus.write import variants
+from tests.corpus.write import corpus
 from tests.fuzz.bodies import as_sent, change_request, requests
 from tests.fuzz.codestreams import change_picture
 from tests.fuzz.datasets import change_dicom
@@ -137,7 +137,9 @@ async def _receive(data: bytes) -> None:
 
 @functools.cache
 def _bodies() -> tuple[bytes, ...]:
-    return tuple(variant.body for variant in variants(SIDE) if len(variant.body) <= MAX_INPUT_BYTES)
+    return tuple(
+        variant.body for variant in corpus(SIDE).values() if len(variant.body) <= MAX_INPUT_BYTES
+    )
 
 
 def _seeds(dicom: bool) -> Iterator[bytes]:
