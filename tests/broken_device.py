@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.reader import ReadLimits
@@ -13,7 +14,7 @@ from service.segmenter import Segmenter
 COMPLAINT = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=x"
 
 
-def _fail(tiles: NDArray[object]) -> TileOutputs:
+def _fail(tiles: NDArray[np.float32]) -> TileOutputs:
     raise RuntimeError(COMPLAINT)
 
 

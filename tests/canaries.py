@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 
-from pydicom.datadict import DicomDictionary, RepeatersDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.tag import Tag
 
 from service.imaging.dicom import EXPLICIT_LITTLE

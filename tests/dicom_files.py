@@ -3,7 +3,7 @@
 import struct
 import zlib
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID
 
 from service.imaging.dicom import (
     DEFLATED,
@@ -186,8 +187,7 @@ def dicom_file(
     if pixel_data is None:
         if codes is None:
             codes = to_codes(stored, bits_allocated, bits_stored)
-        order = ">" if syntax == EXPLICIT_BIG else "<"
-        pixel_data = codes.astype(codes.dtype.newbyteorder(order)).tobytes()
+        pixel_data = codes.astype(codes.dtype.newbyteorder(_order_of(syntax))).tobytes()
         pixel_data += b"\0" * (len(pixel_data) % 2)
     built.add_new("PixelData", "OW" if bits_allocated == 16 else "OB", pixel_data)
     if syntax in ENCAPSULATED:
@@ -227,8 +227,7 @@ def multi_frame_file(
             data = encapsulate(coded, fragments, has_bot=table == "basic")
     else:
         codes = np.stack([to_codes(frame, bits_allocated, bits_stored) for frame in frames])
-        order = ">" if syntax == EXPLICIT_BIG else "<"
-        data = codes.astype(codes.dtype.newbyteorder(order)).tobytes()
+        data = codes.astype(codes.dtype.newbyteorder(_order_of(syntax))).tobytes()
         data += b"\0" * (len(data) % 2)
     return dicom_file(
         frames[0],
@@ -240,13 +239,17 @@ def multi_frame_file(
     )
 
 
+def _order_of(syntax: str) -> Literal[">", "<"]:
+    return ">" if syntax == EXPLICIT_BIG else "<"
+
+
 def write(built: Dataset, syntax: str = EXPLICIT_LITTLE) -> bytes:
     """Write a dataset as a file; a deflated one holds a raw stream (PS3.5 A.5)."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = MAMMOGRAPHY_FOR_PRESENTATION
-    meta.MediaStorageSOPInstanceUID = SOP_INSTANCE_UID
-    meta.TransferSyntaxUID = syntax
-    built.file_meta = meta  # type: ignore[assignment]
+    meta.MediaStorageSOPClassUID = UID(MAMMOGRAPHY_FOR_PRESENTATION)
+    meta.MediaStorageSOPInstanceUID = UID(SOP_INSTANCE_UID)
+    meta.TransferSyntaxUID = UID(syntax)
+    built.file_meta = meta
     sink = BytesIO()
     dcmwrite(
         sink,

@@ -132,8 +132,9 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     both = dict(base)
     for name, value in changes.items():
         known = both.get(name)
-        is_nested = isinstance(known, Mapping) and isinstance(value, Mapping)
-        both[name] = _merged(known, value) if is_nested else value
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = _merged(known, value)
+        both[name] = value
     return both
 
 

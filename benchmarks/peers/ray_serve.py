@@ -43,7 +43,8 @@ def main(model: str, port: int, replicas: int) -> None:
     ray.init(num_cpus=replicas, include_dashboard=False, log_to_driver=False, logging_level="error")
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(
-        Mammograms.options(num_replicas=replicas).bind(model), logging_config={"log_level": "ERROR"}
+        Mammograms.options(num_replicas=replicas).bind(model),  # type: ignore[attr-defined]
+        logging_config={"log_level": "ERROR"},
     )
     threading.Event().wait()
 

@@ -89,7 +89,7 @@ def pictures() -> dict[str, bytes]:
         ("TIFF", {"tiffinfo": {270: WORD, 315: WORD, 33432: WORD, 65000: WORD}}),
     ):
         sink = io.BytesIO()
-        image.save(sink, name, **options)  # type: ignore[arg-type]
+        image.save(sink, name, **options)
         assert WORD.encode() in sink.getvalue()
         files[name] = sink.getvalue()
     return files
@@ -147,7 +147,10 @@ def bad() -> dict[str, tuple[int, dict[str, object]]]:
         ),
         "jpeg-ls": (400, raw(codestream_file(b"\xff\xd8" + codestream, "1.2.840.10008.1.2.4.80"))),
         **{f"{name} cut": (400, raw(cut(body, 9), "")) for name, body in pictures().items()},
-        "colour": (422, raw(imagecodecs.png_encode(np.dstack([PHOTO, PHOTO // 2, PHOTO])), "")),
+        "colour": (
+            422,
+            raw(bytes(imagecodecs.png_encode(np.dstack([PHOTO, PHOTO // 2, PHOTO]))), ""),
+        ),
         "media type": (415, raw(plain, f"text/{WORD}")),
         "coding": (415, raw(plain, **{"Content-Encoding": WORD})),
         "no gzip": (400, raw(plain, **{"Content-Encoding": "gzip"})),

@@ -48,7 +48,7 @@ REPORTED = {"cad-sr": {"Date", "Time"}, "sr": {"Date", "Time"}}
 """Beside them, when the study was, as content items (PS3.16 TID 4020)."""
 
 CHANGES = {
-    f"t{pydicom.datadict.tag_for_keyword(keyword):08x}": value.encode()  # type: ignore[str-format]
+    f"t{pydicom.datadict.tag_for_keyword(keyword):08x}": value.encode()
     for keyword, value in (KEPT | NEEDED).items()
 }
 SOURCE = canary_file(valid=True, **CHANGES)

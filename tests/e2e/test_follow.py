@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -159,7 +160,11 @@ def test_while_the_service_is_down_it_waits_and_then_is_done(
 
 
 def test_an_image_that_is_refused_holds_up_nothing(orthanc: Orthanc, follower: Following) -> None:
-    uids = {"PatientID": "1", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
+    uids: dict[str, Any] = {
+        "PatientID": "1",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+    }
     orthanc.store(multi_frame_file([phantom(), phantom()], **uids))
     wait_for("the refusal", lambda: follower.events("refused"))
     assert [event["code"] for event in follower.events("refused")] == ["multi-frame"]

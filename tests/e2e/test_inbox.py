@@ -149,7 +149,7 @@ def test_a_service_that_stops_leaves_what_it_did_not_do_to_the_next(
     tmp_path: Path, cbis_files: list[Path]
 ) -> None:
     port = free_port()
-    settings = {
+    settings: dict[str, Any] = {
         "model": str(write_identity_net(tmp_path / "identity.onnx")),
         "destinations": f"http://127.0.0.1:{port}/dicom-web",
         "inbox": str(tmp_path / "inbox"),

@@ -33,8 +33,13 @@ def service(tmp_path_factory: pytest.TempPathFactory, pacs: StowServer) -> Itera
     folder = tmp_path_factory.mktemp("inbox-canaries")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "PYTHONWARNINGS", "always")
-        settings = {"destinations": pacs.url, "inbox": str(folder / "inbox"), "retry_first_s": "1"}
-        with serving(folder, readers="1", **settings) as service:
+        with serving(
+            folder,
+            readers="1",
+            destinations=pacs.url,
+            inbox=str(folder / "inbox"),
+            retry_first_s="1",
+        ) as service:
             yield service
 
 

@@ -190,5 +190,5 @@ def test_the_wg04_film_is_read(tmp_path: Path, shared_data: Path) -> None:
 def test_two_posts_of_one_file_are_one_answer(service: Service, cbis_files: list[Path]) -> None:
     body = cbis_files[3].read_bytes()
     first, second = (post(service, body, "?output=overlay").content for _ in range(2))
-    pixels = [cv2.imdecode(np.frombuffer(png, np.uint8), 1) for png in (first, second)]
-    np.testing.assert_array_equal(*pixels)
+    one, other = (cv2.imdecode(np.frombuffer(png, np.uint8), 1) for png in (first, second))
+    np.testing.assert_array_equal(one, other)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.datasets import Sample
+from model_export.datasets.sample import Annotation
 from model_export.evaluation import Evaluation, ImageResult, Options
 from model_export.evaluation.contrast import FACTORS
 from model_export.evaluation.figures import figures
@@ -114,7 +115,7 @@ def lesion_sample(*, has_lesion: bool = True, side: int = 128) -> Sample:
     pixels = breast_phantom(side).astype(np.uint16) * np.uint16(257)
     lesion = np.zeros((side, side), np.bool_)
     lesion[40:60, 20:40] = has_lesion
-    kind = "pixel_mask" if has_lesion else "normal"
+    kind: Annotation = "pixel_mask" if has_lesion else "normal"
     return Sample("cdd-cesm", "a", "1", pixels, (0.4, 0.4), has_lesion, kind, lesion)
 
 

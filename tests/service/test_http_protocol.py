@@ -44,6 +44,10 @@ class Wire:
         self._writers: list[asyncio.StreamWriter] = []
         self._limits, self._config = limits, uvicorn.Config(echo, log_config=None, ws="none")
 
+    @property
+    def connections(self) -> list[HttpProtocol]:
+        return [one for one in self.state.connections if isinstance(one, HttpProtocol)]
+
     async def __aenter__(self) -> "Wire":
         self._config.load()
         make = partial(HttpProtocol, self._config, self.state, {}, limits=self._limits)
@@ -352,7 +356,7 @@ def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
     @on_a_wire()
     async def scenario(wire: Wire) -> None:
         _, writer = await wire.connect()
-        writer.transport.pause_reading()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
         await asyncio.sleep(0.2)
         wire.look(0)
@@ -405,7 +409,7 @@ def test_where_all_are_at_work_one_more_is_told_to_come_again() -> None:
         busy = [await wire.connect() for _ in range(2)]
         for _, writer in busy:
             writer.write(post(body=b"ab"))
-        while sum(one.cycle is not None for one in wire.state.connections) < 2:
+        while sum(one.cycle is not None for one in wire.connections) < 2:
             await asyncio.sleep(0.005)
         reader, _ = await wire.connect()
         assert (await answer_of(reader))[0] == 503

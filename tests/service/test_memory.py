@@ -16,7 +16,7 @@ FULL_SIZE = 4096 * 3328
 
 def plan(memory_mib: int, **changes: int | None) -> MemoryPlan:
     given: dict[str, int | None] = {"runners": 2, "cores": 2, "max_body_mib": 128}
-    return MemoryPlan.of(memory_mib, **given | changes)  # type: ignore[arg-type]
+    return MemoryPlan.of(memory_mib, **given | changes)
 
 
 def taken(made: MemoryPlan, runners: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pydicom
 import pytest
@@ -76,7 +77,7 @@ def test_a_film_scores_the_same_at_half_its_resolution(
     monkeypatch.setattr(jpeg_2000, "imagecodecs", never)
     film = pydicom.dcmread(cbis_files[view]).pixel_array >> (16 - bits)
 
-    def score(syntax: str, **how: bytes) -> float:
+    def score(syntax: str, **how: Any) -> float:
         body = dicom_file(
             film.astype("i4"),
             syntax=syntax,

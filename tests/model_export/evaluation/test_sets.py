@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_split_is_examined_and_training_images_feed_the_probe(data: Path) -> None:
-    trained: list = []
+    trained: list[Any] = []
     given = list(of_split(data, "cdd-cesm", "test", None, trained))
     assert given and {split_of("cdd-cesm", one.patient) for one in given} == {"test"}
     every = sum(1 for _ in external(data, "cdd-cesm", None))
@@ -28,13 +29,13 @@ def test_one_split_is_examined_and_training_images_feed_the_probe(data: Path) ->
 
 
 def test_the_probe_never_learns_from_what_is_evaluated(data: Path) -> None:
-    trained: list = []
+    trained: list[Any] = []
     assert len(list(of_split(data, "cdd-cesm", "train", 1, trained))) == 1
     assert trained == []
 
 
 def test_a_limit_ends_early(data: Path) -> None:
-    trained: list = []
+    trained: list[Any] = []
     assert len(list(of_split(data, "cdd-cesm", "test", 1, trained))) == 1
     assert len(trained) == 3
     assert len(list(external(data, "cdd-cesm", 2))) == 2

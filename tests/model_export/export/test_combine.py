@@ -46,7 +46,7 @@ def in_small_tiles() -> object:
 @pytest.fixture(scope="module")
 def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("members")
-    nets = (SmallOptions(head_sees_mask=True), LiteOptions())
+    nets: tuple[NetworkOptions, ...] = (SmallOptions(head_sees_mask=True), LiteOptions())
     return [
         exported(folder / f"{options.kind}.onnx", options, temperature)
         for options, temperature in zip(nets, TEMPERATURES, strict=True)

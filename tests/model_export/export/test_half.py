@@ -158,7 +158,7 @@ def test_a_difference_is_seen_in_map_and_score_and_nan_is_none_to_pass(single: P
     assert difference(session, session.run) == 0
     for part, change in (("probability", 0.25), ("has_mask", 50.0), ("probability", np.nan)):
 
-        def wrong(tile: np.ndarray, part: str = part, change: float = change):  # type: ignore
+        def wrong(tile: np.ndarray, part: str = part, change: float = change):
             outputs = session.run(tile)
             getattr(outputs, part)[-1] += change
             return outputs

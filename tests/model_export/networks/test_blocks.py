@@ -68,7 +68,7 @@ def test_a_shut_gate_hides_the_skip_and_an_open_one_shows_it() -> None:
 @pytest.mark.parametrize("factor", [2, 4])
 def test_both_ways_up_give_the_same_size_and_channels(factor: int) -> None:
     for upsampling in ("nearest", "transposed"):
-        up = level(8, (6, 5), factor=factor, upsampling=upsampling)  # type: ignore[arg-type]
+        up = level(8, (6, 5), factor=factor, upsampling=upsampling)
         assert up(noise(1, 8, 3, 4)).shape == (1, 5, 3 * factor, 4 * factor)
         kinds = [type(one) for one in up.modules() if isinstance(one, CONVOLUTIONS)]
         if upsampling == "nearest":

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from model_export.record import summary
@@ -50,7 +52,8 @@ def test_the_card_says_what_the_lesions_were_known_by() -> None:
 
 
 def test_figures_without_intervals_and_of_no_name_pass() -> None:
-    text = section(contract(**{"cdd-cesm/dice": 0.5, "optimism": "yes", "a/b": 1.0}))
+    evaluated: dict[str, Any] = {"cdd-cesm/dice": 0.5, "optimism": "yes", "a/b": 1.0}
+    text = section(contract(**evaluated))
     assert "| 0.500 |  |  |  |" in text
     assert "optimism" not in text and "1.000" not in text
 

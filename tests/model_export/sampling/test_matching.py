@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from model_export.config import Augmentation, Sampling, Stream
 from model_export.datasets.cache import Packed
 from model_export.sampling import matching, placement
+from model_export.sampling.appearance import APPEARANCE_FEATURES, Thumbnail
 from model_export.sampling.augmentation import View
 from model_export.sampling.matching import Matcher, Matchers
 from tests.model_export.samples import bright_half, packed_all
@@ -23,7 +24,7 @@ SAMPLES = [bright_half(f"{seed}", seed) for seed in range(12)]
 
 
 def appearances(pairs: list[tuple[Packed, View]]) -> np.ndarray:
-    thumbnails = {sample.name: matching.Thumbnail(sample) for sample in SAMPLES}
+    thumbnails = {sample.name: Thumbnail(sample) for sample in SAMPLES}
     return np.array([thumbnails[sample.name].appearance(view, 64, 64) for sample, view in pairs])
 
 
@@ -59,7 +60,7 @@ def test_negatives_hold_no_lesion() -> None:
     rng = np.random.default_rng(2)
     found = [matcher.negative(rng) for _ in range(50)]
     for sample, view in (one for one in found if one is not None):
-        seen = matching.Thumbnail(sample).lesion_pixels(view, 64, 64)
+        seen = Thumbnail(sample).lesion_pixels(view, 64, 64)
         assert seen < matching.SEEN_PIXELS
 
 
@@ -93,7 +94,7 @@ def test_only_drawn_sources_are_matched_and_only_when_wanted() -> None:
 
 def test_overlap_weights_bring_the_means_together() -> None:
     rng = np.random.default_rng(0)
-    pairs = rng.normal(size=(800, 2, matching.APPEARANCE_FEATURES))
+    pairs = rng.normal(size=(800, 2, APPEARANCE_FEATURES))
     pairs[:, 0, :2] += 0.6
     overlap = matching._Overlap(pairs)
     means = []

@@ -120,13 +120,13 @@ def test_of_hard_answers_the_terms_are_what_others_call_so(
     answer = (torch.rand(3, 1, 16, 16, generator=generator) > 0.5).float()
     target = (torch.rand(3, 1, 16, 16, generator=generator) > 0.7).float()
     logits, ones = (answer - 0.5) * 200, torch.ones(3)
-    one_image = [each.long().reshape(1, 1, -1, 16) for each in (answer, target)]
+    one_answer, one_target = (each.long().reshape(1, 1, -1, 16) for each in (answer, target))
     known = Known.whole(target, ones)
     torch.testing.assert_close(
-        losses.dice(logits, known), 1 - dice_score(*one_image, num_classes=1).squeeze()
+        losses.dice(logits, known), 1 - dice_score(one_answer, one_target, num_classes=1).squeeze()
     )
     torch.testing.assert_close(
-        losses.iou_batch(logits, known), 1 - binary_jaccard_index(*one_image)
+        losses.iou_batch(logits, known), 1 - binary_jaccard_index(one_answer, one_target)
     )
     each = [binary_jaccard_index(*pair) for pair in zip(answer, target.long(), strict=True)]
     torch.testing.assert_close(losses.iou_tile(logits, known), 1 - torch.stack(each).mean())

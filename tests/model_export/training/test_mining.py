@@ -72,7 +72,7 @@ def test_they_are_looked_for_once_and_a_resumed_run_reads_them(tmp_path: Path) -
     mined = [FalsePositive("cdd-cesm", "one", 3, 4, 0.5)]
     path = tmp_path / "mined-0.json"
     assert mined_once(path, lambda: mined) == mined
-    assert mined_once(path, lambda: pytest.fail("mined again")) == mined  # type: ignore[arg-type, return-value]
+    assert mined_once(path, lambda: pytest.fail("mined again")) == mined
 
 
 def test_a_phase_that_mines_counts_from_its_first_epoch_on() -> None:

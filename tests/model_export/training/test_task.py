@@ -23,7 +23,7 @@ def test_every_part_of_the_loss_falls_on_one_batch() -> None:
     for _ in range(15):
         loss = task.training_step(batch, 0)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     assert logged.pop("pos_weight") == [3.0] * 15
     parts = ["cells", "has_mask", "mask", "mask/bce", "mask/iou_batch", "mask/iou_tile"]

@@ -1,5 +1,6 @@
 import gzip
 import zlib
+from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
@@ -22,7 +23,7 @@ def members(data: bytes) -> bytes:
     return gzip.compress(data[:100]) + gzip.compress(data[100:]) + b"\0" * 512
 
 
-CODERS = {
+CODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "GZIP , identity": gzip.compress,
@@ -98,7 +99,7 @@ def test_a_bomb_is_not_inflated_past_the_limit(
     inflated: list[int] = []
 
     class Spy(body._Inflater):
-        def feed(self, piece: bytes):  # type: ignore[no-untyped-def]
+        def feed(self, piece: bytes):
             for part in super().feed(piece):
                 inflated.append(len(part))
                 yield part

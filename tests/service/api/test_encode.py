@@ -20,7 +20,7 @@ from tests.service.api.conftest import breast_phantom
 pytestmark = pytest.mark.integration
 
 DICOM = {"Content-Type": "application/dicom"}
-UIDS = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
+UIDS: dict[str, Any] = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
 
 
 def mammogram(**elements: Any) -> bytes:

@@ -1,5 +1,6 @@
 import base64
 import io
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,10 +21,10 @@ PNG = {"Content-Type": "image/png"}
 SPACED = "/v1/segment?pixel_spacing_mm=1"
 
 
-def decode_rle(mask: dict[str, object]) -> NDArray[np.bool_]:
-    rows, columns = mask["size"]  # type: ignore[misc]
+def decode_rle(mask: dict[str, Any]) -> NDArray[np.bool_]:
+    rows, columns = mask["size"]
     counts = mask["counts"]
-    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)  # type: ignore[arg-type]
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return flat.reshape(columns, rows).T
 
 
@@ -172,7 +173,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
     ],
 )
 def test_the_intent_decides_and_is_told(
-    client: TestClient, elements: dict[str, object], intent: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, elements: dict[str, Any], intent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
     body = dicom_file(**elements)

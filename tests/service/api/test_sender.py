@@ -22,7 +22,7 @@ class Hours(asyncio.SelectorEventLoop):
 
         def jump(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             loop.now += timeout or 0.0
-            return select(0)  # type: ignore[no-any-return]
+            return select(0)
 
         self._selector.select = jump  # type: ignore[attr-defined]
 

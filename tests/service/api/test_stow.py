@@ -3,7 +3,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -37,7 +37,7 @@ def client(
         max_study_mib=2,
         max_study_instances=5,
         inbox=tmp_path_factory.mktemp("inbox"),
-        destinations=pacs.url,  # type: ignore[arg-type]
+        destinations=pacs.url,
         inbox_keep_files=True,
     )
     with TestClient(create_app(settings)) as client:
@@ -49,16 +49,16 @@ def related(*files: bytes, boundary: str = "b", part_type: str = "application/di
     return b"".join(head + file + b"\r\n" for file in files) + f"--{boundary}--\r\n".encode()
 
 
-def post(client: TestClient, body: bytes, path: str = URL, **headers: str) -> httpx.Response:
+def post(client: TestClient, body: bytes, path: str = URL, **headers: str) -> httpx2.Response:
     return client.post(path, content=body, headers={"Content-Type": RELATED} | headers)
 
 
-def uids(answer: httpx.Response, tag: str) -> list[str]:
+def uids(answer: httpx2.Response, tag: str) -> list[str]:
     sequence = answer.json().get(tag, {"Value": []})
     return [item["00081155"]["Value"][0] for item in sequence["Value"]]
 
 
-def reasons(answer: httpx.Response, sequence: str, tag: str) -> list[int]:
+def reasons(answer: httpx2.Response, sequence: str, tag: str) -> list[int]:
     items = answer.json().get(sequence, {"Value": []})["Value"]
     return [item[tag]["Value"][0] for item in items]
 

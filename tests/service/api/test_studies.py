@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pydicom
 import pytest
@@ -17,7 +17,11 @@ from tests.service.api.conftest import breast_phantom
 pytestmark = pytest.mark.integration
 
 URL = "/v1/studies?pixel_spacing_mm=1"
-STUDY = {"PatientID": "42", "StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
+STUDY: dict[str, Any] = {
+    "PatientID": "42",
+    "StudyInstanceUID": "1.2.3.4",
+    "SeriesInstanceUID": "1.2.3.4.5",
+}
 
 
 def view(side: str, position: str, bright: bool = True, **elements: Any) -> bytes:
@@ -33,7 +37,7 @@ def four() -> list[bytes]:
     return [view("R", "CC", False), view("L", "CC"), view("R", "MLO"), view("L", "MLO")]
 
 
-def post(client: TestClient, files: list[bytes], url: str = URL) -> httpx.Response:
+def post(client: TestClient, files: list[bytes], url: str = URL) -> httpx2.Response:
     parts = [(f"file{number}", ("a.dcm", file)) for number, file in enumerate(files)]
     return client.post(url, files=parts)
 
@@ -97,7 +101,7 @@ def test_repeats_and_unknown_views_are_said(client: TestClient) -> None:
 def test_images_of_two_are_refused_and_whose_they_are_is_not_said(
     client: TestClient, keyword: str, value: str, code: str
 ) -> None:
-    answer = post(client, [view("L", "CC"), view("L", "MLO", **{keyword: value})])
+    answer = post(client, [view("L", "CC"), view("L", "MLO", True, **{keyword: value})])
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert "1.9" not in answer.text and "43" not in answer.json()["detail"]
 
@@ -105,7 +109,7 @@ def test_images_of_two_are_refused_and_whose_they_are_is_not_said(
 def test_ids_that_cannot_be_decoded_are_told_apart_by_their_bytes(client: TestClient) -> None:
     # In UTF-8 both decode to a replacement character and a digit.
     said = {"SpecificCharacterSet": "ISO_IR 192", "PatientID": "##42"}
-    file = view("L", "CC", **said)
+    file = view("L", "CC", True, **said)
     one, other = file.replace(b"##42", b"\xfc\xfc42"), file.replace(b"##42", b"\xe4\xe442")
     assert post(client, [one, other]).json()["code"] == "several-patients"
     assert post(client, [one, one]).status_code == 200

@@ -51,7 +51,7 @@ async def test_one_that_waits_for_bytes_keeps_nobody() -> None:
     async def talks() -> Message:
         return {"type": "http.request"}
 
-    waiting = asyncio.create_task(turnstile.before(silent)())
+    waiting = asyncio.ensure_future(turnstile.before(silent)())
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
         assert await turnstile.before(talks)() == {"type": "http.request"}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -54,7 +56,11 @@ def test_what_is_said_outranks_the_orientation():
 @pytest.mark.parametrize("flip", ("YES", "NO"))
 @pytest.mark.parametrize("rotation", (0, 90, 180, 270))
 def test_how_the_detector_was_turned_changes_nothing(flip, rotation):
-    elements = {"ImageLaterality": "L", "ViewPosition": "CC", "PatientOrientation": ["P", "R"]}
+    elements: dict[str, Any] = {
+        "ImageLaterality": "L",
+        "ViewPosition": "CC",
+        "PatientOrientation": ["P", "R"],
+    }
     turned = dataset(None, FieldOfViewHorizontalFlip=flip, FieldOfViewRotation=rotation, **elements)
     assert read_anatomy(turned) == read_anatomy(dataset(None, **elements)) == ("L", "CC", ())
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 
 def test_charls_never_sees_a_stream_without_an_end(monkeypatch):
-    monkeypatch.setattr(decode.imagecodecs, "jpegls_decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(imagecodecs, "jpegls_decode", lambda *_: pytest.fail("decoded"))
     frame = encode(phantom(12), JPEG_LS, 16, 12)[:-4]
     with pytest.raises(UnreadableImage):
         decoded(dicom_file(syntax=JPEG_LS, frame=frame))
@@ -93,7 +93,7 @@ def test_eight_bit_codestream_under_a_sixteen_bit_header():
 
 def test_colour_codestream_under_a_grey_header():
     grey = to_codes(phantom(8), 8, 8)
-    frame = imagecodecs.jpeg8_encode(np.dstack([grey, grey, grey]))
+    frame = bytes(imagecodecs.jpeg8_encode(np.dstack([grey, grey, grey])))
     body = dicom_file(
         phantom(8), syntax=JPEG_BASELINE, frame=frame, bits_stored=8, bits_allocated=8
     )
@@ -107,5 +107,5 @@ def test_a_jp2_file_in_place_of_the_codestream():
     boxed = imagecodecs.jpeg2k_encode(
         to_codes(values, 16, 12), codecformat="JP2", bitspersample=12, reversible=True
     )
-    body = dicom_file(values, syntax=JPEG_2000_LOSSLESS, frame=boxed)
+    body = dicom_file(values, syntax=JPEG_2000_LOSSLESS, frame=bytes(boxed))
     np.testing.assert_array_equal(decoded(body), values)

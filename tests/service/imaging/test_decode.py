@@ -1,6 +1,7 @@
 import contextlib
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -84,8 +85,8 @@ def openjph(monkeypatch):
         given.append(frame)
         return original(frame, **options)
 
-    original = decode.imagecodecs.htj2k_decode
-    monkeypatch.setattr(decode.imagecodecs, "htj2k_decode", spy)
+    original = imagecodecs.htj2k_decode
+    monkeypatch.setattr(imagecodecs, "htj2k_decode", spy)
     return given
 
 

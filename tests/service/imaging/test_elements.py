@@ -1,4 +1,5 @@
 import struct
+from typing import Any
 
 import pytest
 from pydicom.datadict import tag_for_keyword
@@ -144,7 +145,8 @@ def nested_in_place_of(keyword: str) -> Dataset:
     inner, outer = Dataset(), Dataset()
     inner.ReferencedImageSequence = Sequence([Dataset()])
     outer.ReferencedImageSequence = Sequence([inner])
-    built = dataset(None, **{keyword: None})
+    dropped: dict[str, Any] = {keyword: None}
+    built = dataset(None, **dropped)
     built.ReferencedImageSequence = Sequence([outer])
     built["ReferencedImageSequence"].is_undefined_length = True
     written = write(built)

@@ -148,7 +148,7 @@ def test_an_error_that_the_binding_ignores_is_none_the_less_met(frame, capfd):
 
 
 def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
-    layout = PixelLayout(*DEEP.shape, 16, 12, 11, False, "MONOCHROME2")
+    layout = PixelLayout(DEEP.shape[0], DEEP.shape[1], 16, 12, 11, False, "MONOCHROME2")
     monkeypatch.setattr(jpeg_2000, "decode_fast", lambda *_, **__: None)
     codes = decode.decode_frame(
         FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), sandboxed=True

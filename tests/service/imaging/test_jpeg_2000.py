@@ -59,7 +59,7 @@ def whole(monkeypatch):
         return original(frame, **options)
 
     original = imagecodecs.jpeg2k_decode
-    monkeypatch.setattr(jpeg_2000.imagecodecs, "jpeg2k_decode", spy)
+    monkeypatch.setattr(imagecodecs, "jpeg2k_decode", spy)
     return given
 
 
@@ -163,7 +163,7 @@ def test_what_the_fast_decoder_cannot_halve_another_does(fault, monkeypatch, who
     def fails(frame, **options):
         raise fault
 
-    monkeypatch.setattr(jpeg_2000.imagecodecs, "htj2k_decode", fails)
+    monkeypatch.setattr(imagecodecs, "htj2k_decode", fails)
     body = dicom_file(discs(), syntax=HTJ2K_LOSSLESS)
     half = decoded(body, sandboxed=True, half=True)
     np.testing.assert_array_equal(half, decoded(body, half=True))
@@ -207,7 +207,12 @@ def test_a_header_of_many_segments_is_not_for_pillow(monkeypatch):
     at = frame.index(b"\xff\x52")
     segment = b"\xff\x5c\0\2"
     opened = []
-    monkeypatch.setattr(Image, "open", lambda *_, **__: opened.append(1) or pytest.fail("opened"))
+
+    def refuse(*_, **__):
+        opened.append(1)
+        pytest.fail("opened")
+
+    monkeypatch.setattr(Image, "open", refuse)
     long = frame[:at] + segment * 300 + frame[at:]
     with suppress(imagecodecs.Jpeg2kError):
         decode_jpeg_2000(long, read_jpeg_2000(frame), half=True)

@@ -27,8 +27,8 @@ def licence_of(package: str) -> str:
     except PackageNotFoundError:
         return ""
     classifiers = [each for each in about.get_all("Classifier") or () if "License" in each]
-    short = (about.get("License") or "").splitlines()[:1]
-    return "\n".join([*classifiers, *short, about.get("License-Expression") or ""])
+    stated = [about[name] if name in about else "" for name in ("License", "License-Expression")]
+    return "\n".join([*classifiers, *stated[0].splitlines()[:1], stated[1]])
 
 
 def test_the_gpl_is_told_from_the_lesser_one() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -68,7 +70,7 @@ def test_the_window_applies_to_rescaled_values():
             values, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=2000, WindowWidth=2000
         )
     )
-    expected = apply_window(values * 2.0 - 1000, 2000, 2000, "LINEAR")
+    expected = apply_window((values * 2.0 - 1000).astype(np.float64), 2000, 2000, "LINEAR")
     np.testing.assert_array_equal(pixels, np.rint(expected * FULL))
 
 
@@ -136,7 +138,7 @@ BROKEN_TABLES = (
 @pytest.mark.parametrize("bad", BROKEN_TABLES)
 def test_a_broken_voi_table_gives_way_to_the_window(bad):
     values = phantom(12)
-    window = {"WindowCenter": 1500, "WindowWidth": 1000}
+    window: dict[str, Any] = {"WindowCenter": 1500, "WindowWidth": 1000}
     pixels, caveats = shown(dicom_file(values, VOILUTSequence=Sequence([bad]), **window))
     np.testing.assert_array_equal(pixels, shown(dicom_file(values, **window))[0])
     assert caveats == ["voi-lut-ignored"]
@@ -216,7 +218,7 @@ def test_a_voi_table_that_states_other_bits_than_it_takes_is_as_bright_as_a_righ
 def test_a_modality_table_is_not_scaled_whatever_bits_it_states():
     values = phantom(12)
     entries = [4095 - i for i in range(4096)]
-    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    window: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
     right, _ = shown(dicom_file(4095 - values, **window))
     for bits in (10, 12, 16):
         tables = Sequence([table(entries, 0, bits)])

@@ -19,7 +19,7 @@ from tests.mammogram_headers import VENDORS, full_header
 
 pytestmark = pytest.mark.unit
 
-UIDS = {
+UIDS: dict[str, Any] = {
     "StudyInstanceUID": "1.2.3",
     "SeriesInstanceUID": "1.2.3.1",
     "PatientID": "42",

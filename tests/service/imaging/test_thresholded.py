@@ -61,8 +61,8 @@ def threads(rng: np.random.Generator) -> NDArray[np.float32]:
     """Lines one pixel wide."""
     values = np.zeros(SHAPE, np.float32)
     for _ in range(25):
-        ends = [(int(rng.integers(SHAPE[1])), int(rng.integers(SHAPE[0]))) for _ in range(2)]
-        cv2.line(values, *ends, 0.95)
+        begin, end = ((int(rng.integers(SHAPE[1])), int(rng.integers(SHAPE[0]))) for _ in range(2))
+        cv2.line(values, begin, end, 0.95)
     return values
 
 
@@ -151,11 +151,11 @@ def test_a_full_size_candidate_is_interpolated_at_its_border_alone() -> None:
     asked = []
 
     class Counted(EnlargedMap):
-        def inside(self, cells):  # type: ignore[no-untyped-def]
+        def inside(self, cells):
             asked.append(len(cells[0]))
             return super().inside(cells)
 
-        def strips(self, box):  # type: ignore[no-untyped-def]
+        def strips(self, box):
             asked.append(box.rows * box.columns / FEW_PIXELS)
             return super().strips(box)
 

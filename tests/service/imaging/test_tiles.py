@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_tiles_without_breast_are_not_cut() -> None:
 
 def test_a_breast_that_may_stay_whole_is_one_tile_of_its_own_shape() -> None:
     image = working_image(170, 130)
-    given = {"shapes": [(64, 64)], "stride": 32}
+    given: dict[str, Any] = {"shapes": [(64, 64)], "stride": 32}
     (tile,) = cut(image, **given, whole_pixels=192 * 160)
     assert (tile.row, tile.column, tile.pixels.shape) == (0, 0, (192, 160))
     assert np.array_equal(tile.pixels[:170, :130], image.pixels)

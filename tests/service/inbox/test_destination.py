@@ -45,4 +45,4 @@ def test_what_is_wrong_is_said_without_secrets(given: dict[str, str]) -> None:
 @pytest.mark.parametrize("text", ["[{", '[{"url": 1}]', "a,b", "http://a,http://a"])
 def test_the_setting_is_checked(text: str) -> None:
     with pytest.raises(ValidationError):
-        Settings(destinations=text)  # type: ignore[arg-type]
+        Settings(destinations=text)

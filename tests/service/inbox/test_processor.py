@@ -132,7 +132,8 @@ def test_requests_go_first_and_waiting_costs_no_attempt(
 
 def test_a_service_that_leaves_begins_nothing_new(inbox: Inbox, receive: Receive) -> None:
     receive(mammogram())
-    bench, rounds = Bench(), []
+    bench = Bench()
+    rounds: list[None] = []
     bench.leaving = True
 
     def looked() -> bool:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_a_refused_instance_may_come_again_corrected(inbox: Inbox, receive: Rece
     ],
 )
 def test_what_is_not_ours_to_do_is_accepted_and_set_aside(
-    inbox: Inbox, receive: Receive, elements: dict[str, str], code: str
+    inbox: Inbox, receive: Receive, elements: dict[str, Any], code: str
 ) -> None:
     for _ in range(2):
         assert receive(mammogram(**elements)) == [

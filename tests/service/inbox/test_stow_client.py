@@ -138,7 +138,7 @@ def test_a_server_that_has_it_already_may_say_so_in_a_list_or_in_xml() -> None:
         b"</Item></DicomAttribute></NativeDicomModel>"
     )
     judge(409, xml % 0x0111, UID)
-    for body in (b"[" + failed(UID, 0xC000)[1] + b"]", xml % 0xC000):  # type: ignore[index]
+    for body in (b"[" + failed(UID, 0xC000)[1] + b"]", xml % 0xC000):
         with pytest.raises(NotDelivered, match="failure-c000"):
             judge(200, body, UID)
 

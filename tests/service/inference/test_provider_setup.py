@@ -10,7 +10,7 @@ PLAIN, SECOND, THIRD = SETUPS = [
 ]
 
 
-def attempts(**seconds: float | str):  # type: ignore[no-untyped-def]
+def attempts(**seconds: float | str):
     def attempt(setup: ProviderSetup) -> float:
         given = seconds[setup.name]
         if isinstance(given, str):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.inference.golden import check_golden
+from service.inference.scheduler import TileScheduler
 from service.loading import open_model
 from service.models import BUNDLED_MODEL
 from service.segmenter import Segmenter, SegmentOptions
@@ -33,6 +34,7 @@ def test_it_is_one_small_file_that_reproduces_its_golden_tile(segmenter: Segment
     models = list(FOLDER.glob("*.onnx*"))
     assert models == [BUNDLED_MODEL]
     assert BUNDLED_MODEL.stat().st_size <= 12 * 2**20
+    assert isinstance(segmenter.net, TileScheduler)
     assert check_golden(segmenter.net.session) <= segmenter.contract.golden.tolerance
 
 

@@ -1,5 +1,7 @@
 """The Mammography CAD report: TID 4000 row by row."""
 
+from typing import Any
+
 import pytest
 from pydicom.dataset import Dataset
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.unit
 OVERALL, DETECTIONS, ANALYSES = "111017", "111064", "111065"
 
 
-def report_of(findings: Findings, **elements: object) -> Dataset:
+def report_of(findings: Findings, **elements: Any) -> Dataset:
     return dicom_result("cad-sr", findings, full_header(**elements))
 
 

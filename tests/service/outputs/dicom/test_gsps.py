@@ -1,5 +1,7 @@
 """The presentation state: outlines, and the source's own grey values."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -13,7 +15,7 @@ from tests.mammogram_headers import VENDORS, full_header
 pytestmark = pytest.mark.unit
 
 
-def state_of(**elements: object) -> Dataset:
+def state_of(**elements: Any) -> Dataset:
     return dicom_result("gsps", findings_by_hand(), full_header(**elements))
 
 

@@ -135,9 +135,14 @@ def test_what_is_not_valid_is_left_empty_never_altered(keyword: str, value: str 
     assert read_source(_with_text(keyword, value)).identity[keyword] is None
 
 
+def _without(*keywords: str) -> Dataset:
+    dropped: dict[str, Any] = dict.fromkeys(keywords)
+    return full_header(**dropped)
+
+
 def _with_text(keyword: str, value: str | None) -> Dataset:
     if value is None:
-        return full_header(**{keyword: None})
+        return _without(keyword)
     return with_raw(keyword, value.encode())
 
 
@@ -257,7 +262,7 @@ def test_only_anatomical_directions_are_an_orientation(
 def test_the_moment_is_the_first_that_the_source_states(
     missing: tuple[str, ...], moment: tuple[str, str]
 ) -> None:
-    source = read_source(full_header(**dict.fromkeys(missing)))
+    source = read_source(_without(*missing))
     assert (source.content_date, source.content_time) == moment
 
 

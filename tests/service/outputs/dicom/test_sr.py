@@ -1,6 +1,7 @@
 """The measurement report, read back by highdicom."""
 
 from io import BytesIO
+from typing import Any
 
 import highdicom.sr as sr
 import numpy as np
@@ -18,7 +19,7 @@ from tests.mammogram_headers import full_header
 pytestmark = pytest.mark.integration
 
 
-def report_of(findings: Findings) -> sr.EnhancedSR:
+def report_of(findings: Findings) -> Any:
     return sr.srread(BytesIO(dicom_file("sr", findings, full_header())))
 
 
