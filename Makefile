@@ -11,7 +11,11 @@ ifeq ($(VARIANT),cpu)
 export MAMMOSEG_DEVICE ?= cpu
 endif
 
-.PHONY: help demo serve test format check bench lock clean
+# Processes that tests run in side by side; each file's tests stay together.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: help demo serve test test-fast format check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,7 +28,10 @@ serve: $(VENV)/installed-demo ## the service on 127.0.0.1:8000
 	$(BIN)/mammoseg serve
 
 test: $(VENV)/installed-dev ## every test that this machine can run
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: $(VENV)/installed-dev ## what runs in memory: under a minute
+	$(PYTEST) -m "unit and not slow" $(addprefix --ignore=tests/,corpus e2e fuzz) $(PYTEST_ARGS)
 
 format: $(VENV)/installed-dev ## lay the code out, and mend what ruff mends by itself
 	$(BIN)/ruff check --fix

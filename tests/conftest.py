@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and what holds for all tests."""
 
 import os
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,6 +22,10 @@ OPENED = pytest.StashKey[set[str]]()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let workers begin with what takes longest, so that none is left alone with it at the end."""
+    repeated = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if repeated:
+        # Of several tests with one node id a worker runs one.
+        raise pytest.UsageError(f"several tests have one node id: {repeated[0]}")
     if IS_WORKER:
         items.sort(key=lambda item: [not list(item.iter_markers(name)) for name in ("slow", "e2e")])
 

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import http_client
 from tests.programs import require_program
 
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -48,21 +49,25 @@ class Orthanc:
 
     def get(self, path: str) -> Any:
         """Return the JSON at a path of the REST API."""
-        return httpx.get(f"{self.url}/{path.lstrip('/')}", timeout=30).raise_for_status().json()
+        return (
+            http_client.get(f"{self.url}/{path.lstrip('/')}", timeout=30).raise_for_status().json()
+        )
 
     def post(self, path: str, body: object) -> Any:
         """POST JSON to a path of the REST API and give the JSON of the answer."""
-        answer = httpx.post(f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
+        answer = http_client.post(f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
         return answer.raise_for_status().json()
 
     def store(self, file: bytes) -> str:
         """Put a DICOM file in over REST; returns Orthanc's own id of it."""
-        answer = httpx.post(f"{self.url}/instances", content=file, timeout=60).raise_for_status()
+        answer = http_client.post(
+            f"{self.url}/instances", content=file, timeout=60
+        ).raise_for_status()
         return str(answer.json()["ID"])
 
     def file(self, instance: str) -> bytes:
         """Return the DICOM file of one of Orthanc's own ids."""
-        answer = httpx.get(f"{self.url}/instances/{instance}/file", timeout=60)
+        answer = http_client.get(f"{self.url}/instances/{instance}/file", timeout=60)
         return answer.raise_for_status().content
 
     def tags(self) -> list[dict[str, str]]:
@@ -142,7 +147,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            httpx.get(f"{url}/dicom-web/studies", timeout=5).raise_for_status()
+            http_client.get(f"{url}/dicom-web/studies", timeout=5).raise_for_status()
             return
         except httpx.HTTPError:
             time.sleep(0.05)

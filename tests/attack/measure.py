@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests import http_client
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import TIMEOUT_S, Target
 from tests.dicom_files import dicom_file, phantom
@@ -88,7 +89,7 @@ def _asking_for_health(target: Target) -> Iterator[list[float]]:
             if not url:
                 continue
             try:
-                httpx.get(f"{url}/health/live", timeout=TIMEOUT_S)
+                http_client.get(f"{url}/health/live", timeout=TIMEOUT_S)
             except httpx.HTTPError:
                 # Refused where the attack has just ended the service.
                 if not target.url:

@@ -17,6 +17,7 @@ from typing import Self
 import httpx
 import psutil
 
+from tests import http_client
 from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
@@ -165,7 +166,9 @@ class Target:
         try:
             headers = {"Content-Type": kind}
             url = self.url + path
-            return httpx.post(url, content=body, headers=headers, timeout=timeout_s).status_code
+            return http_client.post(
+                url, content=body, headers=headers, timeout=timeout_s
+            ).status_code
         except httpx.HTTPError:
             return 0
 
@@ -211,7 +214,7 @@ def wait(happened: Callable[[], bool], within_s: float) -> bool:
 
 def _is_ready(url: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"{url}/health/ready", timeout=2).status_code == 200
+        return http_client.get(f"{url}/health/ready", timeout=2).status_code == 200
     return False
 
 

@@ -52,6 +52,7 @@ def test_the_table_says_when_no_figure_is_a_gpu_s() -> None:
     assert "| health | took longer |  |  |" in _table(rows, stand_in=False)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_one_command_runs_without_a_person(cbis_files: list[Path], tmp_path: Path) -> None:
     half, tree = tmp_path / "half.onnx", tmp_path / "tree.tar"

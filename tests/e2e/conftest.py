@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import http_client
 from tests.orthanc import free_port
 
 
@@ -50,7 +51,7 @@ def wait_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            httpx.get(f"{url}/health/ready", timeout=2).raise_for_status()
+            http_client.get(f"{url}/health/ready", timeout=2).raise_for_status()
             return
         except httpx.HTTPError:
             time.sleep(0.1)

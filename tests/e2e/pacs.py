@@ -9,12 +9,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pydicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
+from tests import http_client
 from tests.dicom_files import encode
 from tests.orthanc import AET, Orthanc
 from tests.programs import program_says
@@ -129,7 +129,7 @@ def assert_filed_under_source(orthanc: Orthanc, source: Path, found: dict[str, s
             orthanc.get(f"instances/{name}/tags")["0020,000d"]["Value"] == header.StudyInstanceUID
         )
         assert header.SOPInstanceUID in _text_of(orthanc.file(name))
-    preview = httpx.get(f"{orthanc.url}/instances/{found['sc']}/preview", timeout=30)
+    preview = http_client.get(f"{orthanc.url}/instances/{found['sc']}/preview", timeout=30)
     assert preview.headers["Content-Type"] == "image/png" and len(preview.content) > 10_000
 
 

@@ -5,7 +5,8 @@ the media types below.
 """
 
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.corpus.write import corpus
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SIDE = 64
 EXAMPLES = 12
@@ -80,17 +81,29 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
-def test_the_service_keeps_to_its_description(service: Service, case: Case[Any]) -> None:
-    case.call_and_validate(base_url=service.url, **fitted(case))
+def keeping_to(operation: str) -> Callable[..., None]:
+    """Return the test of one operation."""
+
+    @schema.include(name=operation).parametrize()
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    def keeps_to_its_description(service: Service, case: Case[Any]) -> None:
+        case.call_and_validate(base_url=service.url, **fitted(case))
+
+    return keeps_to_its_description
+
+
+# A function of its own for each: those of one `parametrize` have one node id, and of several tests
+# with one node id pytest-xdist runs one.
+for operation in (found.ok().label for found in schema.get_all_operations()):
+    words = re.sub(r"\W+", "_", operation).strip("_").lower()
+    globals()[f"test_the_service_keeps_to_its_description_of_{words}"] = keeping_to(operation)
 
 
 def fitted(case: Case[Any]) -> dict[str, Any]:

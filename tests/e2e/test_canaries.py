@@ -18,6 +18,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from service.imaging.dicom import DEFLATED, RLE
+from tests import http_client
 from tests.canaries import MARKS, WORD, canary_file
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
@@ -177,7 +178,7 @@ def two_files(plain: bytes) -> bytes:
 def send(service: Service, request: dict[str, object], path: str = "/v1/segment") -> httpx.Response:
     headers = HEADERS | request.get("headers", {})  # type: ignore[operator]
     given = {"params": QUERY} | request | {"headers": headers}
-    return httpx.post(f"{service.url}{path}", timeout=60, **given)  # type: ignore[arg-type]
+    return http_client.post(f"{service.url}{path}", timeout=60, **given)  # type: ignore[arg-type]
 
 
 def check_png(png: bytes) -> None:
@@ -212,7 +213,7 @@ def check_what_is_kept(service: Service) -> None:
     check_text(log)
     assert SOP_INSTANCE_UID not in log
     assert "Warning" not in log
-    metrics = httpx.get(f"{service.url}/metrics").text
+    metrics = http_client.get(f"{service.url}/metrics").text
     assert "mammoseg_requests_total" in metrics
     check_text(metrics)
     assert SOP_INSTANCE_UID not in metrics
@@ -254,7 +255,7 @@ def test_a_refusal_gives_nothing_back(service: Service, name: str) -> None:
 
 def test_paths_and_methods_give_nothing_back(service: Service) -> None:
     for method, path in (("GET", f"/{WORD}"), ("PUT", f"/v1/segment?{WORD}"), (WORD, "/v1/model")):
-        answer = httpx.request(method, service.url + path, headers=HEADERS)
+        answer = http_client.request(method, service.url + path, headers=HEADERS)
         assert answer.status_code in (400, 404, 405)
         check_answer(answer)
     check_what_is_kept(service)

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import cv2
-import httpx
 import pytest
 
 from service.server import DEVICE_FAILED
+from tests import http_client
 from tests.e2e.conftest import wait_ready
 from tests.identity_net import write_identity_net
 from tests.orthanc import free_port
@@ -48,7 +48,7 @@ def test_a_device_that_failed_ends_the_process_by_the_usual_drain(tmp_path: Path
     try:
         wait_ready(url, process, log)
         headers = {"Content-Type": "image/png"}
-        answer = httpx.post(f"{url}/v1/segment", content=picture, headers=headers, timeout=60)
+        answer = http_client.post(f"{url}/v1/segment", content=picture, headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (503, "device-failed")
         assert process.wait(timeout=60) == DEVICE_FAILED
     finally:

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from service.outputs.dicom.registry import OUTPUTS
+from tests import http_client
 from tests.canaries import VALID, canary_file
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.e2e.conftest import Service, serving
@@ -67,7 +68,7 @@ def send(service: Service, body: bytes, output: str) -> httpx.Response:
     headers = HEADERS | request.pop("headers")  # type: ignore[operator]
     query = {"output": output, "gate": "false", "patient": WORD}
     url = f"{service.url}/v1/segment"
-    return httpx.post(url, params=query, headers=headers, timeout=120, **request)  # type: ignore[arg-type]
+    return http_client.post(url, params=query, headers=headers, timeout=120, **request)  # type: ignore[arg-type]
 
 
 def values(dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -78,7 +79,7 @@ def values(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def check_what_is_kept(service: Service) -> None:
-    log, metrics = service.log.read_text(), httpx.get(f"{service.url}/metrics").text
+    log, metrics = service.log.read_text(), http_client.get(f"{service.url}/metrics").text
     assert '"event": "request"' in log and "mammoseg_requests_total" in metrics
     for text in (log, metrics):
         check_text(text)

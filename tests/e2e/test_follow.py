@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from service.integration.commands import PASSWORD, USERNAME
+from tests import http_client
 from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
@@ -99,7 +99,7 @@ def follower(orthanc: Orthanc, service: Service, folder: Path) -> Iterator[Follo
 
 def segmented(service: Service) -> float:
     """How many images the service answered."""
-    lines = httpx.get(f"{service.url}/metrics", timeout=30).text.splitlines()
+    lines = http_client.get(f"{service.url}/metrics", timeout=30).text.splitlines()
     asked = [line for line in lines if line.startswith('mammoseg_requests_total{route="/v1/segm')]
     return sum(float(line.split()[-1]) for line in asked)
 

@@ -9,12 +9,13 @@ import psutil
 import pydicom
 import pytest
 
+from tests import http_client
 from tests.dicom_files import dicom_file, phantom
 from tests.e2e.conftest import Service, serving
 from tests.e2e.test_memory import Watch
 from tests.identity_net import write_identity_net
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 CAP_MIB = 2048
 MAX_ANSWER_S = 15
@@ -37,7 +38,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def post(service: Service, body: bytes, query: str = "") -> httpx.Response:
-    return httpx.post(f"{service.url}/v1/segment{query}", content=body, timeout=120)
+    return http_client.post(f"{service.url}/v1/segment{query}", content=body, timeout=120)
 
 
 def of_pydicom() -> list[Path]:

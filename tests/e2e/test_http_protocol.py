@@ -9,6 +9,7 @@ import httpx
 import psutil
 import pytest
 
+from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 
@@ -74,7 +75,7 @@ def test_endless_headers_take_no_memory(service: Service, begin: bytes, again: b
             pass
         assert first_line(wire)[9:12] in {"431", "414", ""}
     assert grown < 16 * MIB
-    assert httpx.get(f"{service.url}/health/ready", timeout=5).status_code == 200
+    assert http_client.get(f"{service.url}/health/ready", timeout=5).status_code == 200
 
 
 def test_silent_connections_shut_nobody_out(service: Service) -> None:
@@ -85,7 +86,7 @@ def test_silent_connections_shut_nobody_out(service: Service) -> None:
             wires[-1].sendall(b"GET / HTTP/1.1\r\n")
         for _ in range(3):
             started = time.monotonic()
-            assert httpx.get(f"{service.url}/health/ready", timeout=10).status_code == 200
+            assert http_client.get(f"{service.url}/health/ready", timeout=10).status_code == 200
             assert time.monotonic() - started < 5
     finally:
         for wire in wires:
@@ -116,7 +117,7 @@ def test_slow_senders_keep_nobody_waiting(
         time.sleep(0.5)
         for _ in range(2):
             started = time.monotonic()
-            answer = httpx.post(f"{service.url}/v1/segment", content=body, timeout=60)
+            answer = http_client.post(f"{service.url}/v1/segment", content=body, timeout=60)
             assert (answer.status_code, time.monotonic() - started < 10) == (200, True)
     finally:
         for wire in wires:
@@ -137,4 +138,4 @@ def test_the_recorded_forms_are_read(service: Service, shared_data: Path, name: 
     headers = {"Content-Type": "multipart/form-data; boundary=BOUND"}
     for route in ("segment", "studies"):
         url = f"{service.url}/v1/{route}"
-        assert httpx.post(url, content=body, headers=headers, timeout=30).status_code == 200
+        assert http_client.post(url, content=body, headers=headers, timeout=30).status_code == 200

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pydicom
 import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
 
+from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 from tests.orthanc import Orthanc, free_port, running_orthanc
@@ -77,7 +77,7 @@ def modalities(orthanc: Orthanc, study: str) -> list[str]:
 
 
 def metric(service: Service, name: str) -> float:
-    for line in httpx.get(f"{service.url}/metrics", timeout=60).text.splitlines():
+    for line in http_client.get(f"{service.url}/metrics", timeout=60).text.splitlines():
         if line.startswith(name):
             return float(line.rpartition(" ")[2])
     return 0.0
@@ -160,7 +160,7 @@ def test_a_service_that_stops_leaves_what_it_did_not_do_to_the_next(
     headers = {"Content-Type": "multipart/related; type=application/dicom; boundary=b"}
     with serving(tmp_path, **settings) as service:
         for file in cbis_files[:3]:
-            answer = httpx.post(
+            answer = http_client.post(
                 f"{service.url}/dicom-web/studies",
                 content=body % file.read_bytes(),
                 headers=headers,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests import http_client
 from tests.canaries import WORD
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.e2e.conftest import Service, serving
@@ -47,7 +48,7 @@ def store(service: Service, body: bytes, path: str = "") -> httpx.Response:
     request = form(body, related=True)
     headers = HEADERS | request.pop("headers")  # type: ignore[operator]
     url = f"{service.url}/dicom-web/studies{path}"
-    return httpx.post(url, params={"patient": WORD}, headers=headers, timeout=120, **request)  # type: ignore[arg-type]
+    return http_client.post(url, params={"patient": WORD}, headers=headers, timeout=120, **request)  # type: ignore[arg-type]
 
 
 def delivered(pacs: StowServer) -> bool:
@@ -66,7 +67,7 @@ def test_an_instance_leaves_no_trace_on_its_way(service: Service, pacs: StowServ
     while not delivered(pacs) and time.monotonic() < ends:
         time.sleep(0.1)
     assert delivered(pacs)
-    kept = service.log.read_text() + httpx.get(f"{service.url}/metrics").text
+    kept = service.log.read_text() + http_client.get(f"{service.url}/metrics").text
     assert "inbox-delivered" in kept and "inbox-not-delivered" in kept
     check_text(kept)
     for value in (SOP_INSTANCE_UID, *pacs.received, *(set(KEPT.values()) - {"F"})):

@@ -6,6 +6,7 @@ from tests.soak.kills import judge, run
 from tests.stow_server import StowServer
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_ten_kills_lose_nothing_and_double_nothing() -> None:
     tally = run(10, seed=10)

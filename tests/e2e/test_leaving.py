@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import http_client
 from tests.e2e.conftest import Service, serving
 
 pytestmark = pytest.mark.e2e
@@ -20,11 +21,11 @@ DICOM = {"Content-Type": "application/dicom"}
 def post(service: Service, body: bytes) -> httpx.Response:
     # To close after the answer is to reset a caller that still sends.
     headers = DICOM | {"Connection": "close"}
-    return httpx.post(f"{service.url}/v1/segment", content=body, headers=headers, timeout=120)
+    return http_client.post(f"{service.url}/v1/segment", content=body, headers=headers, timeout=120)
 
 
 def metric(service: Service, name: str) -> float:
-    text = httpx.get(f"{service.url}/metrics", timeout=30).text
+    text = http_client.get(f"{service.url}/metrics", timeout=30).text
     return next(
         (float(line.split()[-1]) for line in text.splitlines() if line.startswith(name)), 0.0
     )
@@ -80,17 +81,17 @@ def test_sigterm_ends_readiness_first_and_loses_nothing(
             caller.start()
         until(False, service, "mammoseg_in_flight", 0)
         service.process.send_signal(signal.SIGTERM)
-        while httpx.get(f"{service.url}/health/ready", timeout=30).status_code == 200:
+        while http_client.get(f"{service.url}/health/ready", timeout=30).status_code == 200:
             time.sleep(0.01)
         # Not ready any more, but alive, and whoever has not seen it yet is served.
-        assert httpx.get(f"{service.url}/health/live", timeout=30).status_code == 200
+        assert http_client.get(f"{service.url}/health/live", timeout=30).status_code == 200
         for caller in callers[4:]:
             caller.start()
         for caller in callers:
             caller.join()
         assert service.process.wait(timeout=60) in (0, -signal.SIGTERM)
         with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{service.url}/health/live", timeout=5)
+            http_client.get(f"{service.url}/health/live", timeout=5)
     assert statuses == [200] * 6
     events = [json.loads(line)["event"] for line in service.log.read_text().splitlines()]
     assert "stopped" in events
@@ -108,7 +109,7 @@ def test_a_crowd_is_answered_or_told_when_to_come_again(
         for caller in callers:
             caller.start()
         while any(caller.is_alive() for caller in callers):
-            assert httpx.get(f"{service.url}/health/ready", timeout=30).status_code == 200
+            assert http_client.get(f"{service.url}/health/ready", timeout=30).status_code == 200
             time.sleep(0.02)
     assert {answer.status_code for answer in answers} == {200, 503}
     assert len(answers) == 10

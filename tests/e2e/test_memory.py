@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
-import httpx
 import numpy as np
 import psutil
 import pytest
 
+from tests import http_client
 from tests.dicom_files import dicom_file, phantom
 from tests.e2e.conftest import serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 MEMORY_MIB = 1024
 ROWS, COLUMNS = 4096, 3328
@@ -48,7 +48,7 @@ def test_a_crowd_of_full_size_mammograms_stays_under_the_cap(tmp_path: Path) -> 
 
         def post(content: bytes) -> int:
             url = f"{service.url}/v1/segment"
-            return httpx.post(url, content=content, timeout=300).status_code
+            return http_client.post(url, content=content, timeout=300).status_code
 
         watch = Watch(service.process.pid)
         watch.start()

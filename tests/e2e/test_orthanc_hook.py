@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
     RESULTS,
@@ -45,7 +45,9 @@ def hooked(folder: Path, service_port: int) -> Iterator[Orthanc]:
 
 def beat(orthanc: Orthanc) -> None:
     """Do what Orthanc from 1.11.1 on does every LuaHeartBeatPeriod seconds."""
-    httpx.post(f"{orthanc.url}/tools/execute-script", content="OnHeartBeat()").raise_for_status()
+    http_client.post(
+        f"{orthanc.url}/tools/execute-script", content="OnHeartBeat()"
+    ).raise_for_status()
 
 
 def said(orthanc: Orthanc, words: str) -> int:
@@ -101,7 +103,7 @@ def test_a_resend_changes_nothing_and_no_result_is_sent(
 def stored(service: Service) -> float:
     """How many STOW-RS requests the service answered."""
     route = 'mammoseg_requests_total{route="/dicom-web/studies"'
-    lines = httpx.get(f"{service.url}/metrics", timeout=30).text.splitlines()
+    lines = http_client.get(f"{service.url}/metrics", timeout=30).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(route))
 
 

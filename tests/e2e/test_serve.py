@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import RLELossless
 
+from tests import http_client
 from tests.e2e.conftest import Service, serving
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +24,7 @@ DICOM = {"Content-Type": "application/dicom"}
 
 
 def post(service: Service, body: bytes, query: str = "", **headers: str) -> httpx.Response:
-    return httpx.post(
+    return http_client.post(
         f"{service.url}/v1/segment{query}", content=body, headers=DICOM | headers, timeout=60
     )
 
@@ -126,7 +127,7 @@ def test_health_answers_while_an_image_is_processed(
         thread.start()
     answered_meanwhile = 0
     while any(thread.is_alive() for thread in posts):
-        httpx.get(f"{service.url}/health/live", timeout=5).raise_for_status()
+        http_client.get(f"{service.url}/health/live", timeout=5).raise_for_status()
         answered_meanwhile += any(thread.is_alive() for thread in posts)
         time.sleep(0.01)
     assert statuses == [200] * 4
@@ -142,14 +143,14 @@ def test_logs_and_metrics_hold_nothing_of_the_patient(
     assert answer.status_code == 200
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
-    httpx.get(f"{service.url}/MUSTERMANN?name=MUSTERMANN", headers=upgrade | key)
+    http_client.get(f"{service.url}/MUSTERMANN?name=MUSTERMANN", headers=upgrade | key)
     broken = post(service, body[:50_000])
     assert broken.json()["code"] != "output"
     for text in (
         answer.text,
         broken.text,
         service.log.read_text(),
-        httpx.get(f"{service.url}/metrics").text,
+        http_client.get(f"{service.url}/metrics").text,
     ):
         assert "MUSTERMANN" not in text
         assert "Mass-Test" not in text
@@ -162,7 +163,7 @@ def test_sigterm_finishes_what_was_accepted(tmp_path: Path, cbis_files: list[Pat
     with serving(tmp_path) as service:
         caller = threading.Thread(target=lambda: statuses.append(post(service, body).status_code))
         caller.start()
-        while "mammoseg_in_flight 1.0" not in httpx.get(f"{service.url}/metrics").text:
+        while "mammoseg_in_flight 1.0" not in http_client.get(f"{service.url}/metrics").text:
             assert caller.is_alive()
         service.process.send_signal(signal.SIGTERM)
         caller.join()

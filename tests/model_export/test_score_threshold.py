@@ -24,6 +24,7 @@ def overconfident(images: int, scale: float, offset: float) -> tuple[list[Scored
     return given, [float(scale * value - offset) for value in honest]
 
 
+@pytest.mark.slow
 @pytest.mark.unit
 def test_temperature_and_shift_undo_an_overconfidence() -> None:
     # Two normals of variance 2, 2 apart: the log likelihood ratio is the value itself.

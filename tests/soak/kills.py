@@ -28,6 +28,7 @@ from rich.console import Console
 from service.inbox.database import Database
 from service.inbox.inbox import DATABASE_FILE
 from service.inbox.instance_store import InstanceStore
+from tests import http_client
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.orthanc import free_port
@@ -99,7 +100,7 @@ class Sender(threading.Thread):
         headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
         while not self.ended.is_set():
             try:
-                answer = httpx.post(self._url, content=body, headers=headers, timeout=30)
+                answer = http_client.post(self._url, content=body, headers=headers, timeout=30)
                 if answer.status_code == 200:
                     return True
             except httpx.HTTPError:
@@ -153,7 +154,7 @@ class Service:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                httpx.get(f"{self.url}/health/ready", timeout=5).raise_for_status()
+                http_client.get(f"{self.url}/health/ready", timeout=5).raise_for_status()
                 return
             except httpx.HTTPError:
                 time.sleep(0.02)

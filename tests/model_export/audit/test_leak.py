@@ -51,6 +51,7 @@ def test_the_interval_counts_patients_not_images() -> None:
     assert together.high - together.low > 0.6 * (alone.high - alone.low)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "RESAMPLES", 250)
     rng = np.random.default_rng(4)

@@ -28,6 +28,7 @@ def test_another_shape_is_refused() -> None:
         as_convolution(nn.ConvTranspose2d(2, 2, 8, stride=4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
 def test_a_folded_net_is_the_same_function(options: NetworkOptions) -> None:
     net = lived_in(options).double()

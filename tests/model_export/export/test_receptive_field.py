@@ -44,6 +44,7 @@ def test_a_transposed_convolution_sees_no_more_than_its_kernel_reaches() -> None
     assert receptive_field(chain([nn.MaxPool2d(2), nn.Conv2d(1, 2, 1)], [up])) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "pixels"),
     [

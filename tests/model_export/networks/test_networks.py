@@ -45,6 +45,7 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
     assert maps.has_mask.shape == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
 def test_every_layer_can_be_taught(options: NetworkOptions) -> None:
     net = build(options).train()

@@ -37,6 +37,7 @@ def told_apart(lesions: list[tuple[Packed, View]], others: list[tuple[Packed, Vi
     return float(roc_auc_score(labels, model.predict_proba(scaled)[:, 1]))
 
 
+@pytest.mark.slow
 def test_matched_crops_cannot_be_told_apart_by_their_looks() -> None:
     matcher = Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=0)
     rng = np.random.default_rng(1)
@@ -72,6 +73,7 @@ def test_nothing_matches_where_lesion_is_everywhere() -> None:
     assert not matcher.teaches(full[0], View((60, 60)), rng)
 
 
+@pytest.mark.slow
 def test_a_matcher_follows_from_its_seed() -> None:
     one, other = (Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=3) for _ in range(2))
     for seed in range(10):
@@ -106,6 +108,7 @@ def test_overlap_weights_bring_the_means_together() -> None:
     assert np.abs(means[0] - means[1]).max() < 0.12
 
 
+@pytest.mark.slow
 def test_as_many_negatives_teach_as_lesions() -> None:
     matcher = Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=0)
     rng = np.random.default_rng(5)

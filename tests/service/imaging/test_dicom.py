@@ -140,6 +140,7 @@ def test_deflated_data_that_is_damaged_or_breaks_off():
     assert refusal(body[: start + 60]) == (400, "truncated")
 
 
+@pytest.mark.slow
 def test_more_elements_than_any_mammogram_has():
     many = b"".join(
         struct.pack("<HH2sH", 0x0009, 0x1000 + i % 4096, b"CS", 0) for i in range(MAX_READS)

@@ -72,6 +72,7 @@ def test_a_value_of_absurd_length_is_absent():
     assert elements.text(long, "ImageComments") is None
 
 
+@pytest.mark.slow
 def test_a_sequence_of_absurd_length_is_absent():
     def with_items(count: int) -> Dataset:
         built = dataset(None)
