@@ -46,8 +46,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 def _is_data(path: object) -> bool:
     if not isinstance(path, str) or path.endswith(_CODE):
         return False
-    inside_temporary = path.startswith(tempfile.gettempdir())
-    return path.startswith(_DATA) and not inside_temporary and "/.venv/" not in path
+    temporary = tempfile.gettempdir()
+    is_temporary = path.startswith(temporary) and not str(_ROOT).startswith(temporary)
+    return path.startswith(_DATA) and not is_temporary and "/.venv/" not in path
 
 
 def _watch_constructors() -> None:
