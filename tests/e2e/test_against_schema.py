@@ -15,6 +15,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.transport.serialization import Binary
 
 from service.api.form import Form
@@ -101,9 +102,12 @@ def keeping_to(operation: str) -> Callable[..., None]:
 
 # A function of its own for each: those of one `parametrize` have one node id, and of several tests
 # with one node id pytest-xdist runs one.
-for operation in (found.ok().label for found in schema.get_all_operations()):
-    words = re.sub(r"\W+", "_", operation).strip("_").lower()
-    globals()[f"test_the_service_keeps_to_its_description_of_{words}"] = keeping_to(operation)
+for found in schema.get_all_operations():
+    assert isinstance(found, Ok), found
+    words = re.sub(r"\W+", "_", found.ok().label).strip("_").lower()
+    globals()[f"test_the_service_keeps_to_its_description_of_{words}"] = keeping_to(
+        found.ok().label
+    )
 
 
 def fitted(case: Case[Any]) -> dict[str, Any]:
