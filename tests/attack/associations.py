@@ -10,13 +10,13 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
-from pynetdicom.sop_class import Verification
 
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import Target, end, mammogram, wait
 from tests.orthanc import free_port
 
 MAMMOGRAPHY = "1.2.840.10008.5.1.4.1.1.1.2"
+VERIFICATION = "1.2.840.10008.1.1"
 TIMEOUT_S = 20
 
 
@@ -75,7 +75,7 @@ def _next_sender(target: Target, port: int) -> tuple[str, ...]:
     """Store a mammogram as a modality does, and wait for its results."""
     entity = AE()
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT_S
-    entity.add_requested_context(Verification)
+    entity.add_requested_context(VERIFICATION)
     entity.add_requested_context(MAMMOGRAPHY, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", port, ae_title="MAMMOSEG")
     if not association.is_established:

@@ -4,6 +4,7 @@ import functools
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import STUDY, Target, related
@@ -18,7 +19,7 @@ END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 ITEMS = 290_000
 
 
-def _uids(number: int) -> dict[str, str]:
+def _uids(number: int) -> dict[str, Any]:
     return {
         "SOPInstanceUID": f"{STUDY}.2.{number}",
         "StudyInstanceUID": STUDY,

@@ -40,7 +40,7 @@ def _set_back(target: Target) -> Sent:
 
 def _serve() -> None:
     real, offset = time.time, Path(os.environ[OFFSET])
-    time.time = lambda: real() + float(offset.read_text())  # type: ignore[assignment]
+    time.time = lambda: real() + float(offset.read_text())
     from service.cli import main
 
     main()

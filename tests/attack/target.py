@@ -116,8 +116,9 @@ class Target:
         """End the service as a power cut does."""
         assert self.process is not None
         self.url = ""
-        for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-            process.kill()
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
+        self.process.kill()
         self.process.wait()
 
     def run(self, module: str, command: str, *arguments: str) -> "subprocess.Popen[bytes]":

@@ -47,7 +47,7 @@ def test_nothing_is_left_to_learn_of_ones_own_answer() -> None:
     own = Answer(*(torch.sigmoid(one.detach()) for one in (logits, activation, has_mask)))
     weights = Distillation(teacher=Path("unread"), mask=2.0, cells=3.0, has_mask=4.0)
     terms = distillation(Maps(logits, activation, has_mask), own, weights)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(terms.values())).sum().backward()
     for value in (logits, activation, has_mask):
         assert value.grad is not None and float(value.grad.abs().max()) < 1e-6
     other = Answer(*(1.0 - one for one in own))
@@ -77,13 +77,14 @@ def test_a_run_comes_nearer_to_its_teacher_and_does_not_keep_it(config: Training
     assert not [name for name in task.state_dict() if "teacher" in name]
     batch = CropBatches(packed_all(), config, 0)[0]
     optimiser = torch.optim.AdamW(task.parameters(), lr=3e-3)
-    task.log = task.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    task.log = lambda *_, **__: None  # type: ignore[method-assign]
+    task.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
     answer = _teacher(config)(batch.unchanged)
     apart = []
     for _ in range(15):
         loss = task.training_step(batch, 0)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         with torch.no_grad():
             own = torch.sigmoid(task.net(batch.tiles).logits)

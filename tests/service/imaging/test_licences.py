@@ -27,7 +27,7 @@ def licence_of(package: str) -> str:
     except PackageNotFoundError:
         return ""
     classifiers = [each for each in about.get_all("Classifier") or () if "License" in each]
-    stated = [about.get(name, "") for name in ("License", "License-Expression")]
+    stated = [(about.get_all(name) or [""])[0] for name in ("License", "License-Expression")]
     return "\n".join([*classifiers, *stated[0].splitlines()[:1], stated[1]])
 
 

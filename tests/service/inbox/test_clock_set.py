@@ -139,7 +139,7 @@ def test_what_is_finished_tomorrow_by_a_clock_that_was_ahead_is_not_kept_for_eve
     receive(mammogram(1))
     set_clock(1e9)
     with Inbox(settings) as ahead:
-        ahead.work.refused(1, "decode-failed")
+        ahead.processing.refused(1, "decode-failed")
     set_clock(0.0)
     assert inbox.purge(older_s=0.0) == 0
     inbox.bound_waits(60.0)
