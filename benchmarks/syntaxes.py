@@ -10,7 +10,7 @@ that passes, and on a busy one that tells of the others.
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +26,8 @@ from benchmarks.figures import machine
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
 from service.imaging.wanted_resolution import WantedResolution
 from service.memory import MIN_READER_MIB
-from service.reading import Workers
+from service.reading.pool import ReaderPool
+from service.reading.reader import ReadRequest
 from service.settings import Settings
 from tests.corpus.view import Stored, left_cc, mammogram
 
@@ -112,7 +113,7 @@ def core_seconds(processes: list[psutil.Process]) -> float:
 
 
 def least_ms(
-    workers: Workers, body: bytes, resolution: WantedResolution | None, repeat: int
+    readers: ReaderPool, body: bytes, resolution: WantedResolution | None, repeat: int
 ) -> tuple[float, float]:
     """Read a file again and again; give the least time of the core, and of the clock."""
     here = psutil.Process()
@@ -120,7 +121,7 @@ def least_ms(
     core, wall = [], []
     for _ in range(repeat):
         before, started = core_seconds(both), time.perf_counter()
-        workers.read(body, "dicom", resolution=resolution)
+        readers.read(ReadRequest(body, "dicom", resolution=resolution))
         wall.append(time.perf_counter() - started)
         core.append(core_seconds(both) - before)
     return min(core) * 1e3, min(wall) * 1e3
@@ -129,16 +130,15 @@ def least_ms(
 def measure(repeat: int) -> list[Timing]:
     """Time every case, by readers that are bound as those of the service."""
     stored = full_size()
-    workers = Workers(
-        count=1, limits=Settings().read_limits(), memory_mib=MIN_READER_MIB, deadline_s=60
-    )
+    options = Settings().reader_options()
+    readers = ReaderPool(replace(options, count=1, memory_mib=MIN_READER_MIB, deadline_s=60))
     try:
         took = []
         for case in track(CASES, "Reading", console=Console(stderr=True)):
             body = encoded(stored, case)
-            took.append((case, len(body), *least_ms(workers, body, case.resolution, repeat)))
+            took.append((case, len(body), *least_ms(readers, body, case.resolution, repeat)))
     finally:
-        workers.close()
+        readers.close()
     native = next(core for case, _, core, _ in took if case is NATIVE)
     return [
         Timing(

@@ -44,12 +44,10 @@ def measure(plan: Plan) -> list[Figure]:
 def _in_process(plan: Plan, body: Body, bare: Bare, count: int) -> Figure:
     settings = Settings(model=plan.model, device="cpu")
     with open_segmenter(settings) as segmenter, ThreadPoolExecutor(CONCURRENCY) as callers:
-        # Where a body that was received lies, too.
-        lent = segmenter.reader.buffers.extent(body.dicom).data
 
         def segmented() -> float:
             started = time.perf_counter()
-            list(callers.map(lambda _: segmenter.segment(lent), range(count)))
+            list(callers.map(lambda _: segmenter.segment(body.dicom), range(count)))
             return count / (time.perf_counter() - started)
 
         segmented()

@@ -105,6 +105,7 @@ def doctor() -> None:
             report["sha256"] = segmenter.model.sha256
             report["setup"] = segmenter.net.model_info.setup
             report["golden_tile"] = "reproduced"
+            report["sandbox"] = segmenter.reader.sandbox()
             report["weights_licence"] = segmenter.contract.provenance.licence
     except StartupError as error:
         console.print_json(json.dumps(report))

@@ -11,8 +11,8 @@ from service.inference.memory_bound import memory_to_open
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
-from service.readers import open_readers
-from service.reading import InProcess, Reader
+from service.reading.pool import ReaderPool
+from service.reading.reader import InProcess, Reader
 from service.segmenter import Segmenter
 from service.settings import Settings
 
@@ -81,7 +81,7 @@ def open_segmenter(settings: Settings) -> Segmenter:
     StartupError
         Model, device or readers are not fit to serve.
     """
-    reader = open_readers(settings)
+    reader = ReaderPool(settings.reader_options())
     try:
         return Segmenter(_open_served(settings), reader)
     except BaseException:

@@ -1,11 +1,12 @@
 """How the memory of the whole process tree is shared out, from one setting.
 
-What is held strictly: each reader's address space (RLIMIT_AS, by the kernel) and the bytes of the
-bodies that are held. What is held by estimate: the pixels that are worked on, `BYTES_PER_PIXEL`
-each, and what the service and its readers take at rest, measured with the bundled model on a CPU. A
-larger model, and on a GPU the driver, CUDA's libraries and page-locked memory for the largest batch
-(25 MiB at 640 x 640, half that for 16-bit levels) come on top. What is kept of the memory of bodies
-and pixels for the next ones is within their share.
+What is held strictly: each reader's address space (RLIMIT_AS, by the kernel), with the memory that
+it shares with the service in it, and the bytes of the bodies that are held. What is held by
+estimate: the pixels that are worked on, `BYTES_PER_PIXEL` each, and what the service and its
+readers take at rest, measured with the bundled model on a CPU. A larger model, and on a GPU the
+driver, CUDA's libraries and page-locked memory for the largest batch (25 MiB at 640 x 640, half
+that for 16-bit levels) come on top. What is kept of the memory of bodies and pixels for the next
+ones is within their share.
 """
 
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class MemoryPlan:
     pixels_mib: int
 
     @property
-    def lent_mib(self) -> int:
-        """Memory for bodies, and for pixels themselves, together: what is lent again and again."""
-        return self.bodies_mib + 2 * self.pixels_mib // BYTES_PER_PIXEL
+    def kept_pixels_mib(self) -> int:
+        """Memory for pixels themselves, which is kept to be used again."""
+        return 2 * self.pixels_mib // BYTES_PER_PIXEL
 
     @classmethod
     def of(

@@ -25,7 +25,7 @@ from service.imaging.stitch import stitch
 from service.imaging.tiles import cut
 from service.imaging.wanted_resolution import WantedResolution
 from service.inference.net import Net
-from service.reading import Reader
+from service.reading.reader import Reader, ReadRequest
 from service.stopwatch import Stopwatch
 
 MAX_IMAGE_MM = 500
@@ -115,7 +115,7 @@ class Segmenter:
         """
         stopwatch, options, token = Stopwatch(), options or SegmentOptions(), token or CancelToken()
         mammogram = self.reader.read(
-            body, kind, options.frame, token, self._wanted_resolution(options)
+            ReadRequest(body, kind, options.frame, self._wanted_resolution(options)), token
         )
         stopwatch.lap("read")
         reserve_pixels(mammogram.rows * mammogram.columns)

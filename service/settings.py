@@ -14,6 +14,7 @@ from service.inbox.destination import Destination
 from service.inference.device import DeviceChoice, Gpu
 from service.memory import MemoryPlan
 from service.outputs.dicom.registry import OUTPUTS
+from service.reading.options import ReaderOptions
 
 
 class Settings(BaseSettings):
@@ -277,6 +278,17 @@ class Settings(BaseSettings):
     def gpu(self) -> Gpu:
         """Return what a GPU is allowed."""
         return Gpu(self.gpu_memory_mib, self.engine_cache, self.gpu_trials)
+
+    def reader_options(self) -> ReaderOptions:
+        """Return what the processes that read images are given."""
+        return ReaderOptions(
+            count=self.memory.readers,
+            limits=self.read_limits(),
+            memory_mib=self.memory.reader_mib,
+            deadline_s=self.reader_deadline_s,
+            body_bytes=self.memory.bodies_mib << 20,
+            pixel_bytes=self.memory.kept_pixels_mib << 20,
+        )
 
     def read_limits(self) -> ReadLimits:
         """Return what the reader may accept."""

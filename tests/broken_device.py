@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from service.imaging.reader import ReadLimits
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session, TileOutputs
-from service.reading import InProcess
+from service.reading.reader import InProcess
 from service.segmenter import Segmenter
 
 COMPLAINT = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=x"

@@ -1,6 +1,6 @@
-"""Where a body is received: memory that a reader maps, so that nobody copies it again."""
+"""Where a body is received: memory that is used again and again."""
 
-from service.buffer_pool import BufferPool, SharedBuffer
+from service.buffer_pool import Buffer, BufferPool
 from service.errors import InvalidRequest, Overloaded
 
 HEAD_BYTES = 64 * 1024
@@ -22,9 +22,8 @@ class BodyBuffer:
 
     def __init__(self, buffers: BufferPool, size: int | None, most: int) -> None:
         self._buffers = buffers
-        # Of memory for the most that may come, only what does come is ever there.
         self._size = most if size is None else size
-        self._buffer: SharedBuffer | None = None
+        self._buffer: Buffer | None = None
         self._head = bytearray()
         self.length = 0
         """Bytes that came."""
@@ -52,7 +51,7 @@ class BodyBuffer:
         """Return what came; its memory is lent again once nobody refers to any part of it."""
         return self._buffers.lend_bytes(self._taken(), self.length)
 
-    def _taken(self) -> SharedBuffer:
+    def _taken(self) -> Buffer:
         # Not before something comes: who waits for memory would keep it from those that have some.
         if self._buffer is None:
             try:

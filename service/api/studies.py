@@ -28,7 +28,7 @@ from service.imaging.mammogram import Caveat
 from service.imaging.reader import sniff
 from service.outputs.result import SegmentationResult, WarningPart, result_of
 from service.outputs.study import ImageScore, StudyPart, combine
-from service.reading import Reader
+from service.reading.reader import Reader
 from service.segmenter import SegmentOptions
 
 router = APIRouter(tags=["segmentation"])

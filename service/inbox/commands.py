@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -14,7 +15,7 @@ from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.scp import StoreScp
 from service.inbox.states import DEAD, FINISHED, Entry, State
 from service.logs import configure_logs
-from service.reading import Workers
+from service.reading.pool import ReaderPool
 from service.settings import Settings
 from service.terminal import console, fail, settings_or_exit, stderr
 
@@ -140,15 +141,9 @@ def scp(
         fail(str(error))
 
 
-def _reader(settings: Settings) -> Workers:
+def _reader(settings: Settings) -> ReaderPool:
     """Open one reader: senders' headers are taken apart in a process that may be killed."""
-    return Workers(
-        count=1,
-        limits=settings.read_limits(),
-        memory_mib=settings.memory.reader_mib,
-        deadline_s=settings.reader_deadline_s,
-        lent_bytes=0,
-    )
+    return ReaderPool(replace(settings.reader_options(), count=1, body_bytes=0, pixel_bytes=0))
 
 
 def _open() -> Inbox:

@@ -6,7 +6,7 @@ from pathlib import Path
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsupportedMedia
 from service.imaging import elements
 from service.outputs.dicom.algorithm import MANUFACTURER
-from service.reading import Reader
+from service.reading.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from service.inbox.quota import DiskQuota
 from service.inbox.recovery import Recovered, Recovery
 from service.inbox.states import FINISHED, State
 from service.inbox.store_transaction import Bounds, StoreTransaction
-from service.reading import InProcess, Reader
+from service.reading.reader import InProcess, Reader
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")

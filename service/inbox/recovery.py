@@ -22,7 +22,7 @@ from service.inbox.instance_store import InstanceStore
 from service.inbox.states import Arrival, StoredResult
 from service.inbox.store_transaction import Bounds, aside_code
 from service.outputs.dicom.algorithm import MANUFACTURER
-from service.reading import Reader
+from service.reading.reader import Reader
 
 log = structlog.get_logger("mammoseg")
 

@@ -16,7 +16,7 @@ from service.inbox.header import Header, read_header
 from service.inbox.instance_store import InstanceStore
 from service.inbox.quota import DiskQuota, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
-from service.reading import Reader
+from service.reading.reader import Reader
 
 OUT_OF_RESOURCES = 0xA700
 OTHER_STUDY = 0xA901

@@ -4,7 +4,8 @@ import os
 import numpy as np
 import pytest
 
-from service.buffer_pool import STEP, BufferPool
+from service.buffer_pool import STEP, Buffer, BufferPool, FilledBuffer
+from service.reading.shared_buffer import SharedBuffer
 
 pytestmark = pytest.mark.unit
 
@@ -22,38 +23,31 @@ def test_memory_is_lent_again_once_nobody_refers_to_it() -> None:
     assert buffers.take(100) is buffer
 
 
-def test_pixels_are_what_another_wrote_to_the_file() -> None:
-    buffers = BufferPool(STEP)
+@pytest.mark.parametrize("kind", [Buffer, FilledBuffer])
+def test_pixels_are_what_lies_in_memory_of_this_process(kind: type[Buffer]) -> None:
+    buffers = BufferPool(STEP, kind)
     buffer = buffers.take(12)
     written = np.arange(6, dtype=np.uint16).reshape(2, 3)
-    os.pwrite(buffer.file, written.tobytes(), 0)
+    buffer.part(12)[:] = np.frombuffer(written.tobytes(), np.uint8)
     pixels = buffers.lend(buffer, (2, 3))
     np.testing.assert_array_equal(pixels, written)
     with pytest.raises(ValueError, match="read-only"):
         pixels[0, 0] = 1
 
 
-def test_a_part_of_lent_bytes_is_found_in_its_file() -> None:
+def test_a_part_of_lent_bytes_is_lent_as_well() -> None:
     buffers = BufferPool(STEP)
     buffer = buffers.take(100)
     buffer.memory[:100] = bytes(range(100))
     body = buffers.lend_bytes(buffer, 100)
-    file, start, data = buffers.extent(body[10:][:20])
-    assert (file, start, data.tobytes()) == (buffer.file, 10, bytes(range(10, 30)))
-    assert os.pread(file, 20, start) == data
-    assert buffers.extent(body[:0]).start == 0
+    part = body[10:][:20]
     del body
-    assert buffers.idle_bytes == 0, "the extent still shows it"
-    del data
+    assert buffers.idle_bytes == 0, "the part still shows it"
+    assert part == bytes(range(10, 30))
+    del part
     assert buffers.idle_bytes == STEP
     with pytest.raises(TypeError, match="read-only"):
         buffers.lend_bytes(buffer, 1)[0] = 1
-
-
-@pytest.mark.parametrize("given", [b"abc", memoryview(b"abc"), b""])
-def test_bytes_that_were_not_lent_are_copied(given: bytes | memoryview) -> None:
-    extent = BufferPool(STEP).extent(given)
-    assert os.pread(extent.file, len(given), extent.start) == given == extent.data
 
 
 def test_the_smallest_that_fits_is_taken_and_all_are_no_more_than_agreed() -> None:
@@ -81,8 +75,9 @@ def test_what_fits_nobody_makes_room_for_what_does() -> None:
 
 
 def test_what_is_dropped_unlent_is_given_back_to_the_system() -> None:
-    buffers = BufferPool(STEP)
+    buffers = BufferPool(STEP, SharedBuffer)
     buffer = buffers.take(1)
+    assert isinstance(buffer, SharedBuffer)
     file = buffer.file
     os.fstat(file)
     del buffer

@@ -46,6 +46,9 @@ def test_doctor_says_which_model_and_device(identity: Path) -> None:
     assert report["model"] == "identity 0.0.1"
     assert report["device"] == "cpu"
     assert report["golden_tile"] == "reproduced"
+    walls = report["sandbox"]
+    assert {"not-dumpable", "sealed-memory"} <= walls["service"].keys()
+    assert {"landlock", "seccomp", "no-new-privileges"} <= walls["readers"].keys()
 
 
 def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,9 @@ import pytest
 from service.errors import MammosegError
 from service.imaging.reader import ReadLimits
 from service.memory import MIN_READER_MIB
-from service.reading import Workers
+from service.reading.options import ReaderOptions
+from service.reading.pool import ReaderPool
+from service.reading.reader import ReadRequest
 
 pytestmark = pytest.mark.integration
 
@@ -79,45 +81,45 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
+def readers() -> Iterator[ReaderPool]:
     limits = ReadLimits(accept_modalities=MODALITIES, memory_bytes=MIN_READER_MIB << 20)
-    workers = Workers(count=1, limits=limits, memory_mib=MIN_READER_MIB, deadline_s=10)
-    yield workers
-    workers.close()
+    readers = ReaderPool(ReaderOptions(1, limits, memory_mib=MIN_READER_MIB, deadline_s=10))
+    yield readers
+    readers.close()
 
 
-def outcomes(workers: Workers, files: list[Path], frame: int | None) -> Counter[str]:
+def outcomes(readers: ReaderPool, files: list[Path], frame: int | None) -> Counter[str]:
     """Count what comes of the files; the process that reads them must be one and the same."""
-    (before,) = process_of(workers)
+    (before,) = process_of(readers)
     counts: Counter[str] = Counter()
     for path in files:
         try:
-            workers.read(path.read_bytes(), "dicom", frame)
+            readers.read(ReadRequest(path.read_bytes(), "dicom", frame))
             counts["read"] += 1
         except MammosegError as refused:
             counts[f"{refused.status} {refused.code}"] += 1
-        assert process_of(workers) == [before], path.name
+        assert process_of(readers) == [before], path.name
     return counts
 
 
-def process_of(workers: Workers) -> list[int]:
-    return [worker.process.pid for worker in workers._idle]
+def process_of(readers: ReaderPool) -> list[int]:
+    return [reader.process.pid for reader in readers._idle]
 
 
 @pytest.mark.parametrize("frame", PYDICOM)
-def test_pydicoms_own_files(workers: Workers, frame: int | None) -> None:
+def test_pydicoms_own_files(readers: ReaderPool, frame: int | None) -> None:
     folder = Path(pydicom.__file__).parent / "data"
     files = sorted(
         path
         for path in folder.rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc", ".json", ".txt", ".md")
     )
-    counts = outcomes(workers, files, frame)
+    counts = outcomes(readers, files, frame)
     if pydicom.__version__ == "3.0.2":
         assert counts == PYDICOM[frame]
 
 
 @pytest.mark.parametrize("frame", HOSTILE)
-def test_hostile_files(workers: Workers, shared_data: Path, frame: int | None) -> None:
+def test_hostile_files(readers: ReaderPool, shared_data: Path, frame: int | None) -> None:
     files = sorted((shared_data / "malformed-dicom").rglob("*.dcm"))
-    assert outcomes(workers, files, frame) == HOSTILE[frame]
+    assert outcomes(readers, files, frame) == HOSTILE[frame]

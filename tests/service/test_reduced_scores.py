@@ -13,10 +13,9 @@ from service.cancellation import CancelToken
 from service.imaging import jpeg_2000
 from service.imaging.dicom import EXPLICIT_LITTLE, HTJ2K, JPEG_2000
 from service.imaging.mammogram import Mammogram
-from service.imaging.reader import ImageKind, ReadLimits, read_image
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.reader import ReadLimits, read_image
 from service.loading import open_model
-from service.reading import InProcess
+from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 from tests.service.imaging import codestreams
@@ -47,15 +46,15 @@ CASES = [
 class Fast(InProcess):
     """Reads as a worker does: by the fast decoder."""
 
-    def read(
-        self,
-        body: bytes | memoryview,
-        kind: ImageKind | None,
-        frame: int | None = None,
-        token: CancelToken | None = None,
-        resolution: WantedResolution | None = None,
-    ) -> Mammogram:
-        return read_image(body, kind, self.limits, frame, resolution=resolution, sandboxed=True)
+    def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
+        return read_image(
+            request.body,
+            request.kind,
+            self.limits,
+            request.frame,
+            resolution=request.resolution,
+            sandboxed=True,
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from service.cancellation import CancelToken
 from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
 from service.imaging.mammogram import Mammogram
@@ -14,7 +14,7 @@ from service.imaging.wanted_resolution import WantedResolution
 from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
-from service.reading import InProcess
+from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import MIN_SHRINKING, Segmenter, SegmentOptions
 from service.stopwatch import Stopwatch
 from tests.identity_net import identity_contract, write_identity_net
@@ -130,8 +130,8 @@ def test_the_reader_is_told_how_fine_the_image_must_be(
     told = []
 
     class Spy(InProcess):
-        def read(self, *arguments: Any) -> Mammogram:
-            told.append(arguments[-1])
+        def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
+            told.append(request.resolution)
             return Mammogram(phantom(), (1.0, 1.0))
 
     Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", options=options)

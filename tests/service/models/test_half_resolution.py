@@ -13,7 +13,7 @@ from service.findings import Findings
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits, read_dicom
 from service.loading import open_model
-from service.reading import InProcess
+from service.reading.reader import InProcess
 from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 

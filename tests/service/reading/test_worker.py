@@ -10,7 +10,9 @@ import pytest
 from service.imaging.rasters import read_raster_file
 from service.imaging.reader import ReadLimits
 from service.memory import MIN_READER_MIB
-from service.reading import Workers
+from service.reading.options import ReaderOptions
+from service.reading.pool import ReaderPool
+from service.reading.reader import ReadRequest
 
 pytestmark = pytest.mark.integration
 
@@ -30,9 +32,9 @@ def test_what_decoders_complain_of_is_not_printed(
     read_raster_file(complained_of(), "png", ReadLimits())
     assert "PNG" in caplog.text
     capfd.readouterr()
-    workers = Workers(count=1, limits=ReadLimits(), memory_mib=MIN_READER_MIB, deadline_s=60)
+    readers = ReaderPool(ReaderOptions(1, ReadLimits(), MIN_READER_MIB, deadline_s=60))
     try:
-        workers.read(complained_of(), "png")
+        readers.read(ReadRequest(complained_of(), "png"))
     finally:
-        workers.close()
+        readers.close()
     assert capfd.readouterr() == ("", "")
