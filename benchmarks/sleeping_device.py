@@ -21,7 +21,7 @@ from service.inference.scheduler import TileScheduler
 from service.inference.session import Session, TileOutputs
 from service.logs import configure_logs
 from service.models import BUNDLED_MODEL
-from service.readers import open_readers
+from service.reading.pool import ReaderPool
 from service.segmenter import Segmenter
 from service.server import serve
 from service.settings import Settings
@@ -62,7 +62,7 @@ def main(port: int) -> int:
     settings = Settings(port=port)
     configure_logs("warning", "console")
     net = TileScheduler(cast(Session, SleepingSession()))
-    segmenter = Segmenter(net, open_readers(settings))
+    segmenter = Segmenter(net, ReaderPool(settings.reader_options()))
     return serve(create_app(settings, segmenter), settings)
 
 
