@@ -122,7 +122,7 @@ ATTACKS: dict[str, Callable[..., object]] = {
 }
 
 
-def read_image(body, *arguments, sandboxed, **options):  # type: ignore[no-untyped-def]
+def read_image(body, *arguments, sandboxed, **options):
     """Read a file, or do what it says."""
     said = bytes(body[:4096])
     if said == b"deadly" or (said == b"deadly if sandboxed" and sandboxed):
@@ -149,8 +149,9 @@ def map_shared(file: int, length: int) -> np.ndarray:
     return kept[-1]
 
 
-original, original_map = worker.read_image, worker.map_shared
-worker.read_image, worker.map_shared = read_image, map_shared
+original, original_map = getattr(worker, "read_image"), getattr(worker, "map_shared")  # noqa: B009
+setattr(worker, "read_image", read_image)  # noqa: B010
+setattr(worker, "map_shared", map_shared)  # noqa: B010
 
 if __name__ == "__main__":
     worker.main(*map(int, sys.argv[1:]))

@@ -95,7 +95,7 @@ class Read(Message, frozen=True, kw_only=True):
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
-    detail: WantedResolution | None
+    resolution: WantedResolution | None
     sandboxed: bool
 
 

@@ -117,7 +117,7 @@ class ReaderProcess(Watched):
             kind=request.kind,
             limits=limits,
             frame=request.frame,
-            detail=request.detail,
+            resolution=request.resolution,
             sandboxed=sandboxed,
         )
         try:

@@ -26,14 +26,14 @@ class ReadRequest:
         What it is declared to be; None where nobody says.
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
-    detail
+    resolution
         How fine the image must be; all there is when None.
     """
 
     body: bytes | memoryview
     kind: ImageKind | None = None
     frame: int | None = None
-    detail: WantedResolution | None = None
+    resolution: WantedResolution | None = None
 
 
 class Reader(Protocol):
@@ -69,7 +69,7 @@ class InProcess:
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file."""
         return read_image(
-            request.body, request.kind, self.limits, request.frame, detail=request.detail
+            request.body, request.kind, self.limits, request.frame, resolution=request.resolution
         )
 
     def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:

@@ -77,7 +77,7 @@ class Worker:
                 request.kind,
                 request.limits,
                 request.frame,
-                detail=request.detail,
+                resolution=request.resolution,
                 sandboxed=request.sandboxed,
             )
         except MammosegError as error:

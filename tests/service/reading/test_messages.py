@@ -33,7 +33,9 @@ def refusals_in_the_source() -> Iterator[tuple[str, str]]:
                 and call.func.id in ERRORS
             ):
                 code = call.args[0]
-                assert isinstance(code, ast.Constant), f"{file}: a code that is worked out"
+                assert isinstance(code, ast.Constant) and isinstance(code.value, str), (
+                    f"{file}: a code that is worked out"
+                )
                 yield code.value, call.func.id
 
 
@@ -53,7 +55,7 @@ REQUESTS: tuple[Request, ...] = (
         kind="dicom",
         limits=ReadLimits(memory_bytes=9),
         frame=None,
-        detail=WantedResolution(0.2, 5, (0.1, 0.2)),
+        resolution=WantedResolution(0.2, 5, (0.1, 0.2)),
         sandboxed=True,
     ),
 )

@@ -67,8 +67,10 @@ def test_a_worker_reads_what_this_process_reads(
 def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
     body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
     half, here = WantedResolution(0.2, 0), InProcess(LIMITS)
-    there = workers.read(ReadRequest(body, "dicom", detail=half))
-    np.testing.assert_array_equal(there.pixels, here.read(ReadRequest(body, detail=half)).pixels)
+    there = workers.read(ReadRequest(body, "dicom", resolution=half))
+    np.testing.assert_array_equal(
+        there.pixels, here.read(ReadRequest(body, resolution=half)).pixels
+    )
     assert not np.array_equal(there.pixels, workers.read(ReadRequest(body, "dicom")).pixels)
 
 
