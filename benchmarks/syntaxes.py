@@ -23,9 +23,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.figures import machine
+from service.capacity.plan import MIN_READER_MIB
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
 from service.imaging.wanted_resolution import WantedResolution
-from service.memory import MIN_READER_MIB
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
 from service.settings import Settings

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from service import __version__
 from service.api import health, model, segment, stow, studies, viewer
-from service.api.limiter import RequestLimiter
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
+from service.capacity.limiter import RequestLimiter
 from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker

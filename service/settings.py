@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self
 from pydantic import DirectoryPath, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.capacity.plan import MemoryPlan
 from service.cores import available_cores
+from service.destination import Destination
 from service.imaging.reader import ReadLimits
-from service.inbox.destination import Destination
 from service.inference.device import DeviceChoice, Gpu
-from service.memory import MemoryPlan
 from service.outputs.dicom.registry import OUTPUTS
 from service.reading.options import ReaderOptions
 
@@ -63,7 +63,8 @@ class Settings(BaseSettings):
         default=2048,
         ge=1,
         le=2**20,
-        description="memory of the service and its readers together, MiB; see service/memory.py",
+        description="memory of the service and its readers together, MiB; see "
+        "service/capacity/plan.py",
     )
     readers: int | None = Field(
         default=None,
@@ -141,7 +142,7 @@ class Settings(BaseSettings):
     destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
         default=(),
         description="DICOMweb servers that get the results of the inbox: URLs separated by commas, "
-        "or a JSON list of objects, see service/inbox/destination.py; none: there is no inbox",
+        "or a JSON list of objects, see service/destination.py; none: there is no inbox",
     )
     inbox: Path = Field(
         default=Path("/var/lib/mammoseg"),

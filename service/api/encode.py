@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from service.api.form import Form
-from service.api.multipart import related
+from service.dicomweb.multipart import related
 from service.findings import Findings
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.dicom.registry import picture_side as of_dicom

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from service.api.body_buffer import BodyBuffer
-from service.api.multipart import media_type_and_boundary
 from service.api.numbers import MAX_TEXT
+from service.dicomweb.multipart import media_type_and_boundary
 from service.imaging.reader import sniff
 
 MAX_FIELD_BYTES = MAX_TEXT + 1

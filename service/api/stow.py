@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
-from service.api.limiter import Slot
 from service.api.media_types import DICOM_TYPES, GENERIC
-from service.api.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
 from service.api.problems import MEDIA_TYPE, PROBLEM_REF
+from service.capacity.limiter import Slot
+from service.dicomweb.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
 from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
 from service.imaging.elements import UID_PATTERN
 from service.inbox.store_transaction import CANNOT_UNDERSTAND, Outcome, StoreTransaction

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from service.api.body import SenderBounds, body_buffer_for, receive_body
-from service.api.limiter import Slot
 from service.api.media_types import KINDS, UNDECLARED
-from service.api.multipart import MultipartReader, media_type_and_boundary
 from service.api.parts import Part, Parts
+from service.capacity.limiter import Slot
+from service.dicomweb.multipart import MultipartReader, media_type_and_boundary
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind
 

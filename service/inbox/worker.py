@@ -9,6 +9,7 @@ from typing import BinaryIO, get_args
 
 import structlog
 
+from service.dicomweb.stow_client import StowClient
 from service.errors import StartupError
 from service.inbox.backoff import Backoff
 from service.inbox.deliverer import Deliverer
@@ -17,7 +18,6 @@ from service.inbox.poller import Poller
 from service.inbox.processor import Bench, Processor
 from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, State
-from service.inbox.stow_client import StowClient
 from service.logs import where
 from service.metrics import Metrics
 from service.segmenter import Segmenter

@@ -1,6 +1,6 @@
 """How many tiles go to the device at once, and how long it waits for more of them."""
 
-from service.ewma import Ewma
+from service.capacity.ewma import Ewma
 from service.inference.device import Device
 
 ON_GPU = (1, 2, 4, 8, 16)

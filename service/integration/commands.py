@@ -9,10 +9,10 @@ from typing import Annotated
 import httpx
 import typer
 
+from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import StartupError
 from service.imaging.elements import is_uid
 from service.integration.cursor import Cursor
-from service.integration.dicomweb import Archive, InstanceReference, ServerFailed
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.pull import Pull

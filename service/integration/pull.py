@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
-from service.integration.dicomweb import Archive, InstanceReference, ServerFailed
 from service.outputs.dicom.registry import dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_findings
 from service.segmenter import Segmenter, SegmentOptions

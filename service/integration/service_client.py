@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from service.api.multipart import MultipartReader, media_type_and_boundary
+from service.dicomweb.multipart import MultipartReader, media_type_and_boundary
 from service.errors import PASSING_CODES, InvalidRequest, MammosegError
 from service.findings import ModelIdentity
 from service.imaging import elements

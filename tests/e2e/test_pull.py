@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from service.integration.dicomweb import Archive
+from service.dicomweb.archive import Archive
 from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.pacs import RESULTS, SYNTAXES, assert_filed_under_source, in_syntax, results_in
 from tests.identity_net import write_identity_net

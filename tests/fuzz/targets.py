@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from service.api.body import SenderBounds
-from service.api.budget import BodyBudget
-from service.api.limiter import Slot
 from service.api.parts import MAX_FIELD_BYTES
 from service.api.upload import MAX_PARTS, receive_upload
 from service.buffer_pool import BufferPool
+from service.capacity.budget import BodyBudget
+from service.capacity.limiter import Slot
+from service.capacity.plan import MIN_READER_MIB
 from service.errors import MammosegError
 from service.imaging import elements
 from service.imaging.dicom import parse
@@ -23,7 +24,6 @@ from service.imaging.frames import MAX_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom, read_raster
 from service.imaging.wanted_resolution import WantedResolution
-from service.memory import MIN_READER_MIB
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
 from tests.corpus.write import corpus

@@ -11,9 +11,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from service.capacity.plan import MIN_READER_MIB
 from service.errors import MammosegError
 from service.imaging.reader import ReadLimits
-from service.memory import MIN_READER_MIB
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest

@@ -6,7 +6,7 @@ from starlette.types import Message
 
 from service.api import lingering_close
 from service.api.lingering_close import Lingering
-from tests.service.api.test_budget import in_a_loop
+from tests.service.capacity.test_budget import in_a_loop
 
 pytestmark = pytest.mark.unit
 

@@ -1,9 +1,9 @@
 import pytest
 
 from service.api.body_buffer import BodyBuffer
-from service.api.multipart import MultipartReader
 from service.api.parts import Parts
 from service.buffer_pool import STEP, BufferPool
+from service.dicomweb.multipart import MultipartReader
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Message
 
 from service.api.turnstile import Turnstile
-from tests.service.api.test_budget import in_a_loop
+from tests.service.capacity.test_budget import in_a_loop
 
 pytestmark = pytest.mark.unit
 

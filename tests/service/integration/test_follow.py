@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.api.multipart import related
+from service.dicomweb.multipart import related
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from service.capacity.plan import MIN_READER_MIB
 from service.imaging.rasters import read_raster_file
 from service.imaging.reader import ReadLimits
-from service.memory import MIN_READER_MIB
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest

@@ -12,9 +12,9 @@ import httpx
 import pydicom
 import structlog
 
-from service.api.multipart import media_type_and_boundary, related
+from service.dicomweb.multipart import media_type_and_boundary, related
+from service.dicomweb.stow_client import NotDelivered, judge
 from service.imaging.elements import is_uid
-from service.inbox.stow_client import NotDelivered, judge
 
 log = structlog.get_logger("mammoseg")
 

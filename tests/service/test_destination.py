@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from service.inbox.destination import Destination
+from service.destination import Destination
 from service.settings import Settings
 
 pytestmark = pytest.mark.unit

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.ewma import Ewma
+from service.capacity.ewma import Ewma
 
 FIRST_GUESS_S = 1.0
 """Between two that are finished, before any was."""

@@ -5,12 +5,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.api.limiter import RequestLimiter
 from service.buffer_pool import BufferPool
+from service.capacity.limiter import RequestLimiter
+from service.capacity.plan import MemoryPlan
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
-from service.memory import MemoryPlan
 from service.metrics import Metrics
-from tests.service.api.test_budget import in_a_loop
+from tests.service.capacity.test_budget import in_a_loop
 
 pytestmark = pytest.mark.unit
 
@@ -115,7 +115,7 @@ def test_beyond_the_slots_callers_are_told_when_to_come_again(
     limiter: RequestLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("service.api.completion_rate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("service.capacity.rate.time.monotonic", lambda: now[0])
     for _ in range(200):
         with limiter._rate.at_work():
             now[0] += 2.0
@@ -128,7 +128,7 @@ def test_idle_time_and_failures_do_not_slow_the_measured_pace(
     limiter: RequestLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("service.api.completion_rate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("service.capacity.rate.time.monotonic", lambda: now[0])
     rate = limiter._rate
     assert rate.seconds_for(3) == 3.0
     for _ in range(5):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from service.api.multipart import MAX_PADDING, MultipartReader
+from service.dicomweb.multipart import MAX_PADDING, MultipartReader
 from service.errors import InvalidRequest
 
 pytestmark = pytest.mark.unit

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.api.budget import GUESS, BodyBudget, Claim, PixelBudget
 from service.cancellation import CancelToken
+from service.capacity.budget import GUESS, BodyBudget, Claim, PixelBudget
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 
 pytestmark = pytest.mark.unit

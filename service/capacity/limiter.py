@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar
 
-from service.api.budget import BodyBudget, Claim, PixelBudget
-from service.api.completion_rate import CompletionRate
 from service.buffer_pool import BufferPool
 from service.cancellation import CancelToken
+from service.capacity.budget import BodyBudget, Claim, PixelBudget
+from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
+from service.capacity.rate import CompletionRate
 from service.errors import Overloaded
-from service.memory import BYTES_PER_PIXEL, MemoryPlan
 from service.metrics import Metrics
 
 Answer = TypeVar("Answer")

@@ -1,6 +1,6 @@
 import pytest
 
-from service.ewma import Ewma
+from service.capacity.ewma import Ewma
 
 pytestmark = pytest.mark.unit
 

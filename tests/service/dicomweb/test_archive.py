@@ -15,10 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.dicomweb.archive import Archive, InstanceReference, ServerFailed, only_part
 from service.errors import UnreadableImage
 from service.imaging.limits import ReadLimits
-from service.integration import dicomweb
-from service.integration.dicomweb import Archive, InstanceReference, ServerFailed, only_part
 from service.integration.pull import Pull
 from tests.dicom_files import dicom_file
 from tests.stow_server import Reply, failed, stored
@@ -180,7 +179,7 @@ def test_other_warnings_say_nothing_of_that(server: Server) -> None:
 
 
 def test_a_server_without_an_end_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb, "MAX_RESULTS", 20)
+    monkeypatch.setattr("service.dicomweb.archive.MAX_RESULTS", 20)
     server.answer = lambda path, query: (  # type: ignore[method-assign]
         200,
         None,
@@ -274,7 +273,7 @@ def test_what_is_no_one_instance_is_refused(body: bytes) -> None:
 
 
 def test_an_instance_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicomweb, "MAX_INSTANCE_BYTES", 1000)
+    monkeypatch.setattr("service.dicomweb.archive.MAX_INSTANCE_BYTES", 1000)
     server.wado = lambda uid: ("application/dicom", bytes(2000))
     with pytest.raises(ServerFailed, match="answer-too-large"):
         Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0]))

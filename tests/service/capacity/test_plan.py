@@ -1,6 +1,6 @@
 import pytest
 
-from service.memory import (
+from service.capacity.plan import (
     MIN_PIXELS_MIB,
     MIN_READER_MIB,
     READER_MIB,

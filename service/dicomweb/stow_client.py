@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from service.inbox.destination import Destination
+from service.destination import Destination
 
 PIECE = 2**20
 MAX_ANSWER_BYTES = 2**20

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.inbox.destination import Destination
-from service.inbox.stow_client import NotDelivered, StowClient, judge
+from service.destination import Destination
+from service.dicomweb.stow_client import NotDelivered, StowClient, judge
 from tests.orthanc import free_port
 from tests.service.inbox.conftest import mammogram
 from tests.stow_server import failed, stow_server
