@@ -1,13 +1,11 @@
 """Takes instances from the inbox, a few at once, and has their results made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from collections.abc import Callable
 
 import structlog
 
-from service.cancellation import CancelToken
+from service.capacity.limiter import RequestLimiter
 from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
@@ -17,36 +15,8 @@ from service.logs import where
 
 log = structlog.get_logger("mammoseg")
 
-Answer = TypeVar("Answer")
-
 BUSY_S = 1.0
 """Requests go first: with all slots taken, an instance looks again after this."""
-
-
-class Slot(Protocol):
-    """One mammogram's slot in the service."""
-
-    async def claim(self, size: int) -> None:
-        """Wait for memory for a body of so many bytes."""
-
-
-class Bench(Protocol):
-    """Where mammograms are worked on, requests' and the inbox's; see `RequestLimiter`."""
-
-    leaving: bool
-    """The service is about to end: nothing new is begun."""
-
-    def slot(self) -> AbstractContextManager[Slot]:
-        """Hold a slot; raises `Overloaded`."""
-
-    def new_token(self) -> CancelToken:
-        """Return what a task has from now on."""
-
-    def pixels(self, count: int, token: CancelToken) -> AbstractContextManager[None]:
-        """Hold memory for so many pixels."""
-
-    def work(self, task: Callable[[], Answer]) -> Awaitable[Answer]:
-        """Run a task on a worker thread."""
 
 
 class Processor:
@@ -58,8 +28,8 @@ class Processor:
         Where instances come from and results go.
     make_results
         Makes an instance's results; called on a worker thread.
-    bench
-        Where it is called.
+    limiter
+        The service's: instances are worked on beside requests, and begun no more once it leaves.
     destinations
         Names of those that get the results.
     at_once
@@ -76,7 +46,7 @@ class Processor:
         self,
         inbox: Inbox,
         make_results: Callable[[Entry], list[StoredResult]],
-        bench: Bench,
+        limiter: RequestLimiter,
         destinations: list[str],
         *,
         at_once: int,
@@ -84,7 +54,7 @@ class Processor:
         poller: Poller,
         done: Callable[[], None],
     ) -> None:
-        self._inbox, self._make_results, self._bench = inbox, make_results, bench
+        self._inbox, self._make_results, self._limiter = inbox, make_results, limiter
         self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
         self.poller, self._done = poller, done
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -92,7 +62,7 @@ class Processor:
     async def step(self) -> None:
         """Begin what is due and has a slot, then wait for the next round."""
         free = self._at_once - len(self._running)
-        if free and not self._bench.leaving:
+        if free and not self._limiter.leaving:
             due = self._inbox.processing.due
             for entry in await asyncio.to_thread(due, tuple(self._running), free):
                 task = asyncio.create_task(self._process(entry))
@@ -113,7 +83,7 @@ class Processor:
 
     async def _process(self, entry: Entry) -> None:
         try:
-            with self._bench.slot() as slot:
+            with self._limiter.slot() as slot:
                 await slot.claim(entry.size)
                 await self._attempt(entry)
         except Overloaded:
@@ -126,7 +96,7 @@ class Processor:
             return
         await asyncio.to_thread(processing.begin, entry.id, self._backoff.pause_s(attempt))
         try:
-            results = await self._bench.work(lambda: self._make_results(entry))
+            results = await self._limiter.work(lambda: self._make_results(entry))
         except Exception as error:
             await asyncio.to_thread(self._failed, entry.id, attempt, error)
             return

@@ -9,13 +9,14 @@ from typing import BinaryIO, get_args
 
 import structlog
 
+from service.capacity.limiter import RequestLimiter
 from service.dicomweb.stow_client import StowClient
 from service.errors import StartupError
 from service.inbox.backoff import Backoff
 from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
-from service.inbox.processor import Bench, Processor
+from service.inbox.processor import Processor
 from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, State
 from service.logs import where
@@ -43,7 +44,7 @@ class InboxWorker:
         Whose instances.
     settings
         The service's.
-    segmenter, bench, metrics
+    segmenter, limiter, metrics
         The service's: instances are worked on beside requests.
 
     Raises
@@ -57,10 +58,10 @@ class InboxWorker:
         inbox: Inbox,
         settings: Settings,
         segmenter: Segmenter,
-        bench: Bench,
+        limiter: RequestLimiter,
         metrics: Metrics,
     ) -> None:
-        self._inbox, self._settings, self._metrics = inbox, settings, metrics
+        self.inbox, self._settings, self._metrics = inbox, settings, metrics
         self._names = [destination.name for destination in settings.destinations]
         self._poller = Poller()
         writer = ResultWriter(
@@ -71,8 +72,8 @@ class InboxWorker:
         )
         self._processor = Processor(
             inbox,
-            lambda entry: writer.write(entry, bench.pixels, bench.new_token()),
-            bench,
+            lambda entry: writer.write(entry, limiter.pixels, limiter.new_token()),
+            limiter,
             self._names,
             at_once=settings.inbox_workers,
             backoff=self._backoff(settings.inbox_attempts),
@@ -135,8 +136,8 @@ class InboxWorker:
         """Enter what the database has lost; without that nothing is begun, and nothing swept."""
         while not self._poller.stopped:
             try:
-                await asyncio.to_thread(self._inbox.bound_waits, self._settings.retry_longest_s)
-                await asyncio.to_thread(self._inbox.recover, self._names)
+                await asyncio.to_thread(self.inbox.bound_waits, self._settings.retry_longest_s)
+                await asyncio.to_thread(self.inbox.recover, self._names)
                 return
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
@@ -144,7 +145,7 @@ class InboxWorker:
 
     async def _locked(self) -> BinaryIO | None:
         """Wait until no other process works on the inbox; None when stopped meanwhile."""
-        file = (self._inbox.files.folder / LOCK).open("ab")
+        file = (self.inbox.files.folder / LOCK).open("ab")
         while not self._poller.stopped:
             try:
                 # The kernel lets go of it however a process ends.
@@ -178,12 +179,12 @@ class InboxWorker:
         await self._poller.wait()
 
     def _forget(self) -> None:
-        self._inbox.deliveries.bury_unknown(self._names)
-        self._inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
-        self._inbox.sweep()
+        self.inbox.deliveries.bury_unknown(self._names)
+        self.inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
+        self.inbox.sweep()
 
     def _show(self) -> None:
-        instances, metrics = self._inbox.instances, self._metrics
+        instances, metrics = self.inbox.instances, self._metrics
         counts, open_ = instances.counts(), instances.delivery_counts()
         for state in get_args(State):
             metrics.inbox_instances.labels(state).set(counts.get(state, 0))

@@ -1,48 +1,46 @@
 """A bench to work at, and what the database says."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from service.cancellation import CancelToken
+from service.buffer_pool import BufferPool
+from service.capacity.limiter import RequestLimiter, Slot
+from service.capacity.plan import MemoryPlan
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
+from service.metrics import Metrics
 
 Receive = Callable[..., object]
 WAIT_S = 60.0
+PLAN = MemoryPlan(readers=1, reader_mib=1, bodies_mib=8, pixels_mib=8)
 
 
-class Bench:
-    """As `RequestLimiter`: slots, and threads; may be full."""
+class Bench(RequestLimiter):
+    """A service's limiter that can be full, and counts the slots that are held at once."""
 
     def __init__(self) -> None:
-        self.full = self.leaving = False
+        super().__init__(
+            slots=8,
+            workers=4,
+            memory=PLAN,
+            buffers=BufferPool(0),
+            timeout_s=WAIT_S,
+            metrics=Metrics(),
+        )
+        self.full = False
         self.most = self.now = 0
 
     @contextmanager
-    def slot(self) -> Iterator["Bench"]:
+    def slot(self) -> Iterator[Slot]:
         if self.full:
             raise Overloaded("busy", "full")
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            yield self
-        finally:
-            self.now -= 1
-
-    async def claim(self, size: int) -> None:
-        assert size > 0
-
-    def new_token(self) -> CancelToken:
-        return CancelToken(WAIT_S)
-
-    def pixels(self, count: int, token: CancelToken) -> AbstractContextManager[None]:
-        assert token.remaining_s > 0
-        return nullcontext()
-
-    def work(self, task: Callable[[], Any]) -> Awaitable[Any]:
-        return asyncio.to_thread(task)
+        with super().slot() as slot:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                yield slot
+            finally:
+                self.now -= 1
 
 
 def states(inbox: Inbox) -> list[tuple[str, str | None]]:
