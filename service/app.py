@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -21,6 +21,7 @@ from service.loading import open_segmenter
 from service.metrics import Metrics
 from service.models import BUNDLED_MODEL
 from service.segmenter import Segmenter
+from service.services import Services
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
@@ -56,21 +57,19 @@ def create_app(
     inbox
         An open one, closed with the application; opened from `settings` when None.
     """
-    settings = settings or Settings()
+    settings, metrics = settings or Settings(), Metrics()
     app = FastAPI(
         title="mammoseg",
         version=__version__,
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0 (code); weights: research use only"},
-        lifespan=_lifespan,
+        lifespan=partial(
+            _lifespan, settings=settings, metrics=metrics, segmenter=segmenter, inbox=inbox
+        ),
         # A redirection names http:// behind a proxy that speaks TLS; see `RequestContext`.
         redirect_slashes=False,
     )
-    app.state.settings = settings
-    app.state.segmenter = segmenter
-    app.state.inbox, app.state.inbox_worker = inbox, None
-    app.state.metrics = Metrics()
-    app.add_middleware(RequestContext, metrics=app.state.metrics)
+    app.add_middleware(RequestContext, metrics=metrics)
     install_handlers(app)
     for part in (segment, studies, stow, model, health, viewer):
         app.include_router(part.router)
@@ -79,47 +78,59 @@ def create_app(
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    state = app.state
-    if state.segmenter is None:
-        state.segmenter = await asyncio.to_thread(open_segmenter, state.settings)
-    net = state.segmenter.net
-    state.metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
-    state.model_card = model_card(state.settings)
-    state.limiter = RequestLimiter(
-        slots=state.settings.max_in_flight,
+async def _lifespan(
+    app: FastAPI,
+    *,
+    settings: Settings,
+    metrics: Metrics,
+    segmenter: Segmenter | None,
+    inbox: Inbox | None,
+) -> AsyncIterator[None]:
+    if segmenter is None:
+        segmenter = await asyncio.to_thread(open_segmenter, settings)
+    net = segmenter.net
+    metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
+    limiter = RequestLimiter(
+        slots=settings.max_in_flight,
         workers=2 * available_cores(),
-        memory=state.settings.memory,
-        buffers=state.segmenter.reader.buffers,
-        timeout_s=state.settings.deadline_s,
-        metrics=state.metrics,
-        connections=state.settings.max_connections,
+        memory=settings.memory,
+        buffers=segmenter.reader.buffers,
+        timeout_s=settings.deadline_s,
+        metrics=metrics,
+        connections=settings.max_connections,
     )
-    async with _inbox(state):
+    if inbox is None:
+        inbox = await asyncio.to_thread(open_inbox, settings)
+    async with _working_on(inbox, settings, segmenter, limiter, metrics) as inbox_worker:
+        app.state.services = Services(
+            settings, metrics, segmenter, limiter, inbox_worker, model_card(settings)
+        )
         log.info("ready", version=__version__)
         yield
-        state.limiter.draining = True
-    await asyncio.to_thread(state.limiter.close)
-    await asyncio.to_thread(state.segmenter.close)
+        limiter.draining = True
+    await asyncio.to_thread(limiter.close)
+    await asyncio.to_thread(segmenter.close)
     log.info("stopped")
 
 
 @asynccontextmanager
-async def _inbox(state: Any) -> AsyncIterator[None]:
-    """Work on the inbox, if one is configured, while in the context."""
-    if state.inbox is None:
-        state.inbox = await asyncio.to_thread(open_inbox, state.settings)
-    if state.inbox is None:
-        yield
+async def _working_on(
+    inbox: Inbox | None,
+    settings: Settings,
+    segmenter: Segmenter,
+    limiter: RequestLimiter,
+    metrics: Metrics,
+) -> AsyncIterator[InboxWorker | None]:
+    """Work on the inbox, if there is one, while in the context, and then close it."""
+    if inbox is None:
+        yield None
         return
-    state.inbox.reader = state.segmenter.reader
-    with state.inbox:
-        state.inbox_worker = InboxWorker(
-            state.inbox, state.settings, state.segmenter, state.limiter, state.metrics
-        )
-        state.inbox_worker.start()
-        yield
-        await state.inbox_worker.stop()
+    inbox.reader = segmenter.reader
+    with inbox:
+        worker = InboxWorker(inbox, settings, segmenter, limiter, metrics)
+        worker.start()
+        yield worker
+        await worker.stop()
 
 
 def model_card(settings: Settings) -> str | None:

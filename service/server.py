@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.http_protocol import ConnectionLimits, HttpProtocol
+from service.services import Services, services_of
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
@@ -74,8 +75,8 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 def device_failed(app: FastAPI) -> bool:
     """Tell whether the device is lost to this process."""
-    segmenter = app.state.segmenter
-    return segmenter is not None and segmenter.net.failed
+    opened = services_of(app)
+    return opened is not None and opened.segmenter.net.failed
 
 
 class Server(uvicorn.Server):
@@ -88,7 +89,7 @@ class Server(uvicorn.Server):
     config
         Uvicorn's.
     app
-        Its `state.limiter` is told; its `state.segmenter` knows of the device.
+        Its services are asked for the device and told of the end.
     lame_duck_s
         Seconds between the two.
     """
@@ -100,11 +101,11 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        ready = getattr(self._app.state, "limiter", None) is not None
-        if not ready or sig != signal.SIGTERM or self._leave_at is not None:
+        opened = services_of(self._app)
+        if opened is None or sig != signal.SIGTERM or self._leave_at is not None:
             super().handle_exit(sig, frame)
             return
-        self._begin_to_leave()
+        self._begin_to_leave(opened)
         # So that the process ends by the signal, as supervisors expect.
         self._captured_signals.append(sig)
 
@@ -112,15 +113,16 @@ class Server(uvicorn.Server):
         """Look, ten times a second, whether it is time to go, and each second at connections."""
         if counter % TICKS_A_SECOND == 0:
             self._look_at_connections()
-        if self._leave_at is None and device_failed(self._app):
-            self._begin_to_leave()
+        opened = services_of(self._app)
+        if self._leave_at is None and opened is not None and opened.segmenter.net.failed:
+            self._begin_to_leave(opened)
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
-    def _begin_to_leave(self) -> None:
+    def _begin_to_leave(self, opened: Services) -> None:
         """Be ready no more, and listen for a while."""
-        self._app.state.limiter.leaving = True
+        opened.limiter.leaving = True
         self._leave_at = time.monotonic() + self._lame_duck_s
 
     def _look_at_connections(self) -> None:

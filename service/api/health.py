@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.segmenter import Segmenter
+from service.services import services
 
 router = APIRouter(tags=["health"])
 
@@ -44,8 +44,8 @@ async def live() -> Live:
 )
 async def ready(request: Request) -> Response:
     """Name model, version and the device in use; 503 once the service is to end."""
-    segmenter: Segmenter = request.app.state.segmenter
-    limiter = request.app.state.limiter
+    opened = services(request)
+    segmenter, limiter = opened.segmenter, opened.limiter
     status: Status = "draining" if limiter.leaving or limiter.draining else "ready"
     if segmenter.net.failed:
         status = "device-failed"
@@ -61,5 +61,5 @@ async def ready(request: Request) -> Response:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """Return the Prometheus metrics."""
-    text = generate_latest(request.app.state.metrics.registry)
+    text = generate_latest(services(request).metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

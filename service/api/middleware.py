@@ -102,6 +102,9 @@ class RequestContext:
         route: Any = scope.get("route")
         # The template, or nothing: a path is the caller's text.
         path = getattr(route, "path", "unmatched")
+        code: str | None = scope["state"].get("problem_code")
+        if code is not None:
+            self.metrics.problems.labels(code).inc()
         self.metrics.requests.labels(path, str(status)).inc()
         self.metrics.request_seconds.labels(path).observe(seconds)
         quiet = path.startswith(("/health", "/metrics"))
@@ -111,6 +114,6 @@ class RequestContext:
             method=method,
             route=path,
             status=status,
-            code=scope["state"].get("problem_code"),
+            code=code,
             ms=round(seconds * 1e3, 1),
         )

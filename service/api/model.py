@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from service import __version__
-from service.segmenter import Segmenter
+from service.services import services
 
 router = APIRouter(tags=["model"])
 
@@ -26,12 +26,13 @@ class ModelDescription(BaseModel):
 @router.get("/v1/model", summary="The model's contract, licence and card")
 async def model(request: Request) -> ModelDescription:
     """Return the contract without the golden tile, the licence of the weights, the model card."""
-    segmenter: Segmenter = request.app.state.segmenter
+    opened = services(request)
+    segmenter = opened.segmenter
     return ModelDescription(
         sha256=segmenter.model.sha256,
         service_version=__version__,
         device=segmenter.device,
         contract=segmenter.contract.model_dump(mode="json", exclude={"golden"}),
         weights_licence=segmenter.contract.provenance.licence,
-        model_card=request.app.state.model_card,
+        model_card=opened.model_card,
     )

@@ -53,7 +53,6 @@ def install_handlers(app: FastAPI) -> None:
 
 def _answer(request: Request, error: MammosegError) -> Response:
     request.state.problem_code = error.code
-    request.app.state.metrics.problems.labels(error.code).inc()
     return problem_response(error, request.state.request_id)
 
 

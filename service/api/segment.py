@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.body import SenderBounds
+from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.numbers import parse_integer, trimmed
@@ -19,13 +20,13 @@ from service.api.options import (
     spacing_parameter,
     with_fields,
 )
-from service.api.problems import MEDIA_TYPE, PROBLEM_REF
+from service.api.segmentation import caller_left, segment_upload
 from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
-from service.findings import Findings
 from service.imaging.frames import MAX_FRAMES
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
+from service.services import Services, services
 
 router = APIRouter(tags=["segmentation"])
 
@@ -33,7 +34,6 @@ MAX_SIDE = 1024
 _RENDER = f"(?:{'|'.join(get_args(Render))})"
 INCLUDE = f"^(?:{_RENDER}(?:,{_RENDER})*)?$"
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
         "type": "object",
@@ -59,18 +59,6 @@ _BODY: dict[str, Any] = {
         "multipart/related": BINARY,
     },
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
-    for status, what in {
-        400: "Not an image that can be parsed, or a parameter out of bounds.",
-        406: "No such form of the result.",
-        413: "The body, or the image in it, is too large.",
-        415: "A media type or transfer syntax that is not read.",
-        422: "A valid image that this model must not judge.",
-        503: "Full or shutting down; see Retry-After.",
-        504: "The answer was not there in time.",
-    }.items()
-}
 
 
 @router.post(
@@ -85,7 +73,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
                 "multipart/related": BINARY,
             },
         },
-        **PROBLEMS,
+        **IMAGE_PROBLEMS,
     },
     openapi_extra={
         "requestBody": _BODY,
@@ -143,11 +131,11 @@ async def segment(
     refuse_repeated(request, "output", "include", "max_side", "gate", "frame")
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
-    settings = request.app.state.settings
+    opened = services(request)
+    settings, limiter = opened.settings, opened.limiter
     options = SegmentOptions(
         parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
     )
-    limiter = request.app.state.limiter
     with limiter.receiving("images") as slot:
         upload = await receive_upload(
             request,
@@ -158,12 +146,11 @@ async def segment(
         slot.take()
         options = with_fields(options, upload.fields)
         token = limiter.new_token()
-        response: Response = await limiter.work_for(
-            gone(request),
+        return await limiter.work_for(
+            caller_left(request),
             token,
-            lambda: _answer(request.app.state, upload, options, forms, renders, max_side, token),
+            lambda: _answer(opened, upload, options, forms, renders, max_side, token),
         )
-    return response
 
 
 def parse_include(text: str) -> set[Render]:
@@ -171,14 +158,8 @@ def parse_include(text: str) -> set[Render]:
     return {render for render in get_args(Render) if render in text.split(",")}
 
 
-async def gone(request: Request) -> None:
-    """Return when the caller of a request whose body was received leaves."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 def _answer(
-    state: Any,
+    services: Services,
     upload: Upload,
     options: SegmentOptions,
     forms: tuple[Form, ...],
@@ -187,37 +168,10 @@ def _answer(
     token: CancelToken,
 ) -> Response:
     with ExitStack() as held:
-        findings = segment_upload(state, upload, options, token, held)
+        findings = segment_upload(services, upload, options, token, held)
         return encode(
             findings,
             forms,
             renders=renders,
             max_side=max_side,
         )
-
-
-def segment_upload(
-    state: Any, upload: Upload, options: SegmentOptions, token: CancelToken, held: ExitStack
-) -> Findings:
-    """Find the lesions in a file that was received, on a worker's thread.
-
-    Parameters
-    ----------
-    state
-        The application's.
-    upload, options, token
-        The caller's.
-    held
-        Holds the memory that the findings take until it is closed.
-    """
-    token.raise_if_cancelled()
-    findings: Findings = state.segmenter.segment(
-        upload.body,
-        upload.kind,
-        options,
-        reserve_pixels=lambda pixels: held.enter_context(state.limiter.pixels(pixels, token)),
-        token=token,
-    )
-    token.raise_if_cancelled()
-    state.metrics.observe_stages(findings.timing_ms)
-    return findings

@@ -1,7 +1,6 @@
 """POST /dicom-web/studies: instances as a PACS exports them (STOW-RS, DICOM PS3.18 10.5)."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
@@ -11,35 +10,39 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
+from service.api.description import BINARY, problem_responses
 from service.api.media_types import DICOM_TYPES, GENERIC
-from service.api.problems import MEDIA_TYPE, PROBLEM_REF
 from service.capacity.limiter import Slot
-from service.dicomweb.multipart import MAX_PARAMETERS, MultipartReader, media_type_and_boundary
+from service.dicomweb.multipart import MultipartReader, media_type_and_boundary, type_of_parts
+from service.dicomweb.store_response import (
+    CANNOT_UNDERSTAND,
+    DICOM_JSON,
+    Outcome,
+    response_status,
+    store_response,
+)
 from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
 from service.imaging.elements import UID_PATTERN
-from service.inbox.store_transaction import CANNOT_UNDERSTAND, Outcome, StoreTransaction
+from service.inbox.store_transaction import StoreTransaction
+from service.services import services
+from service.settings import Settings
 
 router = APIRouter(tags=["DICOMweb"])
-
-ANSWER_TYPE = "application/dicom+json"
 
 MEMORY = 2 * STEP
 """What a transaction holds of its body at once: a piece, and its copy."""
 
 PART_TYPES = DICOM_TYPES | GENERIC
-TYPE = re.compile(r";\s*type=(?:\"([^\"]*)\"|([^\s;\"]*))", re.IGNORECASE)
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
-    for status, what in {
+_PROBLEMS = problem_responses(
+    {
         400: "No multipart body, or it broke off; nothing was accepted.",
         404: "No inbox is configured here.",
         413: "The body is too large.",
         415: "Not multipart/related with parts of application/dicom.",
         503: "Full or shutting down; see Retry-After.",
-    }.items()
-}
-_ANSWER = {ANSWER_TYPE: {"schema": {"type": "object"}}}
+    }
+)
+_ANSWER = {DICOM_JSON: {"schema": {"type": "object"}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "All instances were accepted.", "content": _ANSWER},
     202: {"description": "Some failed, or have warnings.", "content": _ANSWER},
@@ -50,7 +53,7 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": 'multipart/related; type="application/dicom": one DICOM file a part.',
-        "content": {"multipart/related": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"multipart/related": BINARY},
     }
 }
 
@@ -85,25 +88,29 @@ async def store_in_study(
 
 
 async def _store(request: Request, study: str | None) -> Response:
-    state = request.app.state
-    if state.inbox is None:
+    opened = services(request)
+    worker = opened.inbox_worker
+    if worker is None:
         raise NoInbox(
             "inbox-not-configured", "No destination for results is configured: see docs/inbox.md."
         )
     boundary = _boundary(request.headers.get("content-type", ""))
     with (
-        state.limiter.receiving("instances") as slot,
-        state.inbox.store_transaction(study) as transaction,
+        opened.limiter.receiving("instances") as slot,
+        worker.inbox.store_transaction(study) as transaction,
     ):
-        outcomes = await _receive(request, slot, transaction, boundary)
-    state.inbox_worker.wake()
-    return JSONResponse(_answer(outcomes), _status(outcomes), media_type=ANSWER_TYPE)
+        outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
+    worker.wake()
+    return JSONResponse(store_response(outcomes), response_status(outcomes), media_type=DICOM_JSON)
 
 
 async def _receive(
-    request: Request, slot: Slot, transaction: StoreTransaction, boundary: bytes
+    request: Request,
+    settings: Settings,
+    slot: Slot,
+    transaction: StoreTransaction,
+    boundary: bytes,
 ) -> list[Outcome]:
-    settings = request.app.state.settings
     sink = _Instances(transaction)
     reader = MultipartReader(boundary, sink, most_parts=settings.max_study_instances)
     # Each instance has the time of one upload, and all together theirs.
@@ -146,9 +153,7 @@ class _Instances:
 
 def _boundary(content_type: str) -> bytes:
     media_type, boundary = media_type_and_boundary(content_type)
-    named = TYPE.search(";" + content_type.partition(";")[2][:MAX_PARAMETERS])
-    parts = (named[1] or named[2] or "").lower() if named else ""
-    if media_type != "multipart/related" or parts not in PART_TYPES:
+    if media_type != "multipart/related" or type_of_parts(content_type) not in PART_TYPES:
         raise UnsupportedMedia(
             "media-type", 'Send multipart/related; type="application/dicom", one file a part.'
         )
@@ -167,58 +172,3 @@ async def _gathered(pieces: AsyncIterator[bytes], slot: Slot) -> AsyncIterator[b
             yield b"".join(held)
             held, size = [], 0
     yield b"".join(held)
-
-
-def _status(outcomes: list[Outcome]) -> int:
-    """Return the status of PS3.18 table 10.5.3-1."""
-    failed = sum(outcome.failure is not None for outcome in outcomes)
-    if failed == len(outcomes):
-        return 409
-    return 202 if failed or any(outcome.warning is not None for outcome in outcomes) else 200
-
-
-def _answer(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Return the Store Instances Response Module (PS3.18 I.2) as DICOM JSON (annex F).
-
-    Nothing can be retrieved here: Retrieve URL stays empty.
-    """
-    answer: dict[str, Any] = {"00081190": {"vr": "UR"}}
-    stored = [_stored(outcome) for outcome in outcomes if outcome.failure is None]
-    failed = [_failed(outcome) for outcome in outcomes if _is_known_failure(outcome)]
-    others = [
-        _code("00081197", outcome.failure)
-        for outcome in outcomes
-        if outcome.failure is not None and not _is_known_failure(outcome)
-    ]
-    # Failed SOP, Referenced SOP, and Other Failures Sequence, for what has no valid UIDs.
-    for tag, items in (("00081198", failed), ("00081199", stored), ("0008119A", others)):
-        if items:
-            answer[tag] = {"vr": "SQ", "Value": items}
-    return answer
-
-
-def _is_known_failure(outcome: Outcome) -> bool:
-    return outcome.failure is not None and None not in (
-        outcome.sop_class_uid,
-        outcome.sop_instance_uid,
-    )
-
-
-def _stored(outcome: Outcome) -> dict[str, Any]:
-    warning = {} if outcome.warning is None else _code("00081196", outcome.warning)
-    return _reference(outcome) | {"00081190": {"vr": "UR"}} | warning
-
-
-def _failed(outcome: Outcome) -> dict[str, Any]:
-    return _reference(outcome) | _code("00081197", outcome.failure)
-
-
-def _reference(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "00081150": {"vr": "UI", "Value": [outcome.sop_class_uid]},
-        "00081155": {"vr": "UI", "Value": [outcome.sop_instance_uid]},
-    }
-
-
-def _code(tag: str, value: int | None) -> dict[str, Any]:
-    return {tag: {"vr": "US", "Value": [value]}}

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from starlette.requests import Request
 
 from service.api.body import SenderBounds
+from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.numbers import trimmed
 from service.api.options import (
     FIELDS,
@@ -19,7 +20,7 @@ from service.api.options import (
     with_fields,
 )
 from service.api.problems import Problem, problem_of
-from service.api.segment import BINARY, PROBLEMS, gone, segment_upload
+from service.api.segmentation import caller_left, segment_upload
 from service.api.upload import Upload, receive_uploads
 from service.cancellation import CancelToken
 from service.errors import MammosegError, MixedStudy
@@ -30,6 +31,7 @@ from service.outputs.result import SegmentationResult, WarningPart, result_of
 from service.outputs.study import ImageScore, StudyPart, combine
 from service.reading.reader import Reader
 from service.segmenter import SegmentOptions
+from service.services import Services, services
 
 router = APIRouter(tags=["segmentation"])
 
@@ -95,8 +97,8 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/v1/studies",
     responses={
-        **{status: what for status, what in PROBLEMS.items() if status != 406},
-        422: PROBLEMS[422] | {"description": "Images of several patients or studies."},
+        **{status: what for status, what in IMAGE_PROBLEMS.items() if status != 406},
+        422: IMAGE_PROBLEMS[422] | {"description": "Images of several patients or studies."},
     },
     openapi_extra={
         "requestBody": _BODY,
@@ -124,8 +126,8 @@ async def study(
     **Research use only: this is not a medical device.**
     """
     refuse_repeated(request, "gate")
-    state = request.app.state
-    settings, limiter = state.settings, state.limiter
+    opened = services(request)
+    settings, limiter = opened.settings, opened.limiter
     with limiter.receiving("images") as slot:
         uploads = await receive_uploads(
             request,
@@ -138,28 +140,31 @@ async def study(
         options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         options = with_fields(options, uploads[0].fields)
         token = CancelToken(settings.deadline_s * len(uploads))
-        answer: StudyResult = await limiter.work_for(
-            gone(request),
+        return await limiter.work_for(
+            caller_left(request),
             token,
-            lambda: _answer(state, uploads, options, token, request.state.request_id),
+            lambda: _answer(opened, uploads, options, token, request.state.request_id),
         )
-    return answer
 
 
 def _answer(
-    state: Any, uploads: list[Upload], options: SegmentOptions, token: CancelToken, request_id: str
+    services: Services,
+    uploads: list[Upload],
+    options: SegmentOptions,
+    token: CancelToken,
+    request_id: str,
 ) -> StudyResult:
-    caveats = _check_belonging(uploads, state.segmenter.reader, token)
+    caveats = _check_belonging(uploads, services.segmenter.reader, token)
     entries = []
     for index, upload in enumerate(uploads):
         try:
             with ExitStack() as held:
-                result = result_of(segment_upload(state, upload, options, token, held), (), 0)
+                result = result_of(segment_upload(services, upload, options, token, held), (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))
         except MammosegError as error:
             if error.status in PASSING:
                 raise
-            state.metrics.problems.labels(error.code).inc()
+            services.metrics.problems.labels(error.code).inc()
             problem = problem_of(error, request_id)
             entries.append(StudyEntry(index=index, result=None, problem=problem))
     scores = combine([_image_score(entry.index, entry.result) for entry in entries if entry.result])

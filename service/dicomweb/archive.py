@@ -13,6 +13,7 @@ import pydicom
 import structlog
 
 from service.dicomweb.multipart import media_type_and_boundary, related
+from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_client import NotDelivered, judge
 from service.imaging.elements import is_uid
 
@@ -150,7 +151,7 @@ class Archive:
     def _stores(self, file: bytes) -> bool:
         uid = str(pydicom.dcmread(BytesIO(file), stop_before_pixels=True).SOPInstanceUID)
         body, content_type = related([file], "application/dicom")
-        headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+        headers = {"Content-Type": content_type, "Accept": DICOM_JSON}
         answer, said = self.ask(
             "POST", self._study_url, MAX_ANSWER_BYTES, content=body, headers=headers
         )
@@ -224,7 +225,7 @@ class _Search:
             self._url,
             MAX_ANSWER_BYTES,
             params=parameters,
-            headers={"Accept": "application/dicom+json, application/json"},
+            headers={"Accept": f"{DICOM_JSON}, application/json"},
         )
         if answer.status_code == 204 or (answer.status_code == 404 and offset and not more):
             return [], False

@@ -19,6 +19,7 @@ BOUNDARY = re.compile(
     r";\s*boundary=(?:\"(?P<quoted>[^\"\\\r\n]{1,256})\"|(?P<bare>[^\s;\",]{1,256}))",
     re.IGNORECASE,
 )
+TYPE = re.compile(r";\s*type=(?:\"([^\"]*)\"|([^\s;\"]*))", re.IGNORECASE)
 
 
 def media_type_and_boundary(content_type: str) -> tuple[str, bytes]:
@@ -31,6 +32,12 @@ def media_type_and_boundary(content_type: str) -> tuple[str, bytes]:
     found = BOUNDARY.search(";" + parameters[:MAX_PARAMETERS])
     boundary = (found["quoted"] or found["bare"]) if found else ""
     return media_type.strip().lower(), boundary.encode("latin-1", "replace")
+
+
+def type_of_parts(content_type: str) -> str:
+    """Return the `type` parameter of a multipart/related body (RFC 2387), lower-case or empty."""
+    named = TYPE.search(";" + content_type.partition(";")[2][:MAX_PARAMETERS])
+    return (named[1] or named[2] or "").lower() if named else ""
 
 
 def related(parts: Sequence[bytes], media_type: str) -> tuple[bytes, str]:

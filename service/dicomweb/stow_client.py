@@ -1,27 +1,25 @@
 """Sending one result to one destination by STOW-RS (PS3.18, 10.5), and what its answer means."""
 
 import asyncio
-import json
-import re
 import secrets
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
 from service.destination import Destination
+from service.dicomweb.store_response import (
+    DICOM_JSON,
+    DUPLICATES,
+    PROCESSING_FAILURE,
+    failure_reason,
+)
 
 PIECE = 2**20
 MAX_ANSWER_BYTES = 2**20
-
-DUPLICATES = frozenset((0x0111, 0xB00E))
-"""Failure Reasons of a server that refuses what it has already: Duplicate SOP Instance (PS3.7
-C.4.2), and the one Azure Health Data Services gives. To us that is a delivery."""
-
-_REASON_IN_XML = re.compile(rb"[\"']00081197[\"'][^>]*>\s*<Value[^>]*>\s*([0-9]{1,5})\s*<")
 
 PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
 """Answers that the same request will get again. Others may change with the server's state or with
@@ -57,7 +55,7 @@ class StowClient:
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
-        headers = {"Accept": "application/dicom+json"}
+        headers = {"Accept": DICOM_JSON}
         auth: httpx.BasicAuth | None = None
         if destination.token is not None:
             headers["Authorization"] = f"Bearer {destination.token.get_secret_value()}"
@@ -125,53 +123,17 @@ def judge(status: int, body: bytes, sop_instance_uid: str) -> None:
     NotDelivered
         It has not.
     """
-    reason = _failure_reason(body, sop_instance_uid) if status in (200, 202, 409) else None
+    reason = failure_reason(body, sop_instance_uid) if status in (200, 202, 409) else None
     if reason in DUPLICATES:
         return
     if reason is not None:
-        # A7xx: out of resources; 0110: processing failure, of any kind (PS3.7 C).
-        passing = reason >> 8 == 0xA7 or reason == 0x0110
+        # A7xx: out of resources.
+        passing = reason >> 8 == 0xA7 or reason == PROCESSING_FAILURE
         raise NotDelivered(f"failure-{reason:04x}", permanent=not passing)
     if status in (200, 202):
         return
     busy = status in (429, 502, 503, 504)
     raise NotDelivered(f"http-{status}", permanent=status in PERMANENT, reachable=not busy)
-
-
-def _failure_reason(body: bytes, sop_instance_uid: str) -> int | None:
-    """Find why an object was not stored; None where the answer does not say that of it.
-
-    The dataset may stand in a list, as datasets of a search do. An answer in XML is not taken
-    apart: that it has a Failed SOP Sequence (0008,1198) at all stands for a failure, with the
-    first Failure Reason (0008,1197), because one object was sent.
-    """
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        if b"00081198" not in body:
-            return None
-        reason = _REASON_IN_XML.search(body)
-        return int(reason[1]) if reason else 0x0110
-    datasets = answer if isinstance(answer, list) else [answer]
-    for dataset in datasets:
-        for item in _values(dataset, "00081198"):
-            if sop_instance_uid in _values(item, "00081155"):
-                return _reason(item)
-    for dataset in datasets:
-        for item in _values(dataset, "0008119A"):
-            return _reason(item)
-    return None
-
-
-def _reason(item: object) -> int:
-    reasons = [value for value in _values(item, "00081197") if isinstance(value, int)]
-    return reasons[0] if reasons else 0x0110
-
-
-def _values(dataset: object, tag: str) -> list[Any]:
-    element = dataset.get(tag) if isinstance(dataset, dict) else None
-    values = element.get("Value") if isinstance(element, dict) else None
-    return values if isinstance(values, list) else []
 
 
 async def _pieces(head: bytes, file: Path, tail: bytes) -> AsyncIterator[bytes]:

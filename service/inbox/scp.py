@@ -14,11 +14,11 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
+from service.dicomweb.store_response import OUT_OF_RESOURCES
 from service.errors import Overloaded, StartupError
 from service.imaging.dicom import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.inbox import Inbox
-from service.inbox.store_transaction import OUT_OF_RESOURCES
 from service.logs import where
 from service.settings import Settings
 

@@ -10,6 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from service.dicomweb.store_response import (
+    CANNOT_UNDERSTAND,
+    ELEMENTS_DISCARDED,
+    OTHER_STUDY,
+    OUT_OF_RESOURCES,
+    SYNTAX_NOT_SUPPORTED,
+    Outcome,
+)
 from service.errors import MammosegError, Overloaded, UnsupportedMedia
 from service.inbox.files import Files, disk_bytes
 from service.inbox.header import Header, read_header
@@ -18,38 +26,8 @@ from service.inbox.quota import DiskQuota, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 from service.reading.reader import Reader
 
-OUT_OF_RESOURCES = 0xA700
-OTHER_STUDY = 0xA901
-CANNOT_UNDERSTAND = 0xC000
-SYNTAX_NOT_SUPPORTED = 0xC122
-"""Failure Reason (0008,1197), by PS3.18 table I.2-2: A7xx, A9xx and Cxxx as of C-STORE (PS3.4
-B.2.3); C122 is Referenced Transfer Syntax not supported."""
-
-ELEMENTS_DISCARDED = 0xB006
-"""Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
-
 STEP = 2**24
 """Bytes after which the disk is looked at again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one instance.
-
-    Attributes
-    ----------
-    sop_class_uid, sop_instance_uid
-        Valid UIDs, or None where the instance has none.
-    failure
-        Failure Reason, or None when it was accepted.
-    warning
-        Warning Reason of one that was accepted, or None.
-    """
-
-    sop_class_uid: str | None
-    sop_instance_uid: str | None
-    failure: int | None = None
-    warning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -93,8 +94,8 @@ def test_a_deployment_with_a_setting_that_is_gone_starts_and_is_told(
     monkeypatch.setenv(name, "4")
 
     def ended_at_once(served: FastAPI, _: Settings) -> int:
-        served.state.segmenter.close()
-        return 0
+        with TestClient(served):
+            return 0
 
     monkeypatch.setattr("service.cli.run_server", ended_at_once)
     with capture_logs() as logs:

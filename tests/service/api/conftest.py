@@ -4,10 +4,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from service.app import create_app
+from service.services import Services, services_of
 from service.settings import Settings
 from tests.identity_net import write_identity_net
 
@@ -22,6 +24,14 @@ def client(identity_model: Path) -> Iterator[TestClient]:
     settings = Settings(model=identity_model, device="cpu", max_body_mib=1, log_level="debug")
     with TestClient(create_app(settings)) as client:
         yield client
+
+
+def opened(client: TestClient) -> Services:
+    """What the application behind a client has opened."""
+    assert isinstance(client.app, FastAPI)
+    services = services_of(client.app)
+    assert services is not None
+    return services
 
 
 def breast_phantom() -> NDArray[np.uint8]:

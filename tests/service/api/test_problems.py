@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.settings import Settings
+from tests.service.api.conftest import opened
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +56,7 @@ def test_an_error_on_our_side_shows_and_logs_no_text(
     def explode(*_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
 
-    segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+    segmenter = opened(client).segmenter
     with monkeypatch.context() as patch, capture_logs() as entries:
         patch.setattr(segmenter, "segment", explode)
         answer = client.post(URL, content=phantom_png, headers={"X-Request-ID": CANARY})
@@ -71,7 +72,7 @@ def test_an_error_on_our_side_shows_and_logs_no_text(
 def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png: bytes) -> None:
     settings = Settings(model=identity_model, device="cpu", max_in_flight=1)
     with TestClient(create_app(settings)) as client:
-        limiter = client.app.state.limiter  # type: ignore[attr-defined]
+        limiter = opened(client).limiter
         with limiter.slot():
             answer = client.post(URL, content=phantom_png)
             check_problem(answer, 503, "busy")
@@ -83,7 +84,7 @@ def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png
 def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: bytes) -> None:
     settings = Settings(model=identity_model, device="cpu")
     with TestClient(create_app(settings)) as client:
-        client.app.state.limiter.draining = True  # type: ignore[attr-defined]
+        opened(client).limiter.draining = True
         check_problem(client.post(URL, content=phantom_png), 503, "draining")
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200

@@ -13,7 +13,7 @@ from service.api.options import parse_spacing
 from service.api.segment import parse_include
 from service.segmenter import REFUSED_INTENTS
 from tests.dicom_files import dicom_file
-from tests.service.api.conftest import breast_phantom
+from tests.service.api.conftest import breast_phantom, opened
 
 pytestmark = pytest.mark.integration
 
@@ -144,7 +144,7 @@ class TestGate:
     def test_it_empties(
         self, client: TestClient, flat_png: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+        segmenter = opened(client).segmenter
         strict = segmenter.contract.operating_point.model_copy(update={"has_mask": 0.99})
         contract = segmenter.contract.model_copy(update={"operating_point": strict})
         monkeypatch.setattr(segmenter, "contract", contract)
@@ -175,7 +175,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 def test_the_intent_decides_and_is_told(
     client: TestClient, elements: dict[str, Any], intent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segmenter = client.app.state.segmenter  # type: ignore[attr-defined]
+    segmenter = opened(client).segmenter
     body = dicom_file(**elements)
     for accepted in ((intent,), tuple({"presentation", "processing", "film"} - {intent})):
         contract = segmenter.contract.model_copy(update={"accepted_intents": accepted})

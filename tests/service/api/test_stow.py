@@ -8,7 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.inbox.inbox import Inbox
 from service.settings import Settings
+from tests.service.api.conftest import opened
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, failed, stow_server
 
@@ -71,8 +73,14 @@ def comes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
     return condition()
 
 
+def inbox_of(client: TestClient) -> Inbox:
+    worker = opened(client).inbox_worker
+    assert worker is not None
+    return worker.inbox
+
+
 def kept(client: TestClient, number: int) -> bytes:
-    inbox = client.app.state.inbox  # type: ignore[attr-defined]
+    inbox = inbox_of(client)
     (entry,) = (
         entry
         for entry in inbox.instances.entries(None, 1000)
@@ -191,7 +199,7 @@ def test_a_body_that_is_wrong_as_a_whole_is_a_problem_and_leaves_nothing(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.status_code == problem[0]
     assert answer.json()["code"] == (problem[1] or "multipart-broken")
-    inbox = client.app.state.inbox  # type: ignore[attr-defined]
+    inbox = inbox_of(client)
     # What earlier instances came to is written there too, for a moment.
     assert comes_true(lambda: not list(inbox.files.incoming.iterdir()))
     assert f"{STUDY}.1.80" not in {
@@ -224,7 +232,7 @@ def test_a_study_that_is_no_uid_is_refused(client: TestClient, study: str) -> No
 
 
 def test_a_full_inbox_is_busy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    quota = client.app.state.inbox._quota  # type: ignore[attr-defined]
+    quota = inbox_of(client)._quota
     monkeypatch.setattr(quota, "_capacity", 2**20)
     answer = post(client, related(mammogram(95)))
     assert (answer.status_code, answer.json()["code"]) == (503, "inbox-full")
@@ -241,7 +249,7 @@ def test_without_a_destination_there_is_no_inbox(identity_model: Path, tmp_path:
 
 
 def test_a_draining_service_takes_nothing(client: TestClient) -> None:
-    limiter = client.app.state.limiter  # type: ignore[attr-defined]
+    limiter = opened(client).limiter
     limiter.draining = True
     try:
         answer = post(client, related(mammogram(96)))

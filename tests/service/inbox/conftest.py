@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pynetdicom import _config
 
+from service.dicomweb.store_response import Outcome
 from service.inbox.inbox import Inbox
 from service.inbox.scp import StoreScp
-from service.inbox.store_transaction import Outcome
 from service.settings import Settings
 from tests.dicom_files import dicom_file
 from tests.programs import require_program

@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import Overloaded
-from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, JPEG_2000
-from service.inbox.inbox import Inbox
-from service.inbox.store_transaction import (
+from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,
     ELEMENTS_DISCARDED,
     OTHER_STUDY,
@@ -15,6 +12,9 @@ from service.inbox.store_transaction import (
     SYNTAX_NOT_SUPPORTED,
     Outcome,
 )
+from service.errors import Overloaded
+from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, JPEG_2000
+from service.inbox.inbox import Inbox
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.settings import Settings
 from tests.service.inbox.conftest import STUDY, mammogram

@@ -1,0 +1,43 @@
+"""What the service answers to a sender is what it reads of another server's answer."""
+
+import json
+
+import pytest
+
+from service.dicomweb.store_response import (
+    CANNOT_UNDERSTAND,
+    ELEMENTS_DISCARDED,
+    OTHER_STUDY,
+    Outcome,
+    failure_reason,
+    response_status,
+    store_response,
+)
+
+pytestmark = pytest.mark.unit
+
+KLASS, UID = "1.2.840.10008.5.1.4.1.1.1.2", "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "reason"),
+    [
+        (Outcome(KLASS, UID), 200, None),
+        (Outcome(KLASS, UID, warning=ELEMENTS_DISCARDED), 202, None),
+        (Outcome(KLASS, UID, OTHER_STUDY), 409, OTHER_STUDY),
+        (Outcome(None, None, CANNOT_UNDERSTAND), 409, CANNOT_UNDERSTAND),
+    ],
+)
+def test_a_client_reads_what_a_server_wrote(
+    outcome: Outcome, status: int, reason: int | None
+) -> None:
+    body = json.dumps(store_response([outcome])).encode()
+    assert response_status([outcome]) == status
+    assert failure_reason(body, UID) == reason
+
+
+def test_some_that_failed_are_told_from_those_that_were_stored() -> None:
+    outcomes = [Outcome(KLASS, UID), Outcome(KLASS, "1.2.4", OTHER_STUDY)]
+    body = json.dumps(store_response(outcomes)).encode()
+    assert response_status(outcomes) == 202
+    assert [failure_reason(body, uid) for uid in (UID, "1.2.4")] == [None, OTHER_STUDY]
