@@ -1,5 +1,6 @@
 """Where results are delivered, as configured."""
 
+import json
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -64,3 +65,20 @@ class Destination(BaseModel):
     def studies_url(self) -> str:
         """Where STOW-RS requests go."""
         return f"{self.url.rstrip('/')}/studies"
+
+
+def parse_destinations(text: str) -> object:
+    """Split the text of a setting: URLs separated by commas, or a JSON list of objects.
+
+    Raises
+    ------
+    ValueError
+        It begins as a list and is no JSON.
+    """
+    if not text.lstrip().startswith("["):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        return json.loads(text)
+    except ValueError:
+        # Not its text: there are secrets in it.
+        raise ValueError("is no valid JSON") from None

@@ -1,6 +1,5 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,7 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.capacity.plan import MemoryPlan
 from service.cores import available_cores
-from service.destination import Destination
+from service.destination import Destination, parse_destinations
 from service.imaging.reader import ReadLimits
 from service.inference.device import DeviceChoice, Gpu
 from service.outputs.dicom.registry import OUTPUTS
@@ -234,15 +233,7 @@ class Settings(BaseSettings):
     @field_validator("destinations", mode="before")
     @classmethod
     def _split_destinations(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if not value.lstrip().startswith("["):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        try:
-            return json.loads(value)
-        except ValueError:
-            # Not its text: there are secrets in it.
-            raise ValueError("is no valid JSON") from None
+        return parse_destinations(value) if isinstance(value, str) else value
 
     @field_validator("destinations", "scp_callers", mode="before")
     @classmethod
