@@ -1,19 +1,20 @@
 """Servers as processes of their own: started, watched, ended."""
 
 import http.client
-import os
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
+
+from service.server_process import READY, free_port, server_process, wait_until_ready
 
 
 @dataclass(slots=True)
@@ -100,50 +101,38 @@ def running(command: Sequence[str], ready: str, **environment: str) -> Iterator[
     RuntimeError
         It does not come up; the message ends with what it printed.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, started = free_port(), time.monotonic()
     parts = [part.format(port=port) for part in command]
-    with tempfile.TemporaryFile() as log:
-        started = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, *parts], env=os.environ | environment, stdout=log, stderr=log
-        )
+    with (
+        tempfile.TemporaryFile() as log,
+        _process_tree([sys.executable, *parts], environment, log) as process,
+    ):
         try:
-            if not _comes_up(process, port, ready):
-                log.seek(0)
-                raise RuntimeError(f"{parts[:3]} did not start: {log.read().decode()[-2000:]}")
-            yield Server(port, psutil.Process(process.pid), time.monotonic() - started)
-        finally:
-            _end(process)
+            wait_until_ready(port, lambda: process.poll() is None, path=ready, timeout_s=180)
+        except TimeoutError:
+            log.seek(0)
+            said = log.read().decode()[-2000:]
+            raise RuntimeError(f"{parts[:3]} did not start: {said}") from None
+        yield Server(port, psutil.Process(process.pid), time.monotonic() - started)
 
 
-def _comes_up(process: "subprocess.Popen[bytes]", port: int, ready: str) -> bool:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            get(port, ready)
-            return True
-        except OSError:
-            time.sleep(0.02)
-    return False
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
+@contextmanager
+def _process_tree(
+    command: Sequence[str], environment: Mapping[str, str], log: BinaryIO
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command, and end all below it, too: some servers leave their workers behind."""
+    children: list[psutil.Process] = []
     try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        children = []
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    # Some servers leave their workers behind.
-    for child in children:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+        with server_process(command, environment, log) as process:
+            try:
+                yield process
+            finally:
+                with suppress(psutil.NoSuchProcess):
+                    children = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 @contextmanager
@@ -152,7 +141,7 @@ def ours(model: Path, **settings: str) -> Iterator[Server]:
     given = {"device": "cpu", "model": str(model), "log_level": "warning", "lame_duck_s": "0"}
     environment = {f"MAMMOSEG_{name.upper()}": value for name, value in (given | settings).items()}
     command = ["-m", "service", "serve", "--port", "{port}"]
-    with running(command, "/health/ready", **environment) as server:
+    with running(command, READY, **environment) as server:
         yield server
 
 

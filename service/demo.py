@@ -2,11 +2,6 @@
 
 import base64
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -17,7 +12,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-START_TIMEOUT_S = 60.0
+from service.server_process import (
+    LOOPBACK,
+    free_port,
+    serve_command,
+    server_process,
+    wait_until_ready,
+)
 
 
 def run_demo(out: Path, console: Console) -> int:
@@ -53,35 +54,16 @@ def run_demo(out: Path, console: Console) -> int:
 @contextmanager
 def _service(console: Console) -> Iterator[str]:
     """Run `mammoseg serve` on a free loopback port while in the context."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = os.environ | {"MAMMOSEG_LOG_LEVEL": "warning", "MAMMOSEG_LOG_FORMAT": "console"}
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment) as process:
+    port = free_port()
+    environment = {"MAMMOSEG_LOG_LEVEL": "warning", "MAMMOSEG_LOG_FORMAT": "console"}
+    with server_process(serve_command(port), environment) as process:
         try:
             with console.status("Starting the service"):
-                ready = _wait_ready(url, process)
-            console.print(f"Serving {ready['model']} {ready['version']} on {ready['device']}")
-            yield url
-        finally:
-            process.terminate()
-
-
-def _wait_ready(url: str, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    import httpx
-
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            answer = httpx.get(f"{url}/health/ready", timeout=2.0)
-        except httpx.TransportError:
-            time.sleep(0.1)
-            continue
-        ready: dict[str, Any] = answer.raise_for_status().json()
-        return ready
-    raise SystemExit("The service did not start.")
+                ready = json.loads(wait_until_ready(port, lambda: process.poll() is None))
+        except TimeoutError:
+            raise SystemExit("The service did not start.") from None
+        console.print(f"Serving {ready['model']} {ready['version']} on {ready['device']}")
+        yield f"http://{LOOPBACK}:{port}"
 
 
 def _post(url: str, view: Path, out: Path) -> dict[str, Any]:

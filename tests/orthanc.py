@@ -4,18 +4,17 @@ Debian packages `orthanc` and `orthanc-dicomweb`. Everything it keeps lies in th
 """
 
 import json
-import socket
 import subprocess
-import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.programs import require_program
 
@@ -75,13 +74,6 @@ class Orthanc:
         return [self.get(f"instances/{name}/simplified-tags") for name in self.get("instances")]
 
 
-def free_port() -> int:
-    """Return a TCP port that is free on the loopback now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_orthanc(folder: Path, **configuration: Any) -> Iterator[Orthanc]:
     """Run Orthanc, and kill it at the end.
@@ -105,7 +97,7 @@ def running_orthanc(folder: Path, **configuration: Any) -> Iterator[Orthanc]:
     access = "".join(f"{name}:{password}@" for name, password in users.items())
     url = f"http://{access}127.0.0.1:{http_port}"
     try:
-        _wait(url, process, log)
+        _wait(http_port, access, process, log)
         yield Orthanc(url, f"{url}/dicom-web", dicom_port, folder, process)
     finally:
         process.kill()
@@ -143,12 +135,12 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return both
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            http_client.get(f"{url}/dicom-web/studies", timeout=5).raise_for_status()
-            return
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    pytest.fail(f"Orthanc did not start:\n{log.read_text(errors='replace')}")
+def _wait(port: int, access: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    key = b64encode(access.removesuffix("@").encode()).decode()
+    headers = {"Authorization": f"Basic {key}"} if access else {}
+    try:
+        wait_until_ready(
+            port, lambda: process.poll() is None, path="/dicom-web/studies", headers=headers
+        )
+    except TimeoutError:
+        pytest.fail(f"Orthanc did not start:\n{log.read_text(errors='replace')}")

@@ -1,6 +1,5 @@
 """The inbox as one thing: its files, its database, and what it takes."""
 
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -87,10 +86,5 @@ class Inbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

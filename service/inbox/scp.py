@@ -4,7 +4,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self, cast
 
 import structlog
@@ -93,12 +92,7 @@ class StoreScp:
         log.info("scp-ready", port=self.port)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._entity.shutdown()
         log.info("scp-stopped")
 

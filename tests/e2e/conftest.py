@@ -1,17 +1,12 @@
-import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests import http_client
-from tests.orthanc import free_port
+from service.server_process import free_port, serve_command, server_process, wait_until_ready
 
 
 @dataclass(frozen=True)
@@ -28,34 +23,23 @@ def serving(folder: Path, port: int | None = None, **settings: str) -> Iterator[
     """Run the service on a loopback port, a free one unless given; `settings` are MAMMOSEG_*."""
     port = port or free_port()
     log = folder / "service.log"
-    environment = os.environ | {"MAMMOSEG_DEVICE": "cpu", "MAMMOSEG_LOG_LEVEL": "debug"}
-    environment |= {"MAMMOSEG_LAME_DUCK_S": "0"}
-    environment |= {f"MAMMOSEG_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_ready(url, process, log)
-        yield Service(url, process, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    given = {"device": "cpu", "log_level": "debug", "lame_duck_s": "0"} | settings
+    environment = {f"MAMMOSEG_{name.upper()}": value for name, value in given.items()}
+    with running(serve_command(port), port, log, environment) as process:
+        yield Service(f"http://127.0.0.1:{port}", process, log)
 
 
-def wait_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+@contextmanager
+def running(
+    command: list[str], port: int, log: Path, environment: dict[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command that serves on a port, once it is ready."""
+    with log.open("wb") as sink, server_process(command, environment, sink) as process:
         try:
-            http_client.get(f"{url}/health/ready", timeout=2).raise_for_status()
-            return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    pytest.fail(f"the service did not start:\n{log.read_text()}")
+            wait_until_ready(port, lambda: process.poll() is None)
+        except TimeoutError:
+            pytest.fail(f"the service did not start:\n{log.read_text()}")
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A device that fails for good ends the process, to be started again."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,10 +8,10 @@ import cv2
 import pytest
 
 from service.server import DEVICE_FAILED
+from service.server_process import free_port
 from tests import http_client
-from tests.e2e.conftest import wait_ready
+from tests.e2e.conftest import running
 from tests.identity_net import write_identity_net
-from tests.orthanc import free_port
 from tests.service.api.conftest import breast_phantom
 
 pytestmark = pytest.mark.e2e
@@ -36,24 +35,13 @@ sys.exit(serve(create_app(settings, broken_segmenter(model)), settings))
 def test_a_device_that_failed_ends_the_process_by_the_usual_drain(tmp_path: Path) -> None:
     picture = cv2.imencode(".png", breast_phantom())[1].tobytes()
     port, log = free_port(), tmp_path / "service.log"
-    url = f"http://127.0.0.1:{port}"
     model = write_identity_net(tmp_path / "net.onnx")
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(model), str(port)],
-            stdout=sink,
-            stderr=sink,
-            cwd=Path(__file__).parents[2],
-        )
-    try:
-        wait_ready(url, process, log)
-        headers = {"Content-Type": "image/png"}
-        answer = http_client.post(f"{url}/v1/segment", content=picture, headers=headers, timeout=60)
+    # `-c` puts the folder that the tests run in on the path.
+    with running([sys.executable, "-c", SCRIPT, str(model), str(port)], port, log) as process:
+        url, headers = f"http://127.0.0.1:{port}/v1/segment", {"Content-Type": "image/png"}
+        answer = http_client.post(url, content=picture, headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (503, "device-failed")
         assert process.wait(timeout=60) == DEVICE_FAILED
-    finally:
-        process.kill()
-        process.wait()
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert {"device-fault", "stopped"} <= set(events)
     assert "illegal" not in log.read_text()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from service.integration.commands import PASSWORD, USERNAME
+from service.server_process import free_port
 from tests import http_client
 from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
@@ -30,7 +31,7 @@ from tests.e2e.pacs import (
     wait_for_results,
 )
 from tests.identity_net import write_identity_net
-from tests.orthanc import Orthanc, free_port, running_orthanc
+from tests.orthanc import Orthanc, running_orthanc
 
 pytestmark = pytest.mark.e2e
 

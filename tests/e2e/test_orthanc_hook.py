@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
@@ -23,7 +24,7 @@ from tests.e2e.pacs import (
     wait_for_results,
 )
 from tests.identity_net import write_identity_net
-from tests.orthanc import Orthanc, free_port, running_orthanc
+from tests.orthanc import Orthanc, running_orthanc
 
 pytestmark = pytest.mark.e2e
 

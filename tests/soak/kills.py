@@ -28,10 +28,10 @@ from rich.console import Console
 from service.inbox.database import Database
 from service.inbox.inbox import DATABASE_FILE
 from service.inbox.instance_store import InstanceStore
+from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
-from tests.orthanc import free_port
 from tests.stow_server import Reply, StowServer, stored, stow_server
 
 KINDS = {"SEG", "SR"}
@@ -151,14 +151,11 @@ class Service:
         self._process.start()
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                http_client.get(f"{self.url}/health/ready", timeout=5).raise_for_status()
-                return
-            except httpx.HTTPError:
-                time.sleep(0.02)
-        raise TimeoutError(self.log.read_text(errors="replace")[-2000:])
+        assert self._process is not None
+        try:
+            wait_until_ready(self.port, self._process.is_alive, timeout_s=120)
+        except TimeoutError:
+            raise TimeoutError(self.log.read_text(errors="replace")[-2000:]) from None
 
     def stop(self, how: signal.Signals) -> None:
         assert self._process is not None and self._process.pid is not None

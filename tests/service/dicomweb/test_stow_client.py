@@ -7,7 +7,7 @@ import pytest
 
 from service.destination import Destination
 from service.dicomweb.stow_client import NotDelivered, StowClient, judge
-from tests.orthanc import free_port
+from service.server_process import free_port
 from tests.service.inbox.conftest import mammogram
 from tests.stow_server import failed, stow_server
 

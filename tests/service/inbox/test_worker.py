@@ -14,9 +14,9 @@ from service.inbox.worker import InboxWorker
 from service.loading import open_model
 from service.metrics import Metrics
 from service.segmenter import Segmenter
+from service.server_process import free_port
 from service.settings import Settings
 from tests.identity_net import write_identity_net
-from tests.orthanc import free_port
 from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import Reply, failed, stored, stow_server

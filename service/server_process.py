@@ -1,0 +1,101 @@
+"""Servers as processes of their own: started, waited for until they are ready, ended."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+LOOPBACK = "127.0.0.1"
+READY = "/health/ready"
+
+PROBE_TIMEOUT_S = 5.0
+PROBE_PERIOD_S = 0.02
+END_TIMEOUT_S = 30.0
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on the loopback now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def serve_command(port: int) -> list[str]:
+    """Return the command that runs this service on a port of the loopback."""
+    return [sys.executable, "-m", "service", "serve", "--port", str(port)]
+
+
+@contextmanager
+def server_process(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    output: BinaryIO | None = None,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command until the context ends; then it has `END_TIMEOUT_S` before it is killed.
+
+    Parameters
+    ----------
+    environment
+        Added to that of this process.
+    output
+        Takes what the command prints; by default, the terminal does.
+    """
+    process = subprocess.Popen(
+        command, env=os.environ | (environment or {}), stdout=output, stderr=output
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_ready(
+    port: int,
+    is_alive: Callable[[], bool],
+    *,
+    path: str = READY,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 60.0,
+) -> bytes:
+    """Wait until a server on the loopback answers 200 to a GET of a path; return that answer.
+
+    Parameters
+    ----------
+    is_alive
+        Whether the server's process still runs.
+
+    Raises
+    ------
+    TimeoutError
+        The process ended, or was not ready in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and is_alive():
+        try:
+            status, body = _get(port, path, headers or {})
+        except (OSError, http.client.HTTPException):
+            status, body = 0, b""
+        if status == 200:
+            return body
+        time.sleep(PROBE_PERIOD_S)
+    raise TimeoutError(f"no server became ready on port {port}")
+
+
+def _get(port: int, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
