@@ -1,6 +1,5 @@
 """The figures, written into the file that they are of."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.report.card import KNOWN_BY
 from model_export.report.describe import DESCRIBED
 from model_export.report.known_by import known_by
+from model_export.training.checkpoints import digest_of
 
 SPLIT = (
     "test patients (of the data set's own split where it has one, else 20 % by hash; sets that "
@@ -42,7 +42,7 @@ def record(path: Path, evaluation: Evaluation) -> Evaluation:
     options = evaluation.options
     if options.split != "test" or options.limit is not None:
         raise ValueError("only an evaluation of the whole test split is recorded")
-    if _sha256(path) != evaluation.model.sha256:
+    if digest_of(path) != evaluation.model.sha256:
         raise ValueError(f"{path.name} is not the file that was evaluated")
     model = onnx.load(path)
     contract = contract_of(model)
@@ -53,7 +53,7 @@ def record(path: Path, evaluation: Evaluation) -> Evaluation:
     return replace(
         evaluation,
         contract=contract,
-        model=replace(evaluation.model, sha256=_sha256(path)),
+        model=replace(evaluation.model, sha256=digest_of(path)),
     )
 
 
@@ -78,7 +78,3 @@ def summary(evaluation: Evaluation) -> dict[str, float | str]:
     for source, kinds in known_by(evaluation.images).items():
         values[f"{source}/{KNOWN_BY}"] = kinds
     return values
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -18,6 +18,7 @@ from rich.progress import track
 from model_export.datasets import read_source
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
+from model_export.whole_file import whole_file
 from service.imaging.breast import Box, find_breast
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import to_working_grid
@@ -182,15 +183,14 @@ def _save(target: Path, packed: Sequence[Packed]) -> None:
         for one in packed
     ]
     drawn = [one.lesion.ravel() for one in packed if one.lesion is not None]
-    partial = target.with_suffix(".part.npz")
-    np.savez(
-        partial,
-        index=np.frombuffer(json.dumps(index).encode(), np.uint8),
-        pixels=np.concatenate([one.pixels.ravel() for one in packed]),
-        breast=np.packbits(np.concatenate([one.breast.ravel() for one in packed])),
-        lesion=np.packbits(np.concatenate([*drawn, np.zeros(0, np.uint8)])),
-    )
-    partial.rename(target)
+    with whole_file(target) as partial:
+        np.savez(
+            partial,
+            index=np.frombuffer(json.dumps(index).encode(), np.uint8),
+            pixels=np.concatenate([one.pixels.ravel() for one in packed]),
+            breast=np.packbits(np.concatenate([one.breast.ravel() for one in packed])),
+            lesion=np.packbits(np.concatenate([*drawn, np.zeros(0, np.uint8)])),
+        )
 
 
 def _unpack(

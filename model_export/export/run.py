@@ -14,6 +14,7 @@ from model_export.export.terms import licence
 from model_export.networks import NetworkOptions, SegmentationNet, build
 from model_export.networks.imagenet import notice
 from model_export.training.checkpoints import averaged_weights
+from model_export.whole_file import whole_file
 from service.inference.contract import (
     Contract,
     InputSpec,
@@ -127,6 +128,5 @@ def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, contract.to_metadata())
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".part")
-    partial.write_bytes(model.SerializeToString())
-    partial.replace(target)
+    with whole_file(target) as partial:
+        partial.write_bytes(model.SerializeToString())

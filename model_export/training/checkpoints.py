@@ -24,7 +24,7 @@ def averaged_weights(path: Path) -> dict[str, Tensor]:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a checkpoint, hex.
+    """Return the SHA-256 of a file, hex.
 
     Raises
     ------

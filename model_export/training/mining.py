@@ -16,6 +16,7 @@ from model_export.datasets.cache import Packed
 from model_export.networks import SegmentationNet
 from model_export.sampling.placement import FalsePositive
 from model_export.training.validation import regions_of, segment
+from model_export.whole_file import whole_file
 
 MIN_PROBABILITY = 0.05
 """Of the surest pixel of a false positive that is kept."""
@@ -61,9 +62,8 @@ def mined_once(path: Path, mining: Callable[[], list[FalsePositive]]) -> list[Fa
     """
     if not path.exists():
         rows = [list(one) for one in mining()]
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(rows))
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(rows))
     return [FalsePositive(*row) for row in json.loads(path.read_text())]
 
 

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model_export.sampling.batches import Batch
+from model_export.whole_file import whole_file
 
 
 class Terminated(Exception):
@@ -35,9 +36,8 @@ class SaveWhenTerminated(Callback):
     ) -> None:
         """Save where the exception is SIGTERM's; a step that failed is not worth keeping."""
         if isinstance(exception, SIGTERMException):
-            partial = self._path.with_suffix(".part")
-            trainer.save_checkpoint(partial)
-            partial.replace(self._path)
+            with whole_file(self._path) as partial:
+                trainer.save_checkpoint(partial)
 
 
 class _Remaining(Sampler[int]):
