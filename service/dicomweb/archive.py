@@ -12,6 +12,7 @@ import httpx
 import pydicom
 import structlog
 
+from service.backoff import doubled_s
 from service.dicomweb.multipart import media_type_and_boundary, related
 from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_client import NotDelivered, judge
@@ -24,7 +25,7 @@ TIMEOUT_S = 60.0
 ATTEMPTS = 3
 BUSY = frozenset((408, 429, 502, 503, 504))
 """Answers that speak of the moment; asked again after a short while, at most `ATTEMPTS` times."""
-MAX_PAUSE_S = 10.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 10.0
 
 PAGE = 500
 """Results asked for at once; a server may give fewer."""
@@ -180,7 +181,7 @@ class Archive:
             else:
                 if attempt == ATTEMPTS or answer.status_code not in BUSY:
                     return answer, body
-            time.sleep(min(2.0**attempt / 4, MAX_PAUSE_S))
+            time.sleep(doubled_s(FIRST_PAUSE_S, attempt, MAX_PAUSE_S))
         raise AssertionError("the loop returns")
 
 

@@ -5,8 +5,8 @@ import asyncio
 import structlog
 from prometheus_client import Counter
 
+from service.backoff import Backoff
 from service.dicomweb.stow_client import NotDelivered, StowClient
-from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import Delivery

@@ -105,9 +105,7 @@ class Files:
         for content in contents:
             file, path = self.create()
             with file:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                write_all(file, content)
                 os.fsync(file.fileno())
             digests.append(hashlib.sha256(content).hexdigest())
             path.rename(self.result(digests[-1]))
@@ -216,6 +214,13 @@ def _check_private(folder: Path) -> None:
 
 def _others(folder: Path, known: set[str]) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.stem not in known and path.is_file())
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of the data: an unbuffered file may take a part of it at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def sync_folder(folder: Path) -> None:

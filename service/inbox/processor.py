@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
+from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.errors import PASSING_CODES, MammosegError, Overloaded
-from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import PROCESS_DIED, Entry, StoredResult

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from service.dicomweb.store_response import (
@@ -19,7 +18,7 @@ from service.dicomweb.store_response import (
     Outcome,
 )
 from service.errors import MammosegError, Overloaded, UnsupportedMedia
-from service.inbox.files import Files, disk_bytes
+from service.inbox.files import Files, disk_bytes, write_all
 from service.inbox.header import Header, read_header
 from service.inbox.instance_store import InstanceStore
 from service.inbox.quota import DiskQuota, inbox_fails
@@ -132,9 +131,7 @@ class StoreTransaction:
                 incoming.file.truncate(0)
                 return
             self._take_quota(incoming)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[incoming.file.write(rest) :]
+            write_all(incoming.file, data)
 
     def end(self) -> None:
         """Finish it: put it on the disk and see what it is."""
@@ -184,12 +181,7 @@ class StoreTransaction:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abandon()
 
     @contextlib.contextmanager

@@ -9,10 +9,10 @@ from typing import BinaryIO, get_args
 
 import structlog
 
+from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.dicomweb.stow_client import StowClient
 from service.errors import StartupError
-from service.inbox.backoff import Backoff
 from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller

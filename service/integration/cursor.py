@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.inbox.files import sync_folder
+
 MAX_GIVEN_UP = 10_000
 """The oldest beyond are forgotten; so many failures are an outage that has been noticed."""
 
@@ -61,8 +63,4 @@ class Cursor:
             sink.flush()
             os.fsync(sink.fileno())
         draft.replace(self.file)
-        folder = os.open(self.file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.file.parent)

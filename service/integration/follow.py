@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from service.backoff import doubled_s
 from service.integration.cursor import Cursor
 from service.integration.orthanc import Change, Orthanc
 from service.integration.remote import Refused, Unavailable
@@ -114,7 +115,7 @@ class Follower:
     def _see_through(self, instance: str) -> bool:
         """Store an instance's results, or give it up; False when told to stop before that."""
         attempts = 0
-        for failures in itertools.count():
+        for failures in itertools.count(1):
             if attempts == self.options.attempts:
                 log.error("given-up", instance=instance, attempts=attempts)
                 self.cursor.given_up.append(instance)
@@ -155,7 +156,7 @@ class Follower:
 
     def _until_available(self, task: Callable[[], Answer]) -> Answer | None:
         """Do something, waiting out every outage; None when told to stop before that."""
-        for failures in itertools.count():
+        for failures in itertools.count(1):
             try:
                 return task()
             except Unavailable as failure:
@@ -166,5 +167,6 @@ class Follower:
 
     def _told_to_stop_within(self, failures: int, retry_after_s: float | None) -> bool:
         """Wait longer after each failure, or as long as was asked for, up to the longest wait."""
-        wait_s = max(FIRST_WAIT_S * 2.0 ** min(failures, 16), retry_after_s or 0.0)
-        return self.stop.wait(min(wait_s, self.options.longest_wait_s))
+        longest_s = self.options.longest_wait_s
+        wait_s = doubled_s(FIRST_WAIT_S, failures, longest_s)
+        return self.stop.wait(max(wait_s, min(retry_after_s or 0.0, longest_s)))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from service.backoff import Backoff
 from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
-from service.inbox.backoff import Backoff
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor

@@ -4,6 +4,14 @@ import random
 from dataclasses import dataclass
 
 
+def doubled_s(first_s: float, failures: int, longest_s: float) -> float:
+    """Return the delay after so many failures: the first, twice as long each time, up to a bound.
+
+    All in seconds; `failures` is counted from 1.
+    """
+    return min(first_s * 2.0 ** min(failures - 1, 60), longest_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Exponential delays with jitter, and a bound on their number.
@@ -30,5 +38,5 @@ class Backoff:
 
     def pause_s(self, attempts: int) -> float:
         """Return the delay, however many attempts there were."""
-        whole = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s)
+        whole = doubled_s(self.first_s, attempts, self.longest_s)
         return whole * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,6 +1,6 @@
 import pytest
 
-from service.inbox.backoff import Backoff
+from service.backoff import Backoff
 
 pytestmark = pytest.mark.unit
 
