@@ -38,6 +38,16 @@ def open_model(
     ------
     ContractError, DeviceError
         The model or the device is not fit to serve.
+
+    Examples
+    --------
+    The bundled model, on the CPU:
+
+    >>> with open_model() as segmenter:
+    ...     print(segmenter.device, segmenter.contract.spacing.working_mm)
+    cpu 0.4
+
+    `segmenter.segment` then takes a file's bytes: see `Segmenter`.
     """
     net = open_net(model, device=device, gpu=gpu, runners=runners)
     return Segmenter(net, reader or InProcess(ReadLimits()))

@@ -74,7 +74,35 @@ class SegmentOptions:
 
 
 class Segmenter:
-    """Finds lesions in mammograms. `segment` may be called from several threads at once."""
+    """Finds lesions in mammograms. `segment` may be called from several threads at once.
+
+    Parameters
+    ----------
+    net
+        What finds lesions in tiles; closed with the segmenter.
+    reader
+        What turns files into mammograms; closed with the segmenter.
+
+    Examples
+    --------
+    `service.loading.open_model` makes one. A drawn breast with a bright disc stands in for a
+    mammogram here; the bytes of a DICOM, JPEG or TIFF file do as well:
+
+    >>> import cv2
+    >>> import numpy as np
+    >>> from service.loading import open_model
+    >>> air = np.zeros((600, 400), np.uint8)
+    >>> breast = cv2.ellipse(air, (0, 300), (250, 260), 0, 0, 360, 90, -1)
+    >>> breast = cv2.circle(breast, (120, 280), 25, 220, -1)
+    >>> with open_model() as segmenter:
+    ...     findings = segmenter.segment(cv2.imencode(".png", breast)[1].tobytes())
+    >>> findings.mask.shape, findings.mask.dtype
+    ((600, 400), dtype('bool'))
+    >>> 0 <= findings.has_mask.score <= 1
+    True
+    >>> [caveat.code for caveat in findings.caveats]
+    ['spacing-assumed']
+    """
 
     def __init__(self, net: Net, reader: Reader) -> None:
         model_info = net.model_info

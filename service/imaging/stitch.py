@@ -45,6 +45,22 @@ class LesionMap:
             A rectangle in source pixels.
         shape
             (rows, columns) of the grid; that of `area` for the source's own pixels.
+
+        Returns
+        -------
+        float32 in [0, 1], of `shape`.
+
+        Examples
+        --------
+        A map of one row of two values, over a breast's box of 2 x 4 source pixels, brought to
+        those pixels:
+
+        >>> import numpy as np
+        >>> from service.imaging.breast import Box
+        >>> box = Box(top=0, left=0, bottom=2, right=4)
+        >>> half = LesionMap(np.array([[0.0, 1.0]], np.float32), box, source_shape=(2, 4))
+        >>> half.sample(box, shape=(2, 4)).tolist()
+        [[0.0, 0.25, 0.75, 1.0], [0.0, 0.25, 0.75, 1.0]]
         """
         rows, columns = self.probability.shape
         per_row, per_column = rows / self.box.rows, columns / self.box.columns
