@@ -29,11 +29,11 @@ MIN_BLOB_RESPONSE = 0.02
 """Of the net's input range: fainter ones are noise."""
 
 BLOBS = 10
-"""An image at most; their curve ends there."""
+"""Blobs of an image at most; the curve of this baseline ends there."""
 
 
 def breast_mask(breast: Breast, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Lay the breast region on a source grid of `shape` (rows, columns)."""
+    """Lay the breast region on a source grid: bool, `shape` (rows, columns)."""
     box = breast.box
     mask = np.zeros(shape, np.bool_)
     mask[box.top : box.bottom, box.left : box.right] = breast.on_grid(

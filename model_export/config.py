@@ -43,7 +43,7 @@ class MaskTerms(_Part):
     iou_tile: float = Field(default=1.0, ge=0.0)
     dice: float = Field(default=0.0, ge=0.0)
     box_outside: float = Field(default=0.0, ge=0.0)
-    """These three know no more than boxes, and want targets of that shape."""
+    """These three terms compare with boxes only, and need targets that are boxes."""
     box_projection: float = Field(default=0.0, ge=0.0)
     box_inside: float = Field(default=0.0, ge=0.0)
 
@@ -59,9 +59,9 @@ class Phase(_Part):
 
     epochs: int = Field(gt=0)
     streams: tuple[Stream, ...] = ()
-    """None given, and the run's own count."""
+    """The run's own if empty."""
     mask: MaskTerms | None = None
-    """None given, and `losses.mask` counts."""
+    """`losses.mask` if None."""
     mine: bool = False
     """Before it begins, the net's false positives on its training images are looked for; from then
     on `sampling.hard` of the crops are centred on them."""
@@ -118,7 +118,7 @@ class Targets(_Part):
     """Its outline, or what its box says: the ellipse that fits into it, or the box. Sources that
     give no boxes keep their outlines."""
     rim_mm: float = Field(default=0.0, ge=0.0)
-    """So far from its border, on both sides, nothing is said: outlines are uncertain there."""
+    """Pixels this near to its border, on both sides, are left out: outlines are uncertain there."""
 
 
 class Sampling(_Part):
@@ -184,7 +184,7 @@ class TrainingConfig(_Part):
     """Another run's checkpoint, whose averaged weights training starts from."""
     train_only: str = ""
     """Regular expression, searched for in the names of parameters; the others are frozen, and so
-    are the statistics of batch norms whose own weight is. Empty, and everything is trained."""
+    are the statistics of batch norms whose own weight is. Everything is trained if it is empty."""
     train_share: float = Field(default=1.0, gt=0.0, le=1.0)
     """Share of the training patients; every smaller share is part of every larger one."""
     steps_per_epoch: int = Field(gt=0)

@@ -16,7 +16,7 @@ from service.inference.contract import Contract
 from service.inference.session import Session
 
 MARGIN = CELL
-"""Pixels around a lesion whose cells are left out: they see it too."""
+"""Cells up to so many pixels from a lesion are left out: they see it, too."""
 
 
 def lesion_free_logit(session: Session, contract: Contract, sample: Sample) -> float | None:

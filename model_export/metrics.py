@@ -38,7 +38,7 @@ CALIBRATION_BINS = 15
 
 
 def dice(predicted: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> float:
-    """Return 2 |A and B| / (|A| + |B|) of two masks of one shape; 1 when both are empty."""
+    """Return 2 |A and B| / (|A| + |B|) of two bool masks of one shape; 1 if both are empty."""
     both = int(predicted.sum()) + int(lesion.sum())
     return 1.0 if both == 0 else 2.0 * int((predicted & lesion).sum()) / both
 
@@ -51,7 +51,7 @@ def iou(dice_value: float) -> float:
 def brightest(
     pixels: NDArray[np.integer], breast: NDArray[np.bool_], share: float
 ) -> NDArray[np.bool_]:
-    """Return the baseline's mask: the brightest `share` of the breast."""
+    """Return the baseline's mask, bool: the brightest `share` of the breast's pixels."""
     level = np.quantile(pixels[breast], 1.0 - share)
     mask: NDArray[np.bool_] = (pixels >= level) & breast
     return mask
@@ -209,7 +209,7 @@ class Lesions:
 def match(
     regions: Sequence[tuple[float, NDArray[np.bool_]]], lesion: NDArray[np.bool_]
 ) -> Candidates:
-    """Match scored regions with the pieces of a lesion mask of the same shape."""
+    """Match scored regions with the pieces of a lesion mask, bool, of the image's shape."""
     marks = [Mark(score, 0, 0, region) for score, region in regions]
     return match_marks(marks, Lesions.of(lesion))
 

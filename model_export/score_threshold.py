@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from service.inference.contract import Contract, sigmoid
 
 NO_NEGATIVES = "not chosen: no source has validation images without lesions"
-"""Then temperature, shift and threshold of the has-mask score stay as they were."""
+"""What a contract says where temperature, shift and threshold stay as they were."""
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
 
@@ -90,7 +90,7 @@ def choose_score(
 
     scored = rescaled(images)
     if sensitivity is None:
-        # Films without their lesions stand in where no image is without.
+        # Where every image has a lesion, films with their lesions left out stand in for negatives.
         judged = scored if len({image.has_lesion for image in images}) == 2 else rescaled(paired)
         threshold = _four_digits(choose_has_mask(judged))
         return ScoreChoice(temperature, shift, threshold, holds_for(judged, threshold))
@@ -121,7 +121,7 @@ def choose_for_sensitivity(images: Sequence[Scored], share: float, source: str) 
 
 
 def _four_digits(score: float) -> float:
-    """Return a threshold that the score still reaches: rounded down."""
+    """Return a threshold that the score reaches: the score, rounded down to four digits."""
     return float(np.floor(score * 1e4) / 1e4)
 
 

@@ -1,4 +1,7 @@
-"""How long a caller waits: until its deadline, or until it leaves. Every wait of a request asks."""
+"""How long a caller waits: until its deadline, or until it leaves.
+
+Every wait within a request checks it.
+"""
 
 import math
 import threading
@@ -37,11 +40,11 @@ class CancelToken:
                 condition.notify_all()
 
     def expire(self) -> None:
-        """Bring the deadline forward to now; whatever waits, waits until it was anyway."""
+        """Bring the deadline forward to now; a wait that has begun goes by the old one."""
         self._deadline = min(self._deadline, time.monotonic())
 
     def raise_if_cancelled(self) -> None:
-        """Go on only while somebody waits.
+        """Raise unless the caller still waits for the answer.
 
         Raises
         ------

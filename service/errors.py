@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 PASSING_CODES = frozenset(("decode-limit",))
-"""Codes of refusals that may be the moment's fault: on a busy machine an image takes long to read.
-Who does not wait for an answer tries again."""
+"""Codes of refusals that another attempt may not meet: on a busy machine an image takes long to
+read. The inbox, where nobody waits for the answer, tries again."""
 
 
 class MammosegError(Exception):
@@ -39,7 +39,7 @@ class MammosegError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer says in its header, too."""
+        """Headers of the answer."""
         return {}
 
 

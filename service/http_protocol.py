@@ -1,9 +1,9 @@
 """One connection of the HTTP server: uvicorn's protocol on httptools, with the bounds of a server.
 
 What uvicorn leaves to a proxy in front is done here, as nginx does it: bytes are bounded while no
-header is complete, waiting is bounded in time, connections are bounded in number. And an offer to
-upgrade is ignored (RFC 9110, 7.8): httptools takes what follows it for another protocol's, so that
-the body was lost of whatever Java's HttpClient or `curl --http2` send by default.
+header is complete, waiting is bounded in time, connections are bounded in number. An offer to
+upgrade is ignored (RFC 9110, 7.8): httptools takes the bytes after it for another protocol's, so
+the bodies were lost that Java's HttpClient and `curl --http2` send with such an offer by default.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ MAX_HEAD_BYTES = 32 * 1024
 """Of a request line and header as they are sent; of the trailers after a chunked body, too."""
 
 SLICE = 64 * 1024
-"""Bytes of a chunked body that are parsed at once: in as many, a trailer's end may not be seen."""
+"""Bytes of a chunked body that are parsed at once: within so many, its trailers' end may go
+unnoticed."""
 
 MAX_FRAMING_PER_BYTE = 16
 """Bytes of chunk sizes and extensions for each byte of a body: a chunk of one takes six."""
@@ -41,8 +42,8 @@ MAX_PIPELINED = 16
 """Requests that wait for the answer of the one before; beyond, the connection is closed."""
 
 LINGER_S = 5.0
-"""For a refusal to be read: what comes meanwhile is thrown away. A connection that is closed while
-bytes wait unread is reset, and the reset overtakes the answer."""
+"""Seconds that a caller has to read a refusal; what it sends meanwhile is thrown away. A connection
+that is closed while bytes wait unread is reset, and the reset overtakes the answer."""
 
 MIN_READ_BYTES_S = 500.0
 """Rate at which answers must be read, bytes a second."""
@@ -121,7 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def waits(self) -> bool:
-        """No request is under way on this connection, however much of a header came."""
+        """Whether no request is under way on this connection; part of a header may have come."""
         return self._in_head and (self.cycle is None or self.cycle.response_complete)
 
     def data_received(self, data: bytes) -> None:
@@ -133,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
             rest = rest[self._feed(piece) :]
 
     def look(self, now: float) -> None:
-        """Close the connection if its other end lets us wait too long; to be called every second.
+        """Close the connection if its client keeps us waiting too long; to be called every second.
 
         Parameters
         ----------
@@ -199,7 +200,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._begun_at = self.loop.time()
 
     def on_response_complete(self) -> None:
-        """End an answer; of a body that is still to come, nothing could follow on this wire."""
+        """End an answer; close the connection if the request's body is still to come.
+
+        No further request could follow on it.
+        """
         if not self._in_head and self.cycle.response_complete:
             self.transport.close()
         self._begun_at = self.loop.time()
@@ -213,7 +217,7 @@ class HttpProtocol(HttpToolsProtocol):
         return max(1, self._left) if self._left is not None else SLICE
 
     def _feed(self, piece: memoryview) -> int:
-        """Parse a piece and return how much of it was: what follows an offer was not."""
+        """Parse a piece, up to an offer to upgrade; return how many bytes were parsed."""
         if self._in_head and not self._head_bytes:
             self._begun_at = self.loop.time()
         in_body, body_bytes, size = not self._in_head, self._body_bytes, len(piece)
@@ -267,7 +271,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._feed(memoryview(b"\r\n".join([*head, b"", b""])))
 
     def _refuse(self, error: MammosegError) -> None:
-        """Answer what never becomes a request, and close once that could be read."""
+        """Answer bytes that never become a request, and close once the answer could be read."""
         if self._deaf_until is not None:
             return
         self._deaf_until = self.loop.time() + LINGER_S

@@ -56,8 +56,8 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 def settings_or_exit(**given: object) -> Settings:
     """Read the settings; those given, unless None, outrank the environment.
 
-    A variable that looks like a setting and is none ends the command: whoever misspells a bound
-    relies on it.
+    A variable that looks like a setting and is none ends the command: a bound that is misspelt must
+    not be taken for one that holds.
     """
     if faults := unknown_variables(os.environ):
         fail("; ".join(faults))

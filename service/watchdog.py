@@ -13,10 +13,11 @@ import structlog
 log = structlog.get_logger("mammoseg")
 
 LOOK_S = 0.5
-"""Between two looks, in seconds."""
+"""Seconds between two looks at the processes."""
 
 GRACE_S = 1.0
-"""Beyond its time, whoever waits for a process ends it; this long after, it is ended here."""
+"""Seconds beyond a process's time after which it is ended here; until then, whoever waits for it
+should end it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +38,11 @@ class Watched:
 
     @property
     def is_stopped(self) -> bool:
-        """It is stopped by a signal, as SIGSTOP, and was not continued (POSIX waitid, WSTOPPED)."""
+        """Whether a signal such as SIGSTOP has stopped it (POSIX waitid, WSTOPPED)."""
         if self.was_stopped or not hasattr(os, "waitid"):
             return self.was_stopped
         try:
-            # WNOWAIT leaves everything to be told again, also to `Popen`.
+            # WNOWAIT leaves the process's state to be asked for again, by `Popen` too.
             told = os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return False

@@ -33,7 +33,7 @@ def run(
     out
         Gets one run folder a trial, results.json, results.md and results.png.
     only
-        Names of rows; none, and all are trained.
+        Names of rows; all are trained if it is empty.
 
     Returns
     -------

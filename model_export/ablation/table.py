@@ -23,12 +23,15 @@ class Row(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
     base: Path | None = None
-    """A config, as seen from the table; none given, and the table's base counts."""
+    """Path of a config, relative to the table; the table's own base if None."""
     overrides: Overrides = {}
 
 
 class Table(_Part):
-    """Rows over a base config, as seen from the table; `common` goes over the base of each."""
+    """Rows over a base config, whose path is relative to the table.
+
+    Each row's overrides are laid over `common`, and both over the base.
+    """
 
     base: Path
     common: Overrides = {}

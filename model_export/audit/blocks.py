@@ -22,7 +22,7 @@ single marker move."""
 
 
 def shrink(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Shrink an image to the square that its blocks are taken from."""
+    """Shrink an image, uint16, to the square that its blocks are taken from."""
     side = BLOCKS * BLOCK_PIXELS
     small: NDArray[np.uint16] = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
     return small

@@ -65,8 +65,8 @@ class Probe:
     def verdict(self) -> str:
         """Say it in words.
 
-        An interval below 0.5 passes: what is told apart in some patients and wrongly so in others
-        cannot be used. Classes that were matched on what is seen come out like this.
+        An interval below 0.5 passes: a rule that holds for some patients and is reversed for others
+        cannot be used. Classes that were matched on these very numbers come out like this.
         """
         if not self.known:
             return "too few patients"

@@ -60,9 +60,9 @@ def ask_tiles(
     Parameters
     ----------
     tiles
-        Shape (tiles, rows, columns), as the net sees them.
+        float32, shape (tiles, rows, columns), as the net sees them.
     labels
-        Shape (tiles,): whether the has-mask head is told that a lesion is in it.
+        bool, shape (tiles,): whether the has-mask head is told that a lesion is in it.
     sources, patients
         Of each tile.
     """
@@ -88,7 +88,10 @@ def ask_tiles(
 
 
 def make(images: Sequence[ImageSurvey]) -> NDArray[np.float64]:
-    """Return rows, columns and, one column each, the makers of images."""
+    """Return what tells an image's make: float64, shape (images, 2 + makers).
+
+    Its rows and columns in pixels, then for each maker 1 or 0.
+    """
     makers = sorted({image.manufacturer or "" for image in images})
     sides = np.array([image.shape for image in images], np.float64)
     names = np.array([[(image.manufacturer or "") == one for one in makers] for image in images])

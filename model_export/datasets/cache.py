@@ -111,7 +111,7 @@ def _on_grid(lesion: LesionBox, breast: Box, shape: tuple[int, int]) -> LesionBo
 
 
 def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Resample a mask: true where at least half of the pixel's area is, so never fractional."""
+    """Resample a mask, bool, to `shape`: true where at least half of a pixel's area is."""
     area = cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     half: NDArray[np.bool_] = area >= 0.5
     return half

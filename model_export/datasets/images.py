@@ -19,7 +19,7 @@ side of a standard film and of the common detectors."""
 
 
 def read_grey(folder: Path, name: str) -> NDArray[np.uint8]:
-    """Read an image file as 8-bit grey, shape (rows, columns).
+    """Read an image file as grey: uint8, shape (rows, columns).
 
     Raises
     ------
@@ -34,7 +34,7 @@ def read_grey(folder: Path, name: str) -> NDArray[np.uint8]:
 
 
 def widen(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Spread 8 bits over 16 so that 255 becomes 65535, as the service does for uploads."""
+    """Spread uint8 over uint16, same shape: 255 becomes 65535, as for uploads to the service."""
     return pixels.astype(np.uint16) * np.uint16(257)
 
 

@@ -67,6 +67,6 @@ def read(folder: Path) -> Iterator[Sample]:
 
 
 def is_nearly_empty(pixels: NDArray[np.uint16]) -> bool:
-    """Say whether almost nothing stands out of a dark background."""
+    """Say whether almost nothing stands out of a dark background; uint16, (rows, columns)."""
     background = float(np.percentile(pixels, 2.0))
     return float((pixels > background + 0.08 * 65535).mean()) < EMPTY_FRACTION

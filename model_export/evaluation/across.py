@@ -49,6 +49,8 @@ def across_figures(images: Sequence[ImageResult]) -> Named:
 def guessed(images: Sequence[ImageResult]) -> NDArray[np.float64] | None:
     """Return how a linear model on brightness ranks images of patients it was not fitted on.
 
+    float64 in [0, 1], shape (images,).
+
     None where a class has too few patients, or the brightness of an image is not known.
     """
     _, labels = scores_and_labels(images)

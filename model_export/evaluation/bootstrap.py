@@ -45,7 +45,7 @@ def with_interval(images: Sequence[ImageResult], measure: Measure) -> Figure:
 
 
 def resamples(images: Sequence[ImageResult]) -> list[NDArray[np.float64]]:
-    """Return how often each image is drawn when patients are: arrays (resamples, images)."""
+    """Return how often each image is drawn when patients are: float64, (resamples, images)."""
     _, owners = np.unique(_patients(images), return_inverse=True)
     return list(patient_draws(owners))
 

@@ -24,7 +24,7 @@ def by_source(images: Sequence[ImageResult]) -> dict[str, list[ImageResult]]:
 
 
 def told_of(images: Sequence[ImageResult]) -> list[ImageResult]:
-    """Return those known to hold a lesion or not."""
+    """Return those of which it is known whether they hold a lesion."""
     return [image for image in images if image.has_lesion is not None]
 
 
@@ -51,7 +51,7 @@ def has_both_classes(images: Sequence[ImageResult]) -> bool:
 def scores_and_labels(
     images: Sequence[ImageResult],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the has-mask scores, and where lesions are."""
+    """Return has-mask scores (float64) and whether there is a lesion (bool), both (images,)."""
     return (
         np.array([image.score for image in images]),
         np.array([bool(image.has_lesion) for image in images]),

@@ -47,7 +47,7 @@ def compare(sample: Sample, findings: Findings, contract: Contract) -> ImageResu
 
 
 def look(source: str, patient: str, name: str, findings: Findings) -> ImageResult:
-    """Keep what can be kept of an image whose truth nobody tells."""
+    """Return the result of an image whose truth is not known."""
     return ImageResult(
         source=source,
         patient=patient,

@@ -175,7 +175,10 @@ def _auc_loss(images: Sequence[ImageResult], factor: float) -> Measure:
 
 
 def even_odds(weights: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weigh positives and negatives alike: the temperature was fitted so."""
+    """Scale weights, (resamples, images), so that positives weigh what negatives do.
+
+    The temperature was fitted so.
+    """
     scaled = np.zeros_like(weights)
     for kind in (labels, ~labels):
         total = (weights * kind).sum(axis=1, keepdims=True)

@@ -32,7 +32,7 @@ class Options:
     Attributes
     ----------
     split
-        Of the sources; test unless one knows why not.
+        Of the sources; `test` for figures that are reported.
     sources
         Those of the contract's training data when None.
     external

@@ -19,7 +19,7 @@ TOLERANCE = 2e-3
 
 
 def as_input(grey: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """Return the net's input, (1, 1, rows, columns), that 8-bit values stand for."""
+    """Return the input that uint8 grey stands for: float32, (1, 1, rows, columns)."""
     values = spec.minimum + grey.astype(np.float32) / np.float32(255.0) * np.float32(
         spec.maximum - spec.minimum
     )

@@ -22,7 +22,7 @@ CLOSE = 1e-2
 """Largest difference allowed between the file and the one in single precision, in probability."""
 
 FIRST_SINGLE = (0, 2, 4, 6, 9, 12, 16, 20)
-"""So many convolutions from the input on are tried to stay single, until the files are close."""
+"""Counts of first convolutions that stay single, tried in turn until the files are close."""
 
 ALWAYS_SINGLE = {"Resize": (1, 2)}
 """Inputs, by position, that a kind of node takes in single precision alone (ONNX, Resize-18)."""

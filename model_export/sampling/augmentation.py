@@ -10,7 +10,8 @@ from model_export.config import Augmentation
 from model_export.sampling.artefacts import add_film_artefact, add_patch
 
 FLAT = 0.1
-"""Of the stored range: an exposure that leaves the breast less is no mammogram any more."""
+"""Smallest part of the stored range that the breast must fill: with less, an exposure makes no
+mammogram any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class View:
     flips: tuple[bool, bool] = (False, False)
 
     def matrix(self, rows: int, columns: int) -> NDArray[np.float64]:
-        """Return the 2 x 3 affine map from image (x, y) to crop (x, y)."""
+        """Return the affine map from image (x, y) to crop (x, y): float64, shape (2, 3)."""
         angle = np.deg2rad(self.degrees)
         turn = self.scale * np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
@@ -41,7 +42,7 @@ class View:
 def warp(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], rows: int, columns: int, *, mask: bool
 ) -> NDArray[np.uint8]:
-    """Cut a crop of `rows` x `columns`; masks by the nearest pixel, so they stay 0 and 1."""
+    """Cut a crop of `rows` x `columns`, uint8; masks by nearest pixel: they stay 0 and 1."""
     interpolation = cv2.INTER_NEAREST if mask else cv2.INTER_LINEAR
     crop: NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (columns, rows), flags=interpolation, borderMode=cv2.BORDER_CONSTANT
@@ -113,8 +114,9 @@ class Exposure:
 def exposed(grey: NDArray[np.float64], exposure: Exposure, maximum: float) -> NDArray[np.float64]:
     """Return what the service's normalisation makes of normalised values after an exposure.
 
-    Percentiles follow a map that keeps the order, so the new ones are the images of 0 and 1: a
-    change of contrast is undone but for what was clipped. Flat images stay as they are.
+    A map that keeps the order moves percentiles along, so the new ones are what it makes of 0 and
+    1: normalisation undoes a change of contrast, except where values were clipped. Flat images stay
+    as they are.
     """
     low, high = exposure.low, exposure.high
 

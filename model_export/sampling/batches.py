@@ -23,7 +23,7 @@ from model_export.sampling.placement import FalsePositive
 from model_export.sampling.targets import UNCERTAIN, target_of
 
 FUTILE = 20
-"""Crops drawn for each one wanted before a leak probe is left with fewer."""
+"""Crops drawn at most for each one that a leak probe wants; it then gets fewer."""
 
 
 class Batch(NamedTuple):

@@ -67,7 +67,7 @@ class _Overlap:
         self._offset = float(model.intercept_[0] - self._slope @ scaler.mean_)
         guesses = self._guess(both)
         weights = np.where(is_lesion, 1.0 - guesses, guesses)
-        # So that few are turned away: only the tenth with the largest weights is cut short.
+        # Scaled so that few are turned away: only the tenth with the largest weights is clipped.
         self._full = float(np.quantile(weights, 0.9))
 
     def chance(self, appearance: Appearance, *, lesion: bool) -> float:
@@ -213,7 +213,8 @@ class Matcher:
     def _balance(self, seen: Sequence[tuple[Appearance, View]], drawn: int) -> float:
         """Return the share of negatives with which as many of them teach as of lesion crops.
 
-        So a source has no more yes than another, by which it could be known.
+        So no source has more positives than another, and knowing the source tells nothing of the
+        label.
         """
         chances = [
             self._chance(appearance, lesion=True)

@@ -9,8 +9,8 @@ from model_export.datasets.cache import Packed
 def nested_share(samples: Sequence[Packed], share: float) -> list[Packed]:
     """Keep about a share of the patients, all images of each.
 
-    A hash decides, so every smaller share lies within every larger one, on every machine; it is
-    not the hash that splits, or a share would be cut from one end of the training patients.
+    A hash decides, so every smaller share lies within every larger one, on every machine; it is not
+    the hash of the splits, or a share would hold one end of the training patients only.
     """
     return [sample for sample in samples if _place(sample.source, sample.patient) < share]
 

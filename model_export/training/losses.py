@@ -91,7 +91,7 @@ def dice(logits: Tensor, known: Known) -> Tensor:
 
 
 def weighted_bce(logits: Tensor, known: Known, pos_weight: float) -> Tensor:
-    """Return the mean cross-entropy over pixels, those of lesions counting `pos_weight` times."""
+    """Return the mean cross-entropy over pixels, pixels of lesions counted `pos_weight` times."""
     loss = F.binary_cross_entropy_with_logits(
         logits, known.target, pos_weight=logits.new_tensor(pos_weight), reduction="none"
     )

@@ -17,7 +17,7 @@ from model_export.training.run import stored_config
 
 
 def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the mean of each tensor; what only counts is taken from the first.
+    """Return the mean of each tensor; tensors of integers (counters) are taken from the first.
 
     Raises
     ------
@@ -39,17 +39,17 @@ def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
-    """Write a run folder whose checkpoint, `best`, holds the mean of those of other runs.
+    """Write a run folder whose checkpoint `best` holds the mean of other runs' checkpoints.
 
     Parameters
     ----------
     runs
-        Folders of runs that started from one checkpoint, and of the run that this is of if it is
-        to be a member: the mean of nets that share no start is no net.
+        Folders of runs that all started from one checkpoint; the run that made that checkpoint may
+        be among them. Averaging nets that share no start makes no useful net.
     checkpoint
-        Which of theirs: "best" or "last".
+        Which checkpoint of each run: "best" or "last".
     out
-        The folder; `members.json` in it names the checkpoints and their SHA-256.
+        The folder to write; `members.json` in it names the averaged checkpoints and their SHA-256.
 
     Returns
     -------

@@ -31,7 +31,7 @@ class SegmentationTask(lightning.LightningModule):
     config
         Of the run.
     held_out
-        Validation samples; none, and nothing is validated.
+        Validation samples; nothing is validated if there are none.
 
     Raises
     ------

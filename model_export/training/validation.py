@@ -87,7 +87,10 @@ def _figures(tally: _Tally) -> dict[str, float]:
 def segment(
     net: SegmentationNet, sample: Packed, maximum: float, autocast: bool
 ) -> tuple[NDArray[np.float32] | None, float]:
-    """Return the probability map (None where there is no mask to compare with) and the score."""
+    """Return the probability map, float32, (rows, columns), and the has-mask score.
+
+    The map is None where there is no mask to compare with.
+    """
     rows, columns = sample.pixels.shape
     # Two cells a side at least: the head pools four.
     height, width = (max(2, -(-side // GRID)) * GRID for side in (rows, columns))

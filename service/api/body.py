@@ -20,10 +20,12 @@ STEP = 2**20
 """Bytes inflated, or claimed, at once. Inflating them takes about 3 ms; then others are served."""
 
 UNCLAIMED = 64 * 1024
-"""Bytes of a body for which no memory is claimed: the server holds as many of each connection."""
+"""The first bytes of a body, for which no memory is claimed: the server buffers as many of every
+connection anyway."""
 
 QUOTA_S = 10.0
-"""In each so many seconds that it is waited for, a sender must send at its least rate."""
+"""Seconds over which a sender's rate is measured: in each such span that it is waited for, it must
+reach its minimum rate."""
 
 MAX_LENGTH_DIGITS = 20
 
@@ -51,7 +53,7 @@ class SenderBounds:
 
 
 class Sender:
-    """Measures how long a sender is waited for; when it waits for us is its own time."""
+    """Measures how long we wait for a sender; the time that it waits for us does not count."""
 
     def __init__(self, bounds: SenderBounds) -> None:
         self._bounds = bounds
@@ -227,9 +229,10 @@ async def _inflated(
 
 
 class _Inflater:
-    """Undoes gzip (RFC 1952, of several members too) or deflate, bit by bit.
+    """Inflates gzip (RFC 1952, with several members, too) or deflate, a piece at a time.
 
-    By RFC 9110, 8.4.1.2 deflate is the zlib format; some senders leave its frame away.
+    By RFC 9110, 8.4.1.2, deflate is the zlib format; some senders leave out its header and its
+    checksum.
     """
 
     def __init__(self, coding: str) -> None:

@@ -4,7 +4,8 @@ from service.buffer_pool import Buffer, BufferPool
 from service.errors import InvalidRequest, Overloaded
 
 HEAD_BYTES = 64 * 1024
-"""Of a body that are kept apart: who sends no more takes no file from the others."""
+"""First bytes of a body, which are kept outside the pool: a sender that stops there takes no buffer
+from the others."""
 
 
 class BodyBuffer:
@@ -34,7 +35,7 @@ class BodyBuffer:
         Raises
         ------
         InvalidRequest
-            More comes than there was to come.
+            More bytes come than were announced.
         """
         start, end = self.length, self.length + len(piece)
         if self._buffer is None and end <= HEAD_BYTES:
@@ -52,7 +53,8 @@ class BodyBuffer:
         return self._buffers.lend_bytes(self._taken(), self.length)
 
     def _taken(self) -> Buffer:
-        # Not before something comes: who waits for memory would keep it from those that have some.
+        # Taken only once more than the head has come: a request that still waits for its turn must
+        # not hold a buffer that another one could fill.
         if self._buffer is None:
             try:
                 self._buffer = self._buffers.take(max(self._size, len(self._head)))

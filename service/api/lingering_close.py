@@ -12,10 +12,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 MAX_LINGER_BYTES = 64 * 2**20
 MAX_LINGER_S = 60.0
-"""Of what is thrown away, and of doing so: a caller that goes on beyond is cut off."""
+"""Bounds on the bytes thrown away, and on the seconds that takes: a caller that exceeds one is cut
+off."""
 
 SILENT_S = 5.0
-"""So is one that sends nothing for so long, as by nginx's lingering_timeout."""
+"""A caller that sends nothing for so many seconds is cut off, too, as by nginx's
+lingering_timeout."""
 
 
 class Lingering:
@@ -30,7 +32,7 @@ class Lingering:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         headers = Headers(scope=scope)
-        # Who waits for "100 Continue" has sent nothing, and to receive would ask for it.
+        # A caller that waits for "100 Continue" has sent nothing; to receive would ask it to.
         self._asks = "expect" in headers
         self._more = not self._asks and (
             headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

@@ -33,8 +33,8 @@ def _refuse_long_headers(scope: Scope) -> None:
 def as_routed(scope: Scope) -> Scope:
     """Return the request as the routes know it: HEAD as GET, a path without its last slash.
 
-    HEAD has what GET has, but the content (RFC 9110, 9.3.2). To redirect to a path without a slash
-    would be to name http://, and to lose the method or the body with some clients.
+    HEAD is answered as GET is, without the content (RFC 9110, 9.3.2). A redirect to the path
+    without its slash would name http://, and some clients would then lose the method or the body.
     """
     path: str = scope["path"]
     changes: dict[str, Any] = {"method": "GET"} if scope["method"] == "HEAD" else {}
@@ -100,7 +100,7 @@ class RequestContext:
 
     def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
-        # The template, or nothing: a path is the caller's text.
+        # The route's template only: the path itself is the caller's text.
         path = getattr(route, "path", "unmatched")
         code: str | None = scope["state"].get("problem_code")
         if code is not None:

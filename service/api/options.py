@@ -29,7 +29,7 @@ FIELDS: dict[str, Any] = {
 
 
 def spacing_parameter(description: str) -> dict[str, Any]:
-    """Return the description of `pixel_spacing_mm` in a query, of which a framework's is wrong."""
+    """Describe `pixel_spacing_mm` in a query for OpenAPI: FastAPI's own description is wrong."""
     return {
         "name": "pixel_spacing_mm",
         "in": "query",
@@ -84,8 +84,8 @@ def with_fields(options: SegmentOptions, fields: Mapping[str, str]) -> SegmentOp
     Raises
     ------
     InvalidRequest
-        A field is malformed or out of its bounds, be it needed or not; it is named, its value
-        never told.
+        A field is malformed or out of its bounds, even if the query overrides it. The message names
+        the field, never its value.
     """
     frame, spacing = fields.get("frame"), fields.get("pixel_spacing_mm")
     if frame is not None:

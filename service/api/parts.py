@@ -11,7 +11,7 @@ from service.dicomweb.multipart import media_type_and_boundary
 from service.imaging.reader import sniff
 
 MAX_FIELD_BYTES = MAX_TEXT + 1
-"""Of a form's field; what may be chosen there is no longer, so that a cut value is refused."""
+"""Bytes kept of a form's field: no valid value is as long, so a value that was cut is refused."""
 
 FIELD_NAME = re.compile(r";\s*(?i:name)\s*=\s*\"?(?P<name>[a-z_]{1,64})\"?\s*(?:;|$)")
 FILE_NAME = re.compile(r";\s*filename\*?\s*=", re.IGNORECASE)

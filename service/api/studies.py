@@ -41,7 +41,8 @@ MAX_IMAGES = 32
 """Of one study. A screening has four; those with spot views and repeats a dozen."""
 
 PASSING = frozenset((499, 503, 504))
-"""What is wrong with the moment: then the whole study is answered so, never a part of it."""
+"""Statuses that speak of the moment, not of an image: the whole study is answered so, never a part
+of it."""
 
 UNCHECKED = Caveat(
     "patient-unchecked",
@@ -184,7 +185,7 @@ def _image_score(index: int, result: SegmentationResult) -> ImageScore:
 def _check_belonging(
     uploads: list[Upload], reader: Reader, token: CancelToken
 ) -> tuple[Caveat, ...]:
-    """Make sure that what says whose it is agrees; what cannot be read is refused later.
+    """Check that all images are of one patient and study; unreadable ones are refused later.
 
     Raises
     ------

@@ -16,7 +16,8 @@ A_ROUND = 2
 class Turnstile:
     """Lets a few pass in each round of the event loop, first come, first served.
 
-    Whoever passes may then wait for bytes as long as it likes: a slow sender keeps nobody.
+    An upload that has passed may wait for its bytes as long as it likes: a slow sender blocks
+    nobody.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class Turnstile:
         return receive_in_turn
 
     async def turn(self) -> None:
-        """Wait for a turn; none, where few want one."""
+        """Wait for a turn; where few want one, do not wait."""
         loop = asyncio.get_running_loop()
         if self._left and not self._waiting:
             self._left -= 1

@@ -68,7 +68,7 @@ async def receive_uploads(
     """Receive a multipart body of several files, each with the form's fields.
 
     Parameters as of `receive_body`; `most` bounds the number of files. Raises what
-    `receive_upload` raises, but not for what a single file is: one that cannot be read must not
+    `receive_upload` raises, except for the type of a single file: one that cannot be read must not
     spoil the others.
     """
     media_type, _ = media_type_and_boundary(request.headers.get("content-type", ""))

@@ -35,7 +35,7 @@ class Claim:
 
     @property
     def remaining(self) -> int:
-        """Bytes that it may still want; where nobody says, up to the next multiple of a guess."""
+        """Bytes that it may still ask for; to the next multiple of `GUESS` if none are declared."""
         if self.declared is None:
             return GUESS - self.held % GUESS
         return max(0, self.declared - self.held)
@@ -44,17 +44,17 @@ class Claim:
 class BodyBudget:
     """Bytes for bodies; for the event loop's thread alone.
 
-    Memory is claimed as bytes come, not as they are declared, so that who declares much and sends
-    little keeps nobody waiting. So that those who have some never wait for one another, it is
-    granted only where all can still come to their ends, one after another (the banker's algorithm,
-    Dijkstra 1965).
+    Memory is claimed as bytes arrive, not as they are declared, so that a sender that declares much
+    and sends little makes nobody wait. So that bodies never wait for each other for ever, memory is
+    granted only if all bodies could then still be received whole, one after another (the banker's
+    algorithm, Dijkstra 1965).
 
     Parameters
     ----------
     size
         Bytes in all.
     retry_after_s
-        Tells after how many seconds one that found none may come again.
+        Returns after how many seconds a caller that got no memory may try again.
     """
 
     def __init__(self, size: int, retry_after_s: Callable[[], float] = _in_a_second) -> None:
@@ -64,7 +64,7 @@ class BodyBudget:
         self._waiting: deque[tuple[Claim, int, asyncio.Future[None]]] = deque()
 
     async def grow(self, claim: Claim, size: int, timeout_s: float) -> None:
-        """Wait for so much memory more, and take it: with what is held, at most all there is.
+        """Wait for so much more memory and take it; a claim never exceeds the whole budget.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class BodyBudget:
         size = min(size, self._size - claim.held)
         if claim.declared is not None:
             size = min(size, claim.remaining)
-        # Not behind those who wait: they may wait for one that sends slowly.
+        # Does not queue behind those who wait: they may be waiting for a slow sender.
         if self._take(claim, size):
             return
         granted = asyncio.get_running_loop().create_future()
@@ -91,7 +91,7 @@ class BodyBudget:
             raise
 
     def give_back(self, claim: Claim) -> None:
-        """Let go of all of a claim, to those who wait."""
+        """Free all of a claim's memory, and grant it to those who wait."""
         self._free += claim.held
         claim.held = 0
         self._claims.discard(claim)
@@ -108,7 +108,7 @@ class BodyBudget:
                 self._waiting.append((claim, size, granted))
 
     def _take(self, claim: Claim, size: int) -> bool:
-        """Take memory if there is, and if all can still come to their ends."""
+        """Take memory if it is free and all bodies could then still be received whole."""
         if size > self._free:
             return False
         claim.held += size
@@ -127,7 +127,7 @@ class BodyBudget:
 
     def _is_safe(self) -> bool:
         free = self._free
-        # Whoever wants least ends first, and gives back what it has.
+        # The claim that wants least can be met first, and then gives back what it holds.
         wants = [(min(one.remaining, self._size - one.held), one.held) for one in self._claims]
         for remaining, held in sorted(wants):
             if remaining > free:
@@ -158,12 +158,12 @@ class PixelBudget:
     def claim(self, size: int, token: CancelToken) -> Iterator[None]:
         """Wait for so much memory and hold it while in the context.
 
-        An image that is larger than all there is waits until it is alone.
+        An image that is larger than the whole budget waits until it is alone.
 
         Raises
         ------
         CallerLeft, DeadlineExceeded
-            Nobody waits any more.
+            The caller left, or its deadline passed.
         """
         size, ticket = min(size, self._size), object()
         with self._changed:

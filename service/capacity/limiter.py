@@ -18,11 +18,11 @@ Answer = TypeVar("Answer")
 
 
 Door = Literal["images", "instances"]
-"""What is sent: images that an answer is waited for, or instances for the inbox."""
+"""What a caller sends: images, whose answer it waits for, or instances for the inbox."""
 
 SHARES: dict[Door, int] = {"images": 2, "instances": 8}
-"""The part of all connections that may send at once there, one in so many: through one door, the
-others are not shut, and whoever only asks has the rest."""
+"""Of all connections, one in so many may send at once through each door: so a full door does not
+shut the other, and connections remain for those that send nothing."""
 
 
 class Slot:
@@ -127,8 +127,8 @@ class RequestLimiter:
         self._rate = CompletionRate()
         self._gauge = metrics.in_flight
         self.leaving = False
-        """Not ready any more, but what comes is still taken: whoever routes requests must see the
-        one before the other."""
+        """True once the service is not ready any more; it still takes requests, since whoever
+        routes them must learn of that before any is refused."""
         self.draining = False
 
     @contextmanager
@@ -146,9 +146,9 @@ class RequestLimiter:
 
     @contextmanager
     def receiving(self, door: Door) -> Iterator[Slot]:
-        """Receive a body in the context; its sender takes the slot once it is whole.
+        """Receive a body in the context; the caller takes the slot once the body is whole.
 
-        A slow sender keeps nobody's slot. But where all are taken, nobody begins to send an image.
+        So a slow sender holds no slot. But while all slots are taken, no further image is received.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class RequestLimiter:
         return Overloaded("busy", detail, self._retry_after_s())
 
     def new_token(self) -> CancelToken:
-        """Return what a caller has from now on."""
+        """Return a caller's token; its time starts now."""
         return CancelToken(self._timeout_s)
 
     def pixels(self, count: int, token: CancelToken | None = None) -> AbstractContextManager[None]:
@@ -211,15 +211,16 @@ class RequestLimiter:
         caller
             Returns when the caller leaves.
         token
-            The caller's; the task asks it, and is told through it.
+            The caller's; the task checks it, and is cancelled through it.
         task
             CPU-bound; see `work`.
 
         Raises
         ------
         CallerLeft, DeadlineExceeded
-            The task had not come to its end by then. It is waited for all the same, so that a
-            slot stands for what is held; but one that had no thread yet is not begun.
+            The caller left, or its deadline passed, before the task was done. A running task is
+            waited for all the same, so that its slot is taken for as long as its memory is; one
+            that no thread has begun is dropped.
         """
         begun = self._pool.submit(task)
         answer: asyncio.Future[Answer] = asyncio.wrap_future(begun)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from service.capacity.ewma import Ewma
 
 FIRST_GUESS_S = 1.0
-"""Between two that are finished, before any was."""
+"""Seconds between two finished mammograms, assumed until one was finished."""
 
 MEMORY = 0.1
 """Weight of the newest gap in the running mean."""
 
 
 class CompletionRate:
-    """Measures the gap between two mammograms that are finished, while any is worked on."""
+    """Measures the time from one finished mammogram to the next, while any is worked on."""
 
     def __init__(self) -> None:
         self._at_work = 0
@@ -34,7 +34,7 @@ class CompletionRate:
             self._at_work -= 1
 
     def seconds_for(self, count: int) -> float:
-        """Return how long so many take, one with another, in seconds."""
+        """Return how long so many mammograms will take, in seconds, at the present rate."""
         return count * (FIRST_GUESS_S if self._gap_s.value is None else self._gap_s.value)
 
     def _finish(self) -> None:

@@ -155,7 +155,7 @@ def _box(region: NDArray[np.bool_], rows: int, columns: int) -> Box:
 
 
 def _span(hit: NDArray[np.bool_], length: int) -> tuple[int, int]:
-    """Return the first and the end of what is hit, in source pixels: even, so that it halves."""
+    """Return the range [first, end) of what is marked, in source pixels, both even."""
     hits, scale = np.flatnonzero(hit), length / len(hit)
     first, end = int(hits[0] * scale), int(np.ceil((hits[-1] + 1) * scale))
     return first - first % 2, min(length, end + end % 2)

@@ -17,12 +17,13 @@ PROGRESSIVE = 0xC2
 
 JPEG_LS_FRAME = 0xF7
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
-"""But those without a length: the start of an image and restarts; and but data: in JPEG 0 is put
-after a byte of 255, in JPEG-LS a bit of 0 (10918-1 B.1.1.5, 14495-1 A.1)."""
+"""Markers of segments that state their length, and end of image: not start of image and restarts,
+which have no length. Coded data never matches: after a byte of 255, JPEG puts a byte of 0 and
+JPEG-LS a bit of 0 (10918-1 B.1.1.5, 14495-1 A.1)."""
 
 _EOI, _SOS = 0xD9, 0xDA
 _MAX_JPEG_SEGMENTS = 65_536
-"""An image has a few dozen; of profiles and previews come hundreds."""
+"""An image has a few dozen, and hundreds with profiles and previews."""
 
 _RLE_HEADER_BYTES = 64
 _MAX_TILES = 1024

@@ -44,8 +44,9 @@ yet extended."""
 
 
 _BYTES_PER_PIXEL, _OPENJPEG_BYTES_PER_PIXEL = 5, 8
-"""From the file to display values, beside the file: two of codes, two of display values, and what
-the decoder holds meanwhile, as measured; OpenJPEG works on four bytes a sample."""
+"""Memory from the file to display values, beside the file itself: two bytes of codes, two of
+display values, and what the decoder holds meanwhile, as measured; OpenJPEG works on four bytes a
+sample."""
 
 
 def decoding_bytes(file: DicomFile, layout: PixelLayout) -> int:
@@ -214,7 +215,8 @@ def decode_frame(
         return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
     if syntax in JPEG_2000 | HTJ2K:
         fast = syntax in HTJ2K and sandboxed
-        # An encoder may have taken signed samples for unsigned ones: their means mean nothing.
+        # An encoder may have taken signed samples for unsigned ones, and a mean of those is no
+        # value between them.
         half = half and not layout.signed
         decoded = decode_jpeg_2000(frame, claims, half=half, fast=fast)
     elif syntax in JPEG_LS:

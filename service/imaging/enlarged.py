@@ -58,11 +58,14 @@ class Axis:
 
     @property
     def counts(self) -> NDArray[np.intp]:
-        """Source pixels of each cell."""
+        """Source pixels of each cell: intp, shape (cells,)."""
         return np.diff(self.starts)
 
     def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what the pixels of each cell weigh together on its first value and the next."""
+        """Return the summed weights of each cell's pixels on its first value and on the next.
+
+        Both float32, shape (cells,); together they are `counts`.
+        """
         pixels = slice(self.starts[0], self.starts[-1])
         counts = self.counts
         following = np.bincount(
@@ -71,9 +74,10 @@ class Axis:
         return (counts - following).astype(np.float32), following.astype(np.float32)
 
     def pixels(self, cells: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the source pixels of cells, shape (N, most of any cell), and which are real.
+        """Return the source pixels of N cells, and which of them are real.
 
-        A cell with fewer pixels repeats its last one; each shall hold one.
+        Both of shape (N, largest of `counts`), intp and bool: a cell with fewer pixels repeats its
+        last one, which is not real. Every cell must hold a pixel.
         """
         steps = np.arange(int(self.counts.max()))
         first, last = self.starts[cells][:, None], self.starts[cells + 1][:, None] - 1
@@ -147,7 +151,11 @@ class EnlargedMap:
         return float(self.rows.counts.mean() * self.columns.counts.mean())
 
     def strips(self, box: Box) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield all pixels of a box, some rows at a time: which rows of the box, and float32."""
+        """Yield all pixels of a box, some rows at a time.
+
+        Each time which rows of the box they are, and their probabilities: float32, shape (rows of
+        the strip, columns of the box).
+        """
         column = self.columns.cell[box.left : box.right]
         along = self.columns.fraction[box.left : box.right]
         step = max(1, MAX_PIXELS_AT_ONCE // box.columns)
@@ -161,7 +169,7 @@ class EnlargedMap:
             yield slice(rows.start - box.top, rows.stop - box.top), values
 
     def inside(self, cells: Cells) -> Iterator[tuple[slice, Patch]]:
-        """Yield the pixels of cells, a bounded number at a time; each shall hold a pixel."""
+        """Yield the pixels of cells, a bounded number at a time; each cell must hold a pixel."""
         most = int(self.rows.counts.max()) * int(self.columns.counts.max())
         step = max(1, MAX_PIXELS_AT_ONCE // most)
         for start in range(0, len(cells[0]), step):
@@ -189,7 +197,10 @@ def _cells_around(reached: NDArray[np.bool_], axis: int) -> slice:
 
 
 def span_of(hit: NDArray[np.bool_], axis: int) -> slice:
-    """Return from which row (0) or column (1) to which something is hit; something shall be."""
+    """Return the range of rows (axis 0) or columns (axis 1) that hold a true value.
+
+    `hit` is bool, shape (rows, columns); at least one of its values must be true.
+    """
     indices = np.flatnonzero(np.any(hit, axis=1 - axis))
     return slice(int(indices[0]), int(indices[-1]) + 1)
 

@@ -94,9 +94,10 @@ def encapsulated(codestream: bytes | memoryview) -> bytes:
 
 
 def _starts(items: Fragments, frames: int, *tables: Sequence[int]) -> list[int]:
-    """Return the index of each frame's first fragment: by a table that makes sense, else by sight.
+    """Return the index of each frame's first fragment, from an offset table or from the data.
 
-    By sight, there may be fewer or more than there should be.
+    The table is used where it makes sense; else a frame begins wherever a codestream does, and
+    there may be fewer or more of those than frames.
     """
     offsets = [0]
     for item in items:

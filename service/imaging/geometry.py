@@ -90,7 +90,7 @@ def magnification(dataset: Dataset) -> float:
 
     Estimated Radiographic Magnification Factor is by definition Distance Source to Detector over
     Distance Source to Patient (PS3.3 C.8.7.6, C.8.11.5): these stand in for it where it is absent,
-    not believable, or 1, as it is written by who does not know it.
+    not believable, or 1, which is also written where it is not known.
     """
     factor = elements.number(dataset, "EstimatedRadiographicMagnificationFactor")
     if factor is not None and 1.0 < factor <= MAX_MAGNIFICATION:

@@ -1,15 +1,15 @@
 """Which HTJ2K codestreams the fast decoder may have.
 
-OpenJPH decodes HTJ2K about twice as fast as OpenJPEG. But it follows a quantisation table
-that is too short out of its memory, and takes a codestream that breaks off for a whole one. So it
-gets only what is plain (one set of parameters, and a table as long as these demand) and whole, and
-only in a process that may be lost. OpenJPEG takes the rest.
+OpenJPH decodes HTJ2K about twice as fast as OpenJPEG. But it reads beyond the end of a quantisation
+table that is too short, and takes a codestream that breaks off for a whole one. So it gets only
+codestreams that are plain (one set of parameters, and a table as long as these demand) and whole,
+and only in a process that may be lost. OpenJPEG takes the rest.
 
-Nor does OpenJPH bound what the reversible wavelet makes: a step between the ends of the range
-overshoots them at half the resolution, and so does what an encoder truncated. What the irreversible
-one makes, it bounds one too high. The binding then drops the upper bits: black comes out as white,
-and white as black. So OpenJPH is told of signed samples that have room in their container, and they
-are bounded here, as OpenJPEG does.
+Nor does OpenJPH clip the values of the reversible wavelet: at half the resolution, an edge between
+black and white overshoots the samples' range, and so does a codestream that its encoder truncated.
+The values of the irreversible wavelet it clips at one too high. The binding then drops the upper
+bits: black comes out as white, and white as black. So OpenJPH is told that the samples are signed
+and wider than they are, and they are clipped here, as OpenJPEG does.
 """
 
 import struct
@@ -48,11 +48,11 @@ _DEPTH, _SIGNED = 42, 0x80
 """Where Ssiz of the first component is, since SIZ comes first; and its bit for the sign (A.5.1)."""
 
 _SPARE_BITS = 2
-"""Above a sample's own: one level less takes it to 1.1 times the range on either side of its middle
-at most (the gains of the 5/3 low-pass filter along both axes)."""
+"""Bits beyond a sample's own: with one level left out, values lie at most 1.1 times the range from
+its middle (the gains of the 5/3 low-pass filter along both axes)."""
 
 _STRIPE = 64
-"""Rows that are bounded at a time, which stay in a core's cache meanwhile."""
+"""Rows that are clipped at a time: so many stay in a core's cache."""
 
 
 def decode_fast(frame: bytes, levels: int = 0) -> NDArray[Any] | None:
@@ -74,7 +74,8 @@ def decode_fast(frame: bytes, levels: int = 0) -> NDArray[Any] | None:
     if _is_reversible(frame):
         bits = 16 if precision + _SPARE_BITS <= 16 else 32
     else:
-        # Here the precision is a scale; of 8 and 16 bits, one too high does not fit in as many.
+        # This wavelet's values scale with the stated precision, so it may be one more, to be halved
+        # afterwards: of 8 and 16 bits, one too high would not fit in the container.
         halvings = int(precision in (8, 16))
         bits = precision + halvings
     centred = _decode(_as_signed(frame, bits), levels)
@@ -86,7 +87,7 @@ def _as_signed(frame: bytes, bits: int) -> bytes:
 
 
 def _bounded(centred: NDArray[Any], precision: int, signed: bool, halvings: int) -> NDArray[Any]:
-    """Bound samples around 0, and shift them to where the precision's range lies (G.1).
+    """Clip samples around 0, and shift them to where the precision's range lies (G.1).
 
     Parameters
     ----------
@@ -114,8 +115,9 @@ def _bounded(centred: NDArray[Any], precision: int, signed: bool, halvings: int)
 def _decode(frame: bytes, levels: int) -> NDArray[Any] | None:
     """Decode; None where the decoder met an error.
 
-    The binding ignores those, and gives whatever was in its memory before for what is missing. It
-    tells the interpreter, whose hook is listened to: for processes of one thread.
+    After an error the binding returns all the same, with whatever was in its memory for what is
+    missing. It only calls the interpreter's hook for exceptions that cannot be raised, which is
+    replaced meanwhile: to be used in processes of one thread.
     """
     failures: list[bool] = []
     hook = sys.unraisablehook

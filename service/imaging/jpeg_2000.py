@@ -56,7 +56,7 @@ def decode_jpeg_2000(
 
 
 def doubled(samples: NDArray[Any]) -> NDArray[Any]:
-    """Put between neighbours their mean, and after the last one itself.
+    """Double both sides: between neighbours comes their mean, after the last one itself again.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _starts_at_origin(frame: bytes) -> bool:
 
 
 def _has_short_header(frame: bytes) -> bool:
-    """Say whether a tile or a comment comes soon: till then, Pillow goes by every segment."""
+    """Say whether a tile or a comment comes soon: Pillow walks all segments before one."""
     at = 2
     for _ in range(_MAX_SEGMENTS):
         if at + 4 > len(frame):

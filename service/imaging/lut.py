@@ -32,7 +32,7 @@ class Table:
     misstated: bool = False
 
     def look_up(self, values: NDArray[np.int32] | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map values, rounded to integers, through the table."""
+        """Map values of any shape, rounded to integers, through the table: float64, same shape."""
         bounded = np.clip(values, self.first, self.first + len(self.entries) - 1)
         mapped: NDArray[np.float64] = self.entries[(np.rint(bounded) - self.first).astype(np.intp)]
         return mapped

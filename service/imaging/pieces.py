@@ -35,7 +35,7 @@ class Piece:
     area: int
 
     def holds(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Tell which of some source pixels are its own; y and x are broadcast."""
+        """Tell which source pixels (y, x), intp and broadcast, are its own: bool, their shape."""
         box = self.box
         own = (y >= box.top) & (y < box.bottom) & (x >= box.left) & (x < box.right)
         row = np.clip(y - box.top, 0, box.rows - 1)
@@ -55,7 +55,10 @@ class Piece:
 
 
 def traced(drawn: NDArray[np.uint8], top: int, left: int) -> list[Contours]:
-    """Return the borders of each piece of an image whose first pixel lies at (`top`, `left`)."""
+    """Return the borders of each piece of a picture whose first pixel lies at (`top`, `left`).
+
+    `drawn` is uint8, shape (rows, columns), not 0 on the pieces; it is left as it is.
+    """
     contours, hierarchy = cv2.findContours(
         drawn, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top)
     )

@@ -23,7 +23,7 @@ class Pyramid:
         self._levels = [pixels]
 
     def level(self, times: int) -> NDArray[np.uint16]:
-        """Return the image halved so many times, without the last row or column of an odd side.
+        """Return the image, uint16, halved so many times, without the last pixels of odd sides.
 
         A side of one pixel stays.
         """
@@ -33,7 +33,10 @@ class Pyramid:
 
 
 def halved(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Halve once; as `Pyramid.level`."""
+    """Return means of blocks of 2 x 2 pixels, uint16, shape (rows // 2, columns // 2).
+
+    As `Pyramid.level`: an odd last row or column is left out, a side of one pixel stays.
+    """
     rows, columns = pixels.shape
     half = (max(1, rows // 2), max(1, columns // 2))
     even = pixels[: 2 * half[0], : 2 * half[1]]

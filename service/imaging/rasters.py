@@ -90,7 +90,10 @@ def _sixteen_bits(samples: Samples) -> NDArray[np.uint16]:
 
 
 def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
-    """Bring stored pixels upright (EXIF orientation 1 to 8; anything else counts as 1)."""
+    """Bring stored pixels upright (EXIF orientation 1 to 8; anything else counts as 1).
+
+    `pixels` are uint16, shape (rows, columns); a quarter turn swaps the sides.
+    """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):

@@ -12,8 +12,9 @@ from service.imaging.normalise import Normalisation, normalise
 from service.imaging.pyramid import Pyramid, halved
 
 MIN_SHRINKING = 3.9
-"""From where on an image is halved first. By rounding, sides at 0.1 mm come out at 3.99 to 4.01
-times those at 0.4 mm: images of such a detector shall all go one way."""
+"""An image that is to shrink by at least this factor is halved first. Not 4: by rounding, sides at
+0.1 mm come out at 3.99 to 4.01 times those at 0.4 mm, and all images of such a detector shall be
+treated alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ def to_working_grid(
 
 
 def _cropped(pyramid: Pyramid, box: Box, shape: tuple[int, int]) -> NDArray[np.uint16]:
-    """Crop to the box; halved already where `resize` to `shape` would do that first."""
+    """Crop to the box; take the halved image where `resize` to `shape` would halve first."""
     if _may_halve((box.rows, box.columns), shape) and not (box.top % 2 or box.left % 2):
         half = pyramid.level(1)
         return half[box.top // 2 : box.bottom // 2, box.left // 2 : box.right // 2]
@@ -86,9 +87,13 @@ def _cropped(pyramid: Pyramid, box: Box, shape: tuple[int, int]) -> NDArray[np.u
 
 
 def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
-    """Resample to `shape` (rows, columns), edges aligned: area mean when shrinking, else linear."""
+    """Resample uint16 to `shape` (rows, columns), edges aligned.
+
+    The mean over areas where a side shrinks, else linear.
+    """
     pixels = _halved(pixels, shape)
-    # An axis at a time where one shrinks and the other grows: no linear step may skip pixels.
+    # Where one axis shrinks and the other grows, they take separate steps: linear interpolation
+    # alone would skip pixels of the axis that shrinks.
     smaller = (min(shape[0], pixels.shape[0]), min(shape[1], pixels.shape[1]))
     if smaller != pixels.shape:
         pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
@@ -98,14 +103,14 @@ def resize(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uin
 
 
 def _halved(pixels: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
-    """Halve as often as about as much again is left to shrink."""
+    """Halve while the image must still shrink by about four times or more."""
     while _may_halve(pixels.shape, shape):
         pixels = halved(pixels)
     return pixels
 
 
 def _may_halve(size: tuple[int, ...], shape: tuple[int, int]) -> bool:
-    """Tell whether about as much again is left to shrink; of odd sides, halving moves the edges."""
+    """Tell whether to halve: much is left to shrink, and no side is odd, whose edge would move."""
     return all(
         length >= MIN_SHRINKING * wanted and length % 2 == 0
         for length, wanted in zip(size, shape, strict=True)

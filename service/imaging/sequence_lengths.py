@@ -41,7 +41,7 @@ class _Header(NamedTuple):
 
 
 class _LostError(Exception):
-    """There is no telling where the dataset goes on."""
+    """It cannot be told where the dataset goes on."""
 
 
 def with_right_lengths(
@@ -93,7 +93,7 @@ class _Walk:
             return
 
     def _sequence(self, header: _Header) -> tuple[int, list[tuple[int, int]]]:
-        """Find the end of a sequence, and the lengths that must be other for it."""
+        """Find the end of a sequence, and the lengths in it that must be corrected."""
         wrong: list[tuple[int, int]] = []
         end = self._end_of_items(header, wrong)
         if header.length == _UNDEFINED:
@@ -140,9 +140,10 @@ class _Walk:
         return at
 
     def _is_next(self, element: _Header, at: int, item: _Header, sequence: _Header) -> bool:
-        """Tell an element that an item swallowed from one of its own that it cut off.
+        """Tell the dataset's element, swallowed by an item, from the item's own, cut off.
 
-        Where either may be, by what end of the element is nearer.
+        Where it may be either, it is the dataset's if the item's stated end is nearer to its start
+        than to its end.
         """
         if element.tag < sequence.tag:
             return False

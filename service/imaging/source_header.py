@@ -19,7 +19,8 @@ from service.imaging import elements
 from service.imaging.dicom import DEFLATED, parse, read_meta
 
 MAX_TEXT_BYTES = 2**12
-"""What is longer is handed back one byte longer than this: no valid text is, and it can be told."""
+"""A longer value is cut to one byte more than this: so it can be told from a valid text, which is
+never as long."""
 
 MAX_TABLE_BYTES = 2**17 + 2
 """65,536 entries of 16 bits."""

@@ -45,7 +45,7 @@ class ThresholdedMap:
         self._borders = traced(drawn, int(top), int(left))
 
     def starts(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return a source pixel (y, x) of each piece, two arrays."""
+        """Return a source pixel of each piece: y and x, two arrays of intp, shape (pieces,)."""
         firsts = [borders[0][0, 0] for borders in self._borders]
         x, y = np.array(firsts, np.intp).reshape(-1, 2).T
         return y, x

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WantedResolution:
-    """What whoever wants the image will look at.
+    """The resolution that is wanted of an image; a decoder may leave out what is finer.
 
     Attributes
     ----------

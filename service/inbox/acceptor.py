@@ -34,8 +34,8 @@ REQUEST_S = 10.0
 """The ARTIM timer (PS3.8 9.1.5), which the standard leaves to us: a request is sent at once."""
 
 MAX_WAITING = 64
-"""Connections whose request has not come yet. One more, and the oldest is closed: who means it has
-asked long before."""
+"""Connections at most that have not sent their request yet. For one more, the oldest is closed: a
+real caller would have sent it long before."""
 
 
 class Slots:

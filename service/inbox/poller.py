@@ -1,4 +1,4 @@
-"""When a loop looks for work: at once when told, else after a while, never once stopped."""
+"""When a loop looks for work: when woken, else after a while, and no more once stopped."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ class Poller:
 
     @property
     def stopped(self) -> bool:
-        """No further round."""
+        """Whether no further round is to begin."""
         return self._stopped.is_set()
 
     def wake(self) -> None:
@@ -39,6 +39,6 @@ class Poller:
         await self._stopped.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, whatever wakes the loop, unless it is stopped."""
+        """Wait so long even if the loop is woken, but not if it is stopped."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)

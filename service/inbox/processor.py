@@ -16,7 +16,7 @@ from service.logs import where
 log = structlog.get_logger("mammoseg")
 
 BUSY_S = 1.0
-"""Requests go first: with all slots taken, an instance looks again after this."""
+"""Seconds after which an instance looks again for a slot when all are taken: requests go first."""
 
 
 class Processor:

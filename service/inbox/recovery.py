@@ -55,7 +55,7 @@ class Recovery:
     files, instances, bounds
         The inbox's.
     destinations
-        Names of those that get results of which it is not known who has them.
+        Names of those that a result is sent to where it is not known which of them have it already.
     reader
         Looks at the sources' headers. Results are our own, or else set apart.
     """
@@ -92,7 +92,7 @@ class Recovery:
         try:
             header = read_header(path, self._reader)
         except Overloaded:
-            # Of the moment: all is tried again.
+            # The next attempt may not meet this error: everything is tried again.
             raise
         except MammosegError:
             self._files.lose(path)

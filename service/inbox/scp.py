@@ -97,7 +97,7 @@ class StoreScp:
         log.info("scp-stopped")
 
     def _received(self, event: Event) -> None:
-        """Bound a dataset while it arrives, and what is not going to the disk far more."""
+        """Bound a dataset while it arrives, and far more tightly whatever is held in memory."""
         if not isinstance(event.pdu, P_DATA_TF):
             return
         if _bytes_in_memory(event.assoc) > MAX_UNSTORED_BYTES:
@@ -106,7 +106,7 @@ class StoreScp:
             return
         before = self._arrived.get(event.assoc, 0)
         arrived = self._arrived[event.assoc] = before + event.pdu.pdu_length
-        # What was on its way still comes; once is enough.
+        # Pieces that were under way still arrive after the abort: abort once.
         if before <= self._most_bytes < arrived:
             log.warning("scp-too-large", code="instance")
             event.assoc.abort()

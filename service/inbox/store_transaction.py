@@ -26,7 +26,7 @@ from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 from service.reading.reader import Reader
 
 STEP = 2**24
-"""Bytes after which the disk is looked at again."""
+"""Bytes of disk space that are claimed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class _Incoming:
 
 
 class StoreTransaction:
-    """Takes instances one after another; a context that forgets all that was not committed.
+    """Takes a sender's instances, one after another; leaving it drops what was not committed.
 
-    Safe to be left from another thread than the one that writes.
+    It may be left in another thread than the one that writes.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class StoreTransaction:
         self._outcomes: list[Outcome | Arrival] = []
 
     def begin(self, failure: int | None = None) -> None:
-        """Start an instance; one that has failed already is read over."""
+        """Start an instance; of one that has failed already, the bytes are ignored."""
         with self._writing():
             self._open = _Incoming(*self._files.create(), failure=failure)
 
@@ -165,7 +165,7 @@ class StoreTransaction:
         return outcomes
 
     def abandon(self) -> None:
-        """Forget what was not entered, and give its space back."""
+        """Delete what was not committed, and give its disk space back."""
         with self._lock:
             self._closed = True
             if self._open is not None:

@@ -9,7 +9,8 @@ BATCH_SIZES: dict[Device, tuple[int, ...]] = {"cpu": (1,), "cuda": ON_GPU, "tens
 batching hurts: four tiles at once took 1.6 times as long as one after the other."""
 
 MAX_DELAY_S = 0.002
-"""A tile takes a GPU about as long; to wait longer would cost more than a fuller batch saves."""
+"""Longest wait, in seconds. A GPU takes about as long for a tile: a longer wait would cost more
+than a fuller batch saves."""
 
 MEMORY = 0.2
 """Weight of the newest gap in the running mean."""

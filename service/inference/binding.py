@@ -49,11 +49,11 @@ class BoundRuns:
         self._runs: dict[Key, _BoundRun] = {}
 
     def input_buffer(self, shape: Key) -> NDArray[Any]:
-        """Return the part of the host buffer that the next input of this shape is best put into."""
+        """Return the host buffer's part, in this shape, that the next input is best put into."""
         return self._stage[: int(np.prod(shape))].reshape(shape)
 
     def run(self, tiles: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Return the outputs, copied: the next run does not change them."""
+        """Run tiles, (N, 1, rows, columns); return the outputs, float32, copied."""
         buffer = self.input_buffer(tiles.shape)
         if not np.may_share_memory(tiles, buffer):
             np.copyto(buffer, tiles)

@@ -33,7 +33,7 @@ class TileJob:
 
     @property
     def done(self) -> bool:
-        """Nothing more will come."""
+        """Whether the caller need not wait any more: every tile is answered, or one failed."""
         return self.fault is not None or len(self.predictions) == len(self.tiles)
 
 
@@ -61,14 +61,14 @@ class FairQueue:
             job.begun = len(job.tiles)
 
     def drop_all(self) -> list[TileJob]:
-        """Forget everything, and give those that wait."""
+        """Empty the queue, and return the jobs that were in it."""
         jobs = list(self._ring)
         for job in jobs:
             self.drop(job)
         return jobs
 
     def take(self, most: int) -> list[QueuedTile]:
-        """Hand out up to `most` tiles of one shape, that of whoever's turn it is."""
+        """Hand out up to `most` tiles of one shape: that of the caller whose turn it is."""
         taken: list[QueuedTile] = []
         others: list[TileJob] = []
         while self._ring and len(taken) < most:

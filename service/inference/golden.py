@@ -30,7 +30,7 @@ def golden_tile(contract: Contract) -> NDArray[np.float32]:
 
 
 def eighth(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average float32 (rows, columns) over blocks of 8 x 8 pixels."""
+    """Average float32, shape (rows, columns), over blocks: (rows // 8, columns // 8)."""
     rows, columns = probability.shape
     blocks = probability.reshape(rows // 8, 8, columns // 8, 8)
     means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)

@@ -63,7 +63,7 @@ class Net(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Tiles that have not begun."""
+        """How many tiles wait to be run."""
 
     @property
     def net_seconds(self) -> float:
@@ -71,7 +71,7 @@ class Net(Protocol):
 
     @property
     def failed(self) -> bool:
-        """The device failed for good: nothing will be answered any more."""
+        """Whether the device failed for good: then nothing is answered any more."""
 
     def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         """Run the tiles of one image and wait for all answers, in the same order.
@@ -79,7 +79,7 @@ class Net(Protocol):
         Raises
         ------
         CallerLeft, DeadlineExceeded
-            Nobody waits any more; what has not begun is dropped.
+            The caller left, or its deadline passed; tiles that have not begun are dropped.
         DeviceFailed, Overloaded
             The device is lost, has no memory left, or the service is shutting down.
         """

@@ -21,7 +21,7 @@ def driver() -> Any:
 
 
 def page_locked(count: int, kind: np.dtype[Any], driver: Any) -> NDArray[Any]:
-    """Return zeros, shape (count,), locked if the driver does it; else a copy is slower.
+    """Return zeros of type `kind`, shape (count,), page-locked if the driver does it.
 
     Parameters
     ----------

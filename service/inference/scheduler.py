@@ -85,12 +85,12 @@ class TileScheduler:
 
     @property
     def waiting(self) -> int:
-        """Tiles that no runner has taken yet."""
+        """How many tiles no runner has taken yet."""
         return self._queue.waiting
 
     @property
     def failed(self) -> bool:
-        """The device failed for good: nothing will be answered any more."""
+        """Whether the device failed for good: then nothing is answered any more."""
         return self._failed
 
     @property
@@ -104,7 +104,7 @@ class TileScheduler:
         Raises
         ------
         CallerLeft, DeadlineExceeded
-            Nobody waits any more; tiles not yet begun are dropped.
+            The caller left, or its deadline passed; tiles that have not begun are dropped.
         Overloaded
             The scheduler is closed, or the device had no memory left.
         DeviceFailed
@@ -223,7 +223,7 @@ class TileScheduler:
         return DeviceFailed()
 
     def _fail(self) -> None:
-        """Latch: whoever waits is told, and nobody is taken any more."""
+        """Fail for good: everybody who waits is told, and no further caller is accepted."""
         with self._lock:
             self._failed = True
             for job in self._queue.drop_all():

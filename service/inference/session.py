@@ -108,9 +108,9 @@ class Session:
         return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
 
     def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return an array to `quantize_into` tiles into and `run`; holds anything.
+        """Return an array, of the input's type and of `shape`, to `quantize_into` and to `run`.
 
-        On a GPU it is the next input's own device.
+        What it holds at first is undefined. On a GPU it is the memory of the next input itself.
         """
         return (
             np.empty(shape, self._kind) if self._bound is None else self._bound.input_buffer(shape)

@@ -127,7 +127,7 @@ class Follower:
                 log.warning("refused", instance=instance, code=refusal.reason)
                 return True
             except Unavailable as failure:
-                # An outage of the whole is nobody's attempt.
+                # While either side is down, a failure does not count against the instance.
                 attempts += self.service.is_ready() and self.orthanc.is_up()
                 log.warning("not-now", instance=instance, reason=failure.reason, attempts=attempts)
                 if self._told_to_stop_within(failures, failure.retry_after_s):

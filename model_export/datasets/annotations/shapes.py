@@ -28,7 +28,7 @@ class RunLengths:
     counts: tuple[int, ...]
 
     def decode(self) -> NDArray[np.bool_]:
-        """Return the mask, shape (rows, columns)."""
+        """Return the mask: bool, shape (rows, columns), true on the lesion."""
         values = np.arange(len(self.counts)) % 2 == 1
         flat: NDArray[np.bool_] = np.repeat(values, self.counts)
         return flat.reshape(self.columns, self.rows).T

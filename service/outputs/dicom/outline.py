@@ -43,7 +43,7 @@ def outline(region: Region) -> NDArray[np.float32]:
 
 
 def frame_outline(findings: Findings) -> NDArray[np.float32]:
-    """Return the edges of the whole image, as `outline` gives those of a region."""
+    """Return the edges of the whole image as `outline` does: float32, shape (5, 2), pixels."""
     rows, columns = findings.mask.shape
     return _rectangle(Box(0, 0, rows, columns))
 

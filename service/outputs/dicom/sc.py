@@ -63,7 +63,7 @@ def overlay_capture(findings: Findings, source: Source) -> Dataset:
 
 
 def draw_overlay(findings: Findings) -> NDArray[np.uint8]:
-    """Draw the image, the outlines of the regions shown, and the strip: uint8 RGB.
+    """Draw image, outlines of the regions shown, and strip: uint8, (rows, columns, 3), RGB.
 
     The image's longest side comes to at most `MAX_LONG_SIDE`, and at least `MIN_LONG_SIDE`.
     """

@@ -76,7 +76,7 @@ def fractional_segmentation(findings: Findings, source: Source) -> Dataset:
 
 
 def probability_of(findings: Findings) -> NDArray[np.float32]:
-    """Return what the fractional variant encodes: float32 in [0, 1], on the source's pixels."""
+    """Return what FRACTIONAL encodes: float32 in [0, 1], the source's (rows, columns)."""
     framed = np.zeros(findings.mask.shape, np.float32)
     if not findings.gated:
         box = findings.lesion_map.box
