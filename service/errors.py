@@ -6,7 +6,8 @@ exception never enters one, because decoders and parsers quote the file's bytes.
 
 import copyreg
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 PASSING_CODES = frozenset(("decode-limit",))
@@ -184,3 +185,28 @@ class ContractError(StartupError):
 
 class DeviceError(StartupError):
     """The device asked for does not work; the service never falls back to another in silence."""
+
+
+@contextmanager
+def foreign_errors_as(
+    error: MammosegError, lack_of_memory: MammosegError | None = None
+) -> Iterator[None]:
+    """Raise `error` in place of any foreign exception in the context; our own ones pass.
+
+    Messages of decoders and parsers quote the file, so the cause is dropped with them.
+
+    Parameters
+    ----------
+    error
+        What the caller is told.
+    lack_of_memory
+        Raised in place of a MemoryError; `error` if None.
+    """
+    try:
+        yield
+    except MammosegError:
+        raise
+    except MemoryError:
+        raise lack_of_memory or error from None
+    except Exception:
+        raise error from None

@@ -13,7 +13,13 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
-from service.errors import MammosegError, TooLarge, UnreadableImage, UnsupportedMedia
+from service.errors import (
+    MammosegError,
+    TooLarge,
+    UnreadableImage,
+    UnsupportedMedia,
+    foreign_errors_as,
+)
 from service.imaging import elements
 from service.imaging import quiet as quiet
 from service.imaging.bounded import BoundedReader
@@ -230,9 +236,5 @@ def _inflate(deflated: memoryview, bound: int) -> bytes:
 
 
 def _contained(read: Callable[[], Dataset]) -> Dataset:
-    try:
+    with foreign_errors_as(UnreadableImage("dicom-unreadable", "The DICOM dataset is damaged.")):
         return read()
-    except MammosegError:
-        raise
-    except Exception:
-        raise UnreadableImage("dicom-unreadable", "The DICOM dataset is damaged.") from None

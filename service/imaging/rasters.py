@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.errors import MammosegError, TooLarge, UnreadableImage, UnsuitableImage
+from service.errors import TooLarge, UnreadableImage, UnsuitableImage, foreign_errors_as
 from service.imaging import codestream
 from service.imaging import quiet as quiet
 from service.imaging.frames import no_such_frame
@@ -59,22 +59,18 @@ def read_raster_file(
         400 for a broken file or a page that is not there, 413 for too many pixels, 422 for colour,
         several pages, transparency or another sample format.
     """
-    try:
-        if kind == "tiff":
-            samples, orientation, polarity_known = _tiff(body, limits, frame)
-        elif frame not in (None, 1):
-            raise no_such_frame()
-        else:
-            samples, orientation = (_png if kind == "png" else _jpeg)(body, limits)
-            polarity_known = False
-    except MammosegError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise too_many_pixels() from None
-    except MemoryError:
-        raise too_much_memory() from None
-    except Exception:
-        raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None
+    error = UnreadableImage("image-unreadable", "The image cannot be decoded.")
+    with foreign_errors_as(error, too_much_memory()):
+        try:
+            if kind == "tiff":
+                samples, orientation, polarity_known = _tiff(body, limits, frame)
+            elif frame not in (None, 1):
+                raise no_such_frame()
+            else:
+                samples, orientation = (_png if kind == "png" else _jpeg)(body, limits)
+                polarity_known = False
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise too_many_pixels() from None
     pixels = turn(_sixteen_bits(samples), orientation)
     caveats: tuple[Caveat, ...] = (TURNED,) if 2 <= orientation <= 8 else ()
     if not polarity_known and background_is_bright(pixels):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from service.errors import MammosegError, UnreadableImage
+from service.errors import UnreadableImage, foreign_errors_as
 from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
@@ -107,15 +107,9 @@ def read_dicom(
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
-    try:
+    error = UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.")
+    with foreign_errors_as(error, too_much_memory()):
         return _read_dicom(body, limits, frame, resolution, sandboxed)
-    except MammosegError:
-        raise
-    except MemoryError:
-        raise too_much_memory() from None
-    except Exception:
-        # Foreign messages quote the file; the cause is dropped with them.
-        raise UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.") from None
 
 
 def _read_dicom(
@@ -164,14 +158,9 @@ def _read_dicom(
 
 def read_raster(body: bytes, limits: ReadLimits, frame: int | None = None) -> Mammogram:
     """Read a PNG, JPEG or TIFF file; see `read_image`."""
-    try:
+    error = UnreadableImage("image-unreadable", "The image cannot be decoded.")
+    with foreign_errors_as(error, too_much_memory()):
         kind = sniff(body)
         if kind is None or kind == "dicom":
             raise UnreadableImage("not-an-image", "This is no PNG, JPEG or TIFF file.")
         return read_raster_file(body, kind, limits, frame)
-    except MammosegError:
-        raise
-    except MemoryError:
-        raise too_much_memory() from None
-    except Exception:
-        raise UnreadableImage("image-unreadable", "The image cannot be decoded.") from None

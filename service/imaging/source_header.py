@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from service.errors import MammosegError, UnreadableImage
+from service.errors import UnreadableImage, foreign_errors_as
 from service.imaging import elements
 from service.imaging.dicom import DEFLATED, parse, read_meta
 
@@ -172,13 +172,8 @@ def look(body: bytes | memoryview) -> Head:
     UnreadableImage
         It is no DICOM file, or its header cannot be parsed.
     """
-    try:
+    with foreign_errors_as(UnreadableImage("dicom-unreadable", "The DICOM dataset is damaged.")):
         return _look(memoryview(body))
-    except MammosegError:
-        raise
-    except Exception:
-        # Foreign messages quote the file; the cause is dropped with them.
-        raise UnreadableImage("dicom-unreadable", "The DICOM dataset is damaged.") from None
 
 
 def _look(view: memoryview) -> Head:

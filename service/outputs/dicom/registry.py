@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
 
-from service.errors import MammosegError, NotAcceptable
+from service.errors import NotAcceptable, foreign_errors_as
 from service.findings import Findings
 from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.gsps import presentation_state
@@ -122,13 +122,7 @@ def dicom_files(kinds: Sequence[str], findings: Findings) -> list[bytes]:
     source = findings.mammogram.header
     if source is None:
         raise NotAcceptable("output", "A DICOM result is made of a DICOM image only.")
-    try:
+    detail = "No valid DICOM object can refer to an image with this header."
+    with foreign_errors_as(NotAcceptable("source-header", detail)):
         header = source.dataset()
         return [dicom_file(kind, findings, header) for kind in kinds]
-    except MammosegError:
-        raise
-    except Exception:
-        # Foreign messages quote the header; the cause is dropped with them.
-        raise NotAcceptable(
-            "source-header", "No valid DICOM object can refer to an image with this header."
-        ) from None
