@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from service.imaging.breast import find_breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_image
-from service.imaging.resample import WorkingImage, to_working_grid
+from service.imaging.resample import WorkingImage, breast_on_working_grid
 from service.imaging.tiles import Tile, cut
 from service.inference.contract import Contract
 
@@ -99,13 +99,13 @@ def body_of(tiles: int, contract: Contract) -> Body:
 def working_image(spacing_mm: float, contract: Contract) -> WorkingImage:
     """Bring the view to the working grid as if its pixels were so large."""
     mammogram = Mammogram(pixels(), (spacing_mm, spacing_mm))
-    return to_working_grid(
+    _, working = breast_on_working_grid(
         mammogram,
-        find_breast(mammogram.pixels),
         source_spacing_mm=(spacing_mm, spacing_mm),
         working_mm=contract.spacing.working_mm,
         normalisation=contract.normalisation,
     )
+    return working
 
 
 def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:

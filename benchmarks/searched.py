@@ -22,8 +22,8 @@ from rich.table import Table
 
 from model_export.datasets import read_source, sources_in
 from model_export.datasets.sample import Sample
-from service.imaging.breast import Box, find_breast
-from service.imaging.resample import to_working_grid
+from service.imaging.breast import Box
+from service.imaging.resample import breast_on_working_grid
 from service.imaging.tiles import cut, origins
 from service.inference.contract import Contract
 from service.inference.session import Session
@@ -53,9 +53,8 @@ class Searched:
 def searched(sample: Sample, contract: Contract, working_mm: float) -> Searched:
     """Lay both grids over one image."""
     tiling, mammogram = contract.tiling, sample.to_mammogram()
-    working = to_working_grid(
+    _, working = breast_on_working_grid(
         mammogram,
-        find_breast(mammogram.pixels),
         source_spacing_mm=sample.pixel_spacing_mm,
         working_mm=working_mm,
         normalisation=contract.normalisation,

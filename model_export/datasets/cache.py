@@ -19,9 +19,9 @@ from model_export.datasets import read_source
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
 from model_export.whole_file import whole_file
-from service.imaging.breast import Box, find_breast
+from service.imaging.breast import Box
 from service.imaging.normalise import Normalisation
-from service.imaging.resample import to_working_grid
+from service.imaging.resample import breast_on_working_grid
 
 FORMAT = 2
 """Of the files; to be raised with every change of what stands in them or of what finds the breast,
@@ -68,11 +68,8 @@ class Packed:
 
 def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Packed:
     """Bring a sample to the working grid exactly as the service would, and to 8 bits."""
-    mammogram = sample.to_mammogram()
-    breast = find_breast(mammogram.pixels)
-    working = to_working_grid(
-        mammogram,
-        breast,
+    _, working = breast_on_working_grid(
+        sample.to_mammogram(),
         source_spacing_mm=sample.pixel_spacing_mm,
         working_mm=working_mm,
         normalisation=normalisation,

@@ -11,9 +11,9 @@ from model_export.detection import Detections, ScoredBox, match_boxes
 from model_export.evaluation.image_result import ImageResult, Lesion, OutlineResult
 from model_export.metrics import Lesions, Mark, dice, match_marks
 from service.findings import Findings
-from service.imaging.breast import Breast, find_breast
+from service.imaging.breast import Breast
 from service.imaging.geometry import spacing_or_assumed
-from service.imaging.resample import WorkingImage, to_working_grid
+from service.imaging.resample import WorkingImage, breast_on_working_grid
 from service.inference.contract import Contract
 
 MIN_LESION_MM2 = 1.0
@@ -68,15 +68,12 @@ def _working(findings: Findings, contract: Contract) -> tuple[Breast, WorkingIma
     """Return what the net saw, made by the code that serves."""
     mammogram = findings.mammogram
     spacing_mm, _ = spacing_or_assumed(mammogram, contract.spacing.assumed_long_side_mm)
-    breast = find_breast(mammogram.pixels)
-    working = to_working_grid(
+    return breast_on_working_grid(
         mammogram,
-        breast,
         source_spacing_mm=spacing_mm,
         working_mm=contract.spacing.working_mm,
         normalisation=contract.normalisation,
     )
-    return breast, working
 
 
 def _scores(findings: Findings) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging.breast import Box, Breast
+from service.imaging.breast import Box, Breast, find_breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.normalise import Normalisation, normalise
 from service.imaging.pyramid import Pyramid, halved
@@ -76,6 +76,28 @@ def to_working_grid(
         box=box,
         source_shape=(mammogram.rows, mammogram.columns),
     )
+
+
+def breast_on_working_grid(
+    mammogram: Mammogram,
+    *,
+    source_spacing_mm: tuple[float, float],
+    working_mm: float,
+    normalisation: Normalisation,
+) -> tuple[Breast, WorkingImage]:
+    """Find the breast and bring it to the working grid, which `Segmenter` does step by step.
+
+    Parameters are those of `to_working_grid`.
+    """
+    breast = find_breast(mammogram.pixels)
+    working = to_working_grid(
+        mammogram,
+        breast,
+        source_spacing_mm=source_spacing_mm,
+        working_mm=working_mm,
+        normalisation=normalisation,
+    )
+    return breast, working
 
 
 def _cropped(pyramid: Pyramid, box: Box, shape: tuple[int, int]) -> NDArray[np.uint16]:
