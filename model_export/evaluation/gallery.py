@@ -1,14 +1,14 @@
 """The worst images, kept as pictures while all pass by."""
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.evaluation.extremes import Extremes
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.pictures import side_by_side
 from service.findings import Findings
@@ -37,29 +37,29 @@ class Gallery:
     """Keeps the worst of each kind; memory is bounded whatever passes by."""
 
     def __init__(self) -> None:
-        self._heaps: dict[tuple[str, Kind], list[tuple[float, int, Case]]] = {}
-        self._turn = count()
+        self._kept = Extremes[Kind, Case]()
 
     def offer(
         self, image: ImageResult, findings: Findings, lesion: NDArray[np.bool_] | None
     ) -> None:
         """Draw an image if it is among the worst so far."""
         for kind, badness in _badness(image):
-            heap = self._heaps.setdefault((image.source, kind), [])
-            kept = KEPT_UNKNOWN if kind == "truth unknown" else KEPT
-            if len(heap) < kept or badness > heap[0][0]:
-                case = Case(kind, image, side_by_side(findings, lesion))
-                heapq.heappush(heap, (badness, next(self._turn), case))
-                if len(heap) > kept:
-                    heapq.heappop(heap)
+            self._kept.offer(
+                (image.source, kind),
+                badness,
+                KEPT_UNKNOWN if kind == "truth unknown" else KEPT,
+                partial(_case, kind, image, findings, lesion),
+            )
 
     def cases(self) -> list[Case]:
         """Return all that were kept, by source and kind, the worst first."""
-        return [
-            case
-            for _, heap in sorted(self._heaps.items())
-            for _, _, case in sorted(heap, key=lambda entry: (-entry[0], entry[1]))
-        ]
+        return [case for _, cases in self._kept.ranked() for case in cases]
+
+
+def _case(
+    kind: Kind, image: ImageResult, findings: Findings, lesion: NDArray[np.bool_] | None
+) -> Case:
+    return Case(kind, image, side_by_side(findings, lesion))
 
 
 def _badness(image: ImageResult) -> Iterator[tuple[Kind, float]]:

@@ -1,9 +1,7 @@
 """The best and the worst cases of a source, one sheet of pictures each."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Literal
 
 import cv2
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.evaluation.choices import outlined
+from model_export.evaluation.extremes import Extremes
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.pictures import contours
 from service.findings import Findings
@@ -30,8 +29,8 @@ TITLE = 40
 
 INK, PAPER = (235, 230, 225), (28, 20, 16)
 
-Entry = tuple[float, int, ImageResult, NDArray[np.uint8]]
-"""Rank, turn (later ones are lower), image and its picture."""
+Drawn = tuple[ImageResult, NDArray[np.uint8]]
+"""An image and its picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,7 @@ class Sheets:
     """Keeps the best and the worst of each source; memory is bounded whatever passes by."""
 
     def __init__(self) -> None:
-        self._heaps: dict[tuple[str, Kind], list[Entry]] = {}
-        self._turn = count()
+        self._kept = Extremes[Kind, Drawn]()
 
     def offer(
         self, image: ImageResult, findings: Findings, lesion: NDArray[np.bool_] | None
@@ -74,21 +72,19 @@ class Sheets:
             return
         ranks: dict[Kind, float] = {"best": value, "worst": -value}
         for kind, rank in ranks.items():
-            heap = self._heaps.setdefault((image.source, kind), [])
-            # Of equal ones the earlier stays.
-            if len(heap) < KEPT or rank > heap[0][0]:
-                drawn = contours(findings, lesion, SIDE)
-                heapq.heappush(heap, (rank, -next(self._turn), image, drawn))
-                if len(heap) > KEPT:
-                    heapq.heappop(heap)
+            self._kept.offer(
+                (image.source, kind),
+                rank,
+                KEPT,
+                lambda: (image, contours(findings, lesion, SIDE)),
+            )
 
     def sheets(self) -> list[Sheet]:
         """Return one sheet of each kind and source, the most extreme case first."""
         made = []
-        for (source, kind), heap in sorted(self._heaps.items()):
-            ordered = sorted(heap, key=lambda entry: (-entry[0], -entry[1]))
-            tiles = [_tile(image, drawn) for _, _, image, drawn in ordered]
-            images = tuple(image for _, _, image, _ in ordered)
+        for (source, kind), cases in self._kept.ranked():
+            tiles = [_tile(image, drawn) for image, drawn in cases]
+            images = tuple(image for image, _ in cases)
             made.append(Sheet(source, kind, images, _png(tiles)))
         return made
 
