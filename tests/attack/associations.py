@@ -11,9 +11,9 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import Target, end, mammogram, wait
-from tests.orthanc import free_port
 
 MAMMOGRAPHY = "1.2.840.10008.5.1.4.1.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"

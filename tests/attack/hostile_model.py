@@ -4,9 +4,9 @@ import subprocess
 
 import psutil
 
+from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import START_S, Target, wait
-from tests.orthanc import free_port
 
 BOUND_MIB = 3072
 """It is ended here where nothing else does it."""

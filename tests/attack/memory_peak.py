@@ -1,7 +1,6 @@
 """The largest resident memory of processes, alone and with their children."""
 
 import threading
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -55,11 +54,6 @@ class MemoryPeak(threading.Thread):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self.join()

@@ -1,7 +1,6 @@
 """The service that is attacked, with an inbox and the destination of its results."""
 
 import contextlib
-import functools
 import os
 import resource
 import signal
@@ -11,17 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import httpx
 import psutil
 
+from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
-from tests.orthanc import free_port
 from tests.stow_server import Reply, StowServer, stored, stow_server
 
 MEMORY_MIB = 1024
@@ -95,22 +93,18 @@ class Target:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def start(self, module: str = "service") -> None:
         """Start the service, also once more after `kill`."""
         port = free_port()
-        self.process = self.run(module, "serve", "--port", str(port))
-        url = f"http://127.0.0.1:{port}"
-        if not wait(functools.partial(_is_ready, url), START_S):
-            raise ConnectionError("the service did not start")
-        self.url = url
+        process = self.process = self.run(module, "serve", "--port", str(port))
+        try:
+            wait_until_ready(port, lambda: process.poll() is None, timeout_s=START_S)
+        except TimeoutError:
+            raise ConnectionError("the service did not start") from None
+        self.url = f"http://127.0.0.1:{port}"
 
     def kill(self) -> None:
         """End the service as a power cut does."""
@@ -211,12 +205,6 @@ def wait(happened: Callable[[], bool], within_s: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _is_ready(url: str) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return http_client.get(f"{url}/health/ready", timeout=2).status_code == 200
-    return False
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
