@@ -116,6 +116,13 @@ def regions_and_mask(
         The contract's thresholds.
     spacing_mm
         Millimetres between the source's (row, column) centres, known or assumed.
+
+    Returns
+    -------
+    regions
+        Every candidate, the most probable first.
+    mask
+        bool, shape (rows, columns) of the source: true on the selected regions.
     """
     regions = find_regions(
         lesion_map,

@@ -67,7 +67,7 @@ def decode_fast(frame: bytes, levels: int = 0) -> NDArray[Any] | None:
 
     Returns
     -------
-    Integers in the range of the codestream's precision, (u)int8 or (u)int16.
+    (u)int8 or (u)int16, shape (rows, columns), in the range of the codestream's precision.
     """
     precision, signed = (frame[_DEPTH] & ~_SIGNED) + 1, bool(frame[_DEPTH] & _SIGNED)
     halvings = 0

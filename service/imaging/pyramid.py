@@ -23,9 +23,9 @@ class Pyramid:
         self._levels = [pixels]
 
     def level(self, times: int) -> NDArray[np.uint16]:
-        """Return the image, uint16, halved so many times, without the last pixels of odd sides.
+        """Return the image halved so many times: uint16, shape about (rows, columns) / 2**times.
 
-        A side of one pixel stays.
+        Odd sides lose their last row or column; a side of one pixel stays.
         """
         while len(self._levels) <= times:
             self._levels.append(halved(self._levels[-1]))

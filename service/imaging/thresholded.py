@@ -92,7 +92,10 @@ class _Cells:
         self._sums, self._peaks = np.empty((2, count), np.float32)
 
     def drawn(self, part: tuple[slice, slice]) -> NDArray[np.uint8]:
-        """Draw the source's pixels of some cells, all that reach the threshold among them."""
+        """Draw the source's pixels that reach the threshold: uint8, 1 on them.
+
+        `part` must hold every cell that has such a pixel.
+        """
         rows, columns = self._map.rows, self._map.columns
         drawn = np.repeat(self._inner[part].view(np.uint8), columns.counts[part[1]], axis=1)
         drawn = np.repeat(drawn, rows.counts[part[0]], axis=0)
