@@ -82,7 +82,10 @@ def with_lesions() -> NDArray[np.uint16]:
 
 
 def body_of(tiles: int, contract: Contract) -> Body:
-    """Return a file whose breast takes exactly so many tiles: its pixel spacing decides.
+    """Return a file whose breast is as large as so many tiles: its pixel spacing decides.
+
+    They are counted as if no breast larger than one tile might stay whole, so that the file is the
+    same for every model; the body's own tiles are what the service makes of it.
 
     Raises
     ------
@@ -90,10 +93,15 @@ def body_of(tiles: int, contract: Contract) -> Body:
         No spacing makes so many.
     """
     for spacing_mm in np.arange(0.07, 0.15, 0.002):
-        cut_up = tiles_of(float(spacing_mm), contract)
-        if len(cut_up) == tiles:
+        if len(tiles_of(float(spacing_mm), _one_tile_at_most_whole(contract))) == tiles:
+            cut_up = tiles_of(float(spacing_mm), contract)
             return Body(dicom_of(float(spacing_mm)), cut_up, float(spacing_mm))
     raise ValueError(f"no pixel spacing makes {tiles} tiles")
+
+
+def _one_tile_at_most_whole(contract: Contract) -> Contract:
+    tiling = contract.tiling.model_copy(update={"whole_tiles": 1})
+    return contract.model_copy(update={"tiling": tiling})
 
 
 def working_image(spacing_mm: float, contract: Contract) -> WorkingImage:

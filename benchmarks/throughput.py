@@ -36,12 +36,12 @@ def measure(plan: Plan) -> list[Figure]:
             )
         figures.append(Figure(f"mammograms/s of {tiles} tiles over HTTP / bare", ratio,
                               least=least, note=f"{over_http:.2f}/s"))  # fmt: skip
-        figures.append(_in_process(plan, body, bare, count))
+        figures.append(_in_process(plan, tiles, body, bare, count))
         bare.close()
     return figures
 
 
-def _in_process(plan: Plan, body: Body, bare: Bare, count: int) -> Figure:
+def _in_process(plan: Plan, tiles: int, body: Body, bare: Bare, count: int) -> Figure:
     settings = Settings(model=plan.model, device="cpu")
     with open_segmenter(settings) as segmenter, ThreadPoolExecutor(CONCURRENCY) as callers:
 
@@ -52,7 +52,7 @@ def _in_process(plan: Plan, body: Body, bare: Bare, count: int) -> Figure:
 
         segmented()
         here, ratio = plan.in_turns(
-            f"{len(body.tiles)} tiles in process", segmented, lambda: bare.rate(count)
+            f"{tiles} tiles in process", segmented, lambda: bare.rate(count)
         )
-    what = f"mammograms/s of {len(body.tiles)} tiles in process / bare"
+    what = f"mammograms/s of {tiles} tiles in process / bare"
     return Figure(what, ratio, least=0.80, note=f"{here:.2f}/s")
