@@ -25,7 +25,7 @@ ALIKE = 0.9
 """Of two masks, the least intersection over union: .93 was seen of one view, .99 of the others."""
 SCORE, PROBABILITY = 0.01, 0.08
 """By which scores, and lesion maps anywhere, may differ: .003 and .058 were the most that was seen.
-Maps of model 0.3.0, of which these are, are steeper at the borders of lesions than its forerunner's,
+These are of model 0.3.0, whose maps are steeper at the borders of lesions than its forerunner's,
 which stayed within .05; 0.4.0 stays within them."""
 
 
