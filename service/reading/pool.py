@@ -199,7 +199,8 @@ class _Attempts:
         until = time.monotonic() + deadline_s
         for sandboxed in (True, False):
             if not sandboxed and not self.reader.is_ready(until):
-                break
+                # One reader that died is not enough to blame the file.
+                raise _no_reader()
             self.reader.ends = until
             try:
                 return task(self.reader, sandboxed, until)

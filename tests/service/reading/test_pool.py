@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import struct
@@ -196,6 +197,22 @@ def test_where_no_process_can_be_started_the_caller_may_come_back(
             with pytest.raises(Overloaded) as caught:
                 mortal.read(ReadRequest(body))
             assert caught.value.code == "no-reader"
+    assert mortal.read(ReadRequest(small_png())).rows == 64
+
+
+def test_a_file_is_not_blamed_where_the_second_worker_is_not_there_in_time(
+    mortal: ReaderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = ReaderProcess.is_ready
+
+    def too_late(process: ReaderProcess, until: float = math.inf) -> bool:
+        return until == math.inf and ready(process)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReaderProcess, "is_ready", too_late)
+        with pytest.raises(Overloaded) as caught:
+            mortal.read(ReadRequest(b"deadly"))
+        assert caught.value.code == "no-reader"
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
 
