@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from model_export import evaluation, resampling
 from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
+from model_export.command import console
 from model_export.config import TrainingConfig
 from model_export.evaluation import Options
 from model_export.export import run as export
@@ -35,6 +36,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     torch.save({"state_dict": weights}, run / "checkpoints" / "best.ckpt")
     return run
+
+
+@pytest.fixture(autouse=True)
+def wide_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no line be broken amid a word: folders of tests have long names."""
+    monkeypatch.setattr(console, "width", 400)
 
 
 def invoke(*arguments: object) -> str:
