@@ -28,7 +28,7 @@ def result(uid: str, source: str, modality: str, label: str = "") -> bytes:
     )
 
 
-@pytest.mark.unit
+@pytest.mark.integration
 def test_the_judge_sees_what_is_lost_doubled_or_changed() -> None:
     pacs = StowServer()
     for uid, source, modality in (
