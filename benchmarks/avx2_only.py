@@ -13,8 +13,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_suffix(".c")
 LIBRARY = "avx2_only.so"
-MARK = "MAMMOSEG_BENCHMARKS_AVX2_ONLY"
-"""Set in the environment of those that see AVX2 alone."""
+MARK = "BENCHMARKS_AVX2_ONLY"
+"""Set in the environment of those that see AVX2 alone. Its name begins as no setting's does: the
+service would refuse it."""
 
 HIDDEN_FROM_LIBC = ("AVX512F", "AVX512VL", "AVX512BW", "AVX512DQ", "AVX512CD")
 """The C library asks before anything is loaded, and is told by itself."""
