@@ -38,20 +38,13 @@ def lesion_free_logit(session: Session, contract: Contract, sample: Sample) -> f
     packed = pack(sample, contract.spacing.working_mm, contract.normalisation)
     if packed.lesion is None:
         return None
-    tile = np.zeros(_whole_cells(packed.pixels.shape), np.float32)
-    tile[: packed.pixels.shape[0], : packed.pixels.shape[1]] = packed.pixels
-    tile *= np.float32(contract.normalisation.maximum / 255.0)
+    tile = packed.tile(contract.normalisation.maximum)
     activation = session.run(tile[np.newaxis, np.newaxis]).activation[0]
     near = cv2.dilate(packed.lesion, np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
     apart = activation[_cells(packed.breast, tile.shape) & ~_cells(near, tile.shape)]
     if apart.size < TOP_CELLS:
         return None
     return float(np.sort(apart)[-TOP_CELLS:].mean())
-
-
-def _whole_cells(shape: tuple[int, ...]) -> tuple[int, int]:
-    rows, columns = (max(2, -(-side // CELL)) * CELL for side in shape)
-    return rows, columns
 
 
 def _cells(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_]:

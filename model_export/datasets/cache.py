@@ -22,6 +22,7 @@ from model_export.whole_file import whole_file
 from service.imaging.breast import Box
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import breast_on_working_grid
+from service.inference.contract import GRID
 
 FORMAT = 2
 """Of the files; to be raised with every change of what stands in them or of what finds the breast,
@@ -64,6 +65,25 @@ class Packed:
     def split(self) -> Split:
         """Which side of the split the patient is on."""
         return split_of(self.source, self.patient, self.part)
+
+    def tile(self, maximum: float) -> NDArray[np.float32]:
+        """Return the whole breast as the net takes it.
+
+        Parameters
+        ----------
+        maximum
+            Of the normalisation.
+
+        Returns
+        -------
+        float32 in [0, maximum], (rows, columns), both multiples of `GRID` and two of them at least,
+        since the has-mask head pools four cells; 0 beyond the image.
+        """
+        rows, columns = self.pixels.shape
+        height, width = (max(2, -(-side // GRID)) * GRID for side in (rows, columns))
+        tile = np.zeros((height, width), np.float32)
+        tile[:rows, :columns] = self.pixels / np.float32(255.0) * np.float32(maximum)
+        return tile
 
 
 def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Packed:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from model_export.datasets.cache import Packed
 from model_export.metrics import Candidates, auc, brightest, dice, froc_sensitivity, match
 from model_export.networks import SegmentationNet
-from service.inference.contract import GRID
 
 MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CANDIDATE = 0.2
@@ -92,10 +91,7 @@ def segment(
     The map is None where there is no mask to compare with.
     """
     rows, columns = sample.pixels.shape
-    # Two cells a side at least: the head pools four.
-    height, width = (max(2, -(-side // GRID)) * GRID for side in (rows, columns))
-    tile = np.zeros((1, 1, height, width), np.float32)
-    tile[0, 0, :rows, :columns] = sample.pixels / np.float32(255.0) * np.float32(maximum)
+    tile = sample.tile(maximum)[np.newaxis, np.newaxis]
     device = next(net.parameters()).device
     tiles = torch.from_numpy(tile).to(device, memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
