@@ -27,7 +27,7 @@ _CAPABILITIES_3 = 0x20080522
 
 
 def enter() -> dict[str, str]:
-    """Return up, for good, what a reader does not need; return what that is made of here.
+    """Give up, for good, what a reader does not need; return what that is made of here.
 
     To be called while there is but one thread: what is given up is a thread's own.
     """

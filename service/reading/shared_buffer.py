@@ -38,7 +38,7 @@ class SharedBuffer(Buffer):
     file: int
 
     def empty(self) -> None:
-        """Return back its memory, even while another process has it mapped; it reads as zeros."""
+        """Free its memory, even while another process has it mapped; it then reads as zeros."""
         if hasattr(mmap, "MADV_REMOVE"):
             self.memory.madvise(mmap.MADV_REMOVE)
 
