@@ -72,3 +72,11 @@ def test_every_setting_stands_in_a_table() -> None:
     pages = [(ROOT / "docs" / name).read_text("utf-8") for name in ("settings.md", "inbox.md")]
     told = {name for page in pages for name in re.findall(r"`([A-Z_]+)`", page)}
     assert {name.upper() for name in Settings.model_fields} - told == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_has_run_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"python -m ((?:benchmarks|model_export|service|tests)\b[\w.]*)", text):
+        path = ROOT.joinpath(*name.rstrip(".").split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
