@@ -101,10 +101,12 @@ class Losses(_Part):
 
 
 class Distillation(_Part):
-    """A trained net of the same kind that the run learns from, beside the masks."""
+    """A trained net that the run learns from, beside the masks."""
 
     teacher: Path
     """Its checkpoint."""
+    network: NetworkOptions | None = None
+    """What net it is, where it is not of the run's own kind."""
     mask: float = Field(default=1.0, ge=0.0)
     """Weights of what it says of each pixel, of each cell and of the whole crop."""
     cells: float = Field(default=0.5, ge=0.0)

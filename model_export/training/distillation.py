@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_export.config import Distillation, TrainingConfig
-from model_export.networks import build
+from model_export.config import Distillation
+from model_export.networks import NetworkOptions, build
 from model_export.networks.heads import pool
 from model_export.networks.segmenter import Maps
 from model_export.training.checkpoints import start_from
@@ -48,8 +48,8 @@ class Teacher:
 
     Parameters
     ----------
-    config
-        Of the run that learns: its network is the teacher's too.
+    network
+        Which net the teacher is.
     checkpoint
         Of the teacher's run; its averaged weights count.
 
@@ -61,8 +61,8 @@ class Teacher:
         It holds another net.
     """
 
-    def __init__(self, config: TrainingConfig, checkpoint: Path) -> None:
-        self._net = build(config.network)
+    def __init__(self, network: NetworkOptions, checkpoint: Path) -> None:
+        self._net = build(network)
         start_from(self._net, checkpoint)
         self._net.eval().requires_grad_(False)
         self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

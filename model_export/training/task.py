@@ -51,7 +51,9 @@ class SegmentationTask(lightning.LightningModule):
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._held_out = held_out
         taught = config.distillation
-        self._teacher = None if taught is None else Teacher(config, taught.teacher)
+        self._teacher: Teacher | None = None
+        if taught is not None:
+            self._teacher = Teacher(taught.network or config.network, taught.teacher)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, all but the batch norms that are frozen."""

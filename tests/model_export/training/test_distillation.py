@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from model_export.config import Distillation, TrainingConfig
+from model_export.networks import SmallOptions
 from model_export.networks.segmenter import Maps
 from model_export.sampling.batches import CropBatches
 from model_export.training.distillation import Answer, Teacher, distillation
@@ -27,7 +28,7 @@ def config(tmp_path: Path) -> TrainingConfig:
 
 def _teacher(config: TrainingConfig) -> Teacher:
     assert config.distillation is not None
-    return Teacher(config, config.distillation.teacher)
+    return Teacher(config.network, config.distillation.teacher)
 
 
 def test_a_teacher_says_of_a_mirror_image_what_it_says_of_the_image(config: TrainingConfig) -> None:
@@ -95,4 +96,17 @@ def test_a_run_comes_nearer_to_its_teacher_and_does_not_keep_it(config: Training
 def test_a_teacher_of_another_net_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"net.other": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match="another net"):
-        Teacher(tiny_config(), tmp_path / "other.ckpt")
+        Teacher(tiny_config().network, tmp_path / "other.ckpt")
+
+
+def test_a_teacher_may_be_of_another_kind_than_the_run(tmp_path: Path) -> None:
+    other = tiny_config().model_copy(update={"network": SmallOptions(skips="plain")})
+    torch.save({"state_dict": SegmentationTask(other).state_dict()}, tmp_path / "other.ckpt")
+    taught = Distillation(teacher=tmp_path / "other.ckpt", network=other.network)
+    with pytest.raises(ValueError, match="another net"):
+        SegmentationTask(
+            tiny_config().model_copy(
+                update={"distillation": taught.model_copy(update={"network": None})}
+            )
+        )
+    SegmentationTask(tiny_config().model_copy(update={"distillation": taught}))
