@@ -20,6 +20,7 @@ from service.inbox.worker import InboxWorker
 from service.loading import open_segmenter
 from service.metrics import Metrics
 from service.models import BUNDLED_MODEL
+from service.outputs.dicom.tables import read_tables
 from service.segmenter import Segmenter
 from service.services import Services
 from service.settings import Settings
@@ -62,7 +63,7 @@ def create_app(
         title="mammoseg",
         version=__version__,
         description=DESCRIPTION,
-        license_info={"name": "Apache-2.0 (code); weights: research use only"},
+        license_info={"name": "Apache-2.0 (code), CC BY 4.0 (the bundled weights)"},
         lifespan=partial(
             _lifespan, settings=settings, metrics=metrics, segmenter=segmenter, inbox=inbox
         ),
@@ -126,6 +127,7 @@ async def _working_on(
         yield None
         return
     inbox.reader = segmenter.reader
+    await asyncio.to_thread(read_tables)
     with inbox:
         worker = InboxWorker(inbox, settings, segmenter, limiter, metrics)
         worker.start()
