@@ -11,7 +11,7 @@ ifeq ($(VARIANT),cpu)
 export MAMMOSEG_DEVICE ?= cpu
 endif
 
-# Processes that tests run in side by side; each file's tests stay together.
+# Processes that tests, and mypy, run in side by side; each test file stays together.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -41,7 +41,7 @@ check: $(VENV)/installed-dev ## style, spelling, types, architecture, openapi.ya
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/typos
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mammoseg openapi --check openapi.yaml
 
@@ -69,7 +69,8 @@ endif
 	touch $@
 
 # torch by itself: constraints.txt says why. Where no CPU build is at hand it brings CUDA with it.
+# Not compiled: of most modules nothing is ever imported, and what is gets compiled then.
 $(VENV)/installed-dev: $(VENV)/installed-demo requirements/dev.txt requirements/constraints.txt
-	$(PIP) $(LOCKED) requirements/dev.txt
-	$(PIP) install --constraint requirements/constraints.txt torch
+	$(PIP) $(LOCKED) requirements/dev.txt --no-compile
+	$(PIP) install --no-compile --constraint requirements/constraints.txt torch
 	touch $@

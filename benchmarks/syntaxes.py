@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.figures import machine
 from service.capacity.plan import MIN_READER_MIB
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
 from service.settings import Settings
@@ -47,10 +47,10 @@ class Case:
     uid: str
     budget_ms: float | None = None
     bits: int = 12
-    resolution: WantedResolution | None = None
+    resolution: SufficientResolution | None = None
 
 
-HALF = WantedResolution(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
+HALF = SufficientResolution(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
 """What a net at 0.4 mm wants of a detector's image, without pictures."""
 
 
@@ -113,7 +113,7 @@ def core_seconds(processes: list[psutil.Process]) -> float:
 
 
 def least_ms(
-    readers: ReaderPool, body: bytes, resolution: WantedResolution | None, repeat: int
+    readers: ReaderPool, body: bytes, resolution: SufficientResolution | None, repeat: int
 ) -> tuple[float, float]:
     """Read a file again and again; give the least time of the core, and of the clock."""
     here = psutil.Process()

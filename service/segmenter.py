@@ -22,8 +22,8 @@ from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.resample import to_working_grid
 from service.imaging.stitch import stitch
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.imaging.tiles import cut
-from service.imaging.wanted_resolution import WantedResolution
 from service.inference.net import Net
 from service.reading.reader import Reader, ReadRequest
 from service.stopwatch import Stopwatch
@@ -143,7 +143,7 @@ class Segmenter:
         """
         stopwatch, options, token = Stopwatch(), options or SegmentOptions(), token or CancelToken()
         mammogram = self.reader.read(
-            ReadRequest(body, kind, options.frame, self._wanted_resolution(options)), token
+            ReadRequest(body, kind, options.frame, self._sufficient_resolution(options)), token
         )
         stopwatch.lap("read")
         reserve_pixels(mammogram.rows * mammogram.columns)
@@ -202,12 +202,12 @@ class Segmenter:
             timing_ms=stopwatch.milliseconds(),
         )
 
-    def _wanted_resolution(self, options: SegmentOptions) -> WantedResolution | None:
+    def _sufficient_resolution(self, options: SegmentOptions) -> SufficientResolution | None:
         """Say how fine the image must be for the net, and for the pictures."""
         if options.picture_side is None:
             return None
         enough_mm = self.contract.spacing.working_mm / MIN_SHRINKING
-        return WantedResolution(enough_mm, options.picture_side, options.pixel_spacing_mm)
+        return SufficientResolution(enough_mm, options.picture_side, options.pixel_spacing_mm)
 
     def _placed(
         self, mammogram: Mammogram, options: SegmentOptions

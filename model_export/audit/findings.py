@@ -132,7 +132,7 @@ def audit_tiles(config: TrainingConfig, data: Path, packed: Path, count: int) ->
     ValueError
         The config samples no tiles that teach whether a lesion is there.
     """
-    from model_export.sampling.batches import tiles_as_sampled
+    from model_export.sampling.probed import tiles_as_sampled
 
     cache.build(data, packed, config.sources, config.working_mm, config.normalisation)
     samples = [

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.lingering_close import Lingering
 from service.api.problems import problem_response
-from service.api.turnstile import Turnstile
+from service.api.upload_throttle import UploadThrottle
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
 from service.metrics import Metrics
@@ -50,7 +50,7 @@ class RequestContext:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
-        self._turnstile = Turnstile()
+        self._upload_throttle = UploadThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other scopes pass through."""
@@ -64,7 +64,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         answered: dict[str, int] = {}
-        lingering = Lingering(scope, self._turnstile.before(receive), send)
+        lingering = Lingering(scope, self._upload_throttle.before(receive), send)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -18,7 +18,7 @@ from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
 from service.imaging.source_header import excerpt, snapshot
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
 
@@ -63,7 +63,7 @@ def read_image(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    resolution: WantedResolution | None = None,
+    resolution: SufficientResolution | None = None,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
@@ -108,7 +108,7 @@ def read_dicom(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    resolution: WantedResolution | None = None,
+    resolution: SufficientResolution | None = None,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
@@ -121,7 +121,7 @@ def _read_dicom(
     body: bytes | memoryview,
     limits: ReadLimits,
     frame: int | None,
-    resolution: WantedResolution | None,
+    resolution: SufficientResolution | None,
     sandboxed: bool,
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)

@@ -12,14 +12,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from service.errors import (
-    InvalidRequest,
-    MammosegError,
-    TooLarge,
-    UnreadableImage,
-    UnsuitableImage,
-    UnsupportedMedia,
-)
+from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Caveat, Intent, Laterality, Mammogram
 from service.imaging.reader import ImageKind
@@ -35,36 +28,9 @@ from service.imaging.source_header import (
     SourceHeader,
     tag_of,
 )
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.channel import BadMessage
-
-REFUSALS: dict[str, type[MammosegError]] = {
-    **dict.fromkeys(
-        (
-            *("codestream-size", "deflate-corrupt", "dicom-unreadable", "empty-body", "image-size"),
-            *("image-unreadable", "not-an-image", "not-dicom", "pixel-data-corrupt"),
-            *("pixel-data-truncated", "pixel-format", "truncated"),
-        ),
-        UnreadableImage,
-    ),
-    **dict.fromkeys(
-        (
-            *("decode-limit", "modality-not-accepted", "multi-frame", "no-pixel-data"),
-            *("not-greyscale", "sample-format", "transparency"),
-        ),
-        UnsuitableImage,
-    ),
-    **dict.fromkeys(
-        (
-            *("inflates-too-far", "too-many-elements", "too-many-frames", "too-many-pixels"),
-            "too-many-scans",
-        ),
-        TooLarge,
-    ),
-    "transfer-syntax": UnsupportedMedia,
-    "no-such-frame": InvalidRequest,
-}
-"""All that a reader may say against a file: codes are labels of metrics, so none is made up."""
+from service.reading.refusals import REFUSALS
 
 MAX_CAVEATS = 64
 
@@ -95,7 +61,7 @@ class Read(Message, frozen=True, kw_only=True):
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
-    resolution: WantedResolution | None
+    resolution: SufficientResolution | None
     sandboxed: bool
 
 

@@ -10,7 +10,7 @@ from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, read_image
 from service.imaging.source_header import Head, look
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.shared_buffer import map_file
 
 
@@ -33,7 +33,7 @@ class ReadRequest:
     body: bytes | memoryview
     kind: ImageKind | None = None
     frame: int | None = None
-    resolution: WantedResolution | None = None
+    resolution: SufficientResolution | None = None
 
 
 class Reader(Protocol):

@@ -23,7 +23,7 @@ from service.imaging.dicom import parse
 from service.imaging.frames import MAX_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom, read_raster
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
 from tests.corpus.write import corpus
@@ -42,7 +42,7 @@ LIMITS = ReadLimits(
 )
 MAX_BODY = 2**20
 
-HALF = WantedResolution(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
+HALF = SufficientResolution(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
 """For which half the resolution will always do."""
 
 

@@ -10,7 +10,7 @@ from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
@@ -117,15 +117,15 @@ def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
     ("options", "resolution"),
     (
         (SegmentOptions(), None),
-        (SegmentOptions(picture_side=0), WantedResolution(1 / MIN_SHRINKING, 0)),
+        (SegmentOptions(picture_side=0), SufficientResolution(1 / MIN_SHRINKING, 0)),
         (
             SegmentOptions(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
-            WantedResolution(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
+            SufficientResolution(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
         ),
     ),
 )
 def test_the_reader_is_told_how_fine_the_image_must_be(
-    segmenter: Segmenter, options: SegmentOptions, resolution: WantedResolution | None
+    segmenter: Segmenter, options: SegmentOptions, resolution: SufficientResolution | None
 ) -> None:
     told = []
 

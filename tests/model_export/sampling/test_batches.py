@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from model_export.config import Sampling, Stream, TrainingConfig
-from model_export.sampling.batches import CropBatches, tiles_as_sampled
+from model_export.sampling.batches import CropBatches
+from model_export.sampling.probed import tiles_as_sampled
 from tests.model_export.samples import bright_half, packed, packed_all
 from tests.model_export.tiny import tiny_config
 

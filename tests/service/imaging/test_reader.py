@@ -12,7 +12,7 @@ from service.imaging import reader
 from service.imaging.dicom import DEFLATED, EXPLICIT_LITTLE, HTJ2K, JPEG_2000, JPEG_LS, RLE
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import ReadLimits, read_dicom, read_image, read_raster, sniff
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, meta_length, phantom
 from tests.service.imaging.test_rasters import GREY, file_of
 
@@ -173,14 +173,14 @@ def test_no_message_holds_anything_from_the_file():
 @pytest.mark.parametrize(
     ("elements", "resolution", "half"),
     (
-        ({"PixelSpacing": [0.1, 0.1]}, WantedResolution(0.2, 0), True),
-        ({"PixelSpacing": [0.1, 0.1]}, WantedResolution(0.2, 36), True),
-        ({"PixelSpacing": [0.1, 0.1]}, WantedResolution(0.2, 37), False),
-        ({"PixelSpacing": [0.1, 0.1]}, WantedResolution(0.19, 0), False),
+        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 0), True),
+        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 36), True),
+        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 37), False),
+        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.19, 0), False),
         ({"PixelSpacing": [0.1, 0.1]}, None, False),
-        ({}, WantedResolution(0.2, 0), False),
-        ({}, WantedResolution(0.2, 0, (0.1, 0.1)), True),
-        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, WantedResolution(0.2, 0), False),
+        ({}, SufficientResolution(0.2, 0), False),
+        ({}, SufficientResolution(0.2, 0, (0.1, 0.1)), True),
+        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, SufficientResolution(0.2, 0), False),
     ),
 )
 def test_half_the_resolution_is_read_where_it_suffices(elements, resolution, half):

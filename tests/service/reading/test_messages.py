@@ -6,9 +6,8 @@ import pytest
 
 from service import imaging
 from service.imaging.limits import ReadLimits
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.messages import (
-    REFUSALS,
     Look,
     LookAtFile,
     MoreMemory,
@@ -17,6 +16,7 @@ from service.reading.messages import (
     decode_request,
     encode,
 )
+from service.reading.refusals import REFUSALS
 
 pytestmark = pytest.mark.unit
 
@@ -55,7 +55,7 @@ REQUESTS: tuple[Request, ...] = (
         kind="dicom",
         limits=ReadLimits(memory_bytes=9),
         frame=None,
-        resolution=WantedResolution(0.2, 5, (0.1, 0.2)),
+        resolution=SufficientResolution(0.2, 5, (0.1, 0.2)),
         sandboxed=True,
     ),
 )

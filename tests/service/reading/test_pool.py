@@ -19,7 +19,7 @@ import pytest
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits
-from service.imaging.wanted_resolution import WantedResolution
+from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.process import ReaderProcess
@@ -67,7 +67,7 @@ def test_a_worker_reads_what_this_process_reads(
 
 def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
     body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
-    half, here = WantedResolution(0.2, 0), InProcess(LIMITS)
+    half, here = SufficientResolution(0.2, 0), InProcess(LIMITS)
     there = workers.read(ReadRequest(body, "dicom", resolution=half))
     np.testing.assert_array_equal(
         there.pixels, here.read(ReadRequest(body, resolution=half)).pixels

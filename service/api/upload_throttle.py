@@ -9,11 +9,11 @@ from collections import deque
 
 from starlette.types import Message, Receive
 
-A_ROUND = 2
+PIECES_A_ROUND = 2
 """Pieces of bodies taken in each round of the event loop: one or two milliseconds of work."""
 
 
-class Turnstile:
+class UploadThrottle:
     """Lets a few pass in each round of the event loop, first come, first served.
 
     An upload that has passed may wait for its bytes as long as it likes: a slow sender blocks
@@ -25,7 +25,7 @@ class Turnstile:
         How many.
     """
 
-    def __init__(self, a_round: int = A_ROUND) -> None:
+    def __init__(self, a_round: int = PIECES_A_ROUND) -> None:
         self._a_round = self._left = a_round
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._counting = False

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from starlette.types import Message
 
-from service.api.turnstile import Turnstile
+from service.api.upload_throttle import UploadThrottle
 from tests.service.capacity.test_budget import in_a_loop
 
 pytestmark = pytest.mark.unit
@@ -11,13 +11,13 @@ pytestmark = pytest.mark.unit
 
 def rounds_of(callers: int, a_round: int) -> list[int]:
     """Return the round of the event loop in which each caller passed."""
-    turnstile, passed = Turnstile(a_round), list[int]()
+    throttle, passed = UploadThrottle(a_round), list[int]()
 
     async def scenario() -> None:
         now = 0
 
         async def caller() -> None:
-            await turnstile.turn()
+            await throttle.turn()
             passed.append(now)
 
         tasks = [asyncio.create_task(caller()) for _ in range(callers)]
@@ -42,7 +42,7 @@ def test_few_callers_do_not_wait() -> None:
 
 @in_a_loop
 async def test_one_that_waits_for_bytes_keeps_nobody() -> None:
-    turnstile, never = Turnstile(1), asyncio.Event()
+    throttle, never = UploadThrottle(1), asyncio.Event()
 
     async def silent() -> Message:
         await never.wait()
@@ -51,18 +51,18 @@ async def test_one_that_waits_for_bytes_keeps_nobody() -> None:
     async def talks() -> Message:
         return {"type": "http.request"}
 
-    waiting = asyncio.ensure_future(turnstile.before(silent)())
+    waiting = asyncio.ensure_future(throttle.before(silent)())
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        assert await turnstile.before(talks)() == {"type": "http.request"}
+        assert await throttle.before(talks)() == {"type": "http.request"}
     waiting.cancel()
 
 
 @in_a_loop
 async def test_one_that_leaves_while_it_waits_costs_no_turn() -> None:
-    turnstile = Turnstile(1)
-    await turnstile.turn()
-    left, stays = (asyncio.create_task(turnstile.turn()) for _ in range(2))
+    throttle = UploadThrottle(1)
+    await throttle.turn()
+    left, stays = (asyncio.create_task(throttle.turn()) for _ in range(2))
     await asyncio.sleep(0)
     left.cancel()
     async with asyncio.timeout(10):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class WantedResolution:
-    """The resolution that is wanted of an image; a decoder may leave out what is finer.
+class SufficientResolution:
+    """The resolution that suffices for net and pictures; a decoder may leave out what is finer.
 
     Attributes
     ----------
