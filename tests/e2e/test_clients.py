@@ -17,42 +17,14 @@ from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.e2e
 
-JAVA = """
-import java.net.URI;
-import java.net.http.*;
-import java.net.http.HttpRequest.BodyPublishers;
-import java.nio.file.*;
+PROGRAMS = Path(__file__).parent / "programs"
+JARS = Path("/usr/share/java")
+"""Where Debian keeps them: libhttpclient-java, libhttpmime-java, libhttpclient5-java."""
 
-class Send {
-    public static void main(String[] args) throws Exception {
-        var client = HttpClient.newHttpClient();
-        var file = Path.of(args[1]);
-        var whole = BodyPublishers.ofFile(file);
-        var chunked = BodyPublishers.ofInputStream(() -> {
-            try { return Files.newInputStream(file); } catch (Exception e) { return null; }
-        });
-        for (var body : new HttpRequest.BodyPublisher[] {whole, chunked, whole}) {
-            var request = HttpRequest.newBuilder(URI.create(args[0]))
-                .header("Content-Type", "application/dicom").POST(body).build();
-            var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
-            System.out.println(answer.statusCode());
-        }
-    }
+APACHE = {
+    "Apache4.java": ("httpclient", "httpcore", "httpmime", "commons-logging", "commons-codec"),
+    "Apache5.java": ("httpclient5", "httpcore5", "httpcore5-h2", "slf4j-api", "slf4j-nop"),
 }
-"""
-
-NODE = """
-const fs = require("fs");
-const [url, file] = process.argv.slice(1);
-(async () => {
-  const form = new FormData();
-  form.append("file", new Blob([fs.readFileSync(file)]), "m.dcm");
-  for (const body of [fs.readFileSync(file), form]) {
-    const answer = await fetch(url, { method: "POST", body });
-    console.log(answer.status);
-  }
-})();
-"""
 
 CURL = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}\n")
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -63,7 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "curl, chunked": (*CURL, "--http2", "-H", "Transfer-Encoding: chunked",
                       "--data-binary", "@FILE", "URL"),
     "curl, 100-continue": (*CURL, "-H", "Expect: 100-continue", "--data-binary", "@FILE", "URL"),
-    "node": ("node", "-e", NODE, "URL", "FILE"),
+    "node": ("node", str(PROGRAMS / "send.js"), "URL", "FILE"),
 }  # fmt: skip
 
 
@@ -139,10 +111,33 @@ def test_wget_is_answered(service: Service, mammogram: Path, tmp_path: Path) -> 
     run("wget", "--quiet", "--spider", f"{service.url}/health/ready")
 
 
-def test_javas_own_client_is_answered(service: Service, mammogram: Path, tmp_path: Path) -> None:
-    program = tmp_path / "Send.java"
-    program.write_text(JAVA)
-    assert run("java", str(program), f"{service.url}/v1/segment", str(mammogram)) == ["200"] * 3
+def test_javas_own_client_is_answered(service: Service, mammogram: Path) -> None:
+    url = f"{service.url}/v1/segment"
+    assert run("java", str(PROGRAMS / "Send.java"), url, str(mammogram)) == ["200"] * 3
+
+
+@pytest.mark.parametrize("program", APACHE)
+def test_apaches_client_is_answered(service: Service, mammogram: Path, program: str) -> None:
+    jars = [JARS / f"{name}.jar" for name in APACHE[program]]
+    if missing := [jar.name for jar in jars if not jar.is_file()]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    path = ":".join(map(str, jars))
+    url = f"{service.url}/v1/segment"
+    sent = run("java", "-cp", path, str(PROGRAMS / program), url, str(mammogram))
+    assert sent == ["200"] * 3
+
+
+def test_gos_client_is_answered(service: Service, mammogram: Path, tmp_path: Path) -> None:
+    program = tmp_path / "send"
+    run("go", "build", "-o", str(program), str(PROGRAMS / "send.go"))
+    assert run(str(program), f"{service.url}/v1/segment", str(mammogram)) == ["200"] * 3
+
+
+def test_dotnets_client_is_answered(service: Service, mammogram: Path, tmp_path: Path) -> None:
+    """Its HttpClient as Mono has it: .NET itself comes from no package here."""
+    program = tmp_path / "send.exe"
+    run("mcs", "-r:System.Net.Http.dll", f"-out:{program}", str(PROGRAMS / "Send.cs"))
+    assert run("mono", str(program), f"{service.url}/v1/segment", str(mammogram)) == ["200"] * 3
 
 
 def test_pythons_own_client_is_answered(service: Service, mammogram: Path) -> None:
