@@ -9,7 +9,21 @@ RUN pip install --require-hashes --no-deps --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY model_export model_export
-RUN pip install --no-deps . && cd / && MAMMOSEG_DEVICE=cpu mammoseg doctor
+RUN pip install --no-deps .
+# Not here, where the checkout would be imported.
+WORKDIR /
+RUN MAMMOSEG_DEVICE=cpu mammoseg doctor
+
+# Its parts: docker build --target sbom --output build .
+FROM build AS parts
+WORKDIR /source
+COPY requirements/sbom.txt sbom.txt
+RUN python -m venv /opt/sbom \
+  && /opt/sbom/bin/pip install --require-hashes --no-deps --requirement sbom.txt
+COPY deploy/sbom.py deploy/sbom.py
+RUN /opt/sbom/bin/python deploy/sbom.py sbom.cdx.json --python /opt/mammoseg/bin/python
+FROM scratch AS sbom
+COPY --from=parts /source/sbom.cdx.json /
 
 FROM python:3.13-slim-trixie
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -19,6 +33,7 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mamm
   && install --directory --owner=10001 --mode=0700 /var/lib/mammoseg
 VOLUME /var/lib/mammoseg
 COPY --from=build /opt/mammoseg /opt/mammoseg
+COPY --from=parts /source/sbom.cdx.json /usr/share/doc/mammoseg/sbom.cdx.json
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

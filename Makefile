@@ -15,7 +15,7 @@ endif
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo serve test test-fast format check bench lock clean
+.PHONY: help demo serve test test-fast format check audit sbom bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,17 @@ check: $(VENV)/installed-dev ## style, spelling, types, architecture, openapi.ya
 	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mammoseg openapi --check openapi.yaml
+
+audit: $(VENV)/installed-dev ## known weaknesses of what is locked, secrets, Dockerfile
+	$(BIN)/python requirements/audit.py requirements/cpu.txt requirements/gpu.txt requirements/dev.txt
+	git ls-files -z -- ':!*.png' ':!*.onnx' ':!requirements/*.txt' ':!docs/model-report' | \
+	  xargs --null --max-procs=$(WORKERS) --max-args=150 $(BIN)/detect-secrets-hook \
+	  --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString \
+	  --disable-plugin KeywordDetector
+	$(BIN)/hadolint Dockerfile
+
+sbom: $(VENV)/installed-dev ## build/sbom.cdx.json, what the wheel and its dependencies are
+	$(BIN)/python deploy/sbom.py build/sbom.cdx.json --lock requirements/cpu.txt
 
 bench: $(VENV)/installed-dev ## ratios to the bare net and to other servers; QUICK=1 for a few minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

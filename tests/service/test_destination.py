@@ -28,7 +28,7 @@ def test_objects_say_more(monkeypatch: pytest.MonkeyPatch) -> None:
     "given",
     [
         {"url": "ftp://a/b"},
-        {"url": "https://user:s3cret@a/b"},
+        {"url": "https://user:s3cret@a/b"},  # pragma: allowlist secret
         {"url": "https://a/b?key=s3cret"},
         {"url": "https://a", "token": "s3cret", "username": "u", "password": "s3cret"},
         {"url": "https://a", "username": "u"},
