@@ -11,6 +11,7 @@ from service.errors import MammosegError, StartupError
 from service.inbox import commands as inbox_commands
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
+from service.listening import check_address
 from service.loading import open_segmenter
 from service.logs import configure_logs
 from service.outputs.files import OVERLAY_SIDE, write_findings
@@ -49,6 +50,7 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     warn_of_retired_variables()
     try:
+        check_address(settings.host, settings.port)
         inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
     except StartupError as error:

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
+from service.terminal import START_FAILED
 
 log = structlog.get_logger("mammoseg")
 
@@ -36,7 +37,11 @@ DEVICE_FAILED = 3
 def serve(app: FastAPI, settings: Settings) -> int:
     """Serve until a signal, then answer what was accepted; give the exit status."""
     allow_descriptors(settings.max_connections)
-    Server(config_of(app, settings), app, settings.lame_duck_s).run()
+    try:
+        Server(config_of(app, settings), app, settings.lame_duck_s).run()
+    except SystemExit:
+        # Uvicorn could not start, and logged why; its own status is that of a failed device here.
+        return START_FAILED
     return DEVICE_FAILED if device_failed(app) else 0
 
 

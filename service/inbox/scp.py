@@ -14,10 +14,11 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
 from service.dicomweb.store_response import OUT_OF_RESOURCES
-from service.errors import Overloaded, StartupError
+from service.errors import Overloaded
 from service.imaging.dicom import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.inbox import Inbox
+from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
 
@@ -78,9 +79,7 @@ class StoreScp:
                 server_class=Acceptor,
             )
         except OSError as error:
-            raise StartupError(
-                f"cannot listen on {settings.host}:{settings.scp_port}: {error.strerror}"
-            ) from None
+            raise cannot_listen(settings.host, settings.scp_port, error) from None
         assert isinstance(server, Acceptor)
         server.slots = Slots(settings.scp_associations)
         server.callers = settings.scp_callers

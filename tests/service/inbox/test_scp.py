@@ -123,7 +123,7 @@ def test_a_pdu_of_four_gigabytes_is_not_read(scp: StoreScp) -> None:
 
 def test_a_port_that_is_taken_is_said(inbox: Inbox, settings: Settings, scp: StoreScp) -> None:
     with (
-        pytest.raises(StartupError, match="cannot listen"),
+        pytest.raises(StartupError, match="is taken by another program"),
         StoreScp(inbox, changed(settings, scp_port=scp.port)),
     ):
         pass
