@@ -13,6 +13,7 @@ from service.errors import InvalidRequest, MammosegError
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM_REF = "#/components/schemas/Problem"
+VALIDATION_REF = "#/components/schemas/HTTPValidationError"
 
 
 class Problem(BaseModel):
@@ -81,6 +82,9 @@ def describe_problems(app: FastAPI) -> None:
         # FastAPI describes its own 422 bodies, which our handler never sends.
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for operation in [each for path in schema["paths"].values() for each in path.values()]:
+            if VALIDATION_REF in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
         return schema
 
     app.openapi = with_problem  # type: ignore[method-assign]
