@@ -16,6 +16,10 @@ from service.settings import Settings
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[1]
+
+NO_MEASUREMENTS = {"0.01", "0.5", "0.78", "0.98"}
+"""Settings of the model, chance, and scores of an example."""
+
 PAGES = sorted(page for page in ROOT.glob("[A-Z]*.md")) + sorted(
     page
     for folder in ("benchmarks", "deploy", "docs", "model_export", "service", "tests")
@@ -80,3 +84,18 @@ def test_every_module_that_a_page_has_run_is_there(page: Path) -> None:
     for name in re.findall(r"python -m ((?:benchmarks|model_export|service|tests)\b[\w.]*)", text):
         path = ROOT.joinpath(*name.rstrip(".").split("."))
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
+
+
+@pytest.mark.parametrize(
+    ("page", "source"),
+    [
+        ("docs/numbers.md", "docs/model-report/report.md"),
+        ("docs/hardware.md", "benchmarks/README.md"),
+    ],
+)
+def test_a_measured_figure_stands_where_it_was_written_down_with_its_command(
+    page: str, source: str
+) -> None:
+    told = set(re.findall(r"\b\d+\.\d+\b(?![.\d])", (ROOT / page).read_text("utf-8")))
+    known = (ROOT / source).read_text("utf-8")
+    assert {figure for figure in told if figure not in known} - NO_MEASUREMENTS == set()
