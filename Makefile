@@ -13,7 +13,7 @@ endif
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo serve test test-fast format check audit sbom bench lock clean
+.PHONY: help demo serve test test-fast format check audit sbom docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ audit: $(VENV)/installed-dev ## known weaknesses of what is locked, secrets, Doc
 
 sbom: $(VENV)/installed-dev ## build/sbom.cdx.json, what the wheel and its dependencies are
 	$(BIN)/python deploy/sbom.py build/sbom.cdx.json --lock requirements/cpu.txt
+
+docs: $(VENV)/installed-dev ## the documentation as a site, in build/site
+	$(BIN)/python -m docs.generator
 
 bench: $(VENV)/installed-dev ## ratios to the bare net and to other servers; QUICK=1 for a few minutes
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
