@@ -99,3 +99,11 @@ def test_a_measured_figure_stands_where_it_was_written_down_with_its_command(
     told = set(re.findall(r"\b\d+\.\d+\b(?![.\d])", (ROOT / page).read_text("utf-8")))
     known = (ROOT / source).read_text("utf-8")
     assert {figure for figure in told if figure not in known} - NO_MEASUREMENTS == set()
+
+
+def test_the_limits_in_the_model_card_say_what_its_table_says() -> None:
+    card = (ROOT / "service" / "models" / "MODEL_CARD.md").read_text("utf-8")
+    table, _, limits = card.partition("<!-- end of figures -->")
+    told = set(re.findall(r"\b0\.\d{3}\b", limits))
+    assert len(told) > 8
+    assert {figure for figure in told if figure not in table} == set()
