@@ -18,12 +18,14 @@ from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
 from service.loading import open_segmenter
-from service.metrics import Metrics
 from service.models import BUNDLED_MODEL
 from service.outputs.dicom.tables import read_tables
 from service.segmenter import Segmenter
 from service.services import Services
 from service.settings import Settings
+from service.telemetry.observed import ObservedSegmenter
+from service.telemetry.opening import Telemetry, open_telemetry
+from service.telemetry.watching import watch
 
 log = structlog.get_logger("mammoseg")
 
@@ -57,20 +59,26 @@ def create_app(
         An open one, closed with the application; opened from `settings` when None.
     inbox
         An open one, closed with the application; opened from `settings` when None.
+
+    Raises
+    ------
+    StartupError
+        What is to watch the service cannot be opened.
     """
-    settings, metrics = settings or Settings(), Metrics()
+    settings = settings or Settings()
+    telemetry = open_telemetry(settings.telemetry_options(), __version__)
     app = FastAPI(
         title="mammoseg",
         version=__version__,
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0 (code), CC BY 4.0 (the bundled weights)"},
         lifespan=partial(
-            _lifespan, settings=settings, metrics=metrics, segmenter=segmenter, inbox=inbox
+            _lifespan, settings=settings, telemetry=telemetry, segmenter=segmenter, inbox=inbox
         ),
         # A redirection names http:// behind a proxy that speaks TLS; see `RequestContext`.
         redirect_slashes=False,
     )
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(RequestContext, metrics=telemetry.metrics, tracing=telemetry.tracing)
     install_handlers(app)
     for part in (segment, studies, stow, model, health, viewer):
         app.include_router(part.router)
@@ -83,14 +91,15 @@ async def _lifespan(
     app: FastAPI,
     *,
     settings: Settings,
-    metrics: Metrics,
+    telemetry: Telemetry,
     segmenter: Segmenter | None,
     inbox: Inbox | None,
 ) -> AsyncIterator[None]:
     if segmenter is None:
         segmenter = await asyncio.to_thread(open_segmenter, settings)
-    net = segmenter.net
-    metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
+    metrics = telemetry.metrics
+    watch(segmenter, metrics)
+    observed = telemetry.observed(segmenter)
     limiter = RequestLimiter(
         slots=settings.max_in_flight,
         workers=2 * available_cores(),
@@ -102,15 +111,16 @@ async def _lifespan(
     )
     if inbox is None:
         inbox = await asyncio.to_thread(open_inbox, settings)
-    async with _working_on(inbox, settings, segmenter, limiter, metrics) as inbox_worker:
+    async with _working_on(inbox, settings, observed, limiter, telemetry) as inbox_worker:
         app.state.services = Services(
-            settings, metrics, segmenter, limiter, inbox_worker, model_card(settings)
+            settings, metrics, segmenter, observed, limiter, inbox_worker, model_card(settings)
         )
         log.info("ready", version=__version__)
         yield
         limiter.draining = True
     await asyncio.to_thread(limiter.close)
     await asyncio.to_thread(segmenter.close)
+    await asyncio.to_thread(telemetry.close)
     log.info("stopped")
 
 
@@ -118,18 +128,18 @@ async def _lifespan(
 async def _working_on(
     inbox: Inbox | None,
     settings: Settings,
-    segmenter: Segmenter,
+    observed: ObservedSegmenter,
     limiter: RequestLimiter,
-    metrics: Metrics,
+    telemetry: Telemetry,
 ) -> AsyncIterator[InboxWorker | None]:
     """Work on the inbox, if there is one, while in the context, and then close it."""
     if inbox is None:
         yield None
         return
-    inbox.reader = segmenter.reader
+    inbox.reader = observed.segmenter.reader
     await asyncio.to_thread(read_tables)
     with inbox:
-        worker = InboxWorker(inbox, settings, segmenter, limiter, metrics)
+        worker = InboxWorker(inbox, settings, observed, limiter, telemetry.tracing)
         worker.start()
         yield worker
         await worker.stop()

@@ -53,9 +53,10 @@ def serve(
         check_address(settings.host, settings.port)
         inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
+        served = create_app(settings, segmenter, inbox)
     except StartupError as error:
         fail(str(error))
-    raise typer.Exit(run_server(create_app(settings, segmenter, inbox), settings))
+    raise typer.Exit(run_server(served, settings))
 
 
 @app.command()

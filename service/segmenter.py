@@ -120,6 +120,7 @@ class Segmenter:
         options: SegmentOptions | None = None,
         reserve_pixels: Callable[[int], None] = lambda _: None,
         token: CancelToken | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> Findings:
         """Take one file and say where the lesions are.
 
@@ -135,13 +136,16 @@ class Segmenter:
             Called with the number of the image's pixels once it is read; may wait for memory.
         token
             How long the caller waits; for ever when None.
+        stopwatch
+            The caller's, if it wants to know how far a file came that is refused.
 
         Raises
         ------
         MammosegError
             One of its subclasses, by what is wrong with the file or the moment.
         """
-        stopwatch, options, token = Stopwatch(), options or SegmentOptions(), token or CancelToken()
+        stopwatch, token = stopwatch or Stopwatch(), token or CancelToken()
+        options = options or SegmentOptions()
         mammogram = self.reader.read(
             ReadRequest(body, kind, options.frame, self._sufficient_resolution(options)), token
         )

@@ -10,6 +10,7 @@ from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.settings import Settings
+from service.telemetry.observed import ObservedSegmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Services:
         Where the routes count.
     segmenter
         Open, its model proven on the device.
+    observed
+        The same, watched: what judges images for callers.
     limiter
         Bounds what is received and worked on at once.
     inbox_worker
@@ -35,6 +38,7 @@ class Services:
     settings: Settings
     metrics: Metrics
     segmenter: Segmenter
+    observed: ObservedSegmenter
     limiter: RequestLimiter
     inbox_worker: InboxWorker | None
     model_card: str | None

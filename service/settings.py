@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import DirectoryPath, Field, field_validator, model_validator
+from pydantic import DirectoryPath, Field, FilePath, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.capacity.plan import MemoryPlan
@@ -14,6 +14,8 @@ from service.imaging.reader import ReadLimits
 from service.inference.device import DeviceChoice, Gpu
 from service.outputs.dicom.registry import OUTPUTS
 from service.reading.options import ReaderOptions
+from service.telemetry.equipment import Equipment
+from service.telemetry.options import TelemetryOptions
 
 
 class Settings(BaseSettings):
@@ -205,8 +207,38 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    inference_log: Literal["off", "log"] | Path = Field(
+        default="off",
+        description="where one JSON line an inference goes: off, log, or a file; docs/metrics.md",
+    )
+    study_secret_file: FilePath | None = Field(
+        default=None,
+        description="file with the site's secret, 16 bytes or more, that lines name studies by",
+    )
+    metrics_units: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="mammography units that metrics are kept apart for beside known ones, as "
+        "manufacturer/model, separated by commas",
+    )
+    trace_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+/[^\s?#]*$",
+        description="URL that takes OpenTelemetry traces by OTLP over HTTP, with its path, as "
+        "http://collector:4318/v1/traces; needs the extra otel; off by default",
+    )
+    trace_share: float = Field(
+        default=1.0, ge=0, le=1, description="share of traces begun here that are recorded"
+    )
 
-    @field_validator("host", "model", "inbox", "engine_cache", mode="before")
+    @field_validator(
+        "host",
+        "model",
+        "inbox",
+        "engine_cache",
+        "inference_log",
+        "study_secret_file",
+        mode="before",
+    )
     @classmethod
     def _is_not_empty(cls, value: object) -> object:
         # An empty host means every address, an empty path the folder of the moment.
@@ -219,6 +251,15 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("metrics_units", mode="before")
+    @classmethod
+    def _split_units(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, tuple):
+            Equipment.of(value)
         return value
 
     @field_validator("inbox_results", mode="before")
@@ -251,6 +292,13 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _log_takes_inferences(self) -> Self:
+        takes = self.log_format == "json" and self.log_level in ("debug", "info")
+        if self.inference_log == "log" and not takes:
+            raise ValueError("INFERENCE_LOG=log needs LOG_FORMAT=json and LOG_LEVEL info or debug")
+        return self
+
+    @model_validator(mode="after")
     def _memory_suffices(self) -> Self:
         _ = self.memory
         return self
@@ -265,6 +313,16 @@ class Settings(BaseSettings):
             max_body_mib=self.max_body_mib,
             readers=self.readers,
             reader_mib=self.reader_memory_mib,
+        )
+
+    def telemetry_options(self) -> TelemetryOptions:
+        """Return what the operator wants to be told."""
+        return TelemetryOptions(
+            units=self.metrics_units,
+            inference_log=self.inference_log,
+            secret_file=self.study_secret_file,
+            trace_endpoint=self.trace_endpoint,
+            trace_share=self.trace_share,
         )
 
     def gpu(self) -> Gpu:

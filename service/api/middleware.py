@@ -14,9 +14,15 @@ from service.api.upload_throttle import UploadThrottle
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
 from service.metrics import Metrics
+from service.telemetry.tracing import NO_TRACE, TRACEPARENT, Headers, NoTracing, Trace, Tracing
 
 MAX_HEADER_BYTES = 16 * 1024
 """Names and values together; parsers of headers take long over long ones."""
+
+QUIET = ("/health", "/metrics")
+"""Routes that are asked all the time: neither logged nor traced."""
+
+METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 
 log = structlog.get_logger("mammoseg")
 
@@ -44,12 +50,44 @@ def as_routed(scope: Scope) -> Scope:
     return {**scope, **changes}
 
 
+def trace_response(trace: Trace) -> list[tuple[bytes, bytes]]:
+    """Return the header that tells the caller its trace (W3C Trace Context, Level 2)."""
+    parent = trace.headers.get(TRACEPARENT)
+    return [] if parent is None else [(b"traceresponse", parent.encode("ascii"))]
+
+
+def end_trace(trace: Trace, scope: Scope, method: str, status: int) -> None:
+    """End a request's trace; names of attributes are OpenTelemetry's semantic conventions."""
+    if trace is NO_TRACE:
+        return
+    code: str | None = scope["state"].get("problem_code")
+    # A method may be any word of the caller's.
+    verb = method if method in METHODS else "_OTHER"
+    route = getattr(scope.get("route"), "path", "unmatched")
+    attributes = {
+        "http.request.method": verb,
+        "http.route": route,
+        "http.response.status_code": status,
+        "mammoseg.request_id": scope["state"]["request_id"],
+        **({} if code is None else {"mammoseg.code": code}),
+    }
+    failure = (code or str(status)) if status >= 499 else None
+    trace.end(attributes, failure, f"{verb} {route}")
+
+
+def _parent(scope: Scope) -> Headers:
+    """Return a request's `traceparent`, if it has one and only one."""
+    values = [value for name, value in scope["headers"] if name == TRACEPARENT.encode()]
+    return {TRACEPARENT: values[0].decode("latin-1")} if len(values) == 1 else {}
+
+
 class RequestContext:
     """Pure ASGI middleware; the outermost, so that it also sees what FastAPI does not handle."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self.app = app
         self.metrics = metrics
+        self._tracing = tracing or NoTracing()
         self._upload_throttle = UploadThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +101,7 @@ class RequestContext:
         scope = as_routed(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
+        trace = self._begin_trace(scope)
         answered: dict[str, int] = {}
         lingering = Lingering(scope, self._upload_throttle.before(receive), send)
 
@@ -72,6 +111,7 @@ class RequestContext:
                 message["headers"] = [
                     *(_with_head(field) for field in message.get("headers", [])),
                     (b"x-request-id", request_id.encode("ascii")),
+                    *trace_response(trace),
                 ]
             elif method == "HEAD":
                 message = {**message, "body": b""}
@@ -96,7 +136,20 @@ class RequestContext:
                 failure = MammosegError("internal", "An error on our side; it was logged.")
                 await problem_response(failure, request_id)(scope, receive, send_with_id)
         finally:
-            self._record(scope, method, answered.get("status", 499), time.perf_counter() - started)
+            status = answered.get("status", 499)
+            self._record(scope, method, status, time.perf_counter() - started)
+            end_trace(trace, scope, method, status)
+
+    def _begin_trace(self, scope: Scope) -> Trace:
+        """Begin a request's trace, or go on with the caller's; none of what is asked all the time.
+
+        The route is known at the end only, and the path is the caller's text.
+        """
+        trace = NO_TRACE
+        if not scope["path"].startswith(QUIET):
+            trace = self._tracing.begin("request", "server", _parent(scope))
+        scope["state"]["trace"] = trace
+        return trace
 
     def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
@@ -107,7 +160,7 @@ class RequestContext:
             self.metrics.problems.labels(code).inc()
         self.metrics.requests.labels(path, str(status)).inc()
         self.metrics.request_seconds.labels(path).observe(seconds)
-        quiet = path.startswith(("/health", "/metrics"))
+        quiet = path.startswith(QUIET)
         (log.debug if quiet else log.info)(
             "request",
             request_id=scope["state"]["request_id"],

@@ -21,12 +21,14 @@ from service.api.options import (
     with_fields,
 )
 from service.api.segmentation import caller_left, segment_upload
+from service.api.traced import trace_of
 from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
 from service.imaging.frames import MAX_FRAMES
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
 from service.services import Services, services
+from service.telemetry.tracing import Trace
 
 router = APIRouter(tags=["segmentation"])
 
@@ -132,24 +134,25 @@ async def segment(
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     opened = services(request)
-    settings, limiter = opened.settings, opened.limiter
+    settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
     options = SegmentOptions(
         parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
     )
     with limiter.receiving("images") as slot:
-        upload = await receive_upload(
-            request,
-            slot,
-            max_bytes=settings.max_body_mib << 20,
-            bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
-        )
+        with opened.observed.stage("receive", trace):
+            upload = await receive_upload(
+                request,
+                slot,
+                max_bytes=settings.max_body_mib << 20,
+                bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
+            )
         slot.take()
         options = with_fields(options, upload.fields)
         token = limiter.new_token()
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, upload, options, forms, renders, max_side, token),
+            lambda: _answer(opened, upload, options, forms, renders, max_side, token, trace),
         )
 
 
@@ -166,12 +169,14 @@ def _answer(
     renders: set[Render],
     max_side: int,
     token: CancelToken,
+    trace: Trace,
 ) -> Response:
     with ExitStack() as held:
-        findings = segment_upload(services, upload, options, token, held)
-        return encode(
-            findings,
-            forms,
-            renders=renders,
-            max_side=max_side,
-        )
+        findings = segment_upload(services, upload, options, token, held, trace)
+        with services.observed.stage("outputs", trace):
+            return encode(
+                findings,
+                forms,
+                renders=renders,
+                max_side=max_side,
+            )

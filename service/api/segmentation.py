@@ -9,6 +9,7 @@ from service.cancellation import CancelToken
 from service.findings import Findings
 from service.segmenter import SegmentOptions
 from service.services import Services
+from service.telemetry.tracing import NO_TRACE, Trace
 
 
 def segment_upload(
@@ -17,6 +18,7 @@ def segment_upload(
     options: SegmentOptions,
     token: CancelToken,
     held: ExitStack,
+    trace: Trace = NO_TRACE,
 ) -> Findings:
     """Find the lesions in a file that was received, on a worker's thread.
 
@@ -28,6 +30,8 @@ def segment_upload(
         The caller's.
     held
         Holds the memory that the findings take until it is closed.
+    trace
+        The request's.
 
     Raises
     ------
@@ -35,15 +39,16 @@ def segment_upload(
         As `Segmenter.segment` says, or nobody waits any more.
     """
     token.raise_if_cancelled()
-    findings = services.segmenter.segment(
+    findings = services.observed.segment(
         upload.body,
         upload.kind,
         options,
+        source="request",
         reserve_pixels=lambda pixels: held.enter_context(services.limiter.pixels(pixels, token)),
         token=token,
+        trace=trace,
     )
     token.raise_if_cancelled()
-    services.metrics.observe_stages(findings.timing_ms)
     return findings
 
 

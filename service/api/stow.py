@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
 from service.api.description import BINARY, problem_responses
 from service.api.media_types import DICOM_TYPES, GENERIC
+from service.api.traced import trace_of
 from service.capacity.limiter import Slot
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary, type_of_parts
 from service.dicomweb.store_response import (
@@ -99,7 +100,11 @@ async def _store(request: Request, study: str | None) -> Response:
         opened.limiter.receiving("instances") as slot,
         worker.inbox.store_transaction(study) as transaction,
     ):
-        outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
+        trace = trace_of(request)
+        with opened.observed.stage("receive", trace):
+            outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
+    uids = [outcome.sop_instance_uid for outcome in outcomes if outcome.failure is None]
+    worker.traces.arrived(filter(None, uids), trace.headers)
     worker.wake()
     return JSONResponse(store_response(outcomes), response_status(outcomes), media_type=DICOM_JSON)
 

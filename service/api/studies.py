@@ -21,6 +21,7 @@ from service.api.options import (
 )
 from service.api.problems import Problem, problem_of
 from service.api.segmentation import caller_left, segment_upload
+from service.api.traced import trace_of
 from service.api.upload import Upload, receive_uploads
 from service.cancellation import CancelToken
 from service.errors import MammosegError, MixedStudy
@@ -32,6 +33,7 @@ from service.outputs.study import ImageScore, StudyPart, combine
 from service.reading.reader import Reader
 from service.segmenter import SegmentOptions
 from service.services import Services, services
+from service.telemetry.tracing import Trace
 
 router = APIRouter(tags=["segmentation"])
 
@@ -128,15 +130,16 @@ async def study(
     """
     refuse_repeated(request, "gate")
     opened = services(request)
-    settings, limiter = opened.settings, opened.limiter
+    settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
     with limiter.receiving("images") as slot:
-        uploads = await receive_uploads(
-            request,
-            slot,
-            most=MAX_IMAGES,
-            max_bytes=settings.memory.bodies_mib << 20,
-            bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
-        )
+        with opened.observed.stage("receive", trace):
+            uploads = await receive_uploads(
+                request,
+                slot,
+                most=MAX_IMAGES,
+                max_bytes=settings.memory.bodies_mib << 20,
+                bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
+            )
         slot.take()
         options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         options = with_fields(options, uploads[0].fields)
@@ -144,7 +147,7 @@ async def study(
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, uploads, options, token, request.state.request_id),
+            lambda: _answer(opened, uploads, options, token, request.state.request_id, trace),
         )
 
 
@@ -154,13 +157,16 @@ def _answer(
     options: SegmentOptions,
     token: CancelToken,
     request_id: str,
+    trace: Trace,
 ) -> StudyResult:
     caveats = _check_belonging(uploads, services.segmenter.reader, token)
     entries = []
     for index, upload in enumerate(uploads):
         try:
             with ExitStack() as held:
-                result = result_of(segment_upload(services, upload, options, token, held), (), 0)
+                findings = segment_upload(services, upload, options, token, held, trace)
+                with services.observed.stage("outputs", trace):
+                    result = result_of(findings, (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))
         except MammosegError as error:
             if error.status in PASSING:

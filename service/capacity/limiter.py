@@ -1,8 +1,9 @@
 """How many mammograms are held at once, and the threads that work on them off the event loop."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -98,7 +99,7 @@ class RequestLimiter:
     timeout_s
         Longest wait for memory for a body, and again from the whole body to the answer.
     metrics
-        Where the number in flight is shown.
+        Where the number in flight, and who waits for a thread, is shown.
     connections
         That may be open at once; bodies are received from a share of them.
     """
@@ -126,6 +127,8 @@ class RequestLimiter:
         }
         self._rate = CompletionRate()
         self._gauge = metrics.in_flight
+        self._queue_length, self._queue_seconds = metrics.queue_length, metrics.queue_seconds
+        metrics.slots.set(slots)
         self.leaving = False
         """True once the service is not ready any more; it still takes requests, since whoever
         routes them must learn of that before any is refused."""
@@ -199,7 +202,7 @@ class RequestLimiter:
     async def work(self, task: Callable[[], Answer]) -> Answer:
         """Run a CPU-bound task on a worker thread and wait for it."""
         with self._rate.at_work():
-            return await asyncio.wrap_future(self._pool.submit(task))
+            return await asyncio.wrap_future(self._submit(task))
 
     async def work_for(
         self, caller: Coroutine[Any, Any, None], token: CancelToken, task: Callable[[], Answer]
@@ -222,7 +225,7 @@ class RequestLimiter:
             waited for all the same, so that its slot is taken for as long as its memory is; one
             that no thread has begun is dropped.
         """
-        begun = self._pool.submit(task)
+        begun = self._submit(task)
         answer: asyncio.Future[Answer] = asyncio.wrap_future(begun)
         left: asyncio.Future[None] = asyncio.ensure_future(caller)
         either: set[asyncio.Future[Any]] = {answer, left}
@@ -239,6 +242,24 @@ class RequestLimiter:
         finally:
             token.cancel()
             left.cancel()
+
+    def _submit(self, task: Callable[[], Answer]) -> "Future[Answer]":
+        """Let a task wait for a thread, and count how long it does."""
+        submitted = time.perf_counter()
+        self._queue_length.inc()
+
+        def begin() -> Answer:
+            self._queue_length.dec()
+            self._queue_seconds.observe(time.perf_counter() - submitted)
+            return task()
+
+        def dropped(done: "Future[Answer]") -> None:
+            if done.cancelled():
+                self._queue_length.dec()
+
+        submission = self._pool.submit(begin)
+        submission.add_done_callback(dropped)
+        return submission
 
     def close(self) -> None:
         """Finish what was begun, then stop the threads."""

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -80,8 +80,19 @@ class StowClient:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def store(self, file: Path, sop_instance_uid: str) -> None:
+    async def store(
+        self, file: Path, sop_instance_uid: str, more: Mapping[str, str] | None = None
+    ) -> None:
         """Send a file; on return the destination has said that it has it.
+
+        Parameters
+        ----------
+        file
+            A DICOM file.
+        sop_instance_uid
+            Its own.
+        more
+            Further headers, which carry a trace on.
 
         Raises
         ------
@@ -96,6 +107,7 @@ class StowClient:
         # The inbox lies on a local disk: asking for a size waits for nobody.
         length = len(head) + file.stat().st_size + len(tail)  # noqa: ASYNC240
         headers = {
+            **(more or {}),
             "Content-Type": f'multipart/related; type="application/dicom"; boundary="{boundary}"',
             # Some servers do not take a body of unstated length.
             "Content-Length": str(length),

@@ -46,6 +46,7 @@ TEXTS = (
     "AccessionNumber",
     "Modality",
     "Manufacturer",
+    "ManufacturerModelName",
     "ReferringPhysicianName",
     "TimezoneOffsetFromUTC",
     "PatientName",
@@ -61,6 +62,7 @@ TEXTS = (
 GRAYSCALE = (
     "PhotometricInterpretation",
     "PixelRepresentation",
+    "BitsStored",
     "WindowCenter",
     "WindowWidth",
     "RescaleIntercept",

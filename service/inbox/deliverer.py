@@ -1,15 +1,17 @@
 """Brings results to one destination, one after another."""
 
 import asyncio
+import time
 
 import structlog
-from prometheus_client import Counter
 
 from service.backoff import Backoff
 from service.dicomweb.stow_client import NotDelivered, StowClient
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import Delivery
+from service.inbox.traces import InboxTraces
+from service.metrics import Metrics
 
 log = structlog.get_logger("mammoseg")
 
@@ -37,8 +39,8 @@ class Deliverer:
         Of the attempts.
     poller
         When to look.
-    counter
-        Of attempts, by destination and outcome.
+    metrics, traces
+        Where attempts are counted, and traced.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Deliverer:
         *,
         backoff: Backoff,
         poller: Poller,
-        counter: Counter,
+        metrics: Metrics,
+        traces: InboxTraces,
     ) -> None:
         self._inbox, self.client, self._backoff = inbox, client, backoff
         self._name = client.destination.name
-        self.poller, self._counter = poller, counter
+        self.poller, self._traces = poller, traces
+        self._counter, self._seconds = metrics.deliveries, metrics.delivery_seconds
         self._unreachable = 0
 
     async def step(self) -> None:
@@ -62,9 +66,7 @@ class Deliverer:
             await self.poller.wait()
             return
         try:
-            await self.client.store(
-                self._inbox.files.result(delivery.result.digest), delivery.result.sop_instance_uid
-            )
+            await self._attempt(delivery)
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)
             code = RESULT_MISSING if gone else RESULT_UNREADABLE
@@ -74,6 +76,15 @@ class Deliverer:
         else:
             self._unreachable = 0
             await asyncio.to_thread(self._delivered, delivery)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        result, begin = delivery.result, time.perf_counter()
+        try:
+            with self._traces.delivery(delivery) as trace:
+                file = self._inbox.files.result(result.digest)
+                await self.client.store(file, result.sop_instance_uid, trace.headers)
+        finally:
+            self._seconds.labels(self._name).observe(time.perf_counter() - begin)
 
     def _delivered(self, delivery: Delivery) -> None:
         complete = self._inbox.deliveries.delivered(delivery)

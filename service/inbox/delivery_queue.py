@@ -37,6 +37,16 @@ class DeliveryQueue:
         )
         return delivery_of(rows[0]) if rows else None
 
+    def oldest_s(self) -> dict[str, float]:
+        """Return, by destination, how long its oldest result has waited, in seconds."""
+        now = self._database.now()
+        rows = self._database.rows(
+            """SELECT destination, min(entry.changed) FROM delivery
+            JOIN result ON result.id = delivery.result JOIN entry ON entry.id = result.entry
+            WHERE delivery.state = 'waiting' GROUP BY destination"""
+        )
+        return {destination: max(0.0, now - changed) for destination, changed in rows}
+
     def delivered(self, delivery: Delivery) -> bool:
         """Enter that the destination has the result; True when all of the instance's are there."""
         return self._end(delivery, "delivered", None)

@@ -32,6 +32,11 @@ class ProcessingQueue:
         )
         return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
 
+    def oldest_s(self) -> float:
+        """Return for how long the oldest has waited, in seconds; 0 where none waits."""
+        (row,) = self._database.rows("SELECT min(changed) FROM entry WHERE state = ?", (RECEIVED,))
+        return 0.0 if row[0] is None else max(0.0, self._database.now() - row[0])
+
     def begin(self, id: int, delay_s: float) -> None:
         """Count an attempt before it is made, and put off the next: it may take the process."""
         with self._database.transaction() as connection:

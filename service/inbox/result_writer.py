@@ -10,7 +10,9 @@ from service.cancellation import CancelToken
 from service.inbox.files import Files, disk_bytes
 from service.inbox.states import Entry, StoredResult
 from service.outputs.dicom.registry import dicom_files, picture_side
-from service.segmenter import Segmenter, SegmentOptions
+from service.segmenter import SegmentOptions
+from service.telemetry.observed import ObservedSegmenter
+from service.telemetry.tracing import NO_TRACE, Trace
 
 
 class ResultWriter:
@@ -18,26 +20,16 @@ class ResultWriter:
 
     Parameters
     ----------
-    segmenter
-        The service's.
+    observed
+        The service's segmenter.
     files
         The inbox's.
     kinds
         Keys of `service.outputs.dicom.registry.OUTPUTS`.
-    observe
-        Told how long each stage took, in milliseconds.
     """
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        files: Files,
-        kinds: Sequence[str],
-        *,
-        observe: Callable[[dict[str, float]], None],
-    ) -> None:
-        self._segmenter, self._files, self._kinds = segmenter, files, tuple(kinds)
-        self._observe = observe
+    def __init__(self, observed: ObservedSegmenter, files: Files, kinds: Sequence[str]) -> None:
+        self._observed, self._files, self._kinds = observed, files, tuple(kinds)
         self._options = SegmentOptions(picture_side=picture_side(kinds))
 
     def write(
@@ -45,6 +37,7 @@ class ResultWriter:
         entry: Entry,
         pixels: Callable[[int, CancelToken], AbstractContextManager[None]],
         token: CancelToken,
+        trace: Trace = NO_TRACE,
     ) -> list[StoredResult]:
         """Make the results; on return they are on the disk. Made again, they are the same bytes.
 
@@ -56,6 +49,8 @@ class ResultWriter:
             Grants memory for so many pixels while in its context.
         token
             How long to wait for that, a reader, and the net.
+        trace
+            The instance's.
 
         Raises
         ------
@@ -66,16 +61,18 @@ class ResultWriter:
         """
         body = self._files.source(entry.digest).read_bytes()
         with ExitStack() as held:
-            findings = self._segmenter.segment(
+            findings = self._observed.segment(
                 body,
                 "dicom",
                 self._options,
+                source="inbox",
                 reserve_pixels=lambda count: held.enter_context(pixels(count, token)),
                 token=token,
+                trace=trace,
             )
-            self._observe(findings.timing_ms)
-            contents = dicom_files(self._kinds, findings)
-        digests = self._files.write_results(contents)
+            with self._observed.stage("outputs", trace):
+                contents = dicom_files(self._kinds, findings)
+                digests = self._files.write_results(contents)
         return [
             StoredResult(kind, _uid(content), digest, disk_bytes(len(content)))
             for kind, content, digest in zip(self._kinds, contents, digests, strict=True)

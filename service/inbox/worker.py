@@ -18,11 +18,12 @@ from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor
 from service.inbox.result_writer import ResultWriter
-from service.inbox.states import FINISHED, State
+from service.inbox.states import FINISHED, Entry, State, StoredResult
+from service.inbox.traces import InboxTraces
 from service.logs import where
-from service.metrics import Metrics
-from service.segmenter import Segmenter
 from service.settings import Settings
+from service.telemetry.observed import ObservedSegmenter
+from service.telemetry.tracing import NoTracing, Tracing
 
 log = structlog.get_logger("mammoseg")
 
@@ -44,8 +45,10 @@ class InboxWorker:
         Whose instances.
     settings
         The service's.
-    segmenter, limiter, metrics
+    observed, limiter
         The service's: instances are worked on beside requests.
+    tracing
+        Where traces go.
 
     Raises
     ------
@@ -57,22 +60,18 @@ class InboxWorker:
         self,
         inbox: Inbox,
         settings: Settings,
-        segmenter: Segmenter,
+        observed: ObservedSegmenter,
         limiter: RequestLimiter,
-        metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
-        self.inbox, self._settings, self._metrics = inbox, settings, metrics
+        self.inbox, self._settings, self._metrics = inbox, settings, observed.metrics
+        self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
         self._names = [destination.name for destination in settings.destinations]
         self._poller = Poller()
-        writer = ResultWriter(
-            segmenter,
-            inbox.files,
-            settings.inbox_results,
-            observe=metrics.observe_stages,
-        )
+        self._writer = ResultWriter(observed, inbox.files, settings.inbox_results)
         self._processor = Processor(
             inbox,
-            lambda entry: writer.write(entry, limiter.pixels, limiter.new_token()),
+            self._make_results,
             limiter,
             self._names,
             at_once=settings.inbox_workers,
@@ -86,7 +85,8 @@ class InboxWorker:
                 client,
                 backoff=self._backoff(settings.delivery_attempts),
                 poller=Poller(),
-                counter=metrics.deliveries,
+                metrics=observed.metrics,
+                traces=self.traces,
             )
             for client in _clients(settings)
         ]
@@ -107,6 +107,11 @@ class InboxWorker:
             poller.stop()
         if self._task is not None:
             await self._task
+
+    def _make_results(self, entry: Entry) -> list[StoredResult]:
+        with self.traces.processing(entry) as trace:
+            limiter = self._limiter
+            return self._writer.write(entry, limiter.pixels, limiter.new_token(), trace)
 
     def _backoff(self, attempts: int) -> Backoff:
         settings = self._settings
@@ -192,6 +197,11 @@ class InboxWorker:
             for state in ("waiting", "dead"):
                 metrics.inbox_deliveries.labels(name, state).set(open_.get((name, state), 0))
         metrics.inbox_bytes.set(instances.bytes_held())
+        metrics.inbox_max_bytes.set(self._settings.inbox_mib << 20)
+        metrics.inbox_oldest_seconds.set(self.inbox.processing.oldest_s())
+        oldest_s = self.inbox.deliveries.oldest_s()
+        for name in self._names:
+            metrics.outbox_oldest_seconds.labels(name).set(oldest_s.get(name, 0.0))
 
     async def _persist(self, poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
         while not poller.stopped:

@@ -1,5 +1,6 @@
 """Whose tile comes next: callers take turns, one tile each, so that none waits behind a crowd."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class TileJob:
         Notified once all are answered, or one failed.
     begun
         How many were handed out; they go in order.
+    since
+        When it came, by the monotonic clock.
     """
 
     tiles: Sequence[NDArray[np.float32]]
@@ -30,6 +33,7 @@ class TileJob:
     begun: int = 0
     fault: Exception | None = None
     predictions: dict[int, TilePrediction] = field(default_factory=dict)
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def done(self) -> bool:

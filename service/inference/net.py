@@ -1,6 +1,6 @@
 """What finds lesions in tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,10 @@ class ModelInfo:
         Of the file, in hex.
     device
         That is in use.
+    provider
+        ONNX Runtime's name of the provider that every node runs on.
+    runtime
+        ONNX Runtime's version.
     setup
         The name of the way it is used.
     whole_pixels
@@ -34,6 +38,8 @@ class ModelInfo:
     contract: Contract
     sha256: str
     device: Device
+    provider: str
+    runtime: str
     setup: str
     whole_pixels: int
 
@@ -54,6 +60,11 @@ class TilePrediction:
     has_mask_logit: float
 
 
+RunListener = Callable[[list[float], float], None]
+"""Told of each run of the net, on the thread that ran it: how long each of its tiles had waited,
+and how long the run took, in seconds."""
+
+
 class Net(Protocol):
     """Runs tiles; for several threads at once."""
 
@@ -72,6 +83,9 @@ class Net(Protocol):
     @property
     def failed(self) -> bool:
         """Whether the device failed for good: then nothing is answered any more."""
+
+    def listen(self, listener: RunListener) -> None:
+        """Tell somebody of each run from now on."""
 
     def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         """Run the tiles of one image and wait for all answers, in the same order.

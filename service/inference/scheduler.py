@@ -22,8 +22,8 @@ from service.inference.fair_queue import FairQueue, QueuedTile, TileJob
 from service.inference.faults import fault_of
 from service.inference.golden import still_works
 from service.inference.levels import quantize_into
-from service.inference.net import ModelInfo, TilePrediction
-from service.inference.session import Session
+from service.inference.net import ModelInfo, RunListener, TilePrediction
+from service.inference.session import RUNTIME_VERSION, Session
 from service.inference.warmup import warm, wide_pays
 
 log = structlog.get_logger("mammoseg")
@@ -57,6 +57,7 @@ class TileScheduler:
         self._running = 0
         self._closed = self._failed = False
         self._net_seconds = 0.0
+        self._listener: RunListener = lambda waited_s, seconds: None
         self._wide: Session | None = None
         self._runners: list[threading.Thread] = []
         # On the thread that serves: what CUDA lays out and captures belongs to the thread.
@@ -79,6 +80,8 @@ class TileScheduler:
             contract=session.contract,
             sha256=session.sha256,
             device=session.device,
+            provider=session.setup.providers[0][0],
+            runtime=RUNTIME_VERSION,
             setup=session.setup.name,
             whole_pixels=session.whole_pixels,
         )
@@ -97,6 +100,10 @@ class TileScheduler:
     def net_seconds(self) -> float:
         """CPU time of the runners inside the net since the start, in seconds."""
         return self._net_seconds
+
+    def listen(self, listener: RunListener) -> None:
+        """Tell somebody of each run from now on, on the thread that ran it."""
+        self._listener = listener
 
     def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         """Run the tiles of one image and wait for all answers, in the same order.
@@ -185,13 +192,16 @@ class TileScheduler:
                 return
 
     def _answer(self, session: Session, queued: list[QueuedTile]) -> None:
-        started = time.thread_time()
+        started, began = time.thread_time(), time.monotonic()
         try:
             predictions = self._run(session, queued)
         except Exception as error:
             self._settle(started, queued, self._verdict(session, error))
         else:
+            took_s = time.monotonic() - began
             self._settle(started, queued, predictions)
+            # Once the callers have their answers.
+            self._listener([began - job.since for job, _ in queued], took_s)
 
     def _run(self, session: Session, queued: list[QueuedTile]) -> list[TilePrediction]:
         pixels = [job.tiles[index] for job, index in queued]

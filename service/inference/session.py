@@ -27,6 +27,7 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()
 
+RUNTIME_VERSION: str = onnxruntime.__version__
 
 KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
 """What the runtime calls an input of each type that a contract may name."""

@@ -66,6 +66,7 @@ class ReaderPool:
             self._limits = replace(self._limits, memory_bytes=left)
         self._changed = threading.Condition()
         self._closed = False
+        self._waiting = 0
         self.buffers = BufferPool(options.body_bytes)
         self._pixels = BufferPool(options.pixel_bytes, FilledBuffer)
         self._service = sandbox.close_service()
@@ -90,6 +91,11 @@ class ReaderPool:
             "service": {**self._service, "sealed-memory": sealed},
             "readers": said[0] if said else {},
         }
+
+    @property
+    def waiting(self) -> int:
+        """How many files no reader has taken yet."""
+        return self._waiting
 
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file.
@@ -136,9 +142,13 @@ class ReaderPool:
     def _in_a_reader(self, task: Task[Answer], token: CancelToken | None = None) -> Answer:
         """Have a reader do something once one is idle."""
         with self._changed:
-            (token or CancelToken()).wait_for(
-                self._changed, lambda: self._closed or bool(self._idle)
-            )
+            self._waiting += 1
+            try:
+                (token or CancelToken()).wait_for(
+                    self._changed, lambda: self._closed or bool(self._idle)
+                )
+            finally:
+                self._waiting -= 1
             if self._closed:
                 raise Overloaded("draining", "The service is shutting down.")
             reader = self._idle.popleft()

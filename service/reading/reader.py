@@ -43,6 +43,10 @@ class Reader(Protocol):
     def buffers(self) -> BufferPool:
         """Where memory for a body is best taken from: it is used again."""
 
+    @property
+    def waiting(self) -> int:
+        """How many files wait to be read."""
+
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file; raises a `MammosegError` with a 4xx status for whatever is wrong."""
 
@@ -65,6 +69,11 @@ class InProcess:
 
     limits: ReadLimits
     buffers: BufferPool = field(default_factory=lambda: BufferPool(0))
+
+    @property
+    def waiting(self) -> int:
+        """None: each caller reads by itself."""
+        return 0
 
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file."""

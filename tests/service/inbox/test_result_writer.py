@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,7 +27,6 @@ def test_no_more_detail_is_asked_for_than_the_results_show(
         raise Asked
 
     anything = cast(Any, SimpleNamespace(segment=segment, source=lambda _: source, digest=""))
-    observe: Callable[[dict[str, float]], None] = anything
-    writer = ResultWriter(anything, anything, kinds, observe=observe)
+    writer = ResultWriter(anything, anything, kinds)
     with pytest.raises(Asked):
         writer.write(anything, anything, CancelToken())

@@ -16,6 +16,7 @@ from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.server_process import free_port
 from service.settings import Settings
+from service.telemetry.observed import ObservedSegmenter
 from tests.identity_net import write_identity_net
 from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
 from tests.service.inbox.conftest import STUDY, mammogram
@@ -46,7 +47,9 @@ def work_until(
     """Run a worker until something is so, then stop it as at the end of the service."""
 
     async def run() -> None:
-        worker = InboxWorker(inbox, settings, segmenter, Bench(), metrics or Metrics())
+        worker = InboxWorker(
+            inbox, settings, ObservedSegmenter(segmenter, metrics or Metrics()), Bench()
+        )
         worker.start()
         ends = time.monotonic() + WAIT_S
         while not done() and time.monotonic() < ends:
