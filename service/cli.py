@@ -1,20 +1,20 @@
 """The `mammoseg` command: serve, segment, doctor, demo."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.app import create_app, open_inbox
+from service.doctor.command import doctor
 from service.errors import MammosegError, StartupError
 from service.inbox import commands as inbox_commands
-from service.inference.device import nvidia_device_visible, resolve_device
 from service.integration import commands as integration
 from service.listening import check_address
 from service.loading import open_segmenter
 from service.logs import configure_logs
 from service.outputs.files import OVERLAY_SIDE, write_findings
+from service.replay_command import replay
 from service.segmenter import SegmentOptions
 from service.server import serve as run_server
 from service.terminal import (
@@ -33,6 +33,8 @@ app = typer.Typer(
 app.add_typer(integration.app)
 app.add_typer(inbox_commands.app, name="inbox")
 app.command()(inbox_commands.scp)
+app.command()(doctor)
+app.command()(replay)
 
 
 def main() -> None:
@@ -90,30 +92,6 @@ def segment(
             write_findings(out, file.stem, findings)
             console.print(f"{file}: score {findings.has_mask.score:.3f}", markup=False)
     raise typer.Exit(1 if refused else 0)
-
-
-@app.command()
-def doctor() -> None:
-    """Check that the model and the device work, and say which they are."""
-    settings = settings_or_exit()
-    configure_logs("warning", "console")
-    report: dict[str, object] = {
-        "device_asked_for": settings.device,
-        "nvidia_device_visible": nvidia_device_visible(),
-        "device": resolve_device(settings.device),
-    }
-    try:
-        with open_segmenter(settings) as segmenter:
-            report["model"] = f"{segmenter.model.name} {segmenter.model.version}"
-            report["sha256"] = segmenter.model.sha256
-            report["setup"] = segmenter.net.model_info.setup
-            report["golden_tile"] = "reproduced"
-            report["sandbox"] = segmenter.reader.sandbox()
-            report["weights_licence"] = segmenter.contract.provenance.licence
-    except StartupError as error:
-        console.print_json(json.dumps(report))
-        fail(str(error))
-    console.print_json(json.dumps(report))
 
 
 @app.command()

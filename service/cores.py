@@ -23,7 +23,7 @@ def available_cores() -> int:
 
 
 def _quotas() -> Iterator[float]:
-    for folder in _groups():
+    for folder in cgroup_folders():
         try:
             quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
             yield int(quota) / int(period)
@@ -31,8 +31,8 @@ def _quotas() -> Iterator[float]:
             continue
 
 
-def _groups() -> Iterator[Path]:
-    """Yield the folder of the own cgroup and of each above it, down to the root."""
+def cgroup_folders() -> Iterator[Path]:
+    """Yield the folder of the own cgroup (v2) and of each above it, down to the root."""
     try:
         lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
         own = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))

@@ -18,6 +18,7 @@ from service.inference.libraries import missing_library
 from service.inference.model_file import read_model
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
+from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
 
 # Since 1.29 the official Linux packages report each session to their maker, from import on.
 # A hospital's machine reports to nobody: this must be set before the import.
@@ -28,6 +29,22 @@ import onnxruntime
 onnxruntime.disable_telemetry_events()
 
 RUNTIME_VERSION: str = onnxruntime.__version__
+
+
+def runtime_build() -> RuntimeBuild:
+    """Return what the runtime that is imported was built for."""
+    return RuntimeBuild(
+        packages=installed_packages(),
+        version=RUNTIME_VERSION,
+        cuda=parse_version(str(getattr(onnxruntime, "cuda_version", ""))),
+        providers=tuple(onnxruntime.get_available_providers()),
+    )
+
+
+def load_cuda() -> None:
+    """Load the CUDA and cuDNN that packages brought, as opening a session on a GPU does."""
+    onnxruntime.preload_dlls()
+
 
 KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
 """What the runtime calls an input of each type that a contract may name."""

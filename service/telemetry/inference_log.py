@@ -59,7 +59,11 @@ class ToFile:
     def write(self, line: InferenceLine) -> None:
         """Take a line."""
         text = msgspec.json.encode(line).decode()
-        self._handler.handle(logging.LogRecord("", logging.INFO, "", 0, text, None, None))
+        try:
+            self._handler.handle(logging.LogRecord("", logging.INFO, "", 0, text, None, None))
+        except OSError:
+            # A file that was moved away, and cannot be opened anew.
+            _tell_of_loss()
 
     def close(self) -> None:
         """Close the file."""
@@ -68,8 +72,12 @@ class ToFile:
 
 class _Handler(WatchedFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a line is lost: the disk is full, or the folder gone. The answer is not."""
-        log.error("inference-line-lost")
+        """Say that a line is lost; the answer is not."""
+        _tell_of_loss()
+
+
+def _tell_of_loss() -> None:
+    log.error("inference-line-lost")
 
 
 def open_inference_log(where: Path | str) -> InferenceLog | None:

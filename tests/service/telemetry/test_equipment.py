@@ -69,7 +69,7 @@ def test_an_operator_has_further_units_counted_apart() -> None:
 @pytest.mark.parametrize("named", ["one", "/", "maker/", "/model", ",".join(["a/b"] * 101)])
 def test_a_unit_that_is_written_otherwise_is_no_setting(named: str) -> None:
     with pytest.raises(ValidationError, match="metrics_units"):
-        Settings(metrics_units=named)  # type: ignore[arg-type]
+        Settings(metrics_units=named)
 
 
 def test_ten_thousand_manufacturers_and_models_of_a_stranger_make_no_series() -> None:

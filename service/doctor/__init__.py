@@ -1,0 +1,1 @@
+"""`mammoseg doctor`: whether machine, installation and settings are fit to serve."""

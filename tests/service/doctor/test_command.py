@@ -1,0 +1,132 @@
+import json
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import imagecodecs
+import pytest
+from rich.console import Console
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.destination import Destination
+from service.doctor.decoders import SYNTAXES, decoders_check
+from service.doctor.model import golden_check
+from service.doctor.settings import destination_check
+from service.imaging.reader import ReadLimits
+from service.loading import open_model
+from service.reading.reader import InProcess
+from service.server_process import free_port
+from tests.identity_net import identity_contract, write_identity_net
+from tests.stow_server import stow_server
+
+pytestmark = pytest.mark.integration
+
+KEYS = (
+    *("device_asked_for", "nvidia_device_visible", "device", "model", "sha256", "setup"),
+    *("golden_tile", "sandbox", "weights_licence"),
+)
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    model = write_identity_net(tmp_path / "identity.onnx")
+    monkeypatch.setenv("MAMMOSEG_MODEL", str(model))
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
+    monkeypatch.setenv("MAMMOSEG_READERS", "1")
+    monkeypatch.setattr("service.doctor.command.configure_logs", lambda *_: None)
+    with capture_logs():
+        yield
+
+
+def test_programs_find_the_keys_that_were_there_and_every_check() -> None:
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    report = json.loads(done.stdout)
+    assert done.exit_code == 0, report
+    assert set(KEYS) <= report.keys()
+    assert report["golden_tile"] == "reproduced" and report["well"] is True
+    names = [check["name"] for check in report["checks"]]
+    assert names == [
+        *("settings", "python", "processor", "cores", "memory", "runtime", "decoders"),
+        *("model", "contract", "provider", "sandbox", "timing"),
+    ]
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr("service.doctor.command.console", console)
+    return CliRunner().invoke(app, ["doctor", *arguments]).exit_code, screen.getvalue()
+
+
+def test_people_get_one_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    status, screen = on_a_terminal(monkeypatch)
+    assert status == 0
+    assert "\x1b[32mwell" in screen and "All is well." in screen
+    assert len(screen.splitlines()) <= 24
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, screen = on_a_terminal(monkeypatch)
+    assert "\x1b[3" not in screen and "provider" in screen
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check", "said"),
+    [
+        ("MAMMOSEG_MEMROY_MIB", "2048", "settings", "is it MAMMOSEG_MEMORY_MIB?"),
+        ("MAMMOSEG_PORT", "70000", "settings", "port"),
+        ("MAMMOSEG_DEVICE", "cuda", "runtime", "CUDA"),
+        ("MAMMOSEG_MODEL", "absent.onnx", "model", "absent.onnx"),
+        ("MAMMOSEG_MEMORY_MIB", "1048576", "memory", "1048576 MiB"),
+    ],
+)
+def test_what_must_be_mended_is_said_and_ends_with_1(
+    name: str, value: str, check: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    (found,) = [each for each in report["checks"] if each["name"] == check]
+    assert (found["state"], report["well"]) == ("mend", False)
+    assert said in found["found"] and found["advice"]
+
+
+def test_no_secret_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMMOSEG_DESTINATIONS", '[{"url": "ftp://pacs", "token": "s3cr3t"}]')
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 1 and "s3cr3t" not in done.output
+
+
+def test_a_net_that_is_another_one_here_is_found(tmp_path: Path) -> None:
+    with open_model(write_identity_net(tmp_path / "net.onnx")) as segmenter:
+        assert golden_check(segmenter).state == "well"
+        golden = segmenter.contract.golden.model_copy(update={"has_mask_logit": -9.0})
+        segmenter.contract = identity_contract(golden=golden)
+        assert golden_check(segmenter).state == "mend"
+
+
+def test_a_decoder_that_decodes_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InProcess(ReadLimits())
+    assert decoders_check(reader).state == "well"
+    syntax, _ = SYNTAXES["JPEG-LS"]
+    wrong = lambda codes: imagecodecs.jpegls_encode(codes[::-1].copy())  # noqa: E731
+    monkeypatch.setitem(SYNTAXES, "JPEG-LS", (syntax, wrong))
+    found = decoders_check(reader)
+    assert (found.state, found.found) == ("mend", "JPEG-LS: another image")
+
+
+def test_destinations_are_asked_on_request() -> None:
+    nobody = destination_check(Destination(url=f"http://127.0.0.1:{free_port()}/dicom-web"))
+    assert nobody.state == "mend" and "reached" in nobody.found
+    with stow_server() as pacs:
+        assert destination_check(Destination(url=pacs.url)).name.startswith("destination 127.0.0.1")
+
+
+def test_help_shows_examples() -> None:
+    said = CliRunner().invoke(app, ["doctor", "--help"]).stdout
+    assert "mammoseg doctor --json | jq" in said

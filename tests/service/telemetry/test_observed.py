@@ -1,0 +1,172 @@
+"""What requests leave in metrics and lines."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import service
+from service.app import create_app
+from service.metrics import Metrics
+from service.settings import Settings
+from service.telemetry.observed import WARNINGS
+from tests.service.api.conftest import opened
+from tests.service.inbox.conftest import mammogram
+
+pytestmark = pytest.mark.integration
+
+SECRET = "seventeen letters"
+OLD_NAMES = (
+    *("mammoseg_requests", "mammoseg_request_seconds", "mammoseg_stage_seconds"),
+    *("mammoseg_problems", "mammoseg_in_flight", "mammoseg_tiles_waiting"),
+    *("mammoseg_net_cpu_seconds", "mammoseg_inbox_instances", "mammoseg_inbox_deliveries"),
+    *("mammoseg_inbox_bytes", "mammoseg_deliveries"),
+)
+
+
+def value(client: TestClient, name: str, **labels: str) -> float | None:
+    metrics: Metrics = opened(client).metrics
+    return metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    return tmp_path / "lines.jsonl"
+
+
+@pytest.fixture
+def watched(identity_model: Path, tmp_path: Path, lines: Path) -> Iterator[TestClient]:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    settings = Settings(
+        model=identity_model,
+        device="cpu",
+        runners=1,
+        readers=1,
+        inference_log=lines,
+        study_secret_file=tmp_path / "secret",
+    )
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def test_names_of_metrics_that_were_there_stay(watched: TestClient) -> None:
+    shown = {family.name for family in opened(watched).metrics.registry.collect()}
+    assert set(OLD_NAMES) - shown == set()
+
+
+def test_an_image_is_counted_by_what_comes_of_it_and_by_what_it_is_like(
+    watched: TestClient, phantom_png: bytes
+) -> None:
+    assert watched.post("/v1/segment", content=phantom_png).status_code == 200
+    assert watched.post("/v1/segment", content=mammogram()).status_code == 200
+    assert watched.post("/v1/segment", content=b"no image").status_code == 400
+    answer = watched.post("/v1/studies", files=[("a", phantom_png), ("b", b"no image")])
+    assert answer.status_code == 200
+    images = {
+        outcome: value(watched, "mammoseg_images_total", source="request", outcome=outcome)
+        for outcome in ("lesion", "no_lesion", "refused", "failed")
+    }
+    assert images["refused"] == 2 and images["failed"] is None
+    assert (images["lesion"] or 0) + (images["no_lesion"] or 0) == 3
+    refused = value(watched, "mammoseg_refusals_total", source="request", code="not-an-image")
+    assert refused == 2
+    assert value(watched, "mammoseg_warnings_total", code="spacing-assumed") == 3
+    unstated = {"manufacturer": "unstated", "model": "unstated"}
+    assert value(watched, "mammoseg_score_count", **unstated) == 2
+    assert value(watched, "mammoseg_mask_area_mm2_count", **unstated) is None
+    assert value(watched, "mammoseg_queue_seconds_count") == 4
+    assert value(watched, "mammoseg_queue_length") == 0
+    assert value(watched, "mammoseg_slots") == 32
+    assert (value(watched, "mammoseg_batch_tiles_sum") or 0) >= 3
+    assert value(watched, "mammoseg_tile_wait_seconds_count") == value(
+        watched, "mammoseg_image_tiles_sum"
+    )
+    for stage in ("receive", "read", "wait", "breast", "tiles", "net", "regions", "outputs"):
+        assert (value(watched, "mammoseg_stage_seconds_count", stage=stage) or 0) >= 3, stage
+    text = watched.get("/metrics").text
+    assert re.search(r'mammoseg_model_info\{.*name="identity".*provider="CPUExecution', text)
+    assert "mammoseg_build_info{" in text and "process_resident_memory_bytes" in text
+
+
+def test_an_image_leaves_one_line_that_names_nobody(
+    watched: TestClient, lines: Path, phantom_png: bytes
+) -> None:
+    watched.post("/v1/segment?gate=false", content=mammogram(3))
+    watched.post("/v1/segment", content=mammogram(4))
+    watched.post("/v1/segment?pixel_spacing_mm=0.5", content=phantom_png)
+    watched.post("/v1/segment", content=b"no image")
+    written = lines.read_text()
+    first, second, third = (json.loads(line) for line in written.splitlines())
+    assert first["event"] == "inference" and first["source"] == "request"
+    assert (first["model"], first["device"], first["provider"]) == (
+        "identity",
+        "cpu",
+        "CPUExecutionProvider",
+    )
+    assert first["sha256"] == opened(watched).segmenter.model.sha256
+    assert first["study"] == second["study"] and first["image"] != second["image"]
+    assert third["study"] is None and third["image"] is not None
+    assert first["options"]["gate"] is False
+    assert third["options"]["pixel_spacing_mm"] == [0.5, 0.5]
+    assert {"read", "net", "total"} <= first["timing_ms"].keys()
+    # Neither a UID nor a digest of one that anybody could work out.
+    assert not re.search(r"\d+\.\d+\.\d+\.\d+\.\d+", written)
+    assert SECRET not in written
+
+
+def test_another_secret_makes_other_names(identity_model: Path, tmp_path: Path) -> None:
+    names = []
+    for secret in ("a" * 16, "b" * 16, None):
+        log = tmp_path / f"{secret}.jsonl"
+        if secret is not None:
+            (tmp_path / "secret").write_text(secret)
+        settings = Settings(
+            model=identity_model,
+            device="cpu",
+            readers=1,
+            inference_log=log,
+            study_secret_file=None if secret is None else tmp_path / "secret",
+        )
+        with TestClient(create_app(settings)) as client:
+            client.post("/v1/segment", content=mammogram())
+        line = json.loads(log.read_text())
+        names += [line["study"], line["image"]]
+    assert names[4:] == [None, None]
+    assert len(set(names)) == 5
+
+
+def test_lines_go_on_in_a_new_file_once_the_old_one_was_moved_away(
+    watched: TestClient, lines: Path, phantom_png: bytes
+) -> None:
+    watched.post("/v1/segment", content=phantom_png)
+    lines.rename(lines.with_suffix(".1"))
+    watched.post("/v1/segment", content=phantom_png)
+    assert len(lines.read_text().splitlines()) == 1
+    assert lines.with_suffix(".1").stat().st_mode & 0o077 == 0
+
+
+def test_a_line_that_cannot_be_written_costs_no_answer(
+    watched: TestClient, lines: Path, phantom_png: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines.unlink()
+    lines.mkdir()
+    assert watched.post("/v1/segment", content=phantom_png).status_code == 200
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_every_warning_of_an_image_is_a_label_of_its_own() -> None:
+    folder = Path(service.__file__).parent
+    files = [*(folder / "imaging").glob("*.py"), folder / "findings.py", folder / "segmenter.py"]
+    codes = {
+        call.args[0].value
+        for file in files
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") == "Caveat"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert codes == WARNINGS
