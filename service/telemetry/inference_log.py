@@ -1,9 +1,10 @@
 """Where lines of inferences go: nowhere, into the log, or into a file of their own."""
 
 import logging
+import sys
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import msgspec
 import structlog
@@ -24,37 +25,17 @@ class InferenceLog(Protocol):
         """Let go of what it holds."""
 
 
-class ToLog:
-    """Into the service's log, among its other lines."""
-
-    def write(self, line: InferenceLine) -> None:
-        """Take a line."""
-        log.info(**msgspec.to_builtins(line))
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class ToFile:
-    """Into a file; one that is moved away, as logrotate does, is opened anew.
+class Lines:
+    """Writes each line as it is: going through the log's processors would take twice as long.
 
     Parameters
     ----------
-    file
-        Appended to; made, for its owner alone, if it is not there.
-
-    Raises
-    ------
-    StartupError
-        It cannot be opened.
+    handler
+        Where they go.
     """
 
-    def __init__(self, file: Path) -> None:
-        try:
-            file.touch(mode=0o600)
-            self._handler = _Handler(file, encoding="utf-8")
-        except OSError as error:
-            raise StartupError(f"INFERENCE_LOG cannot be opened: {error.strerror}") from None
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
 
     def write(self, line: InferenceLine) -> None:
         """Take a line."""
@@ -66,11 +47,16 @@ class ToFile:
             _tell_of_loss()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close what was opened."""
         self._handler.close()
 
 
-class _Handler(WatchedFileHandler):
+class _ToLog(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: it is the log itself that cannot be written."""
+
+
+class _ToFile(WatchedFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Say that a line is lost; the answer is not."""
         _tell_of_loss()
@@ -81,7 +67,13 @@ def _tell_of_loss() -> None:
 
 
 def open_inference_log(where: Path | str) -> InferenceLog | None:
-    """Return where lines go: "off", "log", or a file.
+    """Return where lines go.
+
+    Parameters
+    ----------
+    where
+        "off"; "log" for the service's log, which is standard error; or a file, which is appended
+        to, made for its owner alone if it is not there, and opened anew once it was moved away.
 
     Raises
     ------
@@ -90,4 +82,10 @@ def open_inference_log(where: Path | str) -> InferenceLog | None:
     """
     if where == "off":
         return None
-    return ToLog() if where == "log" else ToFile(Path(where))
+    if where == "log":
+        return Lines(_ToLog(sys.stderr))
+    try:
+        Path(where).touch(mode=0o600)
+        return Lines(_ToFile(where, encoding="utf-8"))
+    except OSError as error:
+        raise StartupError(f"INFERENCE_LOG cannot be opened: {error.strerror}") from None

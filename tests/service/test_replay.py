@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
@@ -18,7 +19,6 @@ from service.settings import Settings
 from service.telemetry.inference_line import InferenceLine, Pseudonyms
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
-from tests.service.imaging.raster_files import png
 from tests.service.inbox.conftest import mammogram
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, query, body in (
             ("a.dcm", "?gate=false", mammogram(1)),
             ("b.dcm", "?output=overlay", mammogram(2)),
-            ("c.png", "?pixel_spacing_mm=0.7", png(breast_phantom())),
+            ("c.png", "?pixel_spacing_mm=0.7", cv2.imencode(".png", breast_phantom())[1].tobytes()),
         ):
             (images / name).write_bytes(body)
             assert client.post(f"/v1/segment{query}", content=body).status_code == 200

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 import service
 from service.app import create_app
+from service.errors import StartupError
 from service.metrics import Metrics
 from service.settings import Settings
+from service.telemetry.inference_log import open_inference_log
 from service.telemetry.observed import WARNINGS
+from service.telemetry.opening import read_secret
 from tests.service.api.conftest import opened
 from tests.service.inbox.conftest import mammogram
 
@@ -62,7 +66,8 @@ def test_an_image_is_counted_by_what_comes_of_it_and_by_what_it_is_like(
     watched: TestClient, phantom_png: bytes
 ) -> None:
     assert watched.post("/v1/segment", content=phantom_png).status_code == 200
-    assert watched.post("/v1/segment", content=mammogram()).status_code == 200
+    view = mammogram(Manufacturer="HOLOGIC, Inc.", ManufacturerModelName="Selenia Dimensions")
+    assert watched.post("/v1/segment", content=view).status_code == 200
     assert watched.post("/v1/segment", content=b"no image").status_code == 400
     answer = watched.post("/v1/studies", files=[("a", phantom_png), ("b", b"no image")])
     assert answer.status_code == 200
@@ -78,6 +83,9 @@ def test_an_image_is_counted_by_what_comes_of_it_and_by_what_it_is_like(
     unstated = {"manufacturer": "unstated", "model": "unstated"}
     assert value(watched, "mammoseg_score_count", **unstated) == 2
     assert value(watched, "mammoseg_mask_area_mm2_count", **unstated) is None
+    unit = {"manufacturer": "hologic", "model": "dimensions"}
+    assert value(watched, "mammoseg_score_count", **unit) == 1
+    assert value(watched, "mammoseg_bits_stored_sum", **unit) == 12
     assert value(watched, "mammoseg_queue_seconds_count") == 4
     assert value(watched, "mammoseg_queue_length") == 0
     assert value(watched, "mammoseg_slots") == 32
@@ -170,3 +178,35 @@ def test_every_warning_of_an_image_is_a_label_of_its_own() -> None:
         and isinstance(call.args[0], ast.Constant)
     }
     assert codes == WARNINGS
+
+
+def test_a_line_stands_in_the_log_where_that_is_wanted(
+    identity_model: Path, phantom_png: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(model=identity_model, device="cpu", readers=1, inference_log="log")
+    with TestClient(create_app(settings)) as client:
+        client.post("/v1/segment", content=phantom_png)
+    (line,) = [one for one in capfd.readouterr().err.splitlines() if '"inference"' in one]
+    assert json.loads(line)["study"] is None
+
+
+@pytest.mark.parametrize("more", [{"log_format": "console"}, {"log_level": "warning"}])
+def test_a_log_that_takes_no_lines_is_no_place_for_them(more: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="INFERENCE_LOG=log"):
+        Settings.model_validate({"inference_log": "log"} | more)
+
+
+@pytest.mark.parametrize("secret", [b"", b"fifteen letters\n", None])
+def test_a_secret_that_is_short_or_absent_ends_the_start(
+    secret: bytes | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    if secret is not None:
+        file.write_bytes(secret)
+    with pytest.raises(StartupError, match="STUDY_SECRET_FILE"):
+        read_secret(file)
+
+
+def test_a_file_for_lines_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="INFERENCE_LOG"):
+        open_inference_log(tmp_path / "absent" / "lines")
