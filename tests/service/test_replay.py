@@ -15,8 +15,9 @@ from service.app import create_app
 from service.cli import app
 from service.loading import open_model
 from service.replay import Images, Replay, Replayer, lines_of
+from service.segmenter import SegmentOptions
 from service.settings import Settings
-from service.telemetry.inference_line import InferenceLine, Pseudonyms
+from service.telemetry.inference_line import InferenceLine, LineWriter, Pseudonyms
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
 from tests.service.inbox.conftest import mammogram
@@ -183,3 +184,25 @@ def test_what_is_no_line_ends_with_2(
     monkeypatch.setattr("service.replay_command.open_segmenter", never)
     done = run(site, monkeypatch, text, "--images", site)
     assert done.exit_code == 2 and done.stderr
+
+
+@pytest.mark.slow
+def test_a_real_mammogram_comes_out_again_bit_for_bit_whatever_the_number_of_threads(
+    cbis_files: list[Path],
+) -> None:
+    options, said = SegmentOptions(picture_side=0), []
+    bodies = {file: file.read_bytes() for file in cbis_files[:4]}
+    with open_model(runners=2) as segmenter:
+        writer = LineWriter(segmenter.net.model_info, Pseudonyms(SECRET))
+        lines = {
+            file: writer.line(
+                segmenter.segment(body, "dicom", options), body, "dicom", options, "request"
+            )
+            for file, body in bodies.items()
+        }
+    with open_model(runners=1) as segmenter:
+        for file, line in lines.items():
+            replayer = Replayer(segmenter, Images(file, Pseudonyms(SECRET)))
+            said.append(replayer.replay(line))
+    assert said == [Replay("same")] * len(lines)
+    assert any(line.result.mask_pixels for line in lines.values())

@@ -177,3 +177,32 @@ def test_a_lame_duck_still_takes_what_comes(limiter: RequestLimiter) -> None:
 
 async def as_coroutine(event: asyncio.Event) -> None:
     await event.wait()
+
+
+def test_who_waits_for_a_thread_is_counted_and_who_leaves_waits_no_more() -> None:
+    metrics = Metrics()
+    value = metrics.registry.get_sample_value
+    limiter = RequestLimiter(
+        slots=2, workers=1, memory=PLAN, buffers=BufferPool(0), timeout_s=60, metrics=metrics
+    )
+
+    @in_a_loop
+    async def scenario() -> None:
+        busy, leaves = Task(), asyncio.Event()
+        first = asyncio.create_task(limiter.work(busy))
+        await asyncio.to_thread(busy.begun.wait)
+        waiting = limiter.work_for(as_coroutine(leaves), limiter.new_token(), Task())
+        left = asyncio.create_task(waiting)
+        await asyncio.sleep(0)
+        assert value("mammoseg_queue_length") == 1
+        leaves.set()
+        with pytest.raises(CallerLeft):
+            await left
+        assert value("mammoseg_queue_length") == 0
+        busy.let_go.set()
+        await first
+
+    scenario()
+    limiter.close()
+    assert value("mammoseg_queue_seconds_count") == 1
+    assert value("mammoseg_slots") == 2

@@ -241,3 +241,46 @@ def test_log_lines_hold_no_uid(
     assert "inbox-delivered" in written and "inbox-refused" in written
     for mark in ("MUSTERMANN", STUDY, *pacs.received):
         assert mark not in written
+
+
+def test_the_metrics_show_for_how_long_the_oldest_has_waited(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    assert inbox.processing.oldest_s() == 0 and inbox.deliveries.oldest_s() == {}
+    receive(mammogram(1))
+    inbox._database._time._offset += 100.0
+    receive(mammogram(2))
+    assert 100 <= inbox.processing.oldest_s() < 160
+    metrics = Metrics()
+    value = metrics.registry.get_sample_value
+    with stow_server() as pacs:
+        pacs.reply = lambda uid, times: (503, b"")
+        configured = quick(settings, pacs.url, delivery_attempts=1000)
+        labels = {"destination": configured.destinations[0].name}
+
+        def shown() -> bool:
+            waiting = value("mammoseg_inbox_deliveries", labels | {"state": "waiting"})
+            return waiting == 4 and value("mammoseg_inbox_oldest_seconds") == 0
+
+        work_until(inbox, configured, segmenter, shown, metrics)
+    inbox._database._time._offset += 50.0
+    assert 50 <= inbox.deliveries.oldest_s()[labels["destination"]] < 110
+    assert value("mammoseg_outbox_oldest_seconds", labels) < 60
+    assert value("mammoseg_inbox_max_bytes") == 64 << 20
+    assert value("mammoseg_delivery_seconds_count", labels) >= 1
+    judged = [
+        value("mammoseg_images_total", {"source": "inbox", "outcome": outcome})
+        for outcome in ("lesion", "no_lesion")
+    ]
+    assert sum(count or 0 for count in judged) == 2
+
+
+def test_refusals_of_the_inbox_are_counted_by_code(
+    inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram(NumberOfFrames="2"))
+    metrics = Metrics()
+    work_until(inbox, settings, segmenter, all_are(inbox, "refused"), metrics)
+    value = metrics.registry.get_sample_value
+    assert value("mammoseg_refusals_total", {"source": "inbox", "code": "multi-frame"}) == 1
+    assert value("mammoseg_images_total", {"source": "inbox", "outcome": "refused"}) == 1

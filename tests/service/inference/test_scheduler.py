@@ -204,3 +204,14 @@ def test_closing_answers_what_waits_and_takes_no_more(scheduler: TileScheduler) 
     scheduler.close()
     with pytest.raises(Overloaded):
         scheduler.run(tiles_of(0.5), CancelToken(1))
+
+
+def test_each_run_is_told_of_with_how_long_its_tiles_waited(scheduler: TileScheduler) -> None:
+    runs: list[tuple[list[float], float]] = []
+    scheduler.listen(lambda waited_s, seconds: runs.append((waited_s, seconds)))
+    tiles = tiles_of(0.5, 0.7)
+    scheduler.run(tiles, CancelToken(10))
+    scheduler.close()
+    assert sum(len(waited_s) for waited_s, _ in runs) == len(tiles)
+    assert all(wait_s >= 0 for waited_s, _ in runs for wait_s in waited_s)
+    assert all(0 < seconds < 10 for _, seconds in runs)
