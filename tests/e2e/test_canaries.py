@@ -34,6 +34,7 @@ HEADERS = {
     "Referer": f"https://pacs/{WORD}",
     "Authorization": f"Basic {base64.b64encode(WORD.encode()).decode()}",
     "traceparent": WORD,
+    "tracestate": f"patient={WORD}",
 }
 QUERY = {"patient": WORD, "output": "json", "include": "mask,heatmap,overlay"}
 
@@ -43,7 +44,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
         # Nobody may rely on warnings being switched off from outside.
         patch.setitem(os.environ, "PYTHONWARNINGS", "always")
-        with serving(tmp_path_factory.mktemp("canaries"), max_body_mib="8") as service:
+        folder = tmp_path_factory.mktemp("canaries")
+        (folder / "secret").write_text("a secret of a site")
+        watched = {"inference_log": "log", "study_secret_file": str(folder / "secret")}
+        with serving(folder, max_body_mib="8", **watched) as service:
             yield service
 
 
