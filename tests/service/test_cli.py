@@ -22,7 +22,8 @@ def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MAMMOSEG_MODEL", str(model))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     # The command sets up the process's logging; the next test must not inherit it.
-    monkeypatch.setattr("service.cli.configure_logs", lambda *_: None)
+    for command in ("cli", "doctor.command"):
+        monkeypatch.setattr(f"service.{command}.configure_logs", lambda *_: None)
     return model
 
 
