@@ -14,6 +14,9 @@ from service.terminal import PREFIX, RETIRED, unknown_variables
 ADVICE = "see docs/settings.md"
 ASKED_S = 5.0
 
+NO_QUERY = frozenset((404, 405, 501))
+"""What servers without QIDO-RS answer, and servers whose URL leads elsewhere."""
+
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> tuple[Settings | None, Check]:
     """Return the settings, unless they are wrong, and what there is to say of them."""
@@ -72,9 +75,9 @@ def destination_check(destination: Destination) -> Check:
     if answer.status_code in (401, 403):
         advice = "its credentials are wrong: MAMMOSEG_DESTINATIONS"
         return mend(name, f"answers {answer.status_code}", advice)
-    if answer.status_code == 404:
+    if answer.status_code in NO_QUERY:
         advice = "its URL is no root of DICOMweb services; or it has no QIDO-RS, which does no harm"
-        return note(name, "answers 404", advice)
+        return note(name, f"answers {answer.status_code}", advice)
     if answer.status_code >= 500:
         return mend(name, f"answers {answer.status_code}", "look at its own log")
     return well(name, f"answers {answer.status_code}")

@@ -1,7 +1,9 @@
 """The only file that imports onnxruntime: an ONNX file opened on exactly the device asked for."""
 
+import contextlib
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,12 @@ def runtime_build() -> RuntimeBuild:
 
 
 def load_cuda() -> None:
-    """Load the CUDA and cuDNN that packages brought, as opening a session on a GPU does."""
-    onnxruntime.preload_dlls()
+    """Load the CUDA and cuDNN that packages brought.
+
+    What the runtime prints of those that do not load is no command's output.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        onnxruntime.preload_dlls()
 
 
 KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
@@ -172,7 +178,7 @@ def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
     # A spinning pool burns the cores that decode the next mammogram.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if setup.device != "cpu":
-        onnxruntime.preload_dlls()
+        load_cuda()
         if missing := missing_library(Path(onnxruntime.__file__).parent / "capi", setup.device):
             raise DeviceError(f"{setup.device} does not work here: {missing}")
         # Only valid without the CPU provider in the list: a node that no other takes is an error.

@@ -46,8 +46,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         patch.setitem(os.environ, "PYTHONWARNINGS", "always")
         folder = tmp_path_factory.mktemp("canaries")
         (folder / "secret").write_text("a secret of a site")
-        watched = {"inference_log": "log", "study_secret_file": str(folder / "secret")}
-        with serving(folder, max_body_mib="8", **watched) as service:
+        with serving(
+            folder,
+            max_body_mib="8",
+            inference_log="log",
+            study_secret_file=str(folder / "secret"),
+        ) as service:
             yield service
 
 

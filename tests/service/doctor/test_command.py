@@ -2,9 +2,12 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import httpx
 import imagecodecs
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
@@ -124,7 +127,29 @@ def test_destinations_are_asked_on_request() -> None:
     nobody = destination_check(Destination(url=f"http://127.0.0.1:{free_port()}/dicom-web"))
     assert nobody.state == "mend" and "reached" in nobody.found
     with stow_server() as pacs:
-        assert destination_check(Destination(url=pacs.url)).name.startswith("destination 127.0.0.1")
+        # It knows of STOW-RS alone.
+        found = destination_check(Destination(url=pacs.url))
+    assert (found.state, found.found) == ("note", "answers 501")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(200, "well"), (204, "well"), (401, "mend"), (404, "note"), (500, "mend")]
+)
+def test_an_answer_of_a_destination_is_judged(
+    status: int, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def get(url: str, **options: Any) -> httpx.Response:
+        asked.update(options, url=url)
+        return httpx.Response(status)
+
+    monkeypatch.setattr("service.doctor.settings.httpx.get", get)
+    destination = Destination(url="https://pacs/dicom-web/", token=SecretStr("s3cr3t"))
+    found = destination_check(destination)
+    assert found.state == state and "s3cr3t" not in str(found)
+    assert asked["url"] == "https://pacs/dicom-web/studies?limit=1"
+    assert asked["headers"]["Authorization"] == "Bearer s3cr3t"
 
 
 def test_help_shows_examples() -> None:

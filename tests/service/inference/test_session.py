@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.errors import ContractError, DeviceError
 from service.inference.golden import check_golden, eighth
-from service.inference.session import Session, TileOutputs
+from service.inference.session import Session, TileOutputs, load_cuda, runtime_build
 from service.inference.warmup import warm
 from tests.identity_net import TILE, identity_contract, write_identity_net
 
@@ -157,3 +157,22 @@ def test_the_widest_whole_breast_has_been_run_before_the_first_comes(tmp_path: P
     session.run = lambda tiles: (shapes.append(tiles.shape), run(tiles))[1]  # type: ignore
     warm(session, (1,))
     assert shapes == [(1, 1, 2 * TILE, TILE), (1, 1, TILE, TILE)]
+
+
+def test_what_the_runtime_prints_of_cuda_is_no_output_of_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def preload_dlls() -> None:
+        print("Failed to load libcudnn.so.9")  # noqa: T201
+
+    monkeypatch.setattr("onnxruntime.preload_dlls", preload_dlls)
+    load_cuda()
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "Failed to load libcudnn.so.9\n")
+
+
+def test_the_build_says_which_package_it_is_and_what_it_was_built_for() -> None:
+    build = runtime_build()
+    assert build.version in build.packages[0]
+    assert "CPUExecutionProvider" in build.providers
+    assert (build.cuda is None) == ("CUDAExecutionProvider" not in build.providers)
