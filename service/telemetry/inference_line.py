@@ -159,11 +159,11 @@ class Pseudonyms:
 
 
 def digest_of_map(findings: Findings) -> str:
-    """Return XXH3 (128 bits, hex) of a probability map: its shape as two little-endian 32-bit
-    numbers, then its values, float32, row by row.
+    """Return XXH3 (128 bits, hex) of a probability map.
 
-    It finds differences, it does not keep out forgers: SHA-256 would take 0.4 ms of a core.
-    """  # noqa: D205
+    Of its shape as two little-endian 32-bit numbers, and then its values, float32, row by row. It
+    finds differences, it does not keep out forgers: SHA-256 would take 0.4 ms of a core.
+    """
     probability = findings.lesion_map.probability
     digest = xxhash.xxh3_128(struct.pack("<2I", *probability.shape))
     digest.update(np.ascontiguousarray(probability).data)
@@ -171,11 +171,12 @@ def digest_of_map(findings: Findings) -> str:
 
 
 def digest_of_mask(findings: Findings) -> str:
-    """Return XXH3 (128 bits, hex) of a mask: its shape and then, of each region in it, in their
-    order, the box (top, left, bottom, right) and the pixels in it, a byte each, row by row.
+    """Return XXH3 (128 bits, hex) of a mask.
 
-    All numbers are 32-bit, little-endian. An empty mask is its shape alone.
-    """  # noqa: D205
+    Of its shape and then, for each region in it, in their order, of the box (top, left, bottom,
+    right) and the pixels in it, a byte each, row by row. Numbers are 32-bit, little-endian. An
+    empty mask is its shape alone.
+    """
     digest = xxhash.xxh3_128(struct.pack("<2I", *findings.mask.shape))
     for region in () if findings.gated else findings.regions:
         if region.selected:

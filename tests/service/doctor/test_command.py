@@ -80,7 +80,7 @@ def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "check", "said"),
     [
-        ("MAMMOSEG_MEMROY_MIB", "2048", "settings", "is it MAMMOSEG_MEMORY_MIB?"),
+        ("MAMMOSEG_MEMORY_MB", "2048", "settings", "is it MAMMOSEG_MEMORY_MIB?"),
         ("MAMMOSEG_PORT", "70000", "settings", "port"),
         ("MAMMOSEG_DEVICE", "cuda", "runtime", "CUDA"),
         ("MAMMOSEG_MODEL", "absent.onnx", "model", "absent.onnx"),
