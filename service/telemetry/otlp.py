@@ -1,5 +1,6 @@
 """Traces by OpenTelemetry, sent by OTLP over HTTP. The only file that imports it; extra `otel`."""
 
+import os
 import time
 from collections.abc import Mapping
 
@@ -25,6 +26,13 @@ _KINDS: dict[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
     "consumer": SpanKind.CONSUMER,
 }
+
+SEND_S = 3.0
+"""Longest time to send a batch, tries included: the end of the service waits for the last one."""
+
+TIMEOUTS = frozenset(("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))
+"""With one of these the operator says how long it may take."""
+
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -125,7 +133,9 @@ def open_otlp(endpoint: str, share: float, version: str) -> Tracing:
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(share)), resource=resource, shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    timeout_s = None if TIMEOUTS & os.environ.keys() else SEND_S
+    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return OtlpTracing(provider)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from service.server_process import free_port
 from service.settings import Settings
 from service.telemetry.opening import open_telemetry
 from service.telemetry.options import TelemetryOptions
+from service.telemetry.otlp import SEND_S
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, stow_server
 
@@ -205,6 +207,16 @@ def test_a_collector_that_is_down_costs_no_answer(
     endpoint = f"http://127.0.0.1:{free_port()}/v1/traces"
     with TestClient(create_app(settings(identity_model, endpoint))) as client:
         assert client.get("/v1/model").status_code == 200
+
+
+def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"
+        telemetry = open_telemetry(TelemetryOptions(trace_endpoint=endpoint), "0")
+        telemetry.tracing.begin("request", "server", {}).end()
+        began = time.monotonic()
+        telemetry.close()
+    assert time.monotonic() - began < 2 * SEND_S
 
 
 OFF = """
