@@ -1,0 +1,159 @@
+"""One call of `mammoseg segment`: what is left to do is done, and said."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from service import __version__
+from service.batch.journal import Journal, Row
+from service.batch.report import Report
+from service.batch.results import file_names, picture_side_of, write_whole
+from service.batch.rows import CSV_NAME, refused_row, to_csv
+from service.batch.run import Batch, Outcome
+from service.batch.sources import Source
+from service.inference.model_file import read_model
+from service.loading import open_segmenter
+from service.models import BUNDLED_MODEL
+from service.segmenter import SegmentOptions
+from service.settings import Settings
+
+TAKEN = (
+    "result-name-taken",
+    "Results of another file have its name in this folder; choose another --out, or --overwrite.",
+)
+
+
+class Job:
+    """What is to be done with files, and the folder that it is done into.
+
+    Parameters
+    ----------
+    settings
+        Of the service: model, device, memory.
+    options
+        The caller's choices.
+    formats
+        Results to make; see `results.FORMATS`.
+    out
+        Folder for them.
+    overwrite
+        Do again what is done.
+
+    Raises
+    ------
+    ContractError
+        The model file cannot be read.
+    NotWritten
+        The folder cannot be written, or another process writes into it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: SegmentOptions,
+        formats: tuple[str, ...],
+        out: Path,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        self._settings, self._formats, self._out = settings, formats, out
+        self._options = replace(options, picture_side=picture_side_of(formats))
+        self._overwrite = overwrite
+        model = sha256(read_model(settings.model or BUNDLED_MODEL)).hexdigest()
+        # The device is not of it: each reproduces the golden tile.
+        self._journal = Journal(out, f"{model} {__version__} {self._options}")
+        self._rows: dict[Source, Row] = {}
+        self._counts: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._journal.close()
+
+    def run(self, sources: list[Source], report: Report) -> int:
+        """Do what is not done yet, write the CSV, and show the table.
+
+        Returns
+        -------
+        How many files were refused.
+
+        Raises
+        ------
+        StartupError
+            Model, device or readers do not start.
+        NotWritten
+            Results cannot be written.
+        DeviceFailed
+            No further image can be segmented.
+        """
+        left = [source for source in sources if not self._is_settled(source, report)]
+        if left:
+            self._segment(left, report)
+        csv = CSV_NAME if "csv" in self._formats else None
+        rows = [self._rows[source] for source in sources if source in self._rows]
+        if csv is not None:
+            write_whole(self._out / csv, to_csv(rows))
+        judged = [row for row in rows if row["problem"] is None]
+        report.end(judged, self._counts, self._out, csv)
+        return self._counts["refused"]
+
+    def _is_settled(self, source: Source, report: Report) -> bool:
+        """Say whether nothing is left to do for a file: it is done, or its results have no name."""
+        if self._overwrite:
+            return False
+        row = self._journal.done(source, file_names(source.name, self._formats))
+        if row is not None:
+            self._counts["kept"] += 1
+            # The file may have been moved since.
+            self._rows[source] = row | {"file": str(source.path)}
+            return True
+        if self._journal.is_taken(source):
+            self._refuse(source, TAKEN, report)
+            return True
+        return False
+
+    def _segment(self, sources: Iterable[Source], report: Report) -> None:
+        sources = list(sources)
+        with open_segmenter(self._settings) as segmenter:
+            batch = Batch(
+                segmenter,
+                self._options,
+                self._formats,
+                self._out,
+                self._settings.memory,
+                self._settings.max_body_mib << 20,
+            )
+            report.begin(len(sources))
+            outcomes = batch.run(sources)
+            try:
+                for outcome in outcomes:
+                    self._take(outcome, report)
+                    report.advance()
+            finally:
+                # At once, however it ends: what is in work must not outlive the segmenter.
+                outcomes.close()
+
+    def _take(self, outcome: Outcome, report: Report) -> None:
+        if outcome.problem is not None:
+            self._refuse(outcome.source, outcome.problem, report)
+            return
+        self._counts[outcome.state] += 1
+        if outcome.row is not None and outcome.told is not None:
+            self._rows[outcome.source] = outcome.row
+            self._journal.add(outcome.source, outcome.told, outcome.files, outcome.row)
+
+    def _refuse(self, source: Source, problem: tuple[str, str], report: Report) -> None:
+        code, detail = problem
+        self._counts["refused"] += 1
+        self._rows[source] = refused_row(source, code)
+        report.fault(f"{source.path}: {detail} ({code})")

@@ -1,0 +1,113 @@
+"""The result files of one image: made of its findings, and there whole or not at all."""
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from service.errors import MammosegError
+from service.findings import Findings
+from service.outputs.dicom.registry import OUTPUTS, dicom_files, picture_side
+from service.outputs.files import OVERLAY_SIDE
+from service.outputs.png import mask_png, overlay_png
+from service.outputs.result import result_of
+
+FORMATS = ("json", "png", *OUTPUTS, "csv")
+"""What may be asked for; `csv` is one file for all images."""
+
+DEFAULT_FORMATS = ("json", "png", "csv")
+
+OF_ONE_NAME = frozenset((errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST))
+"""Errors in writing that another file may not meet; after any other, no file can be written."""
+
+
+class NotWritten(Exception):
+    """Results cannot be written: not these, and so no others; the message says why."""
+
+
+class BadName(MammosegError):
+    """The name of a source makes none for its results."""
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Turn "json,seg" into formats, in the order of `FORMATS`.
+
+    Raises
+    ------
+    ValueError
+        One is not known, or there is none.
+    """
+    wanted = {part.strip().lower() for part in text.split(",") if part.strip()}
+    if not wanted or not wanted <= set(FORMATS):
+        raise ValueError(f"takes some of {', '.join(FORMATS)}, separated by commas")
+    return tuple(one for one in FORMATS if one in wanted)
+
+
+def picture_side_of(formats: Iterable[str]) -> int:
+    """Return the longest side of the pictures in such results, pixels; 0 without any."""
+    formats = tuple(formats)
+    overlay = OVERLAY_SIDE if "png" in formats else 0
+    return max(overlay, picture_side(one for one in formats if one in OUTPUTS))
+
+
+def file_names(name: str, formats: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of an image's result files, relative to their folder."""
+    names: list[str] = []
+    for one in formats:
+        if one == "json":
+            names.append(f"{name}.json")
+        elif one == "png":
+            names += [f"{name}-mask.png", f"{name}-overlay.png"]
+        elif one in OUTPUTS:
+            names.append(f"{name}-{one}.dcm")
+    return tuple(names)
+
+
+def make_files(name: str, formats: tuple[str, ...], findings: Findings) -> dict[str, bytes]:
+    """Make an image's result files, by name.
+
+    Raises
+    ------
+    NotAcceptable
+        A DICOM result is wanted of what is no DICOM file.
+    """
+    kinds = tuple(one for one in formats if one in OUTPUTS)
+    contents: list[bytes] = []
+    if "json" in formats:
+        contents.append(result_of(findings, (), 0).model_dump_json(indent=1).encode())
+    if "png" in formats:
+        contents += [mask_png(findings), overlay_png(findings, OVERLAY_SIDE)]
+    if kinds:
+        contents += dicom_files(kinds, findings)
+    return dict(zip(file_names(name, formats), contents, strict=True))
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files, each whole or not at all.
+
+    Raises
+    ------
+    NotWritten
+        The folder or the disk takes nothing more.
+    BadName
+        These names are not to be had.
+    """
+    for name, content in files.items():
+        write_whole(folder / name, content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it; raises as `write_files`."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if error.errno in OF_ONE_NAME:
+            raise BadName("result-name", f"Its results cannot be named: {error.strerror}") from None
+        raise NotWritten(f"{path.parent} cannot be written: {error.strerror}") from None

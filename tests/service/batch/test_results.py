@@ -1,0 +1,49 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from service.batch.results import BadName, NotWritten, file_names, parse_formats, write_whole
+from service.outputs.dicom.registry import OUTPUTS
+
+pytestmark = pytest.mark.unit
+
+
+def test_formats_come_in_one_order_and_every_dicom_result_is_one() -> None:
+    assert parse_formats("SR, csv,json") == ("json", "sr", "csv")
+    assert parse_formats(",".join(OUTPUTS)) == tuple(OUTPUTS)
+
+
+@pytest.mark.parametrize("text", ["", ",", "json,bmp"])
+def test_an_unknown_format_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="json, png, seg"):
+        parse_formats(text)
+
+
+def test_the_files_of_an_image_are_named_by_it() -> None:
+    assert file_names("study/a", ("json", "png", "seg", "csv")) == (
+        "study/a.json",
+        "study/a-mask.png",
+        "study/a-overlay.png",
+        "study/a-seg.dcm",
+    )
+
+
+def test_a_file_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_whole(tmp_path / "study" / "a.json", b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(NotWritten, match="study cannot be written: No space left on device"):
+        write_whole(tmp_path / "study" / "a.json", b"new")
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["a.json"]
+    assert (tmp_path / "study" / "a.json").read_bytes() == b"old"
+
+
+def test_a_name_too_long_is_a_fault_of_its_file_alone(tmp_path: Path) -> None:
+    with pytest.raises(BadName):
+        write_whole(tmp_path / ("a" * 300), b"")
