@@ -17,10 +17,10 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
-from service.terminal import START_FAILED
 
 log = structlog.get_logger("mammoseg")
 
@@ -29,9 +29,6 @@ OTHER_DESCRIPTORS = 256
 
 TICKS_A_SECOND = 10
 """Of uvicorn's `on_tick`."""
-
-DEVICE_FAILED = 3
-"""Exit status after the device failed: a new process may find it well."""
 
 
 def serve(app: FastAPI, settings: Settings) -> int:

@@ -1,6 +1,7 @@
 """What every command shares: where it writes, its settings, and how it gives up."""
 
 import difflib
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -11,16 +12,20 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from service.exit_status import START_FAILED
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
 
-console = Console()
-stderr = Console(stderr=True)
 
-START_FAILED = 2
-"""Exit status of a command that could not begin."""
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `service.commands.endings`; rich would end the process in silence."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
+
+console = _Terminal()
+stderr = _Terminal(stderr=True)
 
 PREFIX = "MAMMOSEG_"
 

@@ -19,7 +19,9 @@ from service.reading.pool import ReaderPool
 from service.settings import Settings
 from service.terminal import console, fail, settings_or_exit, stderr
 
-app = typer.Typer(help="Look into the inbox; replay or forget.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into the inbox; replay or forget.", no_args_is_help=True, add_completion=False
+)
 
 StateName = Literal["received", "processed", "delivered", "dead", "refused", "set-aside"]
 Purgeable = Literal["delivered", "dead", "refused", "set-aside"]

@@ -23,7 +23,7 @@ from service.logs import configure_logs
 from service.outputs.dicom.registry import OUTPUTS
 from service.terminal import console, fail, settings_or_exit, stderr
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 TIMEOUT_S = 120.0
 """Of one request: longer than the service waits for its net."""

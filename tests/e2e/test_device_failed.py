@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from service.server import DEVICE_FAILED
+from service.exit_status import DEVICE_FAILED
 from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import running

@@ -6,7 +6,9 @@ import pytest
 pytestmark = pytest.mark.integration
 
 SCRIPT = """
-import sys, service.cli, service.demo, service.openapi
+import sys, service.cli
+for name in {each.module for each in service.cli.Commands.deferred.values()}:
+    __import__(name)
 loaded = {name.partition(".")[0] for name in sys.modules}
 print(*sorted(loaded & {"torch", "lightning", "model_export", "onnx", "matplotlib"}))
 """

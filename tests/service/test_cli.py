@@ -16,14 +16,18 @@ from tests.service.api.conftest import breast_phantom
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(autouse=True)
+def _logs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command sets up the process's logging; the next test must not inherit it."""
+    for module in ("commands.serve", "commands.segment", "doctor.command", "commands.model"):
+        monkeypatch.setattr(f"service.{module}.configure_logs", lambda *_: None)
+
+
 @pytest.fixture
 def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model = write_identity_net(tmp_path / "identity.onnx")
     monkeypatch.setenv("MAMMOSEG_MODEL", str(model))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
-    # The command sets up the process's logging; the next test must not inherit it.
-    for command in ("cli", "doctor.command"):
-        monkeypatch.setattr(f"service.{command}.configure_logs", lambda *_: None)
     return model
 
 
@@ -54,7 +58,6 @@ def test_doctor_says_which_model_and_device(identity: Path) -> None:
 
 
 def test_a_start_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.cli.configure_logs", lambda *_: None)
     monkeypatch.setenv("MAMMOSEG_MODEL", "absent.onnx")
     result = CliRunner().invoke(app, ["serve"])
     assert result.exit_code == 2
@@ -98,7 +101,7 @@ def test_a_deployment_with_a_setting_that_is_gone_starts_and_is_told(
         with TestClient(served):
             return 0
 
-    monkeypatch.setattr("service.cli.run_server", ended_at_once)
+    monkeypatch.setattr("service.commands.serve.run_server", ended_at_once)
     with capture_logs() as logs:
         result = CliRunner().invoke(app, ["serve"])
     assert result.exit_code == 0

@@ -134,7 +134,7 @@ class Service:
         }
         self._environment = {f"MAMMOSEG_{name.upper()}": str(settings[name]) for name in settings}
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["service.cli"])
+        self._context.set_forkserver_preload(["service.commands.serve"])
         self._process: ForkServerProcess | None = None
 
     def __enter__(self) -> Self:
@@ -169,7 +169,7 @@ def _serve(environment: dict[str, str], log: str) -> None:
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(sink, stream)
-    from service.cli import serve
+    from service.commands.serve import serve
 
     serve()
 

@@ -1,0 +1,8 @@
+"""`mammoseg scp`."""
+
+import typer
+
+from service.inbox.commands import scp
+
+app = typer.Typer(add_completion=False)
+app.command()(scp)

@@ -1,0 +1,40 @@
+"""`mammoseg serve`."""
+
+from typing import Annotated
+
+import typer
+
+from service.app import create_app, open_inbox
+from service.errors import StartupError
+from service.exit_status import INTERRUPTED
+from service.listening import check_address
+from service.loading import open_segmenter
+from service.logs import configure_logs
+from service.server import serve as run_server
+from service.terminal import fail, settings_or_exit, warn_of_retired_variables
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+) -> None:
+    """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
+    settings = settings_or_exit(host=host, port=port)
+    configure_logs(settings.log_level, settings.log_format)
+    warn_of_retired_variables()
+    try:
+        check_address(settings.host, settings.port)
+        inbox = open_inbox(settings)
+        segmenter = open_segmenter(settings)
+        served = create_app(settings, segmenter, inbox)
+    except StartupError as error:
+        fail(str(error))
+    try:
+        status = run_server(served, settings)
+    except KeyboardInterrupt:
+        # The log has said so.
+        raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(status)

@@ -1,0 +1,258 @@
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.batch.results import NotWritten
+from service.cli import app
+from service.errors import DeviceFailed
+from service.loading import open_segmenter
+from service.segmenter import Segmenter
+from tests.dicom_files import dicom_file, phantom
+from tests.identity_net import write_identity_net
+from tests.mammogram_headers import as_file, full_header
+from tests.service.api.conftest import breast_phantom
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
+    monkeypatch.setenv("MAMMOSEG_READERS", "1")
+    monkeypatch.setattr("service.commands.segment.configure_logs", lambda *_: None)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A folder of two mammograms, a text, and an image of another modality."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "view.png"), breast_phantom())
+    (folder / "m.dcm").write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
+    (folder / "ct.dcm").write_bytes(dicom_file(phantom(12), Modality="CT"))
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts how often the model was opened."""
+    times: list[int] = []
+    really = open_segmenter
+
+    def counted(settings: Any) -> Segmenter:
+        times.append(1)
+        return really(settings)
+
+    monkeypatch.setattr("service.batch.job.open_segmenter", counted)
+    return times
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["segment", *map(str, arguments)], env={"COLUMNS": "120"})
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "scores.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_is_segmented_and_what_is_no_mammogram_is_passed_over(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = run(study, "--out", out, "--format", "json,png,csv")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (out / "study").iterdir()) == [
+        "m-mask.png", "m-overlay.png", "m.json",
+        "view-mask.png", "view-overlay.png", "view.json",
+    ]  # fmt: skip
+    told = {row["results"]: row for row in rows(out)}
+    assert told.keys() == {"study/m", "study/view"}
+    found = json.loads((out / "study" / "view.json").read_text())
+    assert float(told["study/view"]["score"]) == found["has_mask"]["score"]
+    assert told["study/view"]["decision"] == "1"
+    assert "2 segmented" in result.stdout and "1 passed over" in result.stdout
+    assert "study/view" in result.stdout
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = ("notes.txt", "absent.dcm", "ct.dcm", "m.dcm")
+    result = run(*(study / name for name in names), "--out", out)
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "notes.txt: This is no DICOM, PNG, JPEG or TIFF file. (not-an-image)" in said
+    assert "absent.dcm: there is no such file or folder" in said
+    assert "ct.dcm: The image's modality is not accepted. (modality-not-accepted)" in said
+    assert [(row["results"], row["problem"]) for row in rows(out)] == [
+        ("notes.txt", "not-an-image"),
+        ("ct", "modality-not-accepted"),
+        ("m", ""),
+    ]
+
+
+def test_dicom_results_are_made_of_dicom_files_and_refused_of_others(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (study / "m.dcm").write_bytes(as_file(full_header()))
+    result = run(study / "m.dcm", study / "view.png", "--out", out, "--format", "seg,sr")
+    assert result.exit_code == 1
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["m-seg.dcm", "m-sr.dcm"]
+    assert "view.png: A DICOM result is made of a DICOM image only. (output)" in " ".join(
+        result.stderr.split()
+    )
+
+
+def test_the_same_command_goes_on_and_opens_no_model_when_all_is_done(
+    study: Path, tmp_path: Path, opened: list[int]
+) -> None:
+    out = tmp_path / "out"
+    first = run(study / "m.dcm", "--out", out)
+    written = (out / "m.json").stat().st_mtime_ns
+    both = run(study / "m.dcm", study / "view.png", "--out", out)
+    assert (first.exit_code, both.exit_code, len(opened)) == (0, 0, 2)
+    assert "1 segmented, 1 were done before" in both.stdout
+    assert (out / "m.json").stat().st_mtime_ns == written
+    assert [row["results"] for row in rows(out)] == ["m", "view"]
+    again = run(study / "m.dcm", study / "view.png", "--out", out)
+    assert (again.exit_code, len(opened)) == (0, 2)
+    assert "0 segmented, 2 were done before" in again.stdout
+    assert run(study / "m.dcm", "--out", out, "--overwrite").exit_code == 0
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("choice", [("--ungated",), ("--pixel-spacing-mm", "0.5")])
+def test_other_choices_are_other_results(
+    study: Path, tmp_path: Path, opened: list[int], choice: tuple[str, ...]
+) -> None:
+    run(study / "m.dcm", "--out", tmp_path / "out")
+    assert "1 segmented" in run(study / "m.dcm", "--out", tmp_path / "out", *choice).stdout
+
+
+def test_results_of_another_file_are_not_overwritten(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(study / "m.dcm", "--out", out)
+    before = (out / "m.json").read_bytes()
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "m.dcm"
+    other.write_bytes(dicom_file(phantom(10), ImagerPixelSpacing=[1, 1]))
+    result = run(other, "--out", out)
+    assert result.exit_code == 1
+    assert "result-name-taken" in result.stderr
+    assert (out / "m.json").read_bytes() == before
+    assert run(other, "--out", out, "--overwrite").exit_code == 0
+
+
+def test_a_folder_without_images_is_nothing_to_begin_with(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no image")
+    result = run(tmp_path / "empty", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "there is no image" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--format", "bmp"), "--format takes some of json, png"),
+        (("--pixel-spacing-mm", "9"), "--pixel-spacing-mm takes one number"),
+        (("--frame", "0"), "--frame"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_said(
+    study: Path, option: tuple[str, ...], said: str
+) -> None:
+    result = run(study, *option)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_a_folder_that_cannot_be_written_is_said(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(study / "m.dcm", "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 4
+    assert "cannot be written: Not a directory" in result.stderr
+
+
+def _full(*_: object) -> None:
+    raise NotWritten("findings cannot be written: No space left on device")
+
+
+def _lost(*_: object, **__: object) -> None:
+    raise DeviceFailed
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "status", "said"),
+    [
+        ("service.batch.run.write_files", _full, 4, "No space left on device; the same command"),
+        ("service.segmenter.Segmenter.segment", _lost, 3, "the device failed; the same command"),
+        ("service.batch.job.Job._take", _interrupted, 130, "interrupted; the same command goes"),
+    ],
+)
+def test_what_ends_a_run_is_said_and_the_next_goes_on(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    fault: Callable[..., None],
+    status: int,
+    said: str,
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as broken:
+        broken.setattr(where, fault)
+        result = run(study, "--out", out)
+    assert result.exit_code == status
+    assert said in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+    assert not list(out.rglob("*.partial"))
+    assert run(study, "--out", out).exit_code == 0
+    assert len(rows(out)) == 2
+
+
+def test_a_file_that_cannot_be_opened_is_refused_and_a_pipe_is_not_waited_for(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty.dcm").touch()
+    really = Path.open
+
+    def denied(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "view.png":
+            raise PermissionError(13, "Permission denied")
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    result = run(study, tmp_path / "pipe", tmp_path / "empty.dcm", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "view.png: The file cannot be opened: Permission denied. (file-unreadable)" in said
+    assert "pipe: This is no regular file." in said
+    assert "empty.dcm: The file is empty." in said
+    assert [row["results"] for row in rows(tmp_path / "out") if not row["problem"]] == ["study/m"]
+
+
+def test_a_name_that_is_no_text_is_shown_without_harm(study: Path, tmp_path: Path) -> None:
+    file = os.fsencode(tmp_path) + b"/\xff\x1b[31m.dcm"
+    with open(file, "wb") as sink:
+        sink.write((study / "m.dcm").read_bytes())
+    result = run(os.fsdecode(file), "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert (tmp_path / "out" / "scores.csv").read_bytes().count(b"\xff") == 2
