@@ -9,6 +9,7 @@ RUN pip install --require-hashes --no-deps --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY model_export model_export
+COPY mammoseg mammoseg
 RUN pip install --no-deps .
 # Not here, where the checkout would be imported.
 WORKDIR /

@@ -60,8 +60,8 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert lost == []
 
 
-@pytest.mark.parametrize("package", ["service", "model_export"])
-def test_both_packages_tell_type_checkers_that_they_are_typed(package: str) -> None:
+@pytest.mark.parametrize("package", ["service", "model_export", "mammoseg"])
+def test_all_packages_tell_type_checkers_that_they_are_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
 
 

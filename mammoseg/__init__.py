@@ -1,0 +1,1 @@
+"""Find lesions in mammograms. Research use only: not a medical device."""
