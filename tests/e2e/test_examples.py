@@ -1,0 +1,161 @@
+"""The clients in `examples/`, run as they stand, where what runs them is present."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from tests.dicom_files import dicom_file, phantom
+from tests.e2e.conftest import Service, serving
+from tests.identity_net import write_identity_net
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+JACKSON = [
+    Path("/usr/share/java") / f"jackson-{part}.jar" for part in ("annotations", "core", "databind")
+]
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "segment.sh": ("bash", str(EXAMPLES / "segment.sh")),
+    "segment.py": (sys.executable, str(EXAMPLES / "segment.py")),
+    "segment.mjs": ("node", str(EXAMPLES / "segment.mjs")),
+    "Segment.java": ("java", "-cp", ":".join(map(str, JACKSON)), str(EXAMPLES / "Segment.java")),
+    "Segment.cs": ("dotnet", "run", "--project", str(EXAMPLES / "segment.csproj"), "--"),
+}
+
+
+def missing(example: str) -> str | None:
+    """Return what is needed to run an example and not here."""
+    needed = [COMMANDS[example][0], *(["curl", "jq"] if example == "segment.sh" else [])]
+    absent = [program for program in needed if shutil.which(program) is None]
+    if example == "Segment.java" and not all(jar.is_file() for jar in JACKSON):
+        absent.append("Jackson (package libjackson2-databind-java)")
+    return ", ".join(absent) or None
+
+
+@pytest.fixture(params=COMMANDS)
+def example(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if (what := missing(name)) is not None:
+        pytest.skip(f"{name} needs {what}")
+    return name
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("examples")
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(folder, model=str(model), readers="1", runners="1") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("file") / "m.dcm"
+    file.write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
+    return file
+
+
+def run(example: str, url: str, file: Path, mask: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMANDS[example], url, str(file), str(mask)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_every_example_is_run_by_these_tests() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} - {"segment.csproj"} == COMMANDS.keys()
+
+
+def test_an_example_reads_score_and_regions_and_saves_the_mask(
+    example: str, service: Service, mammogram: Path, tmp_path: Path
+) -> None:
+    ended = run(example, service.url, mammogram, tmp_path / "mask.png")
+    assert ended.returncode == 0, ended.stderr
+    answer = httpx.post(f"{service.url}/v1/segment", content=mammogram.read_bytes(), timeout=60)
+    found = answer.json()
+    score, threshold = found["has_mask"]["score"], found["has_mask"]["threshold"]
+    selected = [region for region in found["regions"] if region["selected"]]
+    # Languages write a whole number in two ways.
+    assert ended.stdout.replace("p 1.0\n", "p 1\n").splitlines() == [
+        f"score {score}, threshold {threshold}",
+        *(
+            f"region {','.join(map(str, region['bbox']))} p {region['max_probability']:g}"
+            for region in selected
+        ),
+        *(f"warning {one['code']}: {one['detail']}" for one in found["warnings"]),
+    ]
+    assert selected
+    with Pillow.open(tmp_path / "mask.png") as png:
+        mask = np.asarray(png)
+    assert mask.shape == (found["image"]["rows"], found["image"]["columns"])
+    assert mask.sum() == sum(found["mask"]["counts"][1::2]) > 0
+
+
+def test_an_example_says_what_the_problem_is(
+    example: str, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "ct.dcm").write_bytes(dicom_file(phantom(12), Modality="CT"))
+    ended = run(example, service.url, tmp_path / "ct.dcm", tmp_path / "mask.png")
+    assert ended.returncode == 1
+    assert "422 modality-not-accepted: The image's modality is not accepted." in ended.stderr
+    assert "Traceback" not in ended.stderr and "Exception" not in ended.stderr
+    assert not (tmp_path / "mask.png").exists()
+
+
+class _BusyAtFirst(BaseHTTPRequestHandler):
+    """Answers 503 once, with Retry-After: 2, and passes on to the service what comes then."""
+
+    service: str
+    times: list[float]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.times.append(time.monotonic())
+        if len(self.times) == 1:
+            status, content, kind = 503, b'{"code": "busy"}', "application/problem+json"
+        else:
+            answer = httpx.post(f"{self.service}{self.path}", content=body, timeout=60)
+            status, content, kind = answer.status_code, answer.content, "application/json"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        if status == 503:
+            self.send_header("Retry-After", "2")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_an_example_comes_again_when_a_busy_service_says(
+    example: str, service: Service, mammogram: Path, tmp_path: Path
+) -> None:
+    times: list[float] = []
+    handler = type("Handler", (_BusyAtFirst,), {"service": service.url, "times": times})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{busy.server_address[1]}"
+        ended = run(example, url, mammogram, tmp_path / "mask.png")
+        busy.shutdown()
+    assert ended.returncode == 0, ended.stderr
+    assert len(times) == 2
+    assert times[1] - times[0] >= 1.9
+    assert (tmp_path / "mask.png").is_file()
