@@ -1,5 +1,6 @@
 """The `mammoseg` command. What each of its commands needs is imported when it is run."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -94,6 +95,7 @@ def mammoseg(
 
 def main() -> None:
     """Run the command line."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A file's name may hold what the terminal's encoding has not, or bytes that are no text.
         if hasattr(stream, "reconfigure"):
@@ -103,6 +105,18 @@ def main() -> None:
     finally:
         # Here and not when Python ends, where what goes wrong is a traceback.
         _flush()
+
+
+def _open_what_is_closed() -> None:
+    """Let standard streams that the caller closed lead nowhere.
+
+    Else the next file or socket that is opened has the number of one, and gets what is printed.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _flush() -> None:

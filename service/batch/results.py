@@ -13,11 +13,6 @@ from service.outputs.files import OVERLAY_SIDE
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 
-FORMATS = ("json", "png", *OUTPUTS, "csv")
-"""What may be asked for; `csv` is one file for all images."""
-
-DEFAULT_FORMATS = ("json", "png", "csv")
-
 OF_ONE_NAME = frozenset((errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST))
 """Errors in writing that another file may not meet; after any other, no file can be written."""
 
@@ -28,20 +23,6 @@ class NotWritten(Exception):
 
 class BadName(MammosegError):
     """The name of a source makes none for its results."""
-
-
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Turn "json,seg" into formats, in the order of `FORMATS`.
-
-    Raises
-    ------
-    ValueError
-        One is not known, or there is none.
-    """
-    wanted = {part.strip().lower() for part in text.split(",") if part.strip()}
-    if not wanted or not wanted <= set(FORMATS):
-        raise ValueError(f"takes some of {', '.join(FORMATS)}, separated by commas")
-    return tuple(one for one in FORMATS if one in wanted)
 
 
 def picture_side_of(formats: Iterable[str]) -> int:

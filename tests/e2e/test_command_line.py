@@ -84,6 +84,18 @@ def test_a_reader_that_goes_away_is_no_traceback(
         assert (tmp_path / "00.json").is_file()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_take_nothing_along(
+    environment: dict[str, str], study: Path, tmp_path: Path, closed: str
+) -> None:
+    command = [*MAMMOSEG, "segment", str(study / "00.dcm"), "absent", "--out", str(tmp_path)]
+    shell = ["bash", "-c", f'exec "$@" {closed}', "bash", *command]
+    ended = subprocess.run(shell, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "00.json").read_text().startswith("{")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("model", "info"), ("model", "verify"), ("--version",)])
 def test_an_output_that_is_full_is_said(

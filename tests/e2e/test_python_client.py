@@ -1,6 +1,7 @@
 """`mammoseg.client` against the running service."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -152,6 +153,21 @@ def test_the_async_client_asks_several_at_once(service: Service, backend: str) -
 
     results = anyio.run(ask, backend=backend)
     assert len({result.has_mask.score for result in results}) == 1
+
+
+def test_the_page_about_clients_shows_what_works(service: Service, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text("utf-8")
+    (shown,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mammogram.dcm").write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
+    told = subprocess.run(
+        [sys.executable, "-c", shown.replace("http://127.0.0.1:8000", service.url)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "(72, 56) bool" in told.stdout
+    assert (tmp_path / "mask.png").is_file()
 
 
 def test_the_client_brings_nothing_of_the_service_along() -> None:

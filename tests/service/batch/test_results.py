@@ -3,21 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from service.batch.results import BadName, NotWritten, file_names, parse_formats, write_whole
-from service.outputs.dicom.registry import OUTPUTS
+from service.batch.results import BadName, NotWritten, file_names, write_whole
 
 pytestmark = pytest.mark.unit
-
-
-def test_formats_come_in_one_order_and_every_dicom_result_is_one() -> None:
-    assert parse_formats("SR, csv,json") == ("json", "sr", "csv")
-    assert parse_formats(",".join(OUTPUTS)) == tuple(OUTPUTS)
-
-
-@pytest.mark.parametrize("text", ["", ",", "json,bmp"])
-def test_an_unknown_format_is_refused_with_those_there_are(text: str) -> None:
-    with pytest.raises(ValueError, match="json, png, seg"):
-        parse_formats(text)
 
 
 def test_the_files_of_an_image_are_named_by_it() -> None:

@@ -31,7 +31,9 @@ def said(*arguments: str) -> str:
     return " ".join(result.output.split())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), (), ("sgment",)])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), (), ("sgment",), ("segment", "--help")]
+)
 def test_what_needs_no_command_imports_none(arguments: tuple[str, ...]) -> None:
     run = subprocess.run(
         [sys.executable, "-c", LISTED, *arguments], capture_output=True, text=True, check=True

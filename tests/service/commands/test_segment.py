@@ -27,7 +27,7 @@ def _identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
-    monkeypatch.setattr("service.commands.segment.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.segmenting.configure_logs", lambda *_: None)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_folder_without_images_is_nothing_to_begin_with(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--format", "bmp"), "--format takes some of json, png"),
+        (("--format", "bmp"), "--format: takes some of json, png"),
         (("--pixel-spacing-mm", "9"), "--pixel-spacing-mm takes one number"),
         (("--frame", "0"), "--frame"),
     ],

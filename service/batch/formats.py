@@ -1,0 +1,29 @@
+"""Which results may be asked for; of names alone, so that they are completed at once."""
+
+DICOM_KINDS = ("seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps")
+"""The keys of `outputs.dicom.registry.OUTPUTS`, whose import takes a second."""
+
+FORMATS = ("json", "png", *DICOM_KINDS, "csv")
+"""`csv` is one file for all images."""
+
+DEFAULT_FORMATS = ("json", "png", "csv")
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Turn "json,seg" into formats, in the order of `FORMATS`.
+
+    Raises
+    ------
+    ValueError
+        One is not known, or there is none.
+    """
+    wanted = {part.strip().lower() for part in text.split(",") if part.strip()}
+    if not wanted or not wanted <= set(FORMATS):
+        raise ValueError(f"takes some of {', '.join(FORMATS)}, separated by commas")
+    return tuple(one for one in FORMATS if one in wanted)
+
+
+def complete_formats(incomplete: str) -> list[str]:
+    """Return what the last of several formats may go on as."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{one}" for one in FORMATS if one.startswith(last)]
