@@ -11,7 +11,7 @@ from typing import Self
 from service import __version__
 from service.batch.journal import Journal, Row
 from service.batch.report import Report
-from service.batch.results import file_names, picture_side_of, write_whole
+from service.batch.results import file_names, picture_side_of, write_file
 from service.batch.rows import CSV_NAME, refused_row, to_csv
 from service.batch.run import Batch, Outcome
 from service.batch.sources import Source
@@ -102,7 +102,7 @@ class Job:
         csv = CSV_NAME if "csv" in self._formats else None
         rows = [self._rows[source] for source in sources if source in self._rows]
         if csv is not None:
-            write_whole(self._out / csv, to_csv(rows))
+            write_file(self._out / csv, to_csv(rows))
         judged = [row for row in rows if row["problem"] is None]
         report.end(judged, self._counts, self._out, csv)
         return self._counts["refused"]

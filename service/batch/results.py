@@ -1,15 +1,13 @@
 """The result files of one image: made of its findings, and there whole or not at all."""
 
 import errno
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from service.errors import MammosegError
 from service.findings import Findings
 from service.outputs.dicom.registry import OUTPUTS, dicom_files, picture_side
-from service.outputs.files import OVERLAY_SIDE
+from service.outputs.files import OVERLAY_SIDE, write_whole
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 
@@ -75,20 +73,15 @@ def write_files(folder: Path, files: dict[str, bytes]) -> None:
         These names are not to be had.
     """
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_file(folder / name, content)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it; raises as `write_files`."""
-    partial = path.with_name(f".{path.name}.partial")
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; raises as `write_files`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-        os.replace(partial, path)
+        write_whole(path, content)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         if error.errno in OF_ONE_NAME:
             raise BadName("result-name", f"Its results cannot be named: {error.strerror}") from None
         raise NotWritten(f"{path.parent} cannot be written: {error.strerror}") from None

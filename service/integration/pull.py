@@ -8,7 +8,7 @@ from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
 from service.outputs.dicom.registry import dicom_files, picture_side
-from service.outputs.files import OVERLAY_SIDE, write_findings
+from service.outputs.files import OVERLAY_SIDE, write_findings, write_whole
 from service.segmenter import Segmenter, SegmentOptions
 
 
@@ -86,7 +86,7 @@ class Pull:
         if self.out is not None:
             write_findings(self.out, reference.instance_uid, findings)
             for kind, file in zip(self.kinds, files, strict=True):
-                (self.out / f"{reference.instance_uid}-{kind}.dcm").write_bytes(file)
+                write_whole(self.out / f"{reference.instance_uid}-{kind}.dcm", file)
         if self.store and archive.store(files):
             raise ServerFailed("not-stored")
         return findings.has_mask.score

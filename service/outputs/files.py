@@ -1,5 +1,7 @@
 """Findings -> files in a folder, as the command line writes them."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from service.findings import Findings
@@ -13,6 +15,24 @@ OVERLAY_SIDE = 1024
 def write_findings(folder: Path, name: str, findings: Findings) -> None:
     """Write `<name>.json`, `<name>-mask.png` and `<name>-overlay.png`."""
     document = result_of(findings, (), 0).model_dump_json(indent=1)
-    (folder / f"{name}.json").write_text(document)
-    (folder / f"{name}-mask.png").write_bytes(mask_png(findings))
-    (folder / f"{name}-overlay.png").write_bytes(overlay_png(findings, OVERLAY_SIDE))
+    write_whole(folder / f"{name}.json", document.encode())
+    write_whole(folder / f"{name}-mask.png", mask_png(findings))
+    write_whole(folder / f"{name}-overlay.png", overlay_png(findings, OVERLAY_SIDE))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it: it is there whole, or as it was before.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
