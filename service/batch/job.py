@@ -124,6 +124,7 @@ class Job:
 
     def _segment(self, sources: Iterable[Source], report: Report) -> None:
         sources = list(sources)
+        report.opening()
         with open_segmenter(self._settings) as segmenter:
             batch = Batch(
                 segmenter,

@@ -62,7 +62,7 @@ class Report:
             console=stderr,
             disable=quiet or not stderr.is_terminal,
         )
-        self._task = self._progress.add_task("Opening the model", total=None)
+        self._task = self._progress.add_task("Looking for images", total=None)
         self._started_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -76,6 +76,10 @@ class Report:
         traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+    def opening(self) -> None:
+        """Say that the model is opened; there may be thousands of files to look at before."""
+        self._progress.reset(self._task, total=None, description="Opening the model")
 
     def begin(self, images: int) -> None:
         """Say how many there are to do; the time counts from here."""

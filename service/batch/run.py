@@ -13,7 +13,7 @@ from typing import Literal
 
 from service.backoff import Backoff
 from service.batch.journal import Row
-from service.batch.results import make_files, write_files
+from service.batch.results import NotWritten, make_files, write_files
 from service.batch.rows import row_of
 from service.batch.sources import Source
 from service.cancellation import CancelToken
@@ -27,6 +27,7 @@ from service.errors import (
     TooLarge,
     UnreadableImage,
 )
+from service.logs import where
 from service.segmenter import Segmenter, SegmentOptions
 
 OTHER_KINDS = frozenset(("modality-not-accepted", "no-pixel-data"))
@@ -141,6 +142,13 @@ class Batch:
             if not source.is_named and error.code in OTHER_KINDS:
                 return Outcome(source, "passed-over")
             return Outcome(source, "refused", problem=(error.code, error.detail))
+        except NotWritten:
+            raise
+        except Exception as error:
+            # Its text may quote the image.
+            place = ", ".join(where(error)[-2:])
+            detail = f"An error of the program, please report it: {type(error).__name__} at {place}"
+            return Outcome(source, "refused", problem=("internal", detail))
 
     def _done(self, source: Source) -> Outcome:
         for attempt in range(1, ATTEMPTS + 1):

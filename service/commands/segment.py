@@ -60,7 +60,9 @@ def segment(
             autocompletion=complete_formats,
         ),
     ] = ",".join(DEFAULT_FORMATS),
-    ungated: Annotated[bool, typer.Option(help="Keep the mask whatever the score.")] = False,
+    ungated: Annotated[
+        bool, typer.Option("--ungated", help="Keep the mask whatever the score.")
+    ] = False,
     frame: Annotated[
         int | None,
         typer.Option(
@@ -73,7 +75,8 @@ def segment(
         typer.Option(help="One number, or row,column: overrides what the images say."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option(help="Do again what is done, over other files' results, too.")
+        bool,
+        typer.Option("--overwrite", help="Do again what is done, over other files' results, too."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No bar, no table.")] = False,
 ) -> None:

@@ -58,8 +58,8 @@ def run(files: Sequence[str], choices: Choices) -> int:
     options = SegmentOptions(
         _spacing_mm(choices.pixel_spacing_mm), gate=choices.gate, frame=choices.frame
     )
-    found = find(files, choices.out)
     with Report(console, stderr, quiet=choices.quiet) as report, _ended_by_sigterm():
+        found = find(files, choices.out)
         for fault in found.faults:
             report.fault(fault)
         if not found.sources:

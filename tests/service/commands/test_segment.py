@@ -248,6 +248,24 @@ def test_a_file_that_cannot_be_opened_is_refused_and_a_pipe_is_not_waited_for(
     assert [row["results"] for row in rows(tmp_path / "out") if not row["problem"]] == ["study/m"]
 
 
+def test_an_error_of_the_program_costs_one_file_and_quotes_nothing(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = Segmenter.segment
+
+    def broken(segmenter: Segmenter, body: bytes, *arguments: Any, **options: Any) -> Any:
+        if body.startswith(b"\x89PNG"):
+            raise ValueError("Doe^Jane")
+        return really(segmenter, body, *arguments, **options)
+
+    monkeypatch.setattr(Segmenter, "segment", broken)
+    result = run(study, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "ValueError at run.py" in " ".join(result.stderr.split())
+    assert "Doe" not in result.output
+    assert [row["problem"] for row in rows(tmp_path / "out")] == ["", "internal"]
+
+
 def test_a_name_that_is_no_text_is_shown_without_harm(study: Path, tmp_path: Path) -> None:
     file = os.fsencode(tmp_path) + b"/\xff\x1b[31m.dcm"
     with open(file, "wb") as sink:
