@@ -36,6 +36,11 @@ OTHER_KINDS = frozenset(("modality-not-accepted", "no-pixel-data"))
 ATTEMPTS = 3
 """At one file, while no reader can be had."""
 
+
+class BadFile(MammosegError):
+    """The system does not open a file."""
+
+
 State = Literal["done", "refused", "passed-over"]
 
 
@@ -221,5 +226,5 @@ class Batch:
             raise _unreadable(error) from None
 
 
-def _unreadable(error: OSError) -> UnreadableImage:
-    return UnreadableImage("file-unreadable", f"The file cannot be opened: {error.strerror}.")
+def _unreadable(error: OSError) -> BadFile:
+    return BadFile("file-unreadable", f"The file cannot be opened: {error.strerror}.")

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.errors import StartupError
+from service.exit_status import START_FAILED
 from service.listening import cannot_listen, check_address
 from service.server import serve
 from service.settings import Settings
-from service.terminal import START_FAILED
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ def test_a_free_port_is_taken_and_let_go_again(taken: int) -> None:
 def test_serving_on_a_taken_port_ends_at_once_and_says_what_to_do(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.cli.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_: None)
     monkeypatch.setenv("MAMMOSEG_MODEL", "never-opened.onnx")
     result = CliRunner().invoke(app, ["serve", "--port", str(taken)])
     assert result.exit_code == 2
