@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.capacity.plan import MemoryPlan
 from service.cores import available_cores
-from service.destination import Destination, parse_destinations
+from service.destinations.destination import Destination
+from service.destinations.registry import AnyDestination, parse_destinations
 from service.imaging.reader import ReadLimits
 from service.inference.device import DeviceChoice, Gpu
 from service.outputs.dicom.registry import OUTPUTS
@@ -21,7 +22,9 @@ from service.telemetry.options import TelemetryOptions
 class Settings(BaseSettings):
     """The service's configuration, from keyword arguments or the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="MAMMOSEG_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="MAMMOSEG_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
@@ -140,10 +143,11 @@ class Settings(BaseSettings):
     drain_s: int = Field(
         default=30, ge=0, le=3600, description="after that, time to finish what was accepted"
     )
-    destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
+    destinations: Annotated[tuple[AnyDestination, ...], NoDecode] = Field(
         default=(),
-        description="DICOMweb servers that get the results of the inbox: URLs separated by commas, "
-        "or a JSON list of objects, see service/destination.py; none: there is no inbox",
+        description="servers that get the results of the inbox, by STOW-RS (https://host/path) or "
+        "C-STORE (dicom://AE@host:port): URLs separated by commas, or a JSON list of objects, see "
+        "service/destinations; none: there is no inbox",
     )
     inbox: Path = Field(
         default=Path("/var/lib/mammoseg"),
@@ -205,6 +209,17 @@ class Settings(BaseSettings):
     scp_pdu_bytes: int = Field(
         default=131_072, ge=4096, le=2**20, description="largest PDU that `mammoseg scp` asks for"
     )
+    scp_tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate of `mammoseg scp`, which then speaks DICOM TLS",
+    )
+    scp_tls_key: Path | None = Field(
+        default=None, description="PEM file of its key; by default the certificate's file"
+    )
+    scp_tls_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file of authorities; callers then need a certificate signed by one",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     inference_log: Literal["off", "log"] | Path = Field(
@@ -237,6 +252,9 @@ class Settings(BaseSettings):
         "engine_cache",
         "inference_log",
         "study_secret_file",
+        "scp_tls_certificate",
+        "scp_tls_key",
+        "scp_tls_client_ca",
         mode="before",
     )
     @classmethod
@@ -296,6 +314,12 @@ class Settings(BaseSettings):
         takes = self.log_format == "json" and self.log_level in ("debug", "info")
         if self.inference_log == "log" and not takes:
             raise ValueError("INFERENCE_LOG=log needs LOG_FORMAT=json and LOG_LEVEL info or debug")
+        return self
+
+    @model_validator(mode="after")
+    def _scp_tls_has_a_certificate(self) -> Self:
+        if self.scp_tls_certificate is None and (self.scp_tls_key or self.scp_tls_client_ca):
+            raise ValueError("scp_tls_key and scp_tls_client_ca need scp_tls_certificate")
         return self
 
     @model_validator(mode="after")

@@ -57,6 +57,11 @@ class Orthanc:
         answer = http_client.post(f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
         return answer.raise_for_status().json()
 
+    def delete(self, path: str) -> None:
+        """DELETE what is at a path of the REST API."""
+        url = f"{self.url}/{path.lstrip('/')}"
+        http_client.request("DELETE", url, timeout=60).raise_for_status()
+
     def store(self, file: bytes) -> str:
         """Put a DICOM file in over REST; returns Orthanc's own id of it."""
         answer = http_client.post(

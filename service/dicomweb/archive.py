@@ -15,8 +15,9 @@ import structlog
 from service.backoff import doubled_s
 from service.dicomweb.multipart import media_type_and_boundary, related
 from service.dicomweb.store_response import DICOM_JSON
-from service.dicomweb.stow_client import NotDelivered, judge
+from service.dicomweb.stow_answer import judge
 from service.imaging.elements import is_uid
+from service.store_status import NotDelivered
 
 log = structlog.get_logger("mammoseg")
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.store_status import PROCESSING_FAILURE
+
 DICOM_JSON = "application/dicom+json"
 
 # Of the Store Instances Response Module (PS3.18 I.2). Other Failures is for what has no valid UIDs.
@@ -28,15 +30,8 @@ SYNTAX_NOT_SUPPORTED = 0xC122
 """Failure Reason (0008,1197), by PS3.18 table I.2-2: A7xx, A9xx and Cxxx as of C-STORE (PS3.4
 B.2.3); C122 is Referenced Transfer Syntax not supported."""
 
-PROCESSING_FAILURE = 0x0110
-"""Failure Reason of any kind (PS3.7 C)."""
-
 ELEMENTS_DISCARDED = 0xB006
 """Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
-
-DUPLICATES = frozenset((0x0111, 0xB00E))
-"""Failure Reasons of a server that refuses what it has already: Duplicate SOP Instance (PS3.7
-C.4.2), and the one Azure Health Data Services gives. To us that is a delivery."""
 
 _REASON_IN_XML = re.compile(
     rb"[\"']" + FAILURE_REASON.encode() + rb"[\"'][^>]*>\s*<Value[^>]*>\s*([0-9]{1,5})\s*<"
@@ -116,6 +111,19 @@ def failure_reason(body: bytes, sop_instance_uid: str) -> int | None:
     for dataset in datasets:
         for item in _values(dataset, OTHER_FAILURES_SEQUENCE):
             return _reason(item)
+    return None
+
+
+def warning_reason(body: bytes, sop_instance_uid: str) -> int | None:
+    """Find with what warning an object was stored; None without any, and of an answer in XML."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    for dataset in answer if isinstance(answer, list) else [answer]:
+        for item in _values(dataset, REFERENCED_SOP_SEQUENCE):
+            if sop_instance_uid in _values(item, REFERENCED_SOP_INSTANCE_UID):
+                return next((w for w in _values(item, WARNING_REASON) if isinstance(w, int)), None)
     return None
 
 

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 import httpx
 from pydantic import ValidationError
 
-from service.destination import Destination
+from service.destinations.destination import ClientOptions
+from service.destinations.store import DicomDestination
+from service.destinations.stow import StowDestination
 from service.doctor.check import Check, mend, note, well
+from service.errors import StartupError
 from service.settings import Settings
+from service.store_status import NotDelivered
 from service.terminal import PREFIX, RETIRED, unknown_variables
+from service.tls_files import client_context
 
 ADVICE = "see docs/settings.md"
 ASKED_S = 5.0
@@ -45,10 +50,28 @@ def destination_checks(settings: Settings) -> Iterator[Check]:
     if not settings.destinations:
         yield well("destinations", "none is set, so there is no inbox")
     for destination in settings.destinations:
-        yield destination_check(destination)
+        if isinstance(destination, DicomDestination):
+            yield archive_check(destination, settings.scp_ae_title)
+        else:
+            yield destination_check(destination)
 
 
-def destination_check(destination: Destination) -> Check:
+def archive_check(destination: DicomDestination, ae_title: str) -> Check:
+    """Associate with an archive, and judge what comes of it; nothing is stored."""
+    name = f"destination {destination.name}"
+    short = destination.model_copy(update={"timeout_s": min(ASKED_S, destination.timeout_s)})
+    try:
+        short.client(ClientOptions(ae_title, {}, lambda report: None)).ask_whether_there()
+    except StartupError as error:
+        return mend(name, str(error), "look at the files that MAMMOSEG_DESTINATIONS names")
+    except NotDelivered as error:
+        if error.code == "contexts-rejected":
+            return note(name, "answers, but knows no C-ECHO", "which does no harm")
+        return mend(name, f"does not associate: {error.code}", "see docs/destinations.md")
+    return well(name, "associates with us")
+
+
+def destination_check(destination: StowDestination) -> Check:
     """Ask a destination for one study (QIDO-RS, PS3.18 10.6), and judge its answer."""
     name, auth = f"destination {destination.name}", None
     headers = {"Accept": "application/dicom+json"}
@@ -56,10 +79,10 @@ def destination_check(destination: Destination) -> Check:
         headers["Authorization"] = f"Bearer {destination.token.get_secret_value()}"
     if destination.username is not None and destination.password is not None:
         auth = httpx.BasicAuth(destination.username, destination.password.get_secret_value())
-    verify: str | bool = destination.verify
-    if destination.verify and destination.ca is not None:
-        verify = str(destination.ca)
     try:
+        verify = client_context(
+            destination.tls_files, verify=destination.verify, verify_host=destination.verify_host
+        )
         answer = httpx.get(
             f"{destination.studies_url}?limit=1",
             headers=headers,

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from service.inbox.association_request import (
     receive,
     receive_request,
 )
+from service.tls_files import TlsContext, code_of
 
 log = structlog.get_logger("mammoseg")
 
@@ -107,6 +109,7 @@ class Acceptor(ThreadedAssociationServer):
         self.slots = Slots(1)
         self.callers: frozenset[str] = frozenset()
         self.pdu_bytes, self.pdu_s = 2**17, 60.0
+        self.tls: TlsContext | None = None
 
     def server_close(self) -> None:
         """Stop listening, and to those who have not asked yet."""
@@ -123,10 +126,11 @@ class Caller(RequestHandler):
 
     def handle(self) -> None:
         """Take the connection from its first byte to its end."""
-        line = cast(socket.socket, self.request)
         server = cast(Acceptor, self.server)
         try:
+            line = self.request = _wrapped(self.request, server.tls)
             with server.waiting.entered(line):
+                _agree_on_tls(line)
                 request = _understood(receive_request(line, REQUEST_S))
         except NothingSaid:
             self._end(b"")
@@ -168,6 +172,31 @@ class Caller(RequestHandler):
         self.server.shutdown_request(line)
 
 
+def _wrapped(line: socket.socket, tls: TlsContext | None) -> socket.socket:
+    """Return a line that is to speak TLS, if any is asked for; nothing is said on it yet."""
+    if tls is None:
+        return line
+    try:
+        return tls.current().wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+    except (OSError, ValueError):
+        raise NothingSaid from None
+
+
+def _agree_on_tls(line: socket.socket) -> None:
+    """Shake hands, if the line speaks TLS; both sides' certificates are checked by that."""
+    if not isinstance(line, ssl.SSLSocket):
+        return
+    line.settimeout(REQUEST_S)
+    try:
+        line.do_handshake()
+    except ssl.SSLEOFError:
+        raise NothingSaid from None
+    except ssl.SSLError as error:
+        raise Unacceptable(code_of(error), b"") from None
+    except (OSError, ValueError):
+        raise NothingSaid from None
+
+
 def _understood(request: bytes) -> A_ASSOCIATE_RQ:
     pdu = A_ASSOCIATE_RQ()
     try:
@@ -197,5 +226,5 @@ def bound_reading(association: Association, line: socket.socket, most: int, seco
 
 
 def _hang_up(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         line.shutdown(socket.SHUT_RDWR)

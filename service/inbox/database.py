@@ -11,7 +11,7 @@ from pathlib import Path
 from service.errors import StartupError
 from service.inbox.steady_time import SteadyTime
 
-VERSION = 1
+VERSION = 2
 
 BUSY_S = 30.0
 """How long to wait for another process's transaction; each takes milliseconds."""
@@ -57,6 +57,15 @@ CREATE TABLE IF NOT EXISTS delivery (
 );
 DROP INDEX IF EXISTS delivery_by_state;
 CREATE INDEX IF NOT EXISTS delivery_in_turn ON delivery (state, destination);
+CREATE TABLE IF NOT EXISTS commitment (
+    id INTEGER PRIMARY KEY,
+    delivery INTEGER NOT NULL REFERENCES delivery ON DELETE CASCADE,
+    transaction_uid TEXT NOT NULL,
+    outcome TEXT,
+    due REAL NOT NULL,
+    UNIQUE (delivery, transaction_uid)
+);
+CREATE INDEX IF NOT EXISTS commitment_by_transaction ON commitment (transaction_uid);
 """
 
 

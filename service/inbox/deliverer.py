@@ -2,25 +2,25 @@
 
 import asyncio
 import time
+from typing import cast
 
 import structlog
 
 from service.backoff import Backoff
-from service.dicomweb.stow_client import NotDelivered, StowClient
+from service.destinations.destination import Client, CommittingClient, Destination
+from service.inbox.committer import MAX_ASKED, Committer, unreadable
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import Delivery
 from service.inbox.traces import InboxTraces
 from service.metrics import Metrics
+from service.store_status import NotDelivered
 
 log = structlog.get_logger("mammoseg")
 
 MAX_PAUSE_S = 60.0
 """A destination that does not answer is not asked for the next object before a pause; it grows to
 this, so that a queue does not use up its attempts, nor wait long once the destination is back."""
-
-RESULT_MISSING = "result-missing"
-RESULT_UNREADABLE = "result-unreadable"
 
 
 class Deliverer:
@@ -33,6 +33,8 @@ class Deliverer:
     ----------
     inbox
         Where the results lie.
+    destination
+        Where they go.
     client
         Of the destination.
     backoff
@@ -46,7 +48,8 @@ class Deliverer:
     def __init__(
         self,
         inbox: Inbox,
-        client: StowClient,
+        destination: Destination,
+        client: Client,
         *,
         backoff: Backoff,
         poller: Poller,
@@ -54,39 +57,80 @@ class Deliverer:
         traces: InboxTraces,
     ) -> None:
         self._inbox, self.client, self._backoff = inbox, client, backoff
-        self._name = client.destination.name
+        self._name = destination.name
         self.poller, self._traces = poller, traces
         self._counter, self._seconds = metrics.deliveries, metrics.delivery_seconds
         self._unreachable = 0
+        self._committer: Committer | None = None
+        self._is_settled = False
+        if destination.commitment_s is not None:
+            self._committer = Committer(
+                inbox,
+                destination.name,
+                cast(CommittingClient, client),
+                answer_s=destination.commitment_s,
+                backoff=backoff,
+                delivered=self._delivered,
+                failed=self._failed,
+            )
 
     async def step(self) -> None:
         """Deliver what has waited longest, or wait for the next round."""
+        if self._committer is None:
+            await self._settle_stored()
+        else:
+            await self._committer.settle()
+            await self._reached(await self._committer.ask(MAX_ASKED))
         delivery = await asyncio.to_thread(self._inbox.deliveries.due, self._name)
-        if delivery is None:
-            await self.poller.wait()
+        if delivery is not None:
+            await self._send(delivery)
             return
+        if self._committer is not None:
+            await self._reached(await self._committer.ask())
+        await self.client.rest()
+        await self.poller.wait()
+
+    async def _send(self, delivery: Delivery) -> None:
         try:
-            await self._attempt(delivery)
+            warning = await self._attempt(delivery)
         except OSError as error:
-            gone = isinstance(error, FileNotFoundError)
-            code = RESULT_MISSING if gone else RESULT_UNREADABLE
-            await self._failed(delivery, NotDelivered(code, permanent=gone))
+            await self._failed(delivery, unreadable(error))
+            return
         except NotDelivered as error:
             await self._failed(delivery, error)
-        else:
-            self._unreachable = 0
-            await asyncio.to_thread(self._delivered, delivery)
+            await self._reached(error)
+            return
+        self._unreachable = 0
+        if warning is not None:
+            self._log(delivery, "inbox-warning", status=f"{warning:04x}")
+        if self._committer is None:
+            await self._delivered(delivery)
+            return
+        await asyncio.to_thread(self._inbox.deliveries.stored, delivery)
+        self._counter.labels(self._name, "stored").inc()
+        self._log(delivery, "inbox-stored")
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery) -> int | None:
         result, begin = delivery.result, time.perf_counter()
         try:
             with self._traces.delivery(delivery) as trace:
                 file = self._inbox.files.result(result.digest)
-                await self.client.store(file, result.sop_instance_uid, trace.headers)
+                return await self.client.store(file, result.sop_instance_uid, trace.headers)
         finally:
             self._seconds.labels(self._name).observe(time.perf_counter() - begin)
 
-    def _delivered(self, delivery: Delivery) -> None:
+    async def _settle_stored(self) -> None:
+        """Take what is stored for delivered, once: no commitment is asked for any more."""
+        if self._is_settled:
+            return
+        for delivery in await asyncio.to_thread(self._inbox.deliveries.all_stored, self._name):
+            await self._delivered(delivery)
+        self._is_settled = True
+
+    async def _delivered(self, delivery: Delivery) -> None:
+        await asyncio.to_thread(self._enter_delivered, delivery)
+
+    def _enter_delivered(self, delivery: Delivery) -> None:
         complete = self._inbox.deliveries.delivered(delivery)
         if complete and not self._inbox.keep_files:
             for digest in self._inbox.deliveries.results_gone(delivery.entry):
@@ -105,6 +149,11 @@ class Deliverer:
             await asyncio.to_thread(deliveries.failed, delivery, error.code, delay_s)
             self._counter.labels(self._name, "failed").inc()
             self._log(delivery, "inbox-not-delivered", code=error.code, again_s=round(delay_s, 1))
+
+    async def _reached(self, error: NotDelivered | None) -> None:
+        """Pause after an attempt that did not reach the destination, longer each time."""
+        if error is None:
+            return
         if error.reachable:
             self._unreachable = 0
             return
@@ -112,7 +161,7 @@ class Deliverer:
         await self.poller.pause(min(self._backoff.pause_s(self._unreachable), MAX_PAUSE_S))
 
     def _log(self, delivery: Delivery, event: str, **more: object) -> None:
-        (log.info if event == "inbox-delivered" else log.warning)(
+        (log.info if event in ("inbox-delivered", "inbox-stored") else log.warning)(
             event,
             entry=delivery.entry,
             kind=delivery.result.kind,

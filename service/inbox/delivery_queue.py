@@ -11,6 +11,11 @@ NO_DESTINATION = "destination-unknown"
 """Code of what was queued for a destination that is not configured any more."""
 
 
+def forget_commitments(connection: sqlite3.Connection, delivery: int) -> None:
+    """Forget what was asked for a delivery, within a transaction: it ends, or starts anew."""
+    connection.execute("DELETE FROM commitment WHERE delivery = ?", (delivery,))
+
+
 class DeliveryQueue:
     """Results that are to be delivered.
 
@@ -56,12 +61,31 @@ class DeliveryQueue:
         self._end(delivery, "dead", code)
 
     def failed(self, delivery: Delivery, code: str, delay_s: float) -> None:
-        """Enter that an attempt failed, and when the next may be made."""
+        """Enter that an attempt failed, and when the next may be made: the result is sent again."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE delivery SET attempts = attempts + 1, code = ?, due = ? WHERE id = ?",
+                """UPDATE delivery SET attempts = attempts + 1, state = 'waiting', code = ?, due = ?
+                WHERE id = ?""",
                 (code, self._database.now() + delay_s, delivery.id),
             )
+            forget_commitments(connection, delivery.id)
+
+    def stored(self, delivery: Delivery) -> None:
+        """Enter that the destination has the result, and is to be asked to commit itself to it."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE delivery SET state = 'stored', code = NULL, due = ? WHERE id = ?",
+                (self._database.now(), delivery.id),
+            )
+
+    def all_stored(self, destination: str) -> list[Delivery]:
+        """Return what a destination has and has not committed itself to."""
+        rows = self._database.rows(
+            f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
+            WHERE delivery.state = 'stored' AND destination = ? ORDER BY delivery.id""",
+            (destination,),
+        )
+        return [delivery_of(row) for row in rows]
 
     def results_gone(self, entry: int) -> list[str]:
         """Enter that an instance's results take no space any more; returns their digests."""
@@ -75,7 +99,7 @@ class DeliveryQueue:
         """Give up what waits for other destinations; returns the number of deliveries."""
         rows = self._database.rows(
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
-            WHERE delivery.state = 'waiting'"""
+            WHERE delivery.state IN ('waiting', 'stored')"""
         )
         orphans = [
             delivery
@@ -92,12 +116,13 @@ class DeliveryQueue:
                 "UPDATE delivery SET attempts = attempts + 1, state = ?, code = ? WHERE id = ?",
                 (state, code, delivery.id),
             )
+            forget_commitments(connection, delivery.id)
             return self._settle(connection, delivery.entry)
 
     def _settle(self, connection: sqlite3.Connection, entry: int) -> bool:
         """Let the instance's state follow from those of its deliveries."""
         open_, dead, code = connection.execute(
-            """SELECT sum(delivery.state = 'waiting'), sum(delivery.state = 'dead'),
+            """SELECT sum(delivery.state IN ('waiting', 'stored')), sum(delivery.state = 'dead'),
             max(CASE WHEN delivery.state = 'dead' THEN delivery.code END)
             FROM delivery JOIN result ON result.id = delivery.result WHERE result.entry = ?""",
             (entry,),

@@ -4,6 +4,7 @@ from typing import Self
 
 import structlog
 
+from service.inbox.commitment_queue import CommitmentQueue
 from service.inbox.database import Database
 from service.inbox.delivery_queue import DeliveryQueue
 from service.inbox.files import Files
@@ -44,6 +45,7 @@ class Inbox:
         self.instances = InstanceStore(self._database)
         self.processing = ProcessingQueue(self._database)
         self.deliveries = DeliveryQueue(self._database)
+        self.commitments = CommitmentQueue(self._database)
         self.keep_files = settings.inbox_keep_files
         self._bounds = Bounds(settings.max_body_mib << 20, settings.accept_modalities)
         self._quota = DiskQuota(self.instances, settings.inbox_mib << 20)

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
+from typing import Any
 
 from service.inbox.database import Database
 from service.inbox.states import (
@@ -42,7 +43,7 @@ def entry_of(row: sqlite3.Row) -> Entry:
     return Entry(*row)
 
 
-def delivery_of(row: sqlite3.Row) -> Delivery:
+def delivery_of(row: Iterable[Any]) -> Delivery:
     """Make a delivery of the columns `DELIVERY`."""
     id, entry, destination, state, code, attempts, due, *result = row
     return Delivery(id, entry, destination, state, code, attempts, due, StoredResult(*result))
@@ -218,10 +219,10 @@ class InstanceStore:
         return {row["state"]: row[1] for row in rows}
 
     def delivery_counts(self) -> dict[tuple[str, str], int]:
-        """Return how many results wait for, or are dead at, each (destination, state)."""
+        """Return how many results are at each (destination, state), but for those delivered."""
         rows = self._database.rows(
             """SELECT destination, state, count(*) FROM delivery
-            WHERE state IN ('waiting', 'dead') GROUP BY destination, state"""
+            WHERE state IN ('waiting', 'stored', 'dead') GROUP BY destination, state"""
         )
         return {(destination, state): count for destination, state, count in rows}
 

@@ -1,4 +1,7 @@
-"""The DIMSE door: C-STORE (PS3.4 annex B) and C-ECHO into the same inbox as STOW-RS."""
+"""The DIMSE door: C-STORE (PS3.4 annex B) into the same inbox as STOW-RS, and C-ECHO.
+
+Archives also bring here what they commit themselves to (PS3.4 annex J, N-EVENT-REPORT).
+"""
 
 import tempfile
 import threading
@@ -13,6 +16,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
+from service.destinations.commitment import PUSH_MODEL, report_of
 from service.dicomweb.store_response import OUT_OF_RESOURCES
 from service.errors import Overloaded
 from service.imaging.dicom import ENCAPSULATED, NATIVE
@@ -21,13 +25,12 @@ from service.inbox.inbox import Inbox
 from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
+from service.store_status import PROCESSING_FAILURE, SUCCESS
+from service.tls_files import TlsContext, TlsFiles, dicom_server_context
 
 log = structlog.get_logger("mammoseg")
 
 VERIFICATION = UID("1.2.840.10008.1.1")
-
-SUCCESS = 0x0000
-PROCESSING_FAILURE = 0x0110
 
 MAX_UNSTORED_BYTES = 2**16
 """Of a message that is held in memory: command sets, and data sets that are not to be stored."""
@@ -44,7 +47,12 @@ class StoreScp:
     inbox
         Where instances go.
     settings
-        Address, AE title, who may call, and bounds.
+        Address, AE title, who may call, TLS files, and bounds.
+
+    Raises
+    ------
+    StartupError
+        The TLS files cannot be read.
     """
 
     def __init__(self, inbox: Inbox, settings: Settings) -> None:
@@ -52,6 +60,12 @@ class StoreScp:
         self._most_bytes = settings.max_body_mib << 20
         self._arrived: dict[Association, int] = {}
         self._entity = _entity(settings)
+        self._tls: TlsContext | None = None
+        if settings.scp_tls_certificate is not None:
+            files = TlsFiles(
+                settings.scp_tls_certificate, settings.scp_tls_key, settings.scp_tls_client_ca
+            )
+            self._tls = TlsContext("mammoseg scp", files, dicom_server_context)
 
     def __enter__(self) -> Self:
         """Start to listen.
@@ -61,9 +75,6 @@ class StoreScp:
         StartupError
             The address is taken or is not this machine's.
         """
-        # Datasets go to the disk as they arrive, to the one that is watched and swept.
-        _config.STORE_RECV_CHUNKED_DATASET = True
-        tempfile.tempdir = str(self._inbox.files.incoming)
         settings = self._settings
         handlers: list[tuple[evt.EventType, Callable[[Event], object]]] = [
             (evt.EVT_PDU_RECV, self._received),
@@ -71,6 +82,7 @@ class StoreScp:
             (evt.EVT_ABORTED, self._aborted),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _: SUCCESS),
+            (evt.EVT_N_EVENT_REPORT, self._reported),
         ]
         try:
             server = self._entity.make_server(
@@ -80,19 +92,25 @@ class StoreScp:
             )
         except OSError as error:
             raise cannot_listen(settings.host, settings.scp_port, error) from None
+        # Datasets go to the disk as they arrive, to the one that is watched and swept.
+        self._before = _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir
+        _config.STORE_RECV_CHUNKED_DATASET = True
+        tempfile.tempdir = str(self._inbox.files.incoming)
         assert isinstance(server, Acceptor)
         server.slots = Slots(settings.scp_associations)
         server.callers = settings.scp_callers
         server.pdu_bytes = settings.scp_pdu_bytes + 6
         server.pdu_s = settings.upload_timeout_s
+        server.tls = self._tls
         self._entity._servers.append(server)
         threading.Thread(target=server.serve_forever, name="scp", daemon=True).start()
         self.port = int(server.server_address[1])
-        log.info("scp-ready", port=self.port)
+        log.info("scp-ready", port=self.port, tls=self._tls is not None)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._entity.shutdown()
+        _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = self._before
         log.info("scp-stopped")
 
     def _received(self, event: Event) -> None:
@@ -138,6 +156,19 @@ class StoreScp:
         log.info("scp-stored", status=f"{status:04x}")
         return status
 
+    def _reported(self, event: Event) -> tuple[int, None]:
+        """Take what a destination has committed itself to; on the disk before the answer."""
+        try:
+            report = report_of(event.event_information)
+            known = self._inbox.commitments.report(report) if report is not None else 0
+        except Exception as error:
+            log.error("scp-fault", error=type(error).__name__, at=where(error))
+            return PROCESSING_FAILURE, None
+        (log.info if known else log.warning)(
+            "scp-commitment" if known else "commitment-unknown", peer=_peer(event), results=known
+        )
+        return SUCCESS, None
+
 
 def _entity(settings: Settings) -> AE:
     entity = AE(settings.scp_ae_title)
@@ -149,6 +180,8 @@ def _entity(settings: Settings) -> AE:
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(cast(UID, context.abstract_syntax), SYNTAXES)
     entity.add_supported_context(VERIFICATION)
+    # Whoever reports is SCP of this service, and says so, or does not (PS3.7 D.3.3.4).
+    entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
     return entity
 
 

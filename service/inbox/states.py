@@ -11,7 +11,8 @@ result cannot be delivered, and no further try is made until an operator replays
 model must not judge it. `set-aside`: nothing for this service to do.
 """
 
-DeliveryState = Literal["waiting", "delivered", "dead"]
+DeliveryState = Literal["waiting", "stored", "delivered", "dead"]
+"""Of a result at a destination. `stored`: it is there, and a commitment to it is still to come."""
 
 RECEIVED: State = "received"
 PROCESSED: State = "processed"

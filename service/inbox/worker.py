@@ -1,8 +1,8 @@
 """What the service does with its inbox: processes, delivers, tidies, and counts."""
 
 import asyncio
+import contextlib
 import fcntl
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import BinaryIO, get_args
@@ -11,8 +11,7 @@ import structlog
 
 from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
-from service.dicomweb.stow_client import StowClient
-from service.errors import StartupError
+from service.destinations.destination import ClientOptions, CommitmentReport
 from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
@@ -21,6 +20,7 @@ from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, Entry, State, StoredResult
 from service.inbox.traces import InboxTraces
 from service.logs import where
+from service.outputs.dicom.registry import syntaxes_of
 from service.settings import Settings
 from service.telemetry.observed import ObservedSegmenter
 from service.telemetry.tracing import NoTracing, Tracing
@@ -82,19 +82,21 @@ class InboxWorker:
         self._deliverers = [
             Deliverer(
                 inbox,
-                client,
+                destination,
+                destination.client(self._options()),
                 backoff=self._backoff(settings.delivery_attempts),
                 poller=Poller(),
                 metrics=observed.metrics,
                 traces=self.traces,
             )
-            for client in _clients(settings)
+            for destination in settings.destinations
         ]
         self._task: asyncio.Task[None] | None = None
         self._tidied = 0.0
 
     def start(self) -> None:
         """Begin."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
@@ -116,6 +118,21 @@ class InboxWorker:
     def _backoff(self, attempts: int) -> Backoff:
         settings = self._settings
         return Backoff(settings.retry_first_s, settings.retry_longest_s, attempts)
+
+    def _options(self) -> ClientOptions:
+        """Return what the clients are told."""
+        return ClientOptions(
+            self._settings.scp_ae_title,
+            syntaxes_of(self._settings.inbox_results),
+            self._take_report,
+        )
+
+    def _take_report(self, report: CommitmentReport) -> None:
+        """Enter a commitment's report that came on our own association, on its thread."""
+        if not self.inbox.commitments.report(report):
+            log.warning("commitment-unknown")
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wake_deliverers)
 
     def _all_pollers(self) -> list[Poller]:
         return [self._poller, self._processor.poller, *(each.poller for each in self._deliverers)]
@@ -194,7 +211,7 @@ class InboxWorker:
         for state in get_args(State):
             metrics.inbox_instances.labels(state).set(counts.get(state, 0))
         for name in self._names:
-            for state in ("waiting", "dead"):
+            for state in ("waiting", "stored", "dead"):
                 metrics.inbox_deliveries.labels(name, state).set(open_.get((name, state), 0))
         metrics.inbox_bytes.set(instances.bytes_held())
         metrics.inbox_max_bytes.set(self._settings.inbox_mib << 20)
@@ -210,10 +227,3 @@ class InboxWorker:
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
                 await poller.pause(FAULT_S)
-
-
-def _clients(settings: Settings) -> list[StowClient]:
-    try:
-        return [StowClient(destination) for destination in settings.destinations]
-    except (OSError, ssl.SSLError):
-        raise StartupError("a destination's certificate authorities cannot be read") from None

@@ -2,14 +2,15 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.service.inbox.conftest import mammogram
-from tests.soak.kills import judge, run
+from tests.soak.kills import DESTINATIONS, judge, run
 from tests.stow_server import StowServer
 
 
 @pytest.mark.slow
 @pytest.mark.e2e
-def test_ten_kills_lose_nothing_and_double_nothing() -> None:
-    tally = run(10, seed=10)
+@pytest.mark.parametrize("to", DESTINATIONS)
+def test_ten_kills_lose_nothing_and_double_nothing(to: str) -> None:
+    tally = run(10, seed=10, to=to)
     assert tally.faults == [], tally
     assert tally.accepted > 0
     assert tally.states == {"delivered": tally.accepted}
@@ -41,8 +42,8 @@ def test_the_judge_sees_what_is_lost_doubled_or_changed() -> None:
     ):
         pacs.received[uid].append(result(uid, source, modality))
     pacs.received["2.25.1"].append(result("2.25.1", "1.1", "SEG"))
-    assert judge(["1.1"], pacs) == ([], 6, 1)
-    faults, _, _ = judge(["1.1", "1.2", "1.3", "1.4"], pacs)
+    assert judge(["1.1"], pacs.received) == ([], 6, 1)
+    faults, _, _ = judge(["1.1", "1.2", "1.3", "1.4"], pacs.received)
     assert [fault.split()[0] for fault in faults] == ["1.2", "1.3", "1.4"]
     pacs.received["2.25.2"].append(result("2.25.2", "1.1", "SR", "another"))
-    assert judge(["1.1"], pacs)[0] == ["2.25.2 came with 2 different contents"]
+    assert judge(["1.1"], pacs.received)[0] == ["2.25.2 came with 2 different contents"]

@@ -1,8 +1,10 @@
 """kill -9 at random moments: no accepted instance is lost, no delivered result is a second one.
 
-`python -m tests.soak.kills --kills 100`. A sender posts mammograms by STOW-RS and repeats each
-until it is accepted, as a PACS does; a destination keeps every byte it gets, and now and then drops
-the connection instead of answering. The service is killed again and again, also while it starts.
+`python -m tests.soak.kills --kills 100 --to stow`. A sender posts mammograms by STOW-RS and repeats
+each until it is accepted, as a PACS does; a destination keeps every byte it gets, and now and then
+drops the connection instead of answering. The service is killed again and again, also while it
+starts. With `--to commitment` the destination also leaves requests for storage commitment
+unanswered, or says that it has lost an object.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from multiprocessing.context import ForkServerProcess
@@ -32,14 +36,21 @@ from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
-from tests.stow_server import Reply, StowServer, stored, stow_server
+from tests.store_scp import HANG_UP, store_scp
+from tests.stow_server import stored, stow_server
 
 KINDS = {"SEG", "SR"}
 STUDY = "1.2.826.0.1.3680043.10.1.9"
 WHILE_STARTING = 0.2
 """Share of the kills that hit a service before it is ready."""
 UNANSWERED = 0.1
-"""Share of the deliveries that the destination stores without saying so."""
+"""Share of the deliveries that the destination stores without saying so, of requests for commitment
+that it does not answer, and of objects to which it does not commit itself."""
+DESTINATIONS = ("stow", "dicom", "commitment")
+"""How results are delivered."""
+
+Received = Mapping[str, Sequence[bytes]]
+"""Every object at the destination by SOP Instance UID, each time it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +140,7 @@ class Service:
             "retry_longest_s": 2.0,
             # A kill counts as an attempt of what was in work, and these kills are no image's fault.
             "inbox_attempts": 1000,
+            "delivery_attempts": 1000,
             "port": self.port,
             **{"device": "cpu", "readers": 1, "runners": 1},
         }
@@ -174,21 +186,41 @@ def _serve(environment: dict[str, str], log: str) -> None:
     serve()
 
 
-def run(kills: int, seed: int, *, pause_s: float = 0.1, drain_s: float = 600.0) -> Tally:
+@contextmanager
+def destination(to: str, chance: random.Random) -> Iterator[tuple[str, Received]]:
+    """Run a destination of a kind; returns its URL and what it got."""
+
+    def now_and_then() -> bool:
+        return chance.random() < UNANSWERED
+
+    if to == "stow":
+        with stow_server() as server:
+            server.reply = lambda uid, times: None if now_and_then() else stored(uid)
+            yield server.url, server.received
+        return
+
+    def report(transaction: str, uids: list[str]) -> dict[str, int] | None:
+        return None if now_and_then() else {uid: 0x0112 for uid in uids if now_and_then()}
+
+    with store_scp() as archive:
+        archive.status = lambda uid, times: HANG_UP if now_and_then() else 0
+        archive.report = report
+        asked = {"commitment": "true", "commitment_timeout_s": 2} if to == "commitment" else {}
+        yield archive.url(**asked), archive.received
+
+
+def run(
+    kills: int, seed: int, *, to: str = "stow", pause_s: float = 0.1, drain_s: float = 600.0
+) -> Tally:
     """Kill the service so many times, let it finish, and see what is there."""
     started, chance = time.monotonic(), random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, stow_server() as destination:
-
-        def now_and_then(uid: str, times: int) -> Reply:
-            return None if chance.random() < UNANSWERED else stored(uid)
-
-        destination.reply = now_and_then
-        with Service(Path(folder), destination.url) as service:
+    with tempfile.TemporaryDirectory() as folder, destination(to, chance) as (url, received):
+        with Service(Path(folder), url) as service:
             accepted = _kill_while_sending(service, kills, chance, pause_s)
             service.start()
             states = _drained(service, drain_s)
             service.stop(signal.SIGTERM)
-        faults, results, again = judge(accepted, destination)
+        faults, results, again = judge(accepted, received)
         unfinished = sum(states.values()) - states.get("delivered", 0)
         if unfinished:
             faults.append(f"{unfinished} instances are not delivered")
@@ -229,15 +261,16 @@ def _drained(service: Service, drain_s: float) -> dict[str, int]:
         database.close()
 
 
-def judge(accepted: list[str], destination: StowServer) -> tuple[list[str], int, int]:
+def judge(accepted: list[str], received: Received) -> tuple[list[str], int, int]:
     """Compare what was accepted with what arrived; returns faults, results, and repeated files."""
     faults, again = [], 0
     made: dict[str, Counter[str]] = defaultdict(Counter)
-    for uid, files in destination.received.items():
+    for uid, files in received.items():
         if len(set(files)) > 1:
             faults.append(f"{uid} came with {len(set(files))} different contents")
         again += len(files) > 1
-        result = dcmread(BytesIO(files[0]))
+        # By DIMSE a data set comes without the header of a file.
+        result = dcmread(BytesIO(files[0]), force=True)
         sources = {
             str(element.value)
             for element in result.iterall()
@@ -250,7 +283,7 @@ def judge(accepted: list[str], destination: StowServer) -> tuple[list[str], int,
             faults.append(f"{source} was accepted, and {set(made[source])} arrived")
         if any(count > 1 for count in made[source].values()):
             faults.append(f"{source} has second results: {dict(made[source])}")
-    return faults, len(destination.received), again
+    return faults, len(received), again
 
 
 def main() -> None:
@@ -258,8 +291,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--to", choices=DESTINATIONS, default="stow")
     options = parser.parse_args()
-    tally, console = run(options.kills, options.seed), Console()
+    tally, console = run(options.kills, options.seed, to=options.to), Console()
     console.print(tally)
     sys.exit(1 if tally.faults else 0)
 

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless
+from pydicom.uid import (
+    EnhancedSRStorage,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    MammographyCADSRStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from service.errors import NotAcceptable, foreign_errors_as
 from service.findings import Findings
@@ -25,6 +34,8 @@ class DicomOutput:
     ----------
     build
         Makes the dataset of findings and the checked source.
+    sop_class_uid
+        What it is.
     transfer_syntax_uid
         How its pixels, if any, are encoded.
     description
@@ -34,6 +45,7 @@ class DicomOutput:
     """
 
     build: Callable[[Findings, Source], Dataset]
+    sop_class_uid: str
     transfer_syntax_uid: str
     description: str
     picture_side: int = 0
@@ -42,32 +54,38 @@ class DicomOutput:
 OUTPUTS: Mapping[str, DicomOutput] = {
     "seg": DicomOutput(
         segmentation,
+        SegmentationStorage,
         ExplicitVRLittleEndian,
         "Segmentation of the mask, one segment a finding, on the source's pixels.",
     ),
     "seg-fractional": DicomOutput(
         fractional_segmentation,
+        SegmentationStorage,
         JPEGLSLossless,
         "Segmentation holding the probability of lesion, JPEG-LS lossless.",
     ),
     "sr": DicomOutput(
         measurement_report,
+        EnhancedSRStorage,
         ExplicitVRLittleEndian,
         "Enhanced SR, Measurement Report (TID 1500).",
     ),
     "cad-sr": DicomOutput(
         mammography_cad_report,
+        MammographyCADSRStorage,
         ExplicitVRLittleEndian,
         "Mammography CAD SR (TID 4000).",
     ),
     "sc": DicomOutput(
         overlay_capture,
+        SecondaryCaptureImageStorage,
         JPEGBaseline8Bit,
         "Secondary Capture: the image with outlines, in colour, JPEG.",
         picture_side=MAX_LONG_SIDE,
     ),
     "gsps": DicomOutput(
         presentation_state,
+        GrayscaleSoftcopyPresentationStateStorage,
         ExplicitVRLittleEndian,
         "Grayscale Softcopy Presentation State with outlines.",
     ),
@@ -77,6 +95,15 @@ OUTPUTS: Mapping[str, DicomOutput] = {
 def picture_side(kinds: Iterable[str]) -> int:
     """Return the longest side of the pictures of the image in such results, 0 without any."""
     return max((OUTPUTS[kind].picture_side for kind in kinds), default=0)
+
+
+def syntaxes_of(kinds: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the transfer syntax UIDs of such results, by SOP Class UID."""
+    found: dict[str, frozenset[str]] = {}
+    for output in (OUTPUTS[kind] for kind in kinds):
+        known = found.get(output.sop_class_uid, frozenset())
+        found[output.sop_class_uid] = known | {output.transfer_syntax_uid}
+    return found
 
 
 def dicom_result(kind: str, findings: Findings, header: Dataset) -> Dataset:

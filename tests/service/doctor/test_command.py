@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.destination import Destination
+from service.destinations.stow import StowDestination
 from service.doctor.decoders import SYNTAXES, decoders_check
 from service.doctor.model import golden_check
 from service.doctor.settings import destination_check
@@ -124,11 +124,11 @@ def test_a_decoder_that_decodes_something_else_is_found(monkeypatch: pytest.Monk
 
 
 def test_destinations_are_asked_on_request() -> None:
-    nobody = destination_check(Destination(url=f"http://127.0.0.1:{free_port()}/dicom-web"))
+    nobody = destination_check(StowDestination(url=f"http://127.0.0.1:{free_port()}/dicom-web"))
     assert nobody.state == "mend" and "reached" in nobody.found
     with stow_server() as pacs:
         # It knows of STOW-RS alone.
-        found = destination_check(Destination(url=pacs.url))
+        found = destination_check(StowDestination(url=pacs.url))
     assert (found.state, found.found) == ("note", "answers 501")
 
 
@@ -145,7 +145,7 @@ def test_an_answer_of_a_destination_is_judged(
         return httpx.Response(status)
 
     monkeypatch.setattr("service.doctor.settings.httpx.get", get)
-    destination = Destination(url="https://pacs/dicom-web/", token=SecretStr("s3cr3t"))
+    destination = StowDestination(url="https://pacs/dicom-web/", token=SecretStr("s3cr3t"))
     found = destination_check(destination)
     assert found.state == state and "s3cr3t" not in str(found)
     assert asked["url"] == "https://pacs/dicom-web/studies?limit=1"

@@ -28,6 +28,7 @@ CLASSES = {
 def test_each_row_makes_its_class_in_its_syntax(kind: str) -> None:
     read = pydicom.dcmread(BytesIO(dicom_file(kind, findings_by_hand(), full_header())))
     assert read.SOPClassUID.name == CLASSES[kind]
+    assert read.SOPClassUID == OUTPUTS[kind].sop_class_uid
     assert read.file_meta.TransferSyntaxUID == OUTPUTS[kind].transfer_syntax_uid
     assert read.file_meta.MediaStorageSOPInstanceUID == read.SOPInstanceUID
     assert "research use only" in read.SeriesDescription
@@ -43,7 +44,12 @@ def test_only_a_capture_holds_a_picture_of_the_image() -> None:
 
 
 def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = DicomOutput(measurement_report, pydicom.uid.ExplicitVRLittleEndian, "A test's own.")
+    row = DicomOutput(
+        measurement_report,
+        pydicom.uid.EnhancedSRStorage,
+        pydicom.uid.ExplicitVRLittleEndian,
+        "A test's own.",
+    )
     monkeypatch.setattr(registry, "OUTPUTS", {**OUTPUTS, "own": row})
     assert dicom_file("own", findings_by_hand(), full_header())
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from service.destination import Destination
-from service.dicomweb.stow_client import NotDelivered, StowClient, judge
+from service.destinations.stow import StowClient, StowDestination
+from service.dicomweb.stow_answer import judge
 from service.server_process import free_port
+from service.store_status import NotDelivered
 from tests.service.inbox.conftest import mammogram
 from tests.stow_server import failed, stow_server
 
@@ -25,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 def send(file: Path, url: str, **more: Any) -> None:
     async def once() -> None:
-        async with StowClient(Destination(url=url, **more)) as client:
+        async with StowClient(StowDestination(url=url, **more)) as client:
             await client.store(file, UID)
 
     asyncio.run(once())
@@ -108,7 +109,8 @@ def test_a_status_says_whether_to_try_again(status: int, permanent: bool, reacha
 
 @pytest.mark.parametrize("status", [200, 202, 409])
 @pytest.mark.parametrize(
-    ("reason", "permanent"), [(0xA700, False), (0x0110, False), (0xC000, True), (0xA900, True)]
+    ("reason", "permanent"),
+    [(0xA700, False), (0x0110, False), (0x0124, False), (0xC000, True), (0xA900, True)],
 )
 def test_a_failure_in_the_answer_counts_whatever_the_status(
     status: int, reason: int, permanent: bool
@@ -171,3 +173,15 @@ def test_failures_without_uids_or_in_xml_count() -> None:
     for body in (json.dumps(other).encode(), xml):
         with pytest.raises(NotDelivered):
             judge(202, body, UID)
+
+
+def test_a_warning_is_a_delivery_and_is_said() -> None:
+    item = {
+        "00081155": {"vr": "UI", "Value": [UID]},
+        "00081196": {"vr": "US", "Value": [0xB006]},
+    }
+    answer = {"00081199": {"vr": "SQ", "Value": [item]}}
+    assert judge(202, json.dumps(answer).encode(), UID) == 0xB006
+    assert judge(202, json.dumps([answer]).encode(), UID) == 0xB006
+    assert judge(202, json.dumps(answer).encode(), "1.2.9") is None
+    assert judge(200, b"<NativeDicomModel/>", UID) is None

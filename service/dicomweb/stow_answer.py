@@ -1,0 +1,27 @@
+"""What the answer to a STOW-RS request (PS3.18 10.5) of one object means for who sent it."""
+
+from service.dicomweb.store_response import failure_reason, warning_reason
+from service.store_status import DUPLICATES, NotDelivered, refusal
+
+PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
+"""Answers that the same request will get again. Others may change with the server's state or with
+its configuration, refused credentials too."""
+
+
+def judge(status: int, body: bytes, sop_instance_uid: str) -> int | None:
+    """Return the Warning Reason (0008,1196) with which the destination has the object, or None.
+
+    Raises
+    ------
+    NotDelivered
+        It has not.
+    """
+    reason = failure_reason(body, sop_instance_uid) if status in (200, 202, 409) else None
+    if reason in DUPLICATES:
+        return None
+    if reason is not None:
+        raise refusal(reason)
+    if status in (200, 202):
+        return warning_reason(body, sop_instance_uid)
+    busy = status in (429, 502, 503, 504)
+    raise NotDelivered(f"http-{status}", permanent=status in PERMANENT, reachable=not busy)

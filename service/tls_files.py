@@ -1,0 +1,172 @@
+"""TLS by files of certificates and keys, which may change while the service runs.
+
+Under DICOM it is the profile of PS3.15 B.12 (BCP 195: RFC 8996 and 9325): TLS 1.2 and 1.3, and of
+1.2 the four suites that RFC 9325, 4.2 recommends.
+"""
+
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.errors import StartupError
+
+log = structlog.get_logger("mammoseg")
+
+DICOM_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+)
+"""Of TLS 1.2. Those of 1.3 are all in the profile."""
+
+_SECURITY_LEVEL = "@SECLEVEL=2"
+"""Of OpenSSL: no key of RSA under 2048 bits, none of ECDSA under 224, no signature by SHA-1."""
+
+_OF_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA")
+"""In OpenSSL's reasons, also in those of an alert that the other side sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files.
+
+    Attributes
+    ----------
+    certificate, key
+        Ours, with what comes between it and an authority, and its key, which is not encrypted; both
+        or neither. The key may lie in the certificate's file.
+    ca
+        Authorities that the other side's certificate is checked against.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Return what changes with the files."""
+        return tuple(_stamp(file) for file in (self.certificate, self.key, self.ca))
+
+
+def client_context(
+    files: TlsFiles, *, verify: bool = True, verify_host: bool = True, dicom: bool = False
+) -> ssl.SSLContext:
+    """Make the context of who connects.
+
+    Parameters
+    ----------
+    files
+        Without `ca` the system's authorities count.
+    verify
+        Check the server's certificate.
+    verify_host
+        Check that it is of the host that was asked for, too.
+    dicom
+        Keep to the profile of PS3.15 B.12.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read, or is not what it should be (`ssl.SSLError`).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = verify and verify_host
+    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    if files.ca is not None:
+        context.load_verify_locations(cafile=files.ca)
+    elif verify:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    return _completed(context, files, dicom=dicom)
+
+
+def dicom_server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Make the context of who listens for DICOM; with `ca` it asks for a client's certificate.
+
+    Raises
+    ------
+    OSError
+        As `client_context`.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if files.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cafile=files.ca)
+    return _completed(context, files, dicom=True)
+
+
+def _completed(context: ssl.SSLContext, files: TlsFiles, *, dicom: bool) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if dicom:
+        context.set_ciphers(":".join((_SECURITY_LEVEL, *DICOM_SUITES)))
+    if files.certificate is not None:
+        # Without a password OpenSSL would ask for one at the terminal, and wait.
+        context.load_cert_chain(files.certificate, files.key, password="")
+    return context
+
+
+def code_of(error: OSError) -> str:
+    """Say why a handshake failed: a certificate that is not valid here, or anything else."""
+    reason = (getattr(error, "reason", None) or "").upper()
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "tls-certificate"
+    return "tls-certificate" if any(word in reason for word in _OF_CERTIFICATES) else "tls"
+
+
+class TlsContext:
+    """The context of files, made anew once they change.
+
+    Parameters
+    ----------
+    name
+        Of whom, for the operator.
+    files
+        What it is made of.
+    make
+        Makes it of them.
+
+    Raises
+    ------
+    StartupError
+        A file cannot be read, or is not what it should be.
+    """
+
+    def __init__(
+        self, name: str, files: TlsFiles, make: Callable[[TlsFiles], ssl.SSLContext]
+    ) -> None:
+        self._name, self._files, self._make = name, files, make
+        self._lock = threading.Lock()
+        self._stamp = files.stamp()
+        try:
+            self._context = make(files)
+        except (OSError, ValueError):
+            raise StartupError(
+                f"the TLS files of {name} cannot be read: a certificate and its key, which is not "
+                "encrypted, and authorities, each as PEM"
+            ) from None
+
+    def current(self) -> ssl.SSLContext:
+        """Return the context of the files as they are; the last one while they cannot be read."""
+        with self._lock:
+            stamp = self._files.stamp()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._context = self._make(self._files)
+                    log.info("tls-files-read", of=self._name)
+                except (OSError, ValueError):
+                    log.error("tls-files-unreadable", of=self._name)
+            return self._context
+
+
+def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+    try:
+        state = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return (state.st_mtime_ns, state.st_size, state.st_ino) if state is not None else None
