@@ -13,15 +13,18 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
+from service.doctor.check import Check
 from service.doctor.decoders import SYNTAXES, decoders_check
 from service.doctor.model import golden_check
-from service.doctor.settings import destination_check
+from service.doctor.settings import archive_check, destination_check
 from service.imaging.reader import ReadLimits
 from service.loading import open_model
 from service.reading.reader import InProcess
 from service.server_process import free_port
 from tests.identity_net import identity_contract, write_identity_net
+from tests.store_scp import store_scp
 from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.integration
@@ -155,3 +158,14 @@ def test_an_answer_of_a_destination_is_judged(
 def test_help_shows_examples() -> None:
     said = CliRunner().invoke(app, ["doctor", "--help"]).stdout
     assert "mammoseg doctor --json | jq" in said
+
+
+def test_an_archive_is_associated_with_on_request() -> None:
+    def check(url: str) -> Check:
+        return archive_check(DicomDestination(url=url), "MAMMOSEG")
+
+    with store_scp(called_ae="ARCHIVE") as archive:
+        assert check(archive.url()).state == "note"
+        assert archive.received == {}
+        assert "called-ae-unknown" in check(archive.url().replace("ARCHIVE", "OTHER")).found
+    assert check(f"dicom://ARCHIVE@127.0.0.1:{free_port()}").state == "mend"
