@@ -43,12 +43,15 @@ class DeliveryQueue:
         return delivery_of(rows[0]) if rows else None
 
     def oldest_s(self) -> dict[str, float]:
-        """Return, by destination, how long its oldest result has waited, in seconds."""
+        """Return, by destination, how long its oldest result has waited, in seconds.
+
+        For its commitment, too, where that is asked for.
+        """
         now = self._database.now()
         rows = self._database.rows(
             """SELECT destination, min(entry.changed) FROM delivery
             JOIN result ON result.id = delivery.result JOIN entry ON entry.id = result.entry
-            WHERE delivery.state = 'waiting' GROUP BY destination"""
+            WHERE delivery.state IN ('waiting', 'stored') GROUP BY destination"""
         )
         return {destination: max(0.0, now - changed) for destination, changed in rows}
 
