@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from service.imaging import elements
 from service.imaging.lut import Table, lookup_table
+from service.imaging.photometry import apply_window
 
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -21,7 +22,8 @@ class Grayscale:
     modality
         Rescale or Modality LUT; None for identity.
     voi
-        The first VOI LUT, else the first window; None when there is no usable one.
+        The first VOI LUT, else the first window, a sigmoid one as a table; None when there is no
+        usable one.
     inverse
         True for MONOCHROME1: a presentation state knows of no photometric interpretation and says
         it by Presentation LUT Shape (PS3.4 N.2.1.3).
@@ -71,9 +73,29 @@ def _voi(header: Dataset, signed: bool) -> hd.pr.SoftcopyVOILUTTransformation | 
         return None
     if widths[0] <= 0 or (function == "LINEAR" and widths[0] < 1):
         return None
+    if function == "SIGMOID" and not _is_rescaled(header) and not signed:
+        return _sigmoid_table(header, centers[0], widths[0])
     return hd.pr.SoftcopyVOILUTTransformation(
         window_center=centers[0], window_width=widths[0], voi_lut_function=function
     )
+
+
+def _is_rescaled(header: Dataset) -> bool:
+    return _modality(header, signed=False) is not None
+
+
+def _sigmoid_table(
+    header: Dataset, center: float, width: float
+) -> hd.pr.SoftcopyVOILUTTransformation:
+    """Write a sigmoid window out as a VOI LUT over all stored values (PS3.3 C.11.8 allows both).
+
+    dcmtk's presentation states, and so DICOMscope, take every window for a linear one.
+    """
+    bits = elements.integer(header, "BitsStored") or 16
+    values = np.arange(1 << min(max(bits, 1), 16), dtype=np.float64)
+    shown = np.rint(65535.0 * apply_window(values, center, width, "SIGMOID")).astype(np.uint16)
+    lut = hd.VOILUT(first_mapped_value=0, lut_data=shown, lut_explanation="SIGMOID window")
+    return hd.pr.SoftcopyVOILUTTransformation(voi_luts=[lut])
 
 
 def _first_table(header: Dataset, keyword: str, signed: bool) -> Table | None:

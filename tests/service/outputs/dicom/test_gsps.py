@@ -64,8 +64,28 @@ def test_without_a_spacing_it_is_shown_in_the_pixels_shape(aspect: float, ratio:
 
 
 def test_the_first_window_is_taken_over_with_its_function() -> None:
-    voi = state_of(**VENDORS["ge"]).SoftcopyVOILUTSequence[0]
-    assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == (2300, 900, "SIGMOID")
+    voi = state_of(
+        WindowCenter=[2300, 2100], WindowWidth=[900, 700], VOILUTFunction="LINEAR_EXACT"
+    ).SoftcopyVOILUTSequence[0]
+    assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == (2300, 900, "LINEAR_EXACT")
+
+
+@pytest.mark.parametrize(("bits", "stated"), [(12, 4096), (16, 0)])
+def test_a_sigmoid_window_is_written_out_as_a_table(bits: int, stated: int) -> None:
+    """Some viewers of presentation states take every window for a linear one."""
+    voi = state_of(**VENDORS["ge"], BitsStored=bits, HighBit=bits - 1).SoftcopyVOILUTSequence[0]
+    (item,) = voi.VOILUTSequence
+    assert "WindowCenter" not in voi
+    assert list(item.LUTDescriptor) == [stated, 0, 16]
+    data = np.frombuffer(item.LUTData, "<u2") / 65535
+    wanted = 1 / (1 + np.exp(-4 * (np.arange(1 << bits) - 2300) / 900))
+    np.testing.assert_allclose(data, wanted, atol=1e-5)
+
+
+def test_a_sigmoid_window_after_a_rescale_stays_a_window() -> None:
+    """A table maps what a rescale gives, which need not be whole, nor positive."""
+    voi = state_of(**VENDORS["ge"], RescaleSlope=2).SoftcopyVOILUTSequence[0]
+    assert (voi.WindowCenter, voi.VOILUTFunction) == (2300, "SIGMOID")
 
 
 def test_a_lut_outranks_the_window_and_keeps_its_shape() -> None:
