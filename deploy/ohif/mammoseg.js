@@ -101,10 +101,10 @@ function lendPlane(displaySet, displaySetService) {
 
 // OHIF labels an outline with a finding site's bare code, and does not say which finding it is.
 function nameFinding(measurement) {
-  if (measurement.labels[0]?.label === 'Finding') return;
+  if (measurement.labels[0]?.label === 'mammoseg') return;
   const site = '363698007';
   measurement.labels = [
-    { label: 'Finding', value: measurement.TrackingIdentifier },
+    { label: 'mammoseg', value: measurement.TrackingIdentifier },
     ...measurement.labels.map(({ label, value }) => ({ label: label === site ? 'Site' : label, value })),
   ];
 }

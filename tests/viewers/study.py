@@ -77,12 +77,12 @@ class Study:
 
 
 def four_views(files: list[Path], turns: list[str], segmenter: Segmenter) -> Study:
-    """Make one study of four files of one patient.
+    """Make one patient's study of four files.
 
     Parameters
     ----------
     files
-        In the order of `VIEWS`.
+        In the order of `VIEWS`; whose they were is written over.
     turns
         How each is stored, keys of `TURNS`.
     segmenter

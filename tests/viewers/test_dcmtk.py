@@ -24,7 +24,10 @@ pytestmark = pytest.mark.integration
 _POINT = re.compile(r"(-?[\d.]+)\\(-?[\d.]+)")
 
 
-def rendered(image: Path, picture: Path, state: Path) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
+Polygons = list[NDArray[np.float64]]
+
+
+def rendered(image: Path, picture: Path, state: Path) -> tuple[NDArray[np.uint8], Polygons]:
     """Return dcmtk's picture of an image under a presentation state, and the polygons it read."""
     said = program_says("dcmp2pgm", "dcmtk", "-v", "-p", state, image, picture)
     lines = [line for line in said.splitlines() if "coordinates:" in line]
