@@ -58,6 +58,8 @@ _POLYGONS = """() => [...document.querySelectorAll('svg.svg-layer')].map(layer =
 
 @pytest.fixture(scope="module")
 def studies(cbis_files: list[Path]) -> list[Study]:
+    # Before anything is computed for nothing.
+    ohif_files()
     turns = list(TURNS)
     with open_model() as segmenter:
         return [
@@ -69,7 +71,6 @@ def studies(cbis_files: list[Path]) -> list[Study]:
 
 @pytest.fixture(scope="module")
 def orthanc(studies: list[Study], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    ohif_files()
     with running_orthanc(tmp_path_factory.mktemp("orthanc")) as orthanc:
         for study in studies:
             for view in study.views:
