@@ -29,16 +29,17 @@ COPY --from=parts /source/sbom.cdx.json /
 FROM python:3.13-slim-trixie
 ENV PATH=/opt/mammoseg/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MAMMOSEG_HOST=0.0.0.0 MAMMOSEG_PORT=8000 ORT_DISABLE_TELEMETRY=1
+# Every address, so it asks for keys: MAMMOSEG_KEYS_FILE=/etc/mammoseg/keys.json; see docs/access.md.
 # The inbox's folder is used once MAMMOSEG_DESTINATIONS is set; see docs/inbox.md.
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mammoseg \
-  && install --directory --owner=10001 --mode=0700 /var/lib/mammoseg
-VOLUME /var/lib/mammoseg
+  && install --directory --owner=10001 --mode=0700 /var/lib/mammoseg /etc/mammoseg
+VOLUME /var/lib/mammoseg /etc/mammoseg
 COPY --from=build /opt/mammoseg /opt/mammoseg
 COPY --from=parts /source/sbom.cdx.json /usr/share/doc/mammoseg/sbom.cdx.json
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['MAMMOSEG_PORT']}/health/ready\", timeout=2)"]
+  CMD ["python", "-m", "service.probe"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["mammoseg"]
 CMD ["serve"]

@@ -10,7 +10,10 @@ import structlog
 from fastapi import FastAPI
 
 from service import __version__
+from service.access.access import AccessControl
 from service.api import health, model, segment, stow, studies, viewer
+from service.api.access_description import describe_access
+from service.api.gate import Gate
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
 from service.capacity.limiter import RequestLimiter
@@ -48,6 +51,7 @@ def create_app(
     settings: Settings | None = None,
     segmenter: Segmenter | None = None,
     inbox: Inbox | None = None,
+    access: AccessControl | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -59,13 +63,16 @@ def create_app(
         An open one, closed with the application; opened from `settings` when None.
     inbox
         An open one, closed with the application; opened from `settings` when None.
+    access
+        Who may come in; as `settings` say when None.
 
     Raises
     ------
     StartupError
-        What is to watch the service cannot be opened.
+        `settings` let nobody in, or everybody, or what is to watch the service cannot be opened.
     """
     settings = settings or Settings()
+    access = access or AccessControl(settings.access_options())
     telemetry = open_telemetry(settings.telemetry_options(), __version__)
     app = FastAPI(
         title="mammoseg",
@@ -73,16 +80,28 @@ def create_app(
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0 (code), CC BY 4.0 (the bundled weights)"},
         lifespan=partial(
-            _lifespan, settings=settings, telemetry=telemetry, segmenter=segmenter, inbox=inbox
+            _lifespan,
+            settings=settings,
+            telemetry=telemetry,
+            segmenter=segmenter,
+            inbox=inbox,
+            access=access,
         ),
         # A redirection names http:// behind a proxy that speaks TLS; see `RequestContext`.
         redirect_slashes=False,
     )
-    app.add_middleware(RequestContext, metrics=telemetry.metrics, tracing=telemetry.tracing)
+    app.add_middleware(Gate, access=access)
+    app.add_middleware(
+        RequestContext,
+        metrics=telemetry.metrics,
+        tracing=telemetry.tracing,
+        hsts_s=settings.hsts_s,
+    )
     install_handlers(app)
     for part in (segment, studies, stow, model, health, viewer):
         app.include_router(part.router)
     describe_problems(app)
+    describe_access(app)
     return app
 
 
@@ -94,6 +113,7 @@ async def _lifespan(
     telemetry: Telemetry,
     segmenter: Segmenter | None,
     inbox: Inbox | None,
+    access: AccessControl,
 ) -> AsyncIterator[None]:
     if segmenter is None:
         segmenter = await asyncio.to_thread(open_segmenter, settings)
@@ -115,9 +135,11 @@ async def _lifespan(
         app.state.services = Services(
             settings, metrics, segmenter, observed, limiter, inbox_worker, model_card(settings)
         )
+        access.start()
         log.info("ready", version=__version__)
         yield
         limiter.draining = True
+    await access.close()
     await asyncio.to_thread(limiter.close)
     await asyncio.to_thread(segmenter.close)
     await asyncio.to_thread(telemetry.close)

@@ -58,6 +58,55 @@ class InvalidRequest(MammosegError):
     title = "The request is not valid"
 
 
+class Unauthenticated(MammosegError):
+    """401: the caller has not said who it is, or has not proved it.
+
+    Always the same words, so that they say nothing of what was tried: not whether such a key was
+    there once, nor why a token is not believed.
+
+    Parameters
+    ----------
+    tried
+        Whether the request brought anything that might have been a key or a token (RFC 6750, 3.1).
+    """
+
+    status = 401
+    title = "Not authenticated"
+
+    def __init__(self, *, tried: bool) -> None:
+        super().__init__("unauthenticated", "Send a key or a token: Authorization: Bearer KEY.")
+        self.tried = tried
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say how to authenticate (RFC 9110, 11.6.1)."""
+        why = ', error="invalid_token"' if self.tried else ""
+        return {"WWW-Authenticate": f'Bearer realm="mammoseg"{why}'}
+
+
+class Forbidden(MammosegError):
+    """403: the caller is known, and may not do this.
+
+    Parameters
+    ----------
+    scope
+        What it would need.
+    """
+
+    status = 403
+    title = "Not allowed"
+
+    def __init__(self, *, scope: str) -> None:
+        super().__init__("forbidden", f"This needs the scope {scope}.")
+        self.scope = scope
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Name the scope (RFC 6750, 3.1)."""
+        challenge = f'Bearer realm="mammoseg", error="insufficient_scope", scope="{self.scope}"'
+        return {"WWW-Authenticate": challenge}
+
+
 class NoInbox(MammosegError):
     """404: nothing is configured here that could take instances or deliver results."""
 
@@ -125,6 +174,22 @@ class MixedStudy(MammosegError):
 
     status = 422
     title = "Not one study"
+
+
+class TooManyRequests(MammosegError):
+    """429: this caller asks more often, or for more at once, than its share."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, code: str, detail: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(code, detail)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
 
 
 class HeadersTooLarge(MammosegError):

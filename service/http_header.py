@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from service.api.security_headers import with_security_headers
 from service.errors import HeadersTooLarge, InvalidRequest, MammosegError, UrlTooLong
+
+SAFE_FIELDS = with_security_headers((), is_tls=False, hsts_s=0)
 
 MAX_URL_BYTES = 8 * 1024
 MAX_LENGTH_DIGITS = 20
@@ -66,6 +69,7 @@ def last_answer(error: MammosegError) -> bytes:
         "content-type": "application/problem+json",
         "content-length": str(len(body)),
         "connection": "close",
+        **{name.decode(): value.decode() for name, value in SAFE_FIELDS},
         **error.headers,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

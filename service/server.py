@@ -8,6 +8,7 @@ leaves by itself in the same way, for a supervisor to start it again.
 import asyncio
 import resource
 import signal
+import socket
 import time
 from functools import partial
 from types import FrameType
@@ -21,21 +22,33 @@ from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
+from service.tls import ReloadingContext
+from service.tls_protocol import Handshakes, TlsDoor
 
 log = structlog.get_logger("mammoseg")
 
 OTHER_DESCRIPTORS = 256
 """Of readers, the inbox, the device."""
 
+HANDSHAKE_SHARE = 4
+"""Of as many connections as may be open, one in so many may be in its TLS handshake beside them."""
+
 TICKS_A_SECOND = 10
 """Of uvicorn's `on_tick`."""
 
 
 def serve(app: FastAPI, settings: Settings) -> int:
-    """Serve until a signal, then answer what was accepted; give the exit status."""
+    """Serve until a signal, then answer what was accepted; give the exit status.
+
+    Raises
+    ------
+    StartupError
+        The files of TLS cannot be used.
+    """
     allow_descriptors(settings.max_connections)
+    handshakes = handshakes_of(settings)
     try:
-        Server(config_of(app, settings), app, settings.lame_duck_s).run()
+        Server(config_of(app, settings, handshakes), app, settings.lame_duck_s, handshakes).run()
     except SystemExit:
         # Uvicorn could not start, and logged why; its own status is that of a failed device here.
         return START_FAILED
@@ -44,7 +57,7 @@ def serve(app: FastAPI, settings: Settings) -> int:
 
 def allow_descriptors(connections: int) -> None:
     """Ask for two files a connection, itself and its body's memory, and some for the rest."""
-    wanted = 2 * connections + OTHER_DESCRIPTORS
+    wanted = 2 * connections + connections // HANDSHAKE_SHARE + OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -53,13 +66,33 @@ def allow_descriptors(connections: int) -> None:
             log.warning("few-descriptors", allowed=allowed, wanted=wanted)
 
 
-def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def handshakes_of(settings: Settings) -> Handshakes | None:
+    """Return where TLS handshakes are bounded; None where TLS is not spoken.
+
+    Raises
+    ------
+    StartupError
+        Its files cannot be used.
+    """
+    options = settings.tls_options()
+    if options is None:
+        return None
+    most = max(1, settings.max_connections // HANDSHAKE_SHARE)
+    return Handshakes(ReloadingContext(options), most, options.handshake_s)
+
+
+def config_of(
+    app: FastAPI, settings: Settings, handshakes: Handshakes | None = None
+) -> uvicorn.Config:
     """Return uvicorn's configuration."""
     limits = ConnectionLimits(
         settings.max_connections, settings.header_timeout_s, settings.send_timeout_s
     )
     # Three times as fast as h11 at receiving a mammogram.
     http: Any = partial(HttpProtocol, limits=limits)
+    if handshakes is not None:
+        # Not uvicorn's TLS: see `tls_protocol`.
+        http = partial(_tls_door, http, handshakes)
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -71,8 +104,15 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # Its handshake would log the URL, and nothing here speaks it.
         ws="none",
         server_header=False,
+        # By its own default, uvicorn believes whoever asks from this machine.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_graceful_shutdown=settings.drain_s,
     )
+
+
+def _tls_door(http: Any, handshakes: Handshakes, **uvicorns: Any) -> TlsDoor:
+    return TlsDoor(http(**uvicorns), handshakes)
 
 
 def device_failed(app: FastAPI) -> bool:
@@ -94,11 +134,19 @@ class Server(uvicorn.Server):
         Its services are asked for the device and told of the end.
     lame_duck_s
         Seconds between the two.
+    handshakes
+        Of TLS, where it is spoken.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, lame_duck_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        lame_duck_s: float,
+        handshakes: Handshakes | None = None,
+    ) -> None:
         super().__init__(config)
-        self._app, self._lame_duck_s = app, lame_duck_s
+        self._app, self._lame_duck_s, self._handshakes = app, lame_duck_s, handshakes
         self._leave_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -115,12 +163,20 @@ class Server(uvicorn.Server):
         """Look, ten times a second, whether it is time to go, and each second at connections."""
         if counter % TICKS_A_SECOND == 0:
             self._look_at_connections()
+            if self._handshakes is not None:
+                self._handshakes.contexts.look()
         opened = services_of(self._app)
         if self._leave_at is None and opened is not None and opened.segmenter.net.failed:
             self._begin_to_leave(opened)
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Break off handshakes, then do as uvicorn does."""
+        if self._handshakes is not None:
+            self._handshakes.close()
+        await super().shutdown(sockets)
 
     def _begin_to_leave(self, opened: Services) -> None:
         """Be ready no more, and listen for a while."""

@@ -3,6 +3,7 @@
 import http.client
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -66,6 +67,7 @@ def wait_until_ready(
     path: str = READY,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 60.0,
+    tls: ssl.SSLContext | None = None,
 ) -> bytes:
     """Wait until a server on the loopback answers 200 to a GET of a path; return that answer.
 
@@ -73,6 +75,8 @@ def wait_until_ready(
     ----------
     is_alive
         Whether the server's process still runs.
+    tls
+        Spoken with it, where it is.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def wait_until_ready(
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and is_alive():
         try:
-            status, body = _get(port, path, headers or {})
+            status, body = _get(port, path, headers or {}, tls)
         except (OSError, http.client.HTTPException):
             status, body = 0, b""
         if status == 200:
@@ -91,8 +95,14 @@ def wait_until_ready(
     raise TimeoutError(f"no server became ready on port {port}")
 
 
-def _get(port: int, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+def _get(
+    port: int, path: str, headers: Mapping[str, str], tls: ssl.SSLContext | None
+) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT_S)
+    if tls is not None:
+        connection = http.client.HTTPSConnection(
+            LOOPBACK, port, timeout=PROBE_TIMEOUT_S, context=tls
+        )
     try:
         connection.request("GET", path, headers=dict(headers))
         answer = connection.getresponse()

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import DirectoryPath, Field, FilePath, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from service.access.settings import AccessSettings
 from service.capacity.plan import MemoryPlan
 from service.cores import available_cores
 from service.destinations.destination import Destination
@@ -19,14 +20,13 @@ from service.telemetry.equipment import Equipment
 from service.telemetry.options import TelemetryOptions
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """The service's configuration, from keyword arguments or the environment."""
 
     model_config = SettingsConfigDict(
         env_prefix="MAMMOSEG_", frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
     device: DeviceChoice = Field(
         default="auto",

@@ -29,10 +29,13 @@ stderr = _Terminal(stderr=True)
 
 PREFIX = "MAMMOSEG_"
 
-CREDENTIALS = tuple(
-    f"{PREFIX}{server}_{part}"
-    for server in ("ORTHANC", "DICOMWEB")
-    for part in ("USERNAME", "PASSWORD")
+CREDENTIALS = (
+    *(
+        f"{PREFIX}{server}_{part}"
+        for server in ("ORTHANC", "DICOMWEB")
+        for part in ("USERNAME", "PASSWORD")
+    ),
+    f"{PREFIX}SERVICE_KEY",
 )
 """Variables that are no settings: commands read them."""
 

@@ -1,58 +1,96 @@
-"""An authority and the certificates that it signs, made by openssl: good, expired, another's."""
+"""Certificates for tests, made on the spot."""
 
-import subprocess
+import datetime
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.programs import require_program
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and its key, PEM files."""
+@dataclass(frozen=True)
+class Issued:
+    """A certificate and its key, as files in PEM."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """Signs certificates for localhost and 127.0.0.1; its files lie in a folder."""
+    """Issues certificates.
+
+    Parameters
+    ----------
+    folder
+        Where files are written.
+    name
+        Its own.
+    """
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder, self._name = folder, name
-        self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
-        _openssl(
-            *(
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                f"/CN={name}",
-            ),
-            *("-keyout", self._key, "-out", self.certificate),
+        self._folder, self._stem, self._key = folder, name, _private_key()
+        self._name = _name(name)
+        own = self._builder(self._name, self._key, DAY)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        usage = dict.fromkeys(
+            ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+            False,
+        )
+        rest = {"key_agreement": False, "encipher_only": False, "decipher_only": False}
+        own = own.add_extension(
+            x509.KeyUsage(**usage, **rest, key_cert_sign=True, crl_sign=True), critical=True
+        )
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+    def issue(
+        self, name: str, *, to_client: bool = False, ends_in: datetime.timedelta = DAY
+    ) -> Issued:
+        """Issue a certificate to a client alone, or to one on the loopback who may serve, too."""
+        key = _private_key()
+        usage = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        usage += [] if to_client else [ExtendedKeyUsageOID.SERVER_AUTH]
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        certificate = (
+            self._builder(_name(name), key, ends_in)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        issued = Issued(*(self._folder / f"{self._stem}-{name}.{end}" for end in ("pem", "key")))
+        issued.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+        issued.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return issued
+
+    def _builder(
+        self, name: x509.Name, key: rsa.RSAPrivateKey, ends_in: datetime.timedelta
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 2 * DAY)
+            .not_valid_after(now + ends_in)
         )
 
-    def sign(self, name: str, days: int = 2) -> Pair:
-        """Make a key and its certificate; with -1 days it expired yesterday."""
-        stem = self._folder / f"{self._name}-{name}"
-        key, request, extensions = (stem.with_suffix(s) for s in (".key", ".csr", ".ext"))
-        pair = Pair(stem.with_suffix(".pem"), key)
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-        _openssl(
-            *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
-            *("-keyout", key, "-out", request),
-        )
-        _openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key),
-            *("-days", str(days), "-extfile", extensions, "-out", pair.certificate),
-        )
-        return pair
+
+def _private_key() -> rsa.RSAPrivateKey:
+    # Of RSA: of the DICOM profile's suites, dcmtk's tools offer those.
+    return rsa.generate_private_key(65537, 2048)
 
 
-def _openssl(*arguments: str | Path) -> None:
-    program = require_program("openssl", "openssl")
-    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True)
+def _name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -15,13 +15,18 @@ _FOLDERS = os.pathsep.join(
 )
 
 
+def which(name: str) -> str | None:
+    """Return the path of a program; None where it is missing."""
+    return shutil.which(name, path=_FOLDERS)
+
+
 def require_program(name: str, package: str) -> str:
     """Return the path of a program.
 
     Where it is missing the test is skipped by name, or fails when `TESTS_REQUIRE_ALL` is 1,
     as in CI, which installs every package that a test needs.
     """
-    path = shutil.which(name, path=_FOLDERS)
+    path = which(name)
     if path is None:
         skip_or_fail(f"needs {name} (package {package})")
     return path

@@ -15,6 +15,9 @@ MAX_LINGER_S = 60.0
 """Bounds on the bytes thrown away, and on the seconds that takes: a caller that exceeds one is cut
 off."""
 
+STRANGER_S = 10.0
+"""Seconds for the rest of a body of a caller that is not known, or asks too often."""
+
 SILENT_S = 5.0
 """A caller that sends nothing for so many seconds is cut off, too, as by nginx's
 lingering_timeout."""
@@ -31,6 +34,7 @@ class Lingering:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
+        self._max_s = MAX_LINGER_S
         headers = Headers(scope=scope)
         # A caller that waits for "100 Continue" has sent nothing; to receive would ask it to.
         self._asks = "expect" in headers
@@ -51,6 +55,8 @@ class Lingering:
             # Whether it sends its body nevertheless is not known: RFC 9110, 10.1.1.
             headers = [*message.get("headers", []), (b"connection", b"close")]
             message = {**message, "headers": headers}
+        if message["type"] == "http.response.start" and message["status"] in (401, 429):
+            self._max_s = STRANGER_S
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if not (last and self._more):
             await self._send(message)
@@ -62,7 +68,7 @@ class Lingering:
     async def _throw_away(self) -> None:
         size = 0
         try:
-            async with asyncio.timeout(MAX_LINGER_S):
+            async with asyncio.timeout(self._max_s):
                 while self._more and size < MAX_LINGER_BYTES:
                     async with asyncio.timeout(SILENT_S):
                         size += len((await self.receive()).get("body", b""))

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.lingering_close import Lingering
 from service.api.problems import problem_response
+from service.api.security_headers import with_security_headers
 from service.api.upload_throttle import UploadThrottle
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
 from service.logs import where
@@ -84,10 +85,13 @@ def _parent(scope: Scope) -> Headers:
 class RequestContext:
     """Pure ASGI middleware; the outermost, so that it also sees what FastAPI does not handle."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None = None, hsts_s: int = 0
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self._tracing = tracing or NoTracing()
+        self._hsts_s = hsts_s
         self._upload_throttle = UploadThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +113,12 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 answered["status"] = message["status"]
                 message["headers"] = [
-                    *(_with_head(field) for field in message.get("headers", [])),
+                    *map(
+                        _with_head,
+                        with_security_headers(
+                            message.get("headers", []), scope["scheme"] == "https", self._hsts_s
+                        ),
+                    ),
                     (b"x-request-id", request_id.encode("ascii")),
                     *trace_response(trace),
                 ]
@@ -160,6 +169,11 @@ class RequestContext:
             self.metrics.problems.labels(code).inc()
         self.metrics.requests.labels(path, str(status)).inc()
         self.metrics.request_seconds.labels(path).observe(seconds)
+        caller = scope["state"].get("caller")
+        who = {} if caller is None else {"caller": caller.name}
+        if "address" in scope["state"]:
+            # Of those who were not let in: so that a firewall can be told.
+            who["address"] = scope["state"]["address"]
         quiet = path.startswith(QUIET)
         (log.debug if quiet else log.info)(
             "request",
@@ -169,4 +183,5 @@ class RequestContext:
             status=status,
             code=code,
             ms=round(seconds * 1e3, 1),
+            **who,
         )

@@ -12,6 +12,7 @@ from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
+from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
 from service.api.options import (
     FIELDS,
@@ -138,7 +139,7 @@ async def segment(
     options = SegmentOptions(
         parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
     )
-    with limiter.receiving("images") as slot:
+    with limiter.receiving("images", caller_of(request)) as slot:
         with opened.observed.stage("receive", trace):
             upload = await receive_upload(
                 request,

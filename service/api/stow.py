@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
 from service.api.description import BINARY, problem_responses
+from service.api.gate import caller_of
 from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.traced import trace_of
 from service.capacity.limiter import Slot
@@ -97,7 +98,7 @@ async def _store(request: Request, study: str | None) -> Response:
         )
     boundary = _boundary(request.headers.get("content-type", ""))
     with (
-        opened.limiter.receiving("instances") as slot,
+        opened.limiter.receiving("instances", caller_of(request)) as slot,
         worker.inbox.store_transaction(study) as transaction,
     ):
         trace = trace_of(request)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
+from service.api.gate import caller_of
 from service.api.numbers import trimmed
 from service.api.options import (
     FIELDS,
@@ -131,7 +132,7 @@ async def study(
     refuse_repeated(request, "gate")
     opened = services(request)
     settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
-    with limiter.receiving("images") as slot:
+    with limiter.receiving("images", caller_of(request)) as slot:
         with opened.observed.stage("receive", trace):
             uploads = await receive_uploads(
                 request,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from service.buffer_pool import BufferPool
@@ -12,7 +13,8 @@ from service.cancellation import CancelToken
 from service.capacity.budget import BodyBudget, Claim, PixelBudget
 from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
 from service.capacity.rate import CompletionRate
-from service.errors import Overloaded
+from service.capacity.shares import Shares
+from service.errors import Overloaded, TooManyRequests
 from service.metrics import Metrics
 
 Answer = TypeVar("Answer")
@@ -73,6 +75,8 @@ class Slot:
         ------
         Overloaded
             All are taken.
+        TooManyRequests
+            The caller holds its share of them.
         """
         self._take()
         self.taken = True
@@ -125,6 +129,8 @@ class RequestLimiter:
         self._most_receiving = {
             door: max(1, connections // share) for door, share in SHARES.items()
         }
+        self._slot_shares = Shares(slots)
+        self._sending_shares = {door: Shares(most) for door, most in self._most_receiving.items()}
         self._rate = CompletionRate()
         self._gauge = metrics.in_flight
         self._queue_length, self._queue_seconds = metrics.queue_length, metrics.queue_seconds
@@ -143,50 +149,78 @@ class RequestLimiter:
         Overloaded
             All are taken, or the service is shutting down.
         """
-        with self._claiming() as slot:
+        with self._claiming(None) as slot:
             slot.take()
             yield slot
 
     @contextmanager
-    def receiving(self, door: Door) -> Iterator[Slot]:
+    def receiving(self, door: Door, caller: str | None = None) -> Iterator[Slot]:
         """Receive a body in the context; the caller takes the slot once the body is whole.
 
         So a slow sender holds no slot. But while all slots are taken, no further image is received.
+
+        Parameters
+        ----------
+        door
+            What is sent.
+        caller
+            Whose share it is counted in; None where nobody is asked who it is.
 
         Raises
         ------
         Overloaded
             All slots are taken, too many send, or the service is shutting down.
+        TooManyRequests
+            The caller holds its share of either.
         """
-        if door == "images" and self._held >= self._slots:
-            raise self._busy("All places are taken; try again later.")
+        shares = self._sending_shares[door]
+        # Asked even if all is taken: so it is known who waits.
+        may_send = shares.may_take(caller)
+        if door == "images":
+            self._check_slots(caller)
         if self._receiving[door] >= self._most_receiving[door]:
             raise self._busy("Too many send at once; try again later.")
+        if not may_send:
+            raise self._over_share()
         self._receiving[door] += 1
+        shares.take(caller)
         try:
-            with self._claiming() as slot:
+            with self._claiming(caller) as slot:
                 yield slot
         finally:
             self._receiving[door] -= 1
+            shares.give_back(caller)
 
     @contextmanager
-    def _claiming(self) -> Iterator[Slot]:
+    def _claiming(self, caller: str | None) -> Iterator[Slot]:
         if self.draining:
             raise Overloaded("draining", "The service is shutting down.")
-        slot = Slot(self._bodies, self._buffers, self._timeout_s, self._take)
+        slot = Slot(self._bodies, self._buffers, self._timeout_s, partial(self._take, caller))
         try:
             yield slot
         finally:
             slot.release()
             if slot.taken:
                 self._held -= 1
+                self._slot_shares.give_back(caller)
                 self._gauge.set(self._held)
 
-    def _take(self) -> None:
+    def _take(self, caller: str | None) -> None:
+        self._check_slots(caller)
+        self._held += 1
+        self._slot_shares.take(caller)
+        self._gauge.set(self._held)
+
+    def _check_slots(self, caller: str | None) -> None:
+        may_take = self._slot_shares.may_take(caller)
         if self._held >= self._slots:
             raise self._busy("All places are taken; try again later.")
-        self._held += 1
-        self._gauge.set(self._held)
+        if not may_take:
+            raise self._over_share()
+
+    def _over_share(self) -> TooManyRequests:
+        detail = "You hold your share of the places; try again later."
+        return TooManyRequests("share", detail, self._retry_after_s())
 
     def _busy(self, detail: str) -> Overloaded:
         return Overloaded("busy", detail, self._retry_after_s())

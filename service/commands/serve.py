@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from service.access.access import AccessControl
 from service.app import create_app, open_inbox
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
 from service.listening import check_address
 from service.loading import open_segmenter
 from service.logs import configure_logs
+from service.server import handshakes_of
 from service.server import serve as run_server
 from service.terminal import fail, settings_or_exit, warn_of_retired_variables
 
@@ -27,9 +29,12 @@ def serve(
     warn_of_retired_variables()
     try:
         check_address(settings.host, settings.port)
+        access = AccessControl(settings.access_options())
+        # Again by the server; but before the model takes its time.
+        handshakes_of(settings)
         inbox = open_inbox(settings)
         segmenter = open_segmenter(settings)
-        served = create_app(settings, segmenter, inbox)
+        served = create_app(settings, segmenter, inbox, access)
     except StartupError as error:
         fail(str(error))
     try:

@@ -32,6 +32,9 @@ USERNAME, PASSWORD = "MAMMOSEG_ORTHANC_USERNAME", "MAMMOSEG_ORTHANC_PASSWORD"
 DICOMWEB_USERNAME, DICOMWEB_PASSWORD = "MAMMOSEG_DICOMWEB_USERNAME", "MAMMOSEG_DICOMWEB_PASSWORD"
 """Of basic authentication; from the environment, since others see a command line."""
 
+SERVICE_KEY = "MAMMOSEG_SERVICE_KEY"
+"""The service's own key, where it asks for one."""
+
 
 @app.command()
 def follow(
@@ -62,7 +65,7 @@ def follow(
     """Follow an Orthanc: send every new mammogram to the service, store the results beside it.
 
     Runs until SIGTERM. Orthanc's basic authentication comes from MAMMOSEG_ORTHANC_USERNAME and
-    MAMMOSEG_ORTHANC_PASSWORD.
+    MAMMOSEG_ORTHANC_PASSWORD, the service's key from MAMMOSEG_SERVICE_KEY.
     """
     settings = settings_or_exit()
     configure_logs(settings.log_level, settings.log_format)
@@ -76,7 +79,7 @@ def follow(
         httpx.Client(
             base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials(USERNAME, PASSWORD)
         ) as pacs,
-        httpx.Client(base_url=service, timeout=TIMEOUT_S) as server,
+        httpx.Client(base_url=service, timeout=TIMEOUT_S, headers=_key_header()) as server,
     ):
         follower = Follower(Orthanc(pacs), ServiceClient(server), position, options)
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -155,6 +158,11 @@ def _cursor(file: Path, from_start: bool) -> Cursor:
     except (OSError, ValueError) as error:
         fail(str(error))
     return position
+
+
+def _key_header() -> dict[str, str]:
+    key = os.environ.get(SERVICE_KEY)
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def _credentials(username: str, password: str) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from tests.attack import (
     lost_database,
     set_clock,
     slow_senders,
+    strangers,
 )
 from tests.attack.attack import Attack
 from tests.attack.measure import Row, measure
@@ -35,6 +36,7 @@ ATTACKS = {
         endless,
         crowds,
         slow_senders,
+        strangers,
         hostile_files,
         lost_database,
         associations,

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Self
 
 import httpx
 import psutil
 
+from service.access.keys import ApiKey, changing_keys, digest_of
+from service.access.scopes import Scope
 from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.attack.memory_peak import MemoryPeak
@@ -32,6 +35,9 @@ TIMEOUT_S = 40.0
 START_S = 180.0
 """A busy machine's; else some three."""
 
+KEY = "mammoseg_attack"
+"""Of the good requests, where the settings have a file of keys."""
+
 STUDY = "1.2.826.0.1.3680043.10.1.7"
 
 
@@ -43,7 +49,8 @@ class Target:
     folder
         Where everything lies.
     settings
-        MAMMOSEG_* beside those here; `destinations` of "" leaves the inbox out.
+        MAMMOSEG_* beside those here; `destinations` of "" leaves the inbox out, and `keys_file` is
+        a name in the folder, of a file that is made.
 
     Attributes
     ----------
@@ -83,6 +90,12 @@ class Target:
             "retry_first_s": "0.2",
             "retry_longest_s": "1",
         }
+        if "keys_file" in self._wanted:
+            file = self.folder / self._wanted["keys_file"]
+            with changing_keys(file) as keys:
+                scopes = frozenset({Scope.ADMIN})
+                keys[:] = [ApiKey("good", digest_of(KEY), scopes, date(2026, 11, 29))]
+            self._wanted = {**self._wanted, "keys_file": str(file)}
         kept = {name: value for name, value in (own | dict(self._wanted)).items() if value}
         self.memory_mib = int(kept["memory_mib"])
         self.environment = os.environ | {f"MAMMOSEG_{n.upper()}": v for n, v in kept.items()}
@@ -159,7 +172,7 @@ class Target:
     def post(self, path: str, body: bytes, kind: str, timeout_s: float = TIMEOUT_S) -> int:
         """Post, and return the status; 0 for no answer."""
         try:
-            headers = {"Content-Type": kind}
+            headers = {"Content-Type": kind, "Authorization": f"Bearer {KEY}"}
             url = self.url + path
             return http_client.post(
                 url, content=body, headers=headers, timeout=timeout_s

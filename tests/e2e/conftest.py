@@ -1,5 +1,6 @@
+import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +23,41 @@ class Service:
 def serving(folder: Path, port: int | None = None, **settings: str) -> Iterator[Service]:
     """Run the service on a loopback port, a free one unless given; `settings` are MAMMOSEG_*."""
     port = port or free_port()
-    log = folder / "service.log"
-    given = {"device": "cpu", "log_level": "debug", "lame_duck_s": "0"} | settings
+    with _serving(folder, port, None, settings) as process:
+        yield Service(f"http://127.0.0.1:{port}", process, folder / "service.log")
+
+
+@contextmanager
+def serving_tls(folder: Path, tls: ssl.SSLContext, **settings: str) -> Iterator[Service]:
+    """Run the service where it speaks TLS; `tls` is what its clients do."""
+    port = free_port()
+    with _serving(folder, port, tls, settings) as process:
+        yield Service(f"https://127.0.0.1:{port}", process, folder / "service.log")
+
+
+@contextmanager
+def _serving(
+    folder: Path, port: int, tls: ssl.SSLContext | None, settings: Mapping[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    given = {"device": "cpu", "log_level": "debug", "lame_duck_s": "0", **settings}
     environment = {f"MAMMOSEG_{name.upper()}": value for name, value in given.items()}
-    with running(serve_command(port), port, log, environment) as process:
-        yield Service(f"http://127.0.0.1:{port}", process, log)
+    log = folder / "service.log"
+    with running(serve_command(port), port, log, environment, tls) as process:
+        yield process
 
 
 @contextmanager
 def running(
-    command: list[str], port: int, log: Path, environment: dict[str, str] | None = None
+    command: list[str],
+    port: int,
+    log: Path,
+    environment: dict[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command that serves on a port, once it is ready."""
     with log.open("wb") as sink, server_process(command, environment, sink) as process:
         try:
-            wait_until_ready(port, lambda: process.poll() is None)
+            wait_until_ready(port, lambda: process.poll() is None, tls=tls)
         except TimeoutError:
             pytest.fail(f"the service did not start:\n{log.read_text()}")
         yield process

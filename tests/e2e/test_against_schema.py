@@ -7,6 +7,7 @@ the media types below.
 import functools
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.transport.serialization import Binary
 
+from service.access.keys import ApiKey, changing_keys, digest_of
+from service.access.scopes import Scope
 from service.api.form import Form
 from tests.corpus.write import corpus
 from tests.e2e.conftest import Service, serving
@@ -39,6 +42,8 @@ KINDS = {
 }
 PICTURES: tuple[Form, ...] = ("json", "mask", "heatmap", "overlay")
 """Forms that every image has; the others are made from a DICOM header."""
+
+KEY = "mammoseg_all"
 
 RELATED = 'multipart/related; type="application/dicom"; boundary=b'
 
@@ -78,7 +83,18 @@ schema = schemathesis.openapi.from_path(Path(__file__).parents[2] / "openapi.yam
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("described")
     model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
+    with changing_keys(folder / "keys.json") as keys:
+        keys.append(ApiKey("all", digest_of(KEY), frozenset({Scope.ADMIN}), date(2026, 11, 29)))
+    # Checks ask again without the key, and with a wrong one, and are to be refused.
+    with serving(
+        folder,
+        model=str(model),
+        readers="1",
+        runners="1",
+        keys_file=str(folder / "keys.json"),
+        requests_per_minute="1000000",
+        denied_per_minute="1000000",
+    ) as service:
         yield service
 
 
@@ -120,4 +136,5 @@ def fitted(case: Case[Any]) -> dict[str, Any]:
         picture = (case.media_type or "").startswith("image/")
         if picture and case.query.get("output") not in PICTURES:
             case.query.pop("output", None)
-    return {"headers": {"Content-Type": RELATED}} if case.media_type == "multipart/related" else {}
+    related = {"Content-Type": RELATED} if case.media_type == "multipart/related" else {}
+    return {"headers": {"Authorization": f"Bearer {KEY}"} | related}

@@ -114,3 +114,29 @@ def test_a_caller_that_stops_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch)
     wire.lingering._receive = never
     asyncio.run(wire.lingering.send(END))
     assert wire.seen == [(b"no", True), (b"", False)]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(401, True), (429, True), (503, False)])
+def test_a_caller_that_is_not_known_is_waited_for_less_long(
+    monkeypatch: pytest.MonkeyPatch, status: int, ends: bool
+) -> None:
+    monkeypatch.setattr(lingering_close, "STRANGER_S", 0.01)
+    wire = Wire([], **{"content-length": "9"})
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    wire.lingering._receive = never
+
+    async def scenario() -> None:
+        await wire.lingering.send({**START, "status": status})
+        async with asyncio.timeout(0.5):
+            await wire.lingering.send(END)
+
+    if ends:
+        asyncio.run(scenario())
+        assert wire.seen[-1] == (b"", False)
+    else:
+        with pytest.raises(TimeoutError):
+            asyncio.run(scenario())

@@ -17,11 +17,15 @@ pytestmark = pytest.mark.unit
 PLAN = MemoryPlan(readers=1, reader_mib=1, bodies_mib=1, pixels_mib=1)
 
 
+def limiter_of(slots: int) -> RequestLimiter:
+    return RequestLimiter(
+        slots=slots, workers=1, memory=PLAN, buffers=BufferPool(0), timeout_s=60, metrics=Metrics()
+    )
+
+
 @pytest.fixture
 def limiter() -> Iterator[RequestLimiter]:
-    limiter = RequestLimiter(
-        slots=2, workers=1, memory=PLAN, buffers=BufferPool(0), timeout_s=60, metrics=Metrics()
-    )
+    limiter = limiter_of(slots=2)
     yield limiter
     limiter.close()
 

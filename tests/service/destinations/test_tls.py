@@ -18,7 +18,7 @@ from service.errors import StartupError
 from service.outputs.dicom.registry import OUTPUTS, syntaxes_of
 from service.server_process import free_port
 from service.store_status import NotDelivered
-from tests.certificates import Authority, Pair
+from tests.certificates import DAY, Authority, Issued
 from tests.dcmtk import storescp
 from tests.orthanc import running_orthanc
 from tests.programs import require_program
@@ -41,13 +41,13 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def server(authority: Authority) -> Pair:
-    return authority.sign("localhost")
+def server(authority: Authority) -> Issued:
+    return authority.issue("localhost")
 
 
 @pytest.fixture(scope="module")
-def client(authority: Authority) -> Pair:
-    return authority.sign("mammoseg")
+def client(authority: Authority) -> Issued:
+    return authority.issue("mammoseg")
 
 
 @pytest.fixture
@@ -73,15 +73,15 @@ def refusal(file: Path, **settings: Any) -> str:
     return refused.value.code
 
 
-def tls_options(pair: Pair, authority: Authority) -> list[str | Path]:
-    return ["+tls", pair.key, pair.certificate, "+cf", authority.certificate]
+def tls_options(pair: Issued, authority: Authority) -> list[str | Path]:
+    return ["+tls", pair.key, pair.certificate, "+cf", authority.file]
 
 
-def secure(port: int, authority: Authority, pair: Pair | None, **more: Any) -> dict[str, Any]:
+def secure(port: int, authority: Authority, pair: Issued | None, **more: Any) -> dict[str, Any]:
     shown = {"certificate": pair.certificate, "key": pair.key} if pair is not None else {}
     return {
         "url": f"dicoms://ARCHIVE@localhost:{port}",
-        "ca": authority.certificate,
+        "ca": authority.file,
         **shown,
         "timeout_s": 10,
         **more,
@@ -89,7 +89,7 @@ def secure(port: int, authority: Authority, pair: Pair | None, **more: Any) -> d
 
 
 def test_dcmtk_takes_results_by_tls_with_certificates_on_both_sides(
-    file: Path, tmp_path: Path, authority: Authority, server: Pair, client: Pair
+    file: Path, tmp_path: Path, authority: Authority, server: Issued, client: Issued
 ) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
@@ -99,20 +99,20 @@ def test_dcmtk_takes_results_by_tls_with_certificates_on_both_sides(
 
 
 def test_no_certificate_an_expired_one_and_a_strangers_are_refused(
-    file: Path, tmp_path: Path, authority: Authority, stranger: Authority, server: Pair
+    file: Path, tmp_path: Path, authority: Authority, stranger: Authority, server: Issued
 ) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
     with storescp(folder, *tls_options(server, authority)) as port:
-        for pair in (None, authority.sign("expired", -1), stranger.sign("mammoseg")):
+        for pair in (None, authority.issue("expired", ends_in=-DAY), stranger.issue("mammoseg")):
             assert refusal(file, **secure(port, authority, pair)) in ("tls-certificate", "tls")
     assert not any(UID in path.name for path in folder.iterdir())
 
 
 def test_an_archive_whose_certificate_is_not_valid_gets_nothing(
-    file: Path, tmp_path: Path, authority: Authority, stranger: Authority, client: Pair
+    file: Path, tmp_path: Path, authority: Authority, stranger: Authority, client: Issued
 ) -> None:
-    for pair in (authority.sign("expired", -1), stranger.sign("localhost")):
+    for pair in (authority.issue("expired", ends_in=-DAY), stranger.issue("localhost")):
         folder = tmp_path / pair.certificate.stem
         folder.mkdir()
         with storescp(folder, *tls_options(pair, authority)) as port:
@@ -121,7 +121,7 @@ def test_an_archive_whose_certificate_is_not_valid_gets_nothing(
 
 
 def test_a_certificate_of_another_host_is_refused_unless_that_is_not_checked(
-    file: Path, tmp_path: Path, authority: Authority, server: Pair, client: Pair
+    file: Path, tmp_path: Path, authority: Authority, server: Issued, client: Issued
 ) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
@@ -132,7 +132,7 @@ def test_a_certificate_of_another_host_is_refused_unless_that_is_not_checked(
 
 
 def test_tls_to_an_archive_that_speaks_none_is_refused(
-    file: Path, tmp_path: Path, authority: Authority, client: Pair
+    file: Path, tmp_path: Path, authority: Authority, client: Issued
 ) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
@@ -142,13 +142,13 @@ def test_tls_to_an_archive_that_speaks_none_is_refused(
 
 
 def test_files_that_change_are_read_again(
-    file: Path, tmp_path: Path, authority: Authority, server: Pair, client: Pair
+    file: Path, tmp_path: Path, authority: Authority, server: Issued, client: Issued
 ) -> None:
-    folder, pair = tmp_path / "archive", Pair(tmp_path / "own.pem", tmp_path / "own.key")
+    folder, pair = tmp_path / "archive", Issued(tmp_path / "own.pem", tmp_path / "own.key")
     folder.mkdir()
-    expired = authority.sign("expired", -1)
+    expired = authority.issue("expired", ends_in=-DAY)
 
-    def take(other: Pair) -> None:
+    def take(other: Issued) -> None:
         shutil.copy(other.certificate, pair.certificate)
         shutil.copy(other.key, pair.key)
 
@@ -169,7 +169,7 @@ def test_files_that_change_are_read_again(
 
 
 def test_files_that_are_not_there_or_no_pair_end_the_start(
-    tmp_path: Path, authority: Authority, server: Pair, client: Pair
+    tmp_path: Path, authority: Authority, server: Issued, client: Issued
 ) -> None:
     wrong: list[dict[str, Path]] = [
         {"ca": tmp_path / "none.pem"},
@@ -193,7 +193,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {server.certificate}; ssl_certificate_key {server.key};
-    ssl_client_certificate {authority.certificate}; ssl_verify_client on;
+    ssl_client_certificate {authority.file}; ssl_verify_client on;
     location / {{ proxy_pass {orthanc}; }}
   }}
 }}
@@ -201,7 +201,7 @@ http {{
 
 
 @contextmanager
-def nginx(folder: Path, orthanc: str, authority: Authority, server: Pair) -> Iterator[int]:
+def nginx(folder: Path, orthanc: str, authority: Authority, server: Issued) -> Iterator[int]:
     """Run nginx before a server; it asks for a client's certificate."""
     port = free_port()
     configuration = folder / "nginx.conf"
@@ -226,22 +226,22 @@ def test_orthanc_behind_nginx_takes_results_by_stow_with_a_certificate_alone(
     tmp_path: Path,
     authority: Authority,
     stranger: Authority,
-    server: Pair,
-    client: Pair,
+    server: Issued,
+    client: Issued,
 ) -> None:
     with (
         running_orthanc(tmp_path) as orthanc,
         nginx(tmp_path, orthanc.url, authority, server) as port,
     ):
-        address = {"url": f"https://localhost:{port}/dicom-web", "ca": authority.certificate}
-        for pair in (None, authority.sign("expired", -1), stranger.sign("mammoseg")):
+        address = {"url": f"https://localhost:{port}/dicom-web", "ca": authority.file}
+        for pair in (None, authority.issue("expired", ends_in=-DAY), stranger.issue("mammoseg")):
             shown = {"certificate": pair.certificate, "key": pair.key} if pair else {}
             with pytest.raises(NotDelivered, match=r"http-400|tls"):
                 send(file, **address, **shown)
         assert orthanc.tags() == []
         send(file, **address, certificate=client.certificate, key=client.key)
         assert [tags["SOPInstanceUID"] for tags in orthanc.tags()] == [UID]
-        unknown = {"url": address["url"], "ca": stranger.certificate}
+        unknown = {"url": address["url"], "ca": stranger.file}
         assert refusal(file, **unknown, certificate=client.certificate, key=client.key) == (
             "tls-certificate"
         )

@@ -1,0 +1,25 @@
+"""Who sends a request."""
+
+from dataclasses import dataclass
+
+from service.access.scopes import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller that has said who it is, and proved it.
+
+    Attributes
+    ----------
+    name
+        What logs call it: a key's name, or `oidc:` and the client that a token was issued to. Never
+        a secret, and no person.
+    identity
+        Tells callers apart where their requests are counted; short.
+    scopes
+        What it may do.
+    """
+
+    name: str
+    identity: str
+    scopes: frozenset[Scope]
