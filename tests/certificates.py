@@ -38,7 +38,7 @@ class Authority:
     """
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
-        self._folder, self._stem, self._key = folder, name, _private_key()
+        self._folder, self._key = folder, _private_key()
         self._name = _name(name)
         own = self._builder(self._name, self._key, DAY)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -56,18 +56,17 @@ class Authority:
     def issue(
         self, name: str, *, to_client: bool = False, ends_in: datetime.timedelta = DAY
     ) -> Issued:
-        """Issue a certificate to a client alone, or to one on the loopback who may serve, too."""
+        """Issue a certificate to a client, or to a server on the loopback."""
         key = _private_key()
-        usage = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        usage += [] if to_client else [ExtendedKeyUsageOID.SERVER_AUTH]
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if to_client else ExtendedKeyUsageOID.SERVER_AUTH
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
             self._builder(_name(name), key, ends_in)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        issued = Issued(*(self._folder / f"{self._stem}-{name}.{end}" for end in ("pem", "key")))
+        issued = Issued(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         issued.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
         issued.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return issued

@@ -47,7 +47,7 @@ def server(authority: Authority) -> Issued:
 
 @pytest.fixture(scope="module")
 def client(authority: Authority) -> Issued:
-    return authority.issue("mammoseg")
+    return authority.issue("mammoseg", to_client=True)
 
 
 @pytest.fixture
@@ -104,7 +104,11 @@ def test_no_certificate_an_expired_one_and_a_strangers_are_refused(
     folder = tmp_path / "archive"
     folder.mkdir()
     with storescp(folder, *tls_options(server, authority)) as port:
-        for pair in (None, authority.issue("expired", ends_in=-DAY), stranger.issue("mammoseg")):
+        for pair in (
+            None,
+            authority.issue("expired", to_client=True, ends_in=-DAY),
+            stranger.issue("mammoseg", to_client=True),
+        ):
             assert refusal(file, **secure(port, authority, pair)) in ("tls-certificate", "tls")
     assert not any(UID in path.name for path in folder.iterdir())
 
@@ -234,7 +238,11 @@ def test_orthanc_behind_nginx_takes_results_by_stow_with_a_certificate_alone(
         nginx(tmp_path, orthanc.url, authority, server) as port,
     ):
         address = {"url": f"https://localhost:{port}/dicom-web", "ca": authority.file}
-        for pair in (None, authority.issue("expired", ends_in=-DAY), stranger.issue("mammoseg")):
+        for pair in (
+            None,
+            authority.issue("expired", to_client=True, ends_in=-DAY),
+            stranger.issue("mammoseg", to_client=True),
+        ):
             shown = {"certificate": pair.certificate, "key": pair.key} if pair else {}
             with pytest.raises(NotDelivered, match=r"http-400|tls"):
                 send(file, **address, **shown)

@@ -39,16 +39,16 @@ def secure(
     inbox: Inbox, settings: Settings, server: Issued, authority: Authority, scp: StoreScp
 ) -> Iterator[StoreScp]:
     files = {"scp_tls_certificate": server.certificate, "scp_tls_key": server.key}
-    with StoreScp(
-        inbox, changed(settings, **files, scp_tls_client_ca=authority.file)
-    ) as secure:
+    with StoreScp(inbox, changed(settings, **files, scp_tls_client_ca=authority.file)) as secure:
         yield secure
 
 
 def test_storescu_stores_with_certificates_on_both_sides(
     inbox: Inbox, secure: StoreScp, send: Callable[..., str], authority: Authority
 ) -> None:
-    said = send(secure, mammogram(), "-xe", *tls(authority.issue("modality"), authority))
+    said = send(
+        secure, mammogram(), "-xe", *tls(authority.issue("modality", to_client=True), authority)
+    )
     assert "Received Store Response (Success)" in said
     assert len(inbox.instances.entries("received", 9)) == 1
 
@@ -58,7 +58,7 @@ def test_a_large_instance_arrives_whole_by_tls(
 ) -> None:
     """Records of TLS and PDUs do not end together: what is decrypted and not read must not wait."""
     file = mammogram(pixel_data=bytes(range(256)) * 3000)
-    said = send(secure, file, "-xe", *tls(authority.issue("modality"), authority))
+    said = send(secure, file, "-xe", *tls(authority.issue("modality", to_client=True), authority))
     assert "Received Store Response (Success)" in said
     (entry,) = inbox.instances.entries("received", 9)
     assert inbox.files.source(entry.digest).read_bytes().endswith(file[-500_000:])
@@ -73,7 +73,10 @@ def test_an_expired_certificate_a_strangers_and_none_are_refused_and_logged(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stranger = Authority(tmp_path_factory.mktemp("stranger"), "stranger")
-    for pair in (authority.issue("ERIKA^MUSTERMANN", -1), stranger.issue("ERIKA^MUSTERMANN")):
+    for pair in (
+        authority.issue("ERIKA^MUSTERMANN", to_client=True, ends_in=-DAY),
+        stranger.issue("ERIKA^MUSTERMANN", to_client=True),
+    ):
         said = send(secure, mammogram(), "-xe", *tls(pair, authority))
         assert "(Success)" not in said
     assert not echo(secure)
@@ -81,7 +84,7 @@ def test_an_expired_certificate_a_strangers_and_none_are_refused_and_logged(
     assert logged.count("tls-certificate") == 2 and logged.count("code=tls ") == 1
     assert "MUSTERMANN" not in logged and "127.0.0.1" in logged
     assert inbox.instances.entries(None, 9) == []
-    assert echo(secure, *tls(authority.issue("modality"), authority))
+    assert echo(secure, *tls(authority.issue("modality", to_client=True), authority))
 
 
 def test_without_an_authority_any_caller_may_come_by_tls(
@@ -89,7 +92,7 @@ def test_without_an_authority_any_caller_may_come_by_tls(
 ) -> None:
     files = {"scp_tls_certificate": server.certificate, "scp_tls_key": server.key}
     with StoreScp(inbox, changed(settings, **files)) as secure:
-        assert echo(secure, *tls(authority.issue("anybody"), authority))
+        assert echo(secure, *tls(authority.issue("anybody", to_client=True), authority))
         assert not echo(secure)
 
 
@@ -124,7 +127,7 @@ def test_silent_connections_lock_nobody_out_by_tls(
     secure: StoreScp, authority: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [socket.create_connection(("127.0.0.1", secure.port)) for _ in range(70)]
-    assert echo(secure, *tls(authority.issue("modality"), authority))
+    assert echo(secure, *tls(authority.issue("modality", to_client=True), authority))
     for line in lines:
         line.close()
     assert "scp-refused" not in "".join(capsys.readouterr())
