@@ -77,6 +77,11 @@ class Findings:
         Everything that was assumed, from reading on.
     timing_ms
         Milliseconds by stage.
+    minimum_region_pixels
+        Smallest area of a region of the mask, in source pixels.
+    activation_map
+        Where the has-mask score comes from, on the lesion map's grid: sigmoid of the activation at
+        the contract's temperature; None where `SegmentOptions.activation` did not ask for it.
     """
 
     model: ModelIdentity
@@ -89,6 +94,8 @@ class Findings:
     breast_pixels: float
     caveats: tuple[Caveat, ...]
     timing_ms: dict[str, float]
+    minimum_region_pixels: float = 0.0
+    activation_map: LesionMap | None = None
 
     @property
     def frame(self) -> int | None:
@@ -128,7 +135,7 @@ def regions_and_mask(
         lesion_map,
         mask_threshold=point.mask,
         candidate_threshold=point.candidate,
-        minimum_pixels=point.minimum_region_mm2 / (spacing_mm[0] * spacing_mm[1]),
+        minimum_pixels=point.minimum_region_pixels(spacing_mm),
     )
     return regions, mask_of(regions, lesion_map.source_shape)
 

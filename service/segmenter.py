@@ -21,7 +21,7 @@ from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.resample import to_working_grid
-from service.imaging.stitch import stitch
+from service.imaging.stitch import stitch, stitch_activation
 from service.imaging.sufficient_resolution import SufficientResolution
 from service.imaging.tiles import cut
 from service.inference.net import Net
@@ -65,12 +65,15 @@ class SegmentOptions:
     picture_side
         Longest side, in pixels, of the pictures of the image that will be made of the findings; 0
         for none, None where that is not known, and the image is read in all its detail.
+    activation
+        Keep the map that the has-mask score comes from.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
     gate: bool = True
     frame: int | None = None
     picture_side: int | None = None
+    activation: bool = False
 
 
 class Segmenter:
@@ -188,6 +191,12 @@ class Segmenter:
         answers = self.net.run(tiles, token)
         stopwatch.lap("net")
         lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
+        activation_map = None
+        if options.activation:
+            logits = [answer.activation for answer in answers]
+            activation_map = stitch_activation(
+                working, tiles, logits, temperature=contract.score.temperature
+            )
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
         regions, mask = regions_and_mask(lesion_map, contract.operating_point, spacing_mm)
         gated = options.gate and not has_mask.decision
@@ -204,6 +213,8 @@ class Segmenter:
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
             caveats=mammogram.caveats + breast_caveats(breast),
             timing_ms=stopwatch.milliseconds(),
+            minimum_region_pixels=contract.operating_point.minimum_region_pixels(spacing_mm),
+            activation_map=activation_map,
         )
 
     def _sufficient_resolution(self, options: SegmentOptions) -> SufficientResolution | None:

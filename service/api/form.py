@@ -3,12 +3,12 @@
 from typing import Literal, get_args
 
 from service.errors import NotAcceptable
-from service.outputs.dicom.registry import OUTPUTS
 
 Form = Literal[
-    "json", "mask", "heatmap", "overlay", "seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps"
-]
-"""JSON, three PNGs, and the DICOM objects of `service.outputs.dicom`."""
+    "json", "mask", "heatmap", "overlay", "image", "probability", "activation",
+    "seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps",
+]  # fmt: skip
+"""JSON, six PNGs, and the DICOM objects of `service.outputs.dicom`."""
 
 PNG_FORM: Form = "overlay"
 """What `Accept: image/png` alone means."""
@@ -16,8 +16,9 @@ PNG_FORM: Form = "overlay"
 DICOM_FORM: Form = "seg"
 """What `Accept: application/dicom` alone means."""
 
-OUTPUT = rf"^(?:{'|'.join(get_args(Form))}|(?:{'|'.join(OUTPUTS)})(?:,(?:{'|'.join(OUTPUTS)}))+)$"
-"""What `output` may be: one form, or several DICOM objects."""
+_ANY = rf"(?:{'|'.join(get_args(Form))})"
+OUTPUT = rf"^{_ANY}(?:,{_ANY})*$"
+"""What `output` may be: one form, or several."""
 
 _OFFERS: dict[str, Form] = {
     "application/json": "json",
@@ -55,18 +56,15 @@ def choose_form(output: str | None, accept: str) -> Form:
 
 
 def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
-    """Choose one form, as `choose_form`, or the several DICOM objects that `output` lists.
+    """Choose one form, as `choose_form`, or the several that `output` lists, each once.
 
     Raises
     ------
     NotAcceptable
-        Nothing we give is asked for, or pictures or JSON together with something else.
+        Nothing we give is asked for.
     """
     named = (output,) if output is None else output.split(",")
-    forms = tuple(dict.fromkeys(choose_form(name, accept) for name in named))
-    if len(forms) > 1 and not OUTPUTS.keys() >= set(forms):
-        raise NotAcceptable("output", f"Only some of {', '.join(OUTPUTS)} are given together.")
-    return forms
+    return tuple(dict.fromkeys(choose_form(name, accept) for name in named))
 
 
 def _quality(media_type: str, accept: str) -> float:

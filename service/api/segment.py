@@ -74,6 +74,7 @@ _BODY: dict[str, Any] = {
                 "image/png": BINARY,
                 "application/dicom": BINARY,
                 "multipart/related": BINARY,
+                "multipart/form-data": BINARY,
             },
         },
         **IMAGE_PROBLEMS,
@@ -91,8 +92,11 @@ async def segment(
     output: Annotated[
         str | None,
         Query(
-            description="Form of the result; wins over Accept. Several DICOM objects, separated by "
-            "commas, come in this order as multipart/related.",
+            description="Form of the result; wins over Accept. Several, separated by commas, come "
+            "as multipart/form-data, each part named by its form; DICOM objects alone in this "
+            "order as multipart/related. `image` is the image as it is displayed, 16-bit grey on "
+            "the source's grid; `probability` and `activation` are maps, 16-bit grey, 65535 for "
+            "1, that lie where `probability_map` says.",
             json_schema_extra={"pattern": OUTPUT},
         ),
         BeforeValidator(trimmed),
@@ -137,7 +141,11 @@ async def segment(
     opened = services(request)
     settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
     options = SegmentOptions(
-        parse_spacing(pixel_spacing_mm), gate, frame, picture_side(forms, renders, max_side)
+        parse_spacing(pixel_spacing_mm),
+        gate,
+        frame,
+        picture_side(forms, renders, max_side),
+        activation="activation" in forms,
     )
     with limiter.receiving("images", caller_of(request)) as slot:
         with opened.observed.stage("receive", trace):

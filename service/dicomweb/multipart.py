@@ -48,6 +48,26 @@ def related(parts: Sequence[bytes], media_type: str) -> tuple[bytes, str]:
     return body, f'multipart/related; type="{media_type}"; boundary={boundary}'
 
 
+def form_data(parts: Sequence[tuple[str, str, bytes]]) -> tuple[bytes, str]:
+    """Put files into a multipart/form-data body (RFC 7578); give it and its type.
+
+    Parameters
+    ----------
+    parts
+        Of each file its name, which is the field's too, its media type and its content.
+    """
+    boundary = uuid.uuid4().hex
+    pieces = []
+    for name, media_type, content in parts:
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+            f"Content-Type: {media_type}\r\n\r\n"
+        )
+        pieces += [head.encode("ascii"), content, b"\r\n"]
+    body = b"".join([*pieces, f"--{boundary}--\r\n".encode()])
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
 # What follows a boundary (RFC 2046, 5.1.1): the two hyphens of the last one, or blanks and the
 # line's end; and what may yet become that.
 AFTER_BOUNDARY = re.compile(rb"(?P<last>--)|[ \t]*(?P<end>\r?\n)")

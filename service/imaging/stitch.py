@@ -110,6 +110,32 @@ def stitch(
     return LesionMap(np.clip(blended, 0.0, 1.0, out=blended), image.box, image.source_shape)
 
 
+def stitch_activation(
+    image: WorkingImage,
+    tiles: Sequence[Tile],
+    logits: Sequence[NDArray[np.float32]],
+    *,
+    temperature: float,
+) -> LesionMap:
+    """Blend the tiles' activations, on the grid of the probabilities: see `stitch`.
+
+    Parameters
+    ----------
+    image, tiles
+        As for `stitch`.
+    logits
+        float32, shape (h, w): coarser than the tiles, edge to edge with them; same order.
+    temperature
+        Of the has-mask score: sigmoid(logit / temperature) is what is blended.
+    """
+    maps = []
+    for tile, logit in zip(tiles, logits, strict=True):
+        rows, columns = tile.pixels.shape
+        score = 1.0 / (1.0 + np.exp(np.clip(-logit / np.float32(temperature), -80.0, 80.0)))
+        maps.append(cv2.resize(score, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    return stitch(image, tiles, maps)
+
+
 def _blended(
     shape: tuple[int, ...], tiles: Sequence[Tile], maps: Sequence[NDArray[np.float32]]
 ) -> NDArray[np.float32]:

@@ -144,6 +144,10 @@ class OperatingPoint(_Part):
     candidate: Probability
     minimum_region_mm2: float = Field(ge=0.0)
 
+    def minimum_region_pixels(self, spacing_mm: tuple[float, float]) -> float:
+        """Return the smallest area of a selected region in pixels of a spacing (row, column)."""
+        return self.minimum_region_mm2 / (spacing_mm[0] * spacing_mm[1])
+
     @model_validator(mode="after")
     def _candidates_hold_the_mask(self) -> Self:
         if self.candidate > self.mask:

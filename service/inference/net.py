@@ -54,10 +54,14 @@ class TilePrediction:
         float32 in [0, 1], of the tile's shape.
     has_mask_logit
         The tile's has-mask logit.
+    activation
+        float32, shape (h, w), coarser than the tile: the logits whose pooling is the has-mask
+        logit.
     """
 
     probability: NDArray[np.float32]
     has_mask_logit: float
+    activation: NDArray[np.float32]
 
 
 RunListener = Callable[[list[float], float], None]

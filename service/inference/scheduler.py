@@ -215,7 +215,11 @@ class TileScheduler:
             tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
         return [
-            TilePrediction(outputs.probability[index], float(outputs.has_mask[index]))
+            TilePrediction(
+                outputs.probability[index],
+                float(outputs.has_mask[index]),
+                outputs.activation[index],
+            )
             for index in range(len(queued))
         ]
 

@@ -1,4 +1,4 @@
-"""Findings -> pictures: the mask on the source's own pixels, heatmap and overlay of bounded size.
+"""Findings -> pictures: on the source's grid, on the working grid, or of bounded size.
 
 A render must not cost more than the net: the side is bounded, and zlib runs at level 1.
 """
@@ -13,6 +13,7 @@ from PIL import Image
 
 from service.findings import Findings
 from service.imaging.breast import Box
+from service.imaging.stitch import LesionMap
 
 OUTLINE_SELECTED = (80, 255, 80)
 OUTLINE_CANDIDATE = (0, 190, 255)
@@ -47,6 +48,17 @@ def overlay_png(findings: Findings, max_side: int) -> bytes:
     canvas = (canvas * (1.0 - opacity) + _colour(probability) * opacity).astype(np.uint8)
     _outline(canvas, findings, shape)
     return _encode(canvas)
+
+
+def image_png(findings: Findings) -> bytes:
+    """Encode the image as it is displayed: a 16-bit grey PNG of the source's rows and columns."""
+    # Runs alone, as of the air, are found in two thirds of the time, and the file is no larger.
+    return _encode(findings.mammogram.pixels, cv2.IMWRITE_PNG_STRATEGY_RLE)
+
+
+def map_png(lesion_map: LesionMap) -> bytes:
+    """Encode a map at the working spacing as a 16-bit grey PNG: 65535 is 1."""
+    return _encode(np.rint(lesion_map.probability * 65535.0).astype(np.uint16))
 
 
 def _render_shape(findings: Findings, max_side: int) -> tuple[int, int]:
@@ -85,6 +97,9 @@ def _outline(canvas: NDArray[np.uint8], findings: Findings, shape: tuple[int, in
         cv2.polylines(canvas, [points], True, colour, 2 if selected else 1, cv2.LINE_AA)
 
 
-def _encode(bgr: NDArray[np.uint8]) -> bytes:
-    _, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+def _encode(
+    pixels: NDArray[np.uint8 | np.uint16], strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT
+) -> bytes:
+    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, strategy]
+    _, encoded = cv2.imencode(".png", pixels, how)
     return bytes(encoded)

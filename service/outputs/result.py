@@ -67,6 +67,22 @@ class MaskPart(_Part):
     gated: bool = Field(description="True when emptied because the has-mask decision is no.")
 
 
+class ProbabilityMapPart(_Part):
+    """Where the forms `probability` and `activation` lie: maps of the breast's box.
+
+    A pixel of the source at (x, y) has the value that the map has, by bilinear interpolation, at
+    ((x - bbox.x + 0.5) * size.columns / bbox.width - 0.5, ...); the outermost values continue.
+    """
+
+    bbox: tuple[int, int, int, int] = Field(
+        description="x, y, width, height in source pixels; no lesion is sought beyond."
+    )
+    size: tuple[int, int] = Field(description="(rows, columns) of the map")
+    minimum_region_pixels: float = Field(
+        description="Smallest area of a region of the mask, in source pixels."
+    )
+
+
 class RegionPart(_Part):
     """One candidate, in source pixels: x = column, y = row, origin top left."""
 
@@ -102,6 +118,7 @@ class SegmentationResult(_Part):
     has_mask: HasMaskPart
     mask: MaskPart
     regions: list[RegionPart]
+    probability_map: ProbabilityMapPart
     renders: RendersPart
     warnings: list[WarningPart]
     timing_ms: dict[str, float]
@@ -146,6 +163,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
         ),
         mask=_mask_part(findings, pixel_mm2),
         regions=[_region_part(region, pixel_mm2) for region in findings.regions],
+        probability_map=_map_part(findings),
         renders=_renders(findings, include, max_side),
         warnings=[WarningPart(code=each.code, detail=each.detail) for each in findings.caveats],
         timing_ms=findings.timing_ms,
@@ -165,6 +183,15 @@ def _mask_part(findings: Findings, pixel_mm2: float | None) -> MaskPart:
         area_mm2=_area(area, pixel_mm2),
         fraction_of_breast=round(min(1.0, area / max(findings.breast_pixels, 1.0)), 6),
         gated=findings.gated,
+    )
+
+
+def _map_part(findings: Findings) -> ProbabilityMapPart:
+    box, (rows, columns) = findings.lesion_map.box, findings.lesion_map.probability.shape
+    return ProbabilityMapPart(
+        bbox=(box.left, box.top, box.columns, box.rows),
+        size=(rows, columns),
+        minimum_region_pixels=round(findings.minimum_region_pixels, 3),
     )
 
 

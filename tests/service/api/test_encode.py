@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
-from service.api.encode import picture_side
+from service.api.encode import WHOLE, picture_side
 from service.api.form import Form
 from service.outputs.dicom.registry import OUTPUTS
 from service.outputs.dicom.sc import MAX_LONG_SIDE
@@ -40,6 +40,9 @@ def mammogram(**elements: Any) -> bytes:
         (("overlay",), set(), 700),
         (("seg", "sr"), set(), 0),
         (("sr", "sc"), set(), MAX_LONG_SIDE),
+        (("image",), set(), WHOLE),
+        (("json", "probability"), set(), 0),
+        (("json", "image", "overlay"), {"overlay"}, WHOLE),
     ),
 )
 def test_how_large_a_picture_of_the_image_is_made(

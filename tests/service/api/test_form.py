@@ -47,11 +47,16 @@ def test_several_dicom_objects_may_be_asked_for_together() -> None:
     assert choose_forms(None, "image/png") == ("overlay",)
 
 
-@pytest.mark.parametrize("output", ["seg,json", "mask,overlay", "seg,", ",", "seg,gif"])
-def test_nothing_else_is_given_together(output: str) -> None:
+def test_any_forms_may_be_asked_for_together() -> None:
+    assert choose_forms("json,image,seg,json", "image/png") == ("json", "image", "seg")
+
+
+@pytest.mark.parametrize("output", ["seg,", ",", "seg,gif", "json, mask"])
+def test_what_is_no_form_is_refused_among_others_too(output: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_forms(output, "")
 
 
 def test_every_dicom_object_has_a_form() -> None:
-    assert set(get_args(Form)) == {"json", "mask", "heatmap", "overlay", *OUTPUTS}
+    pictures = {"mask", "heatmap", "overlay", "image", "probability", "activation"}
+    assert set(get_args(Form)) == {"json", *pictures, *OUTPUTS}
