@@ -52,8 +52,13 @@ def overlay_png(findings: Findings, max_side: int) -> bytes:
 
 def image_png(findings: Findings) -> bytes:
     """Encode the image as it is displayed: a 16-bit grey PNG of the source's rows and columns."""
-    # Runs alone, as of the air, are found in two thirds of the time, and the file is no larger.
-    return _encode(findings.mammogram.pixels, cv2.IMWRITE_PNG_STRATEGY_RLE)
+    # To seek runs alone, in one kind of difference, takes half the time of what OpenCV does by
+    # itself, and the file is no larger; in a browser it is read in less, too.
+    return _encode(
+        findings.mammogram.pixels,
+        *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+        *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB),
+    )
 
 
 def map_png(lesion_map: LesionMap) -> bytes:
@@ -97,9 +102,6 @@ def _outline(canvas: NDArray[np.uint8], findings: Findings, shape: tuple[int, in
         cv2.polylines(canvas, [points], True, colour, 2 if selected else 1, cv2.LINE_AA)
 
 
-def _encode(
-    pixels: NDArray[np.uint8 | np.uint16], strategy: int = cv2.IMWRITE_PNG_STRATEGY_DEFAULT
-) -> bytes:
-    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, strategy]
-    _, encoded = cv2.imencode(".png", pixels, how)
+def _encode(pixels: NDArray[np.uint8 | np.uint16], *how: int) -> bytes:
+    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, *how])
     return bytes(encoded)

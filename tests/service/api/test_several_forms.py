@@ -18,7 +18,7 @@ from tests.service.api.test_segment import PNG, SPACED, decode_rle
 pytestmark = pytest.mark.integration
 
 
-def parts(answer: Any) -> dict[str, bytes]:
+def parts(answer: Any) -> dict[str, Any]:
     """Take a multipart/form-data answer apart as any mail reader would."""
     head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
     message = email.message_from_bytes(head + answer.content, policy=email.policy.HTTP)
@@ -88,7 +88,11 @@ def test_the_activation_lies_on_the_grid_of_the_probability(
 
 
 def test_several_forms_are_the_same_as_each_alone(client: TestClient) -> None:
-    uids = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5", "PatientID": "42"}
+    uids: dict[str, Any] = {
+        "StudyInstanceUID": "1.2.3.4",
+        "SeriesInstanceUID": "1.2.3.4.5",
+        "PatientID": "42",
+    }
     stored = breast_phantom().astype(np.int32) * 16
     source = dicom_file(stored, ImagerPixelSpacing=[1.0, 1.0], PixelSpacing=None, **uids)
     dicom = {"Content-Type": "application/dicom"}

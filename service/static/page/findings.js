@@ -1,0 +1,105 @@
+// The panel beside the image: score, threshold, regions, warnings, facts, in plain words.
+
+import {byId, button, make} from "./elements.js";
+
+const NUMBER = new Intl.NumberFormat("en", {maximumFractionDigits: 1});
+
+/** Warnings whose own words speak to programs. */
+const HERE = {
+  "spacing-assumed": "The image states no pixel spacing. Its long side was taken to be as long as a "
+    + "standard detector's, and areas are told in pixels, not in mm². If you know the spacing, "
+    + "enter it under Spacing and frame.",
+};
+
+export class FindingsPanel {
+  constructor(onRegion) {
+    this.onRegion = onRegion;
+  }
+
+  /** Tell what was found; `model` is what GET /v1/model says, or null. */
+  show(reading, threshold, model) {
+    const shown = reading?.state === "done" && reading.decoded !== null;
+    byId("findings").classList.toggle("empty", !shown);
+    byId("view-name").textContent = shown ? `${reading.view} · ${reading.name}` : "Findings";
+    if (!shown) return;
+    this.tellScore(reading.result, model);
+    this.tellCut(reading, threshold);
+    const warnings = reading.result.warnings.map(({code, detail}) =>
+      make("li", {}, HERE[code] ?? detail));
+    byId("warnings").replaceChildren(...(warnings.length > 0 ? warnings
+      : [make("li", {class: "dim"}, "Nothing had to be assumed.")]));
+    byId("facts").replaceChildren(...factsOf(reading));
+  }
+
+  tellScore({has_mask: {score, threshold, decision, chosen_for_sensitivity: sensitivity}}, model) {
+    const relation = decision ? "at or above" : "below";
+    byId("score").replaceChildren(make("strong", {}, score.toFixed(3)),
+      make("span", {}, `${relation} the threshold ${threshold.toFixed(3)}`));
+    byId("score-fill").style.width = `${100 * score}%`;
+    byId("score-tick").style.left = `${100 * threshold}%`;
+    byId("score-bar").setAttribute("aria-label",
+      `Score ${score.toFixed(3)} on a scale from 0 to 1; threshold ${threshold.toFixed(3)}`);
+    byId("meaning").textContent = meaningOf(decision, sensitivity, model);
+  }
+
+  tellCut(reading, threshold) {
+    const {regions, area} = reading.cutAt(threshold);
+    const count = `${regions.length} ${regions.length === 1 ? "region" : "regions"}`;
+    byId("threshold-value").textContent = threshold.toFixed(3);
+    byId("cut").textContent = regions.length === 0 ? "No region reaches this probability."
+      : `${areaText(reading, area)} in ${count}.`;
+    byId("area-unit").textContent = reading.areaOf(1) === null ? "Pixels" : "mm²";
+    byId("regions").hidden = regions.length === 0;
+    byId("no-regions").textContent = noteOn(reading.result);
+    byId("regions").tBodies[0].replaceChildren(...regions.slice(0, 50).map((region, index) =>
+      make("tr", {},
+        make("td", {}, button(String(index + 1), () => this.onRegion(index),
+          {"aria-label": `Centre on region ${index + 1}`})),
+        make("td", {}, NUMBER.format(reading.areaOf(region.area) ?? region.area)),
+        make("td", {}, region.maximum.toFixed(2)),
+        make("td", {}, reading.isSelected(region) ? "mask" : "candidate"))));
+  }
+}
+
+export function areaText(reading, pixels) {
+  const mm2 = reading.areaOf(pixels);
+  return mm2 === null ? `${NUMBER.format(pixels)} pixels (no pixel spacing: no mm²)`
+    : `${NUMBER.format(mm2)} mm²`;
+}
+
+function meaningOf(decision, sensitivity, model) {
+  const what = "The score says how likely a suspicious lesion, benign or malignant, is marked in "
+    + "this image.";
+  const chosen = sensitivity === null
+    ? `How the threshold was chosen: ${model?.contract.operating_point.chosen_by ?? "not stated"}.`
+    : `The threshold was chosen so that ${percent(sensitivity)} of validation images with lesions `
+      + "reach it.";
+  if (decision) return `${what} ${chosen}`;
+  const missed = sensitivity === null ? "" : ` ${percent(1 - sensitivity)} of them do not.`;
+  return `${what} ${chosen}${missed} A score below it does not say that there is no lesion.`;
+}
+
+const percent = (share) => `${NUMBER.format(100 * share)} %`;
+
+function noteOn({mask, regions}) {
+  if (mask.gated) {
+    return "The score is below its threshold, so the service's own mask is empty. All regions "
+      + "here are candidates.";
+  }
+  return regions.length === 0 ? "The service names no candidate either." : "";
+}
+
+function factsOf({result: {image, model, timing_ms: timing}, file}) {
+  const spacing = image.pixel_spacing_mm;
+  const facts = [
+    ["Side, view", `${image.laterality ?? "unknown"}, ${image.view_position ?? "unknown"}`],
+    ["Pixels", `${image.rows} rows × ${image.columns} columns`],
+    ["Spacing", spacing ? `${spacing.join(" × ")} mm` : "unknown"],
+    ["Made for", {presentation: "presentation", processing: "processing", film: "film scan",
+      unstated: "not stated"}[image.intent]],
+    ["File", `${NUMBER.format(file.size / 1e6)} MB`],
+    ["Model", `${model.name} ${model.version}`],
+    ["Answered in", `${Math.round(timing.total)} ms`],
+  ];
+  return facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
+}

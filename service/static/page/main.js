@@ -1,0 +1,207 @@
+// The page: what it holds, and who tells whom. Start reading here.
+
+import {downloadZip, scoreStudy, showDownloads} from "./downloads.js";
+import {byId, choose, make} from "./elements.js";
+import {ofChoice, ofDrop} from "./files.js";
+import {FindingsPanel} from "./findings.js";
+import {Hanging} from "./hanging.js";
+import {keyList} from "./keys.js";
+import {Readings} from "./readings.js";
+import {model} from "./service.js";
+import {studyText} from "./study-scores.js";
+import {Tools} from "./tools.js";
+import {Worklist} from "./worklist.js";
+
+/** How images are shown; one for all of them. Window and level in percent of the display's range. */
+const viewing = {layout: "one", link: true, drag: "window", width: 100, level: 50, invert: false,
+  loupe: false, overlay: "outline", opacity: 80, threshold: 0.5};
+
+let served = null;
+let active = null;
+let scores = new Map();
+
+const readings = new Readings();
+const worklist = new Worklist(byId("list"), byId("progress"), async (reading) => {
+  await show(reading);
+  // Four views have no place for a fifth.
+  if (hanging.active.reading !== reading) await openAlone(reading);
+});
+const panel = new FindingsPanel((index) => centreOn(index));
+const hanging = new Hanging(byId("panes"), viewing, {
+  active: (reading) => activate(reading),
+  viewing: (changes) => change(changes),
+  command: (name) => COMMANDS[name](),
+});
+const tools = new Tools(viewing, change, (name) => COMMANDS[name]());
+
+const groupOf = (reading) => readings.all.filter((one) => one.group === reading?.group);
+
+function activate(reading) {
+  active = reading;
+  worklist.mark(reading);
+  panel.show(reading, viewing.threshold, served);
+  if (reading?.state === "done") showDownloads(reading);
+  tellStudy();
+}
+
+/** Show a reading; its pixels come back if they were let go. */
+async function show(reading) {
+  hanging.hang(groupOf(reading), reading);
+  const lost = hanging.shownPanes.map((pane) => pane.reading)
+    .filter((one) => one?.state === "done" && one.decoded === null);
+  await Promise.all(lost.map((one) => readings.decode(one)));
+  hanging.draw();
+  activate(hanging.active.reading);
+}
+
+function openAlone(reading) {
+  change({layout: "one"});
+  return show(reading);
+}
+
+function change(changes) {
+  const rearranged = (changes.layout ?? viewing.layout) !== viewing.layout;
+  Object.assign(viewing, changes);
+  tools.show();
+  if (rearranged) {
+    const focused = byId("panes").contains(document.activeElement);
+    hanging.arrange();
+    if (active) show(active);
+    if (focused) hanging.active.element.focus();
+  }
+  if ("threshold" in changes) panel.show(active, viewing.threshold, served);
+  hanging.draw();
+}
+
+function centreOn(index) {
+  const region = active.cutAt(viewing.threshold).regions[index];
+  const pane = hanging.active;
+  const [, , width, height] = region.bbox;
+  // Large enough to be seen, small enough for what lies around it.
+  const near = Math.min(pane.size.width / width, pane.size.height / height) / 3;
+  pane.centre(region.centroid, Math.min(1.5, Math.max(near, pane.fitting().zoom)));
+  centred = index;
+}
+
+let centred = -1;
+
+function step(by) {
+  const group = groupOf(active);
+  const next = group[(group.indexOf(active) + by + group.length) % group.length];
+  if (next) show(next);
+}
+
+function setThreshold(value) {
+  change({threshold: Math.min(0.99, Math.max(0.01, value))});
+}
+
+const OVERLAYS = ["none", "outline", "fill", "heatmap", "activation"];
+
+const COMMANDS = {
+  fit: () => hanging.fit(),
+  "one-to-one": () => hanging.active.oneToOne(),
+  "zoom-in": () => hanging.active.zoomBy(1.25),
+  "zoom-out": () => hanging.active.zoomBy(0.8),
+  "reset-window": () => change({width: 100, level: 50, invert: false}),
+  "toggle-layout": () => change({layout: viewing.layout === "one" ? "four" : "one"}),
+  "next-overlay": () => change({
+    overlay: OVERLAYS[(OVERLAYS.indexOf(viewing.overlay) + 1) % OVERLAYS.length],
+  }),
+  "threshold-down": () => setThreshold(viewing.threshold - 0.02),
+  "threshold-up": () => setThreshold(viewing.threshold + 0.02),
+  "model-threshold": () => setThreshold(served?.contract.operating_point.mask ?? 0.5),
+  "next-region": () => {
+    const count = active?.cutAt(viewing.threshold).regions.length ?? 0;
+    if (count > 0) centreOn((centred + 1) % count);
+  },
+  "next-image": () => step(1),
+  "previous-image": () => step(-1),
+};
+
+function options() {
+  return {pixel_spacing_mm: byId("spacing").value.trim(), frame: byId("frame").value.trim()};
+}
+
+function take(found) {
+  if (found.length === 0) return;
+  const added = readings.add(found, options());
+  worklist.show(readings.all, active);
+  const group = groupOf(added[0]);
+  change({layout: group.length > 1 ? "four" : "one"});
+  show(added[0]);
+}
+
+readings.addEventListener("change", ({detail: reading}) => {
+  byId("clear").hidden = readings.all.length === 0;
+  document.body.classList.toggle("reading", readings.all.length > 0);
+  worklist.tell(readings.all);
+  if (reading === null) return;
+  worklist.update(reading);
+  if (!["done", "failed"].includes(reading.state)) return;
+  // In a study, what has come so far hangs at once; in one pane, only the image that is awaited.
+  if (reading === active || active === null || viewing.layout === "four"
+    && hanging.group.includes(reading)) show(active ?? reading);
+});
+
+function tellStudy() {
+  const result = scores.get(active?.group);
+  byId("study-result").replaceChildren(...(result ? studyText(result) : []));
+}
+
+byId("study").addEventListener("click", async () => {
+  const {group} = active;
+  const result = byId("study-result");
+  result.replaceChildren(make("p", {class: "dim"}, "Asking the service …"));
+  try {
+    scores.set(group, await scoreStudy(groupOf(active),
+      {pixel_spacing_mm: options().pixel_spacing_mm}));
+    tellStudy();
+  } catch (error) {
+    result.replaceChildren(make("p", {class: "problem"}, `No score of the study: ${error.message}`));
+  }
+});
+byId("zip").addEventListener("click", () => downloadZip(groupOf(active), scores.get(active.group)));
+
+byId("choose-files").addEventListener("click", () => byId("files").click());
+byId("choose-folder").addEventListener("click", () => byId("folder").click());
+for (const id of ["files", "folder"]) {
+  byId(id).addEventListener("change", ({target}) => {
+    take(ofChoice(target.files));
+    target.value = "";
+  });
+}
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, async (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("over", name === "dragenter" || name === "dragover");
+    if (name === "drop") take(await ofDrop(event.dataTransfer));
+  });
+}
+byId("again").addEventListener("click", () => {
+  scores = new Map();
+  readings.start(readings.all, options());
+  worklist.show(readings.all, active);
+  hanging.draw();
+});
+byId("clear").addEventListener("click", () => {
+  scores = new Map();
+  readings.clear();
+  worklist.show([], null);
+  for (const pane of hanging.panes) pane.show(null);
+  activate(null);
+  byId("choose-files").focus();
+});
+byId("key-list").replaceChildren(keyList());
+document.addEventListener("keydown", ({key}) => {
+  if (key === "Escape") byId("keys").open = false;
+});
+
+model().then((answer) => {
+  served = answer;
+  const {name, version} = answer.contract;
+  byId("model").textContent = `${name} ${version} on ${answer.device}`;
+  setThreshold(answer.contract.operating_point.mask);
+}, (error) => {
+  byId("model").textContent = `The service does not say which model it serves: ${error.message}`;
+});
+choose("layout", viewing.layout);

@@ -1,0 +1,110 @@
+// Paints what was found, on a canvas of its own above the image's.
+
+import {CANDIDATE, SCALES, SELECTED, packed} from "./colours.js";
+
+const OUTLINE_PX = 2;
+
+/**
+ * Paint the overlay.
+ *
+ * @param kind none, outline, fill, heatmap or activation
+ * @param area see `paintImage`
+ * @param found {map, cut, colouring, heat}: `colouring` says of each region whether it is in the
+ *   service's mask, `heat` are the canvases of `heatOf`
+ */
+export function paintOverlay(canvas, kind, area, {map, cut, colouring, heat}) {
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  if (kind === "none") return;
+  const width = OUTLINE_PX * Math.max(1, Math.round(window.devicePixelRatio));
+  if (kind in heat) {
+    context.imageSmoothingEnabled = true;
+    context.drawImage(heat[kind], (map.left - area.left) * area.scale,
+      (map.top - area.top) * area.scale, map.columns * area.scale, map.rows * area.scale);
+  }
+  const box = boxOf(canvas, area, cut.regions, width + 1);
+  if (box.width <= 0 || box.height <= 0) return;
+  const numbers = drawn(box, area, map, cut);
+  const colours = colouring.map((selected) => packed(selected ? SELECTED : CANDIDATE));
+  const painted = kind === "fill" ? filled(numbers, colours)
+    : outlined(numbers, box, colours, width);
+  put(context, painted, box, kind in heat);
+}
+
+/** A map as a small canvas in colours, to be stretched over its box. */
+export function heatOf(kind, grid) {
+  const canvas = document.createElement("canvas");
+  canvas.width = grid.width;
+  canvas.height = grid.height;
+  const image = new ImageData(grid.width, grid.height);
+  grid.data.forEach((value, index) => image.data.set(SCALES[kind][value >> 8], 4 * index));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** The part of the canvas that all regions lie in, with room for outlines. */
+function boxOf(canvas, {left, top, scale}, regions, margin) {
+  let [x, y, right, bottom] = [canvas.width, canvas.height, 0, 0];
+  for (const {bbox} of regions) {
+    x = Math.min(x, Math.floor((bbox[0] - left) * scale) - margin);
+    y = Math.min(y, Math.floor((bbox[1] - top) * scale) - margin);
+    right = Math.max(right, Math.ceil((bbox[0] + bbox[2] - left) * scale) + margin);
+    bottom = Math.max(bottom, Math.ceil((bbox[1] + bbox[3] - top) * scale) + margin);
+  }
+  [x, y] = [Math.max(0, x), Math.max(0, y)];
+  return {x, y, width: Math.min(canvas.width, right) - x, height: Math.min(canvas.height, bottom) - y};
+}
+
+/** Of each canvas pixel of a box, the number of the region at its centre, from 1 on; 0 for none. */
+function drawn(box, {left, top, scale}, map, {runs, rowStarts}) {
+  const numbers = new Uint16Array(box.width * box.height);
+  const across = (column) => Math.ceil((map.left + column - left) * scale - 0.5) - box.x;
+  for (let y = 0; y < box.height; y++) {
+    const row = Math.floor((box.y + y + 0.5) / scale + top) - map.top;
+    if (row < 0 || row >= map.rows) continue;
+    for (let at = rowStarts[row]; at < rowStarts[row + 1]; at++) {
+      const start = Math.max(0, across(runs[4 * at + 1]));
+      const end = Math.min(box.width, across(runs[4 * at + 2]));
+      if (start < end) numbers.fill(runs[4 * at + 3] + 1, y * box.width + start, y * box.width + end);
+    }
+  }
+  return numbers;
+}
+
+function filled(numbers, colours) {
+  const pixels = new Uint32Array(numbers.length);
+  for (let at = 0; at < numbers.length; at++) {
+    if (numbers[at] > 0) pixels[at] = colours[numbers[at] - 1];
+  }
+  return pixels;
+}
+
+/** Of each region its own outermost pixels, `width` of them deep. */
+function outlined(numbers, {width: columns, height: rows}, colours, width) {
+  const pixels = new Uint32Array(numbers.length);
+  for (let y = 0, at = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++, at++) {
+      const own = numbers[at];
+      if (own === 0) continue;
+      const edge = x < width || y < width || x >= columns - width || y >= rows - width
+        ? false
+        : numbers[at - width] !== own || numbers[at + width] !== own
+          || numbers[at - width * columns] !== own || numbers[at + width * columns] !== own;
+      if (edge) pixels[at] = colours[own - 1];
+    }
+  }
+  return pixels;
+}
+
+function put(context, pixels, box, above) {
+  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), box.width, box.height);
+  if (!above) {
+    context.putImageData(image, box.x, box.y);
+    return;
+  }
+  const scratch = document.createElement("canvas");
+  scratch.width = box.width;
+  scratch.height = box.height;
+  scratch.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(scratch, box.x, box.y);
+}

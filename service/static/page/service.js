@@ -1,0 +1,85 @@
+// What the page asks of the service: the same API as everybody's, see openapi.yaml.
+
+const TYPES = {dcm: "application/dicom", png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg",
+  tif: "image/tiff", tiff: "image/tiff"};
+
+const MAX_TRIES = 30;
+const MAX_WAIT_S = 20;
+
+/** What the service said instead of a result; `code` is stable, `message` is for people. */
+export class Problem extends Error {
+  constructor(status, problem) {
+    super(problem?.detail ?? problem?.title ?? `The service answered ${status}.`);
+    this.title = problem?.title ?? "";
+    this.status = status;
+    this.code = problem?.code ?? "";
+  }
+}
+
+export async function model() {
+  const answer = await fetch("v1/model");
+  if (!answer.ok) throw new Problem(answer.status, await jsonOf(answer));
+  return answer.json();
+}
+
+/**
+ * Send one file; return the forms of its findings: {form: Blob}.
+ *
+ * @param options {output, pixel_spacing_mm, frame, ...}: the query; empty ones are left out
+ * @param onProgress called with "sending" and the share that is sent, "reading", "waiting"
+ */
+export async function segment(file, options, onProgress = () => {}) {
+  const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value));
+  const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "application/octet-stream";
+  const answer = await patiently(() => send(`v1/segment?${query}`, file, type, onProgress),
+    onProgress);
+  if (!options.output.includes(",")) return {[options.output]: await answer.blob()};
+  return Object.fromEntries(await answer.formData());
+}
+
+/** Score several files as one study. */
+export async function study(files, options) {
+  const form = new FormData();
+  for (const file of files) form.append("file", file, file.name);
+  const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value));
+  const answer = await patiently(() => send(`v1/studies?${query}`, form, null, () => {}));
+  return answer.json();
+}
+
+/** Ask again while the service is full, as long as it says (Retry-After). */
+async function patiently(ask, onProgress = () => {}) {
+  for (let tries = 1; ; tries++) {
+    const answer = await ask();
+    if (answer.ok) return answer;
+    const problem = new Problem(answer.status, await jsonOf(answer));
+    if (answer.status !== 503 || tries === MAX_TRIES) throw problem;
+    onProgress("waiting", 0);
+    const wait = Math.min(MAX_WAIT_S, Number(answer.headers.get("Retry-After")) || 1);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
+  }
+}
+
+const jsonOf = (answer) => answer.json().catch(() => null);
+
+/** POST with the progress of sending, which `fetch` does not tell. */
+function send(url, body, type, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.responseType = "blob";
+    if (type !== null) request.setRequestHeader("Content-Type", type);
+    request.setRequestHeader("Accept", "application/json, */*");
+    request.upload.addEventListener("progress", ({loaded, total}) =>
+      onProgress("sending", total > 0 ? loaded / total : 0));
+    request.upload.addEventListener("load", () => onProgress("reading", 1));
+    request.addEventListener("error", () => reject(new Error("The service did not answer.")));
+    request.addEventListener("load", () => resolve(new Response(request.response, {
+      status: request.status,
+      headers: {
+        "Content-Type": request.getResponseHeader("Content-Type") ?? "",
+        "Retry-After": request.getResponseHeader("Retry-After") ?? "",
+      },
+    })));
+    request.send(body);
+  });
+}

@@ -1,0 +1,78 @@
+// The list of images, by the folder they lay in, with the progress of each.
+
+import {make} from "./elements.js";
+
+const WORDS = {
+  waiting: () => "waiting",
+  queued: () => "the service is busy, waiting",
+  sending: (reading) => `sending, ${Math.round(100 * reading.sent)} %`,
+  reading: () => "looking for lesions",
+  done: (reading) => `score ${reading.result.has_mask.score.toFixed(3)}`,
+  failed: (reading) => reading.problem.message,
+};
+
+export class Worklist {
+  constructor(host, progress, onChoose) {
+    this.host = host;
+    this.progress = progress;
+    this.onChoose = onChoose;
+    this.items = new Map();
+  }
+
+  /** Lay the whole list out. */
+  show(readings, active) {
+    const groups = Map.groupBy(readings, (reading) => reading.group);
+    this.items.clear();
+    this.host.replaceChildren(...[...groups].map(([group, own]) => this.section(group, own)));
+    this.mark(active);
+    this.tell(readings);
+  }
+
+  section(group, readings) {
+    const list = make("ul", {}, ...readings.map((reading) => this.item(reading)));
+    if (!group) return list;
+    return make("section", {"aria-label": group}, make("h2", {title: group}, group), list);
+  }
+
+  item(reading) {
+    const state = make("span", {class: "item-state"});
+    const bar = make("progress", {max: "1", "aria-label": `Progress of ${reading.name}`});
+    const name = make("span", {class: "item-name", title: reading.name}, reading.name);
+    const view = make("span", {class: "item-view"});
+    const choose = make("button", {type: "button", class: "item"}, view, name, state);
+    choose.addEventListener("click", () => this.onChoose(reading));
+    const item = make("li", {}, choose, bar);
+    this.items.set(reading, {item, choose, state, bar, view});
+    this.update(reading);
+    return item;
+  }
+
+  /** Tell the state of one reading. */
+  update(reading) {
+    const found = this.items.get(reading);
+    if (found === undefined) return;
+    const {item, state, bar, view} = found;
+    item.dataset.state = reading.state;
+    state.textContent = WORDS[reading.state](reading);
+    view.textContent = reading.state === "done" ? reading.view : "";
+    bar.hidden = ["done", "failed"].includes(reading.state);
+    if (reading.state === "reading") bar.removeAttribute("value");
+    else bar.value = reading.state === "sending" ? reading.sent : 0;
+  }
+
+  mark(active) {
+    for (const [reading, {choose}] of this.items) {
+      if (reading === active) choose.setAttribute("aria-current", "true");
+      else choose.removeAttribute("aria-current");
+    }
+  }
+
+  tell(readings) {
+    const count = (state) => readings.filter((reading) => reading.state === state).length;
+    const [done, failed] = [count("done"), count("failed")];
+    const parts = [`${done} of ${readings.length} ${readings.length === 1 ? "image" : "images"} read`];
+    if (failed > 0) parts.push(`${failed} refused`);
+    const text = readings.length === 0 ? "" : parts.join(", ");
+    if (this.progress.textContent !== text) this.progress.textContent = text;
+  }
+}

@@ -1,0 +1,108 @@
+"""The page in Debian's chromium; every test here is skipped by name where that is absent."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Service
+from tests.programs import require_program
+
+PLAYWRIGHT = "playwright"
+SIZE = {"width": 1600, "height": 1000}
+TIMEOUT_MS = 120_000
+"""For an answer of the service and its picture, on a machine that does other things, too."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless chromium, one for each module: an event loop runs in this thread meanwhile."""
+    program = require_program("chromium", "chromium")
+    if importlib.util.find_spec(PLAYWRIGHT) is None:
+        if os.environ.get("TESTS_REQUIRE_ALL") == "1":
+            pytest.fail(f"needs {PLAYWRIGHT}")
+        pytest.skip(f"needs {PLAYWRIGHT}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # A container's root has no sandbox for it.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One visit to the page: what it asked for, and what went wrong in it."""
+
+    def __init__(self, browser: Any, service: Service, **options: Any) -> None:
+        self.service = service
+        self.context = browser.new_context(viewport=SIZE, accept_downloads=True, **options)
+        self.requests: list[str] = []
+        self.faults: list[str] = []
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", self._note)
+        self.page.goto(f"{service.url}/")
+        self.page.get_by_text("mammoseg-lite").first.wait_for()
+
+    def _note(self, message: Any) -> None:
+        # A refused file is a status of 4xx, which the browser itself calls an error.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.faults.append(message.text)
+
+    def open(self, *files: Path) -> None:
+        """Choose files, and wait until each was read or refused."""
+        self.page.locator("#files").set_input_files([str(file) for file in files])
+        self.settle(len(files))
+
+    def settle(self, count: int) -> None:
+        """Wait until so many files were read or refused, and what is read is painted."""
+        ended = self.page.locator("li[data-state=done], li[data-state=failed]")
+        ended.nth(count - 1).wait_for()
+        if self.page.locator("li[data-state=done]").count():
+            self.page.locator(".pane:not(.empty)[data-drawn]").first.wait_for()
+        self.frame()
+
+    def frame(self) -> None:
+        """Let the page paint what was asked for."""
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+
+    def set_range(self, name: str, value: float) -> None:
+        """Move a slider."""
+        self.page.locator(f"#{name}").evaluate(
+            "(slider, value) => { slider.value = value;"
+            " slider.dispatchEvent(new Event('input', {bubbles: true})); }",
+            value,
+        )
+        self.frame()
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose one of several."""
+        self.page.locator(f"input[name={name}][value={value}]").check()
+        self.frame()
+
+
+@pytest.fixture
+def visit(browser: Any, service: Service) -> Iterator[Visit]:
+    """A visit of one's own, without any fault of the page itself."""
+    visit = Visit(browser, service)
+    yield visit
+    visit.context.close()
+    assert visit.faults == []
+
+
+@pytest.fixture(scope="module")
+def right_cc(browser: Any, service: Service, cbis_files: list[Path]) -> Iterator[Visit]:
+    """A visit with one image open, which the tests of a module share: a film of two masses."""
+    visit = Visit(browser, service)
+    visit.open(cbis_files[2])
+    yield visit
+    visit.context.close()
+    assert visit.faults == []
