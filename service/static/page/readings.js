@@ -24,6 +24,8 @@ export class Reading {
   /** Forget what was found, if anything, and wait to be sent. */
   begin(options) {
     this.attempt++;
+    this.leave?.abort();
+    this.leave = new AbortController();
     Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
       blobs: null, decoded: null, decoding: null, cutThreshold: null});
   }
@@ -102,6 +104,8 @@ export class Readings extends EventTarget {
   }
 
   clear() {
+    // The service need not look at what nobody waits for.
+    for (const reading of this.all) reading.leave.abort();
     this.all = [];
     this.shown = [];
     this.changed(null);
@@ -131,7 +135,8 @@ export class Readings extends EventTarget {
     tell({state: "sending"});
     try {
       const blobs = await segment(reading.file, {...reading.options, output: FORMS},
-        (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}));
+        (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}),
+        reading.leave.signal);
       tell({blobs, result: JSON.parse(await blobs.json.text()), state: "done"});
     } catch (problem) {
       tell({problem, state: "failed"});

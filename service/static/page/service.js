@@ -27,11 +27,12 @@ export async function model() {
  *
  * @param options {output, pixel_spacing_mm, frame, ...}: the query; empty ones are left out
  * @param onProgress called with "sending" and the share that is sent, "reading", "waiting"
+ * @param signal of an AbortController, to ask no more
  */
-export async function segment(file, options, onProgress = () => {}) {
+export async function segment(file, options, onProgress = () => {}, signal = null) {
   const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value));
   const type = TYPES[file.name.split(".").pop().toLowerCase()] ?? "application/octet-stream";
-  const answer = await patiently(() => send(`v1/segment?${query}`, file, type, onProgress),
+  const answer = await patiently(() => send(`v1/segment?${query}`, file, type, onProgress, signal),
     onProgress);
   if (!options.output.includes(",")) return {[options.output]: await answer.blob()};
   return Object.fromEntries(await answer.formData());
@@ -62,9 +63,12 @@ async function patiently(ask, onProgress = () => {}) {
 const jsonOf = (answer) => answer.json().catch(() => null);
 
 /** POST with the progress of sending, which `fetch` does not tell. */
-function send(url, body, type, onProgress) {
+function send(url, body, type, onProgress, signal = null) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", () => request.abort());
+    request.addEventListener("abort", () => reject(new Error("Closed.")));
     request.open("POST", url);
     request.responseType = "blob";
     if (type !== null) request.setRequestHeader("Content-Type", type);

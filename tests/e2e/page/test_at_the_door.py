@@ -72,7 +72,7 @@ def test_a_file_is_dropped(visit: Visit, cbis_files: list[Path]) -> None:
 
 def test_everything_is_reached_by_keyboard_alone(visit: Visit, cbis_files: list[Path]) -> None:
     page = visit.page
-    # From now on: a browser that is asked for it as late as at the key may open a dialog of its own.
+    # From now on: asked for as late as at the key, the browser may open a dialog of its own.
     page.on("filechooser", lambda chooser: chooser.set_files([str(cbis_files[2])]))
     page.wait_for_timeout(500)
     page.keyboard.press("Tab")
@@ -202,6 +202,21 @@ def test_a_files_name_is_never_markup(visit: Visit, cbis_files: list[Path], tmp_
     visit.open(file)
     assert visit.page.locator("img").count() == 0
     assert file.name in visit.page.locator("#view-name").inner_text()
+
+
+def test_what_is_closed_while_it_is_read_is_not_waited_for(
+    visit: Visit, cbis_files: list[Path]
+) -> None:
+    left: list[str] = []
+    visit.page.on("requestfailed", lambda request: left.append(request.url))
+    visit.page.locator("#files").set_input_files([str(file) for file in cbis_files[:4]])
+    visit.page.locator("li[data-state=reading], li[data-state=sending]").first.wait_for()
+    visit.page.get_by_role("button", name="Close all images").click()
+    visit.page.wait_for_timeout(500)
+    assert left
+    assert visit.page.locator("#list li").count() == 0
+    visit.open(cbis_files[2])
+    assert visit.page.locator("#view-name").inner_text() == "R CC · 1-132.dcm"
 
 
 def test_closing_the_images_lets_go_of_them(visit: Visit, cbis_files: list[Path]) -> None:
