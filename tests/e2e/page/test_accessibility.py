@@ -1,34 +1,27 @@
 """axe finds no fault in the page: empty, with an image, with four, with a refusal."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dicom_files import dicom_file, phantom
-from tests.e2e.page.conftest import Visit
+from tests.e2e.page.conftest import Visit, folder_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def faults_of(page: Any) -> list[str]:
     """Let axe-core look at the page; the package that brings it is `axe-playwright-python`."""
-    found = find_spec("axe_playwright_python")
-    assert found is not None and found.origin is not None
+    axe = folder_of("axe_playwright_python") / "axe.min.js"
     # Given to the browser's debugger, since the page's own policy takes no script from elsewhere.
-    page.evaluate((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    page.evaluate(axe.read_text(encoding="utf-8"))
     result = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     assert len(result["passes"]) > 10
     return [
         f"{fault['id']}: {fault['help']}: {[node['html'] for node in fault['nodes']]}"
         for fault in result["violations"]
     ]
-
-
-@pytest.fixture(autouse=True)
-def _axe_is_there() -> None:
-    pytest.importorskip("axe_playwright_python")
 
 
 def test_the_empty_page(visit: Visit) -> None:
