@@ -41,7 +41,7 @@ class SleepingSession:
         real = Session.open(BUNDLED_MODEL)
         self.contract, self.sha256, self.setup = real.contract, real.sha256, real.setup
         golden = self.contract.golden
-        expected = golden.expected_probability(self.contract.tiling.tile_size)
+        expected = golden.expected_probability(self.contract.tiling.tile_shape)
         self._map = expected.repeat(8, axis=0).repeat(8, axis=1).astype(np.float32)
         self._logit = golden.has_mask_logit
 

@@ -50,7 +50,12 @@ class Asked:
     without_lesions: float | None
 
 
-def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = None) -> Contract:
+def calibrate(
+    path: Path,
+    data: Path,
+    sensitivity: tuple[float, str] | None = None,
+    sources: Sequence[str] | None = None,
+) -> Contract:
     """Choose thresholds and temperature on the validation split and write them into the file.
 
     The mask threshold maximises the mean Dice of the images whose lesions were outlined sharply,
@@ -69,6 +74,14 @@ def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = No
         The share of images with lesions that the has-mask threshold is to find, and the source
         whose images count; None for the lowest threshold of the best Youden index, every source
         weighing the same.
+    sources
+        Folders of `data` whose validation patients count; those of the contract's training data
+        when None. An adopted net's contract need not name any.
+
+    Raises
+    ------
+    ValueError
+        No validation image is there to choose on.
 
     Returns
     -------
@@ -76,7 +89,10 @@ def calibrate(path: Path, data: Path, sensitivity: tuple[float, str] | None = No
     """
     model = onnx.load(path)
     contract = contract_of(model)
-    chosen, shift = _choose(contract, _collect(path, data, contract), sensitivity)
+    counted = contract.provenance.training_data if sources is None else sources
+    if not counted:
+        raise ValueError("the contract names no training data: say --source, a folder of --data")
+    chosen, shift = _choose(contract, _collect(path, data, contract, counted), sensitivity)
     shift_activation(model, contract.outputs.activation, shift)
     evaluation: dict[str, float | str] = {SHIFT: shift + has_mask_shift(contract)}
     provenance = chosen.provenance.model_copy(update={"evaluation": evaluation})
@@ -114,7 +130,7 @@ def _choose(
     return contract.model_copy(update=update), score.shift
 
 
-def _collect(path: Path, data: Path, contract: Contract) -> list[Asked]:
+def _collect(path: Path, data: Path, contract: Contract, sources: Sequence[str]) -> list[Asked]:
     session = Session.open(path)
     with open_model(path, runners=available_cores()) as segmenter:
 
@@ -125,11 +141,13 @@ def _collect(path: Path, data: Path, contract: Contract) -> list[Asked]:
             if sample.annotation in OUTLINES and _is_sharp(sample.lesion):
                 assert sample.lesion is not None
                 drawn = Drawn(sample.source, sample.lesion, found.lesion_map, spacing)
-            free = lesion_free_logit(session, contract, sample) if sample.has_lesion else None
+            # Of a net whose has-mask logit is no mean over cells, none can be left out.
+            own = sample.has_lesion and contract.adopted is None
+            free = lesion_free_logit(session, contract, sample) if own else None
             without = None if free is None else sigmoid(free / contract.score.temperature)
             return Asked(Scored(sample.source, sample.has_lesion, score), drawn, without)
 
-        samples = _validation(data, contract.provenance.training_data)
+        samples = _validation(data, sources)
         return [asked for _, asked in in_parallel(ask_both, samples, "calibrating")]
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model_export.networks.options import NetworkOptions
 from service.imaging.normalise import Normalisation
-from service.inference.contract import GridMultiple
+from service.inference.tiling import GridMultiple
 
 Share = Annotated[int, Field(ge=0)]
 

@@ -95,6 +95,9 @@ def calibrate(
         float | None, typer.Option(help="Share of images with lesions to find; needs --on.")
     ] = None,
     on: Annotated[str | None, typer.Option(help="Source whose images count for that.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Sources; those trained on when not given.")
+    ] = None,
 ) -> None:
     """Choose the operating point on the validation split and write it into the file."""
     from model_export.calibration import calibrate as choose
@@ -103,7 +106,7 @@ def calibrate(
         if (sensitivity is None) != (on is None):
             raise ValueError("--sensitivity and --on go together")
         contract = choose(
-            model, data, None if sensitivity is None or on is None else (sensitivity, on)
+            model, data, None if sensitivity is None or on is None else (sensitivity, on), source
         )
     except (OSError, DatasetError, StartupError, ValueError) as error:
         raise fault(error) from error

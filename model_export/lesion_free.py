@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model_export.datasets import Sample
 from model_export.datasets.cache import pack
 from model_export.networks.heads import CELL, TOP_CELLS
+from service.imaging.normalise import Normalisation
 from service.inference.contract import Contract
 from service.inference.session import Session
 
@@ -33,8 +34,11 @@ def lesion_free_logit(session: Session, contract: Contract, sample: Sample) -> f
 
     Returns
     -------
-    None where nobody drew the lesions, or where they leave less than `TOP_CELLS` cells of breast.
+    None for an adopted net, where nobody drew the lesions, or where they leave less than
+    `TOP_CELLS` cells of breast.
     """
+    if not isinstance(contract.normalisation, Normalisation):
+        return None
     packed = pack(sample, contract.spacing.working_mm, contract.normalisation)
     if packed.lesion is None:
         return None

@@ -43,6 +43,7 @@ class Commands(DeferredGroup):
         "scp": Deferred(f"{_HERE}.scp", PACS, "Take C-STORE into the inbox until SIGTERM."),
         "inbox": Deferred("service.inbox.commands", PACS, "Look into the inbox; replay or forget."),
         "model": Deferred(f"{_HERE}.model", MODEL, "Say what an ONNX file is, or prove it."),
+        "adopt": Deferred(f"{_HERE}.adopt", MODEL, "Serve a net that another framework trained."),
         "openapi": Deferred(
             f"{_HERE}.openapi", MODEL, "Write the API's description, or check a file with it."
         ),

@@ -11,16 +11,35 @@ from service.imaging.frames import FRAME_OF_SEVERAL
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.regions import Region, find_regions, mask_of
 from service.imaging.stitch import LesionMap
+from service.inference.adopted import LesionClass
 from service.inference.contract import Contract, OperatingPoint, sigmoid
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model answered; `sha256` is the ONNX file's, in hex."""
+    """Which model answered.
+
+    Attributes
+    ----------
+    sha256
+        Of the ONNX file, in hex.
+    unproven
+        What is served was never compared with what the net's own framework answers.
+    classes
+        The classes of lesions that it tells apart.
+    """
 
     name: str
     version: str
     sha256: str
+    unproven: bool = False
+    classes: tuple[LesionClass, ...] = ()
+
+    @classmethod
+    def of(cls, contract: Contract, sha256: str) -> "ModelIdentity":
+        """Name the model of a contract."""
+        classes = contract.adopted.classes if contract.adopted is not None else ()
+        return cls(contract.name, contract.version, sha256, contract.is_unproven, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +157,29 @@ def regions_and_mask(
         minimum_pixels=point.minimum_region_pixels(spacing_mm),
     )
     return regions, mask_of(regions, lesion_map.source_shape)
+
+
+UNPROVEN = Caveat(
+    "unproven",
+    "The model was adopted from another framework, and what is served was never compared with what "
+    "that framework answers: masks may be wrong. Adopt it again with --expected.",
+)
+UNCALIBRATED = Caveat(
+    "threshold-uncalibrated",
+    "Nobody chose this model's thresholds on images of known truth: score, decision and mask show "
+    "an order, no probability. Run `calibrate` on the model.",
+)
+
+
+def model_caveats(contract: Contract) -> tuple[Caveat, ...]:
+    """Say what every answer of a model must be read with."""
+    said = ((contract.is_unproven, UNPROVEN), (contract.is_uncalibrated, UNCALIBRATED))
+    return tuple(caveat for holds, caveat in said if holds)
+
+
+def label_of(region: Region, model: ModelIdentity) -> LesionClass | None:
+    """Return the class of a region; None where the model tells none apart."""
+    return None if region.label is None else model.classes[region.label]
 
 
 def breast_caveats(breast: Breast) -> tuple[Caveat, ...]:

@@ -13,15 +13,17 @@ from service.findings import (
     ModelIdentity,
     breast_caveats,
     image_score,
+    model_caveats,
     regions_and_mask,
 )
+from service.foreign import lesion_map_of, mirrored, mirrored_map, must_turn
 from service.imaging.breast import find_breast
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.resample import to_working_grid
-from service.imaging.stitch import stitch, stitch_activation
+from service.imaging.stitch import stitch_activation
 from service.imaging.sufficient_resolution import SufficientResolution
 from service.imaging.tiles import cut
 from service.inference.net import Net
@@ -114,7 +116,8 @@ class Segmenter:
         self.contract = model_info.contract
         self.device = model_info.device
         self._whole_pixels = model_info.whole_pixels
-        self.model = ModelIdentity(self.contract.name, self.contract.version, model_info.sha256)
+        self.model = ModelIdentity.of(self.contract, model_info.sha256)
+        self._caveats = model_caveats(self.contract)
 
     def segment(
         self,
@@ -181,22 +184,27 @@ class Segmenter:
             normalisation=contract.normalisation,
             pyramid=pyramid,
         )
+        turned = must_turn(working, contract)
+        shown = mirrored(working) if turned else working
         tiles = cut(
-            working,
+            shown,
             shapes=tiling.shapes,
-            stride=tiling.stride,
+            stride=tiling.strides,
             whole_pixels=self._whole_pixels,
+            placement=tiling.placement,
         )
         stopwatch.lap("tiles")
         answers = self.net.run(tiles, token)
         stopwatch.lap("net")
-        lesion_map = stitch(working, tiles, [answer.probability for answer in answers])
+        lesion_map = lesion_map_of(shown, tiles, answers, contract)
+        lesion_map = mirrored_map(lesion_map) if turned else lesion_map
         activation_map = None
         if options.activation:
             logits = [answer.activation for answer in answers]
             activation_map = stitch_activation(
-                working, tiles, logits, temperature=contract.score.temperature
+                shown, tiles, logits, temperature=contract.score.temperature
             )
+            activation_map = mirrored_map(activation_map) if turned else activation_map
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
         regions, mask = regions_and_mask(lesion_map, contract.operating_point, spacing_mm)
         gated = options.gate and not has_mask.decision
@@ -211,7 +219,7 @@ class Segmenter:
             mask=np.zeros(mask.shape, np.bool_) if gated else mask,
             gated=gated,
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
-            caveats=mammogram.caveats + breast_caveats(breast),
+            caveats=mammogram.caveats + breast_caveats(breast) + self._caveats,
             timing_ms=stopwatch.milliseconds(),
             minimum_region_pixels=contract.operating_point.minimum_region_pixels(spacing_mm),
             activation_map=activation_map,

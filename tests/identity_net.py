@@ -25,8 +25,8 @@ from service.inference.contract import (
     Provenance,
     Score,
     Spacing,
-    Tiling,
 )
+from service.inference.tiling import Tiling
 
 TILE = 64
 

@@ -22,7 +22,7 @@ from model_export.whole_file import whole_file
 from service.imaging.breast import Box
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import breast_on_working_grid
-from service.inference.contract import GRID
+from service.inference.tiling import GRID
 
 FORMAT = 2
 """Of the files; to be raised with every change of what stands in them or of what finds the breast,

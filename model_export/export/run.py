@@ -23,8 +23,8 @@ from service.inference.contract import (
     Provenance,
     Score,
     Spacing,
-    Tiling,
 )
+from service.inference.tiling import Tiling
 
 TILE_SIZE = 640
 STRIDE = 512

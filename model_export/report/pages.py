@@ -201,7 +201,7 @@ def _render(name: str, context: dict[str, Any]) -> str:
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
     """Return everything numeric; what is not known is null."""
     return {
-        "model": asdict(evaluation.model),
+        "model": {key: getattr(evaluation.model, key) for key in ("name", "version", "sha256")},
         "options": asdict(evaluation.options),
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,

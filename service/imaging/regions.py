@@ -4,7 +4,7 @@ What it costs follows the working grid and the length of the outlines: a source 
 region is drawn and counted, never interpolated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -38,6 +38,8 @@ class Region:
         Over its pixels.
     selected
         True when it is part of the mask: above the mask threshold and large enough.
+    label
+        Index of its class among the map's classes; None where the map tells none apart.
     """
 
     box: Box
@@ -47,6 +49,7 @@ class Region:
     max_probability: float
     mean_probability: float
     selected: bool
+    label: int | None = None
 
     @property
     def area_pixels(self) -> int:
@@ -92,7 +95,20 @@ def find_regions(
         for piece in candidates.pieces(minimum_pixels)
         if not piece.holds(*reaching).any()
     ]
+    if lesion_map.classes is not None:
+        regions = [replace(region, label=_label(lesion_map, region)) for region in regions]
     return sorted(regions, key=lambda region: -region.max_probability)
+
+
+def _label(lesion_map: LesionMap, region: Region) -> int:
+    """Return the class that is the most probable in the mean over a region's pixels."""
+    assert lesion_map.classes is not None
+    box, shape = region.box, region.pixels.shape
+    means = [
+        float(replace(lesion_map, probability=one).sample(box, shape)[region.pixels].mean())
+        for one in lesion_map.classes
+    ]
+    return int(np.argmax(means))
 
 
 def mask_of(regions: list[Region], shape: tuple[int, int]) -> NDArray[np.bool_]:

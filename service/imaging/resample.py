@@ -1,6 +1,6 @@
 """The breast's box, brought to the model's pixel spacing and range."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from service.imaging.breast import Box, Breast, find_breast
 from service.imaging.mammogram import Mammogram
-from service.imaging.normalise import Normalisation, normalise
+from service.imaging.normalise import Normalisation, WholeImage, normalise, normalise_whole
 from service.imaging.pyramid import Pyramid, halved
 
 MIN_SHRINKING = 3.9
@@ -45,10 +45,12 @@ def to_working_grid(
     *,
     source_spacing_mm: tuple[float, float],
     working_mm: float,
-    normalisation: Normalisation,
+    normalisation: Normalisation | WholeImage,
     pyramid: Pyramid | None = None,
 ) -> WorkingImage:
     """Crop to the breast's box, resample by area to `working_mm`, normalise.
+
+    A normalisation of the whole image says itself what is cropped to.
 
     Parameters
     ----------
@@ -63,6 +65,8 @@ def to_working_grid(
     pyramid
         Of the image's pixels, where others need them as well.
     """
+    if isinstance(normalisation, WholeImage):
+        breast = replace(breast, box=_region(mammogram.pixels, normalisation))
     box = breast.box
     shape = (
         max(1, round(box.rows * source_spacing_mm[0] / working_mm)),
@@ -70,12 +74,31 @@ def to_working_grid(
     )
     crop = _cropped(pyramid or Pyramid(mammogram.pixels), box, shape)
     region = breast.on_grid((mammogram.rows, mammogram.columns), shape)
+    working = resize(crop, shape)
+    if isinstance(normalisation, WholeImage):
+        own = mammogram.pixels[box.top : box.bottom, box.left : box.right]
+        pixels = normalise_whole(working, own, normalisation)
+    else:
+        pixels = normalise(working, region, normalisation)
     return WorkingImage(
-        pixels=normalise(resize(crop, shape), region, normalisation),
+        pixels=pixels,
         breast=region,
         box=box,
         source_shape=(mammogram.rows, mammogram.columns),
     )
+
+
+def _region(pixels: NDArray[np.uint16], spec: WholeImage) -> Box:
+    """Return what of the image a net of another framework is shown."""
+    rows, columns = pixels.shape
+    if spec.region == "nonzero":
+        by_row = np.flatnonzero(np.any(pixels, axis=1))
+        by_column = np.flatnonzero(np.any(pixels, axis=0))
+        if by_row.size:
+            return Box(
+                int(by_row[0]), int(by_column[0]), int(by_row[-1]) + 1, int(by_column[-1]) + 1
+            )
+    return Box(0, 0, rows, columns)
 
 
 def breast_on_working_grid(
@@ -83,7 +106,7 @@ def breast_on_working_grid(
     *,
     source_spacing_mm: tuple[float, float],
     working_mm: float,
-    normalisation: Normalisation,
+    normalisation: Normalisation | WholeImage,
 ) -> tuple[Breast, WorkingImage]:
     """Find the breast and bring it to the working grid, which `Segmenter` does step by step.
 

@@ -1,8 +1,9 @@
 """Maps of tiles -> one map of the breast, blended with smooth weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,6 +16,9 @@ from service.imaging.tiles import Tile
 EDGE_WEIGHT = 1e-3
 """Weight of a tile's outermost pixel: not 0, since at the rim of the box no other tile helps."""
 
+MIN_PROBABILITY = np.float32(1e-30)
+"""Of which a logarithm is taken; the logarithm of 0 would forbid what all other tiles say."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LesionMap:
@@ -23,16 +27,21 @@ class LesionMap:
     Attributes
     ----------
     probability
-        float32 in [0, 1], shape (rows, columns) at the working spacing; 0 outside the breast.
+        float32 in [0, 1], shape (rows, columns) at the working spacing; 0 outside the breast, but
+        of an adopted net.
     box
         The rectangle of the source image that it covers, edge to edge.
     source_shape
         (rows, columns) of the source image.
+    classes
+        float32 in [0, 1], shape (C, rows, columns): of each class of lesions that the net tells
+        apart; None where it tells none.
     """
 
     probability: NDArray[np.float32]
     box: Box
     source_shape: tuple[int, int]
+    classes: NDArray[np.float32] | None = None
 
     def sample(self, area: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the probability over `area` of the source on a grid of `shape`, bilinear.
@@ -90,8 +99,17 @@ class LesionMap:
         return sampled
 
 
+Blend = Literal["hann", "gaussian", "gaussian-floor", "constant"]
+"""How a tile's pixels are weighted; see the contract's `Tiling`."""
+
+
 def stitch(
-    image: WorkingImage, tiles: Sequence[Tile], maps: Sequence[NDArray[np.float32]]
+    image: WorkingImage,
+    tiles: Sequence[Tile],
+    maps: Sequence[NDArray[np.float32]],
+    blend: Blend = "hann",
+    *,
+    blank: bool = True,
 ) -> LesionMap:
     """Blend the tiles' maps: a weighted mean, each tile weighted by a Hann window.
 
@@ -104,9 +122,15 @@ def stitch(
         What the tiles were cut from.
     tiles, maps
         The tiles, and their probabilities: float32, of the tiles' shapes, same order.
+    blend
+        Another window than Hann's, for nets of other frameworks.
+    blank
+        Put 0 outside the breast. Other frameworks do not: what they find there is theirs to say,
+        and a blanked map would bend theirs at the breast's edge.
     """
-    blended = _blended(image.pixels.shape, tiles, maps)
-    blended[~image.breast] = 0.0
+    blended = _blended(image.pixels.shape, tiles, maps, blend)
+    if blank:
+        blended[~image.breast] = 0.0
     return LesionMap(np.clip(blended, 0.0, 1.0, out=blended), image.box, image.source_shape)
 
 
@@ -136,8 +160,47 @@ def stitch_activation(
     return stitch(image, tiles, maps)
 
 
+def stitch_classes(
+    image: WorkingImage,
+    tiles: Sequence[Tile],
+    maps: Sequence[NDArray[np.float32]],
+    *,
+    blend: Blend,
+    logarithms: bool,
+) -> NDArray[np.float32]:
+    """Blend the tiles' maps of K classes.
+
+    Parameters
+    ----------
+    image, tiles, blend
+        As of `stitch`.
+    maps
+        float32 in [0, 1], shape (K, rows, columns) of each tile.
+    logarithms
+        Average the logarithms and let the K classes sum to 1 again: the softmax of averaged logits.
+
+    Returns
+    -------
+    float32 in [0, 1], shape (K, rows, columns) of the image.
+    """
+    count = maps[0].shape[0] if maps else 0
+    blended = np.empty((count, *image.pixels.shape), np.float32)
+    for index in range(count):
+        own = [one[index] for one in maps]
+        if logarithms:
+            own = [np.log(np.maximum(one, MIN_PROBABILITY)) for one in own]
+        blended[index] = _blended(image.pixels.shape, tiles, own, blend)
+    if logarithms and count:
+        np.exp(blended, out=blended)
+        blended /= np.maximum(blended.sum(axis=0), MIN_PROBABILITY)
+    return np.clip(blended, 0.0, 1.0, out=blended)
+
+
 def _blended(
-    shape: tuple[int, ...], tiles: Sequence[Tile], maps: Sequence[NDArray[np.float32]]
+    shape: tuple[int, ...],
+    tiles: Sequence[Tile],
+    maps: Sequence[NDArray[np.float32]],
+    blend: Blend,
 ) -> NDArray[np.float32]:
     rows, columns = shape
     if len(tiles) == 1 and (tiles[0].row, tiles[0].column) == (0, 0):
@@ -148,11 +211,14 @@ def _blended(
     total = np.zeros((rows, columns), np.float32)
     weights = np.zeros((rows, columns), np.float32)
     for tile, probability in zip(tiles, maps, strict=True):
-        height = min(probability.shape[0], rows - tile.row)
-        width = min(probability.shape[1], columns - tile.column)
-        part = np.s_[tile.row : tile.row + height, tile.column : tile.column + width]
-        window = hann(probability.shape)[:height, :width]
-        total[part] += window * probability[:height, :width]
+        # What of the tile lies in the image; one that is larger than the image begins before it.
+        top, left = max(0, -tile.row), max(0, -tile.column)
+        bottom = min(probability.shape[0], rows - tile.row)
+        right = min(probability.shape[1], columns - tile.column)
+        part = np.s_[tile.row + top : tile.row + bottom, tile.column + left : tile.column + right]
+        own = np.s_[top:bottom, left:right]
+        window = WINDOWS[blend](probability.shape)[own]
+        total[part] += window * probability[own]
         weights[part] += window
     np.divide(total, weights, out=total, where=weights > 0)
     return total
@@ -168,3 +234,47 @@ def hann(shape: tuple[int, int]) -> NDArray[np.float32]:
     window: NDArray[np.float32] = np.outer(*profiles).astype(np.float32)
     window.flags.writeable = False
     return window
+
+
+@lru_cache(maxsize=16)
+def gaussian(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a bell of an eighth of each side as its sigma, float32, of a tile's shape; read-only.
+
+    Its highest point is a pixel, the first behind the middle, as in nnU-Net (`compute_gaussian`).
+    """
+    window = np.outer(*(_bell(side, side // 2) for side in shape)).astype(np.float32)
+    window.flags.writeable = False
+    return window
+
+
+@lru_cache(maxsize=16)
+def gaussian_floor(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a bell about the very middle that falls no lower than a thousandth; read-only.
+
+    As MONAI has it (`compute_importance_map`).
+    """
+    bell = np.outer(*(_bell(side, (side - 1) / 2) for side in shape))
+    window: NDArray[np.float32] = np.maximum(bell, EDGE_WEIGHT).astype(np.float32)
+    window.flags.writeable = False
+    return window
+
+
+def _bell(side: int, middle: float) -> NDArray[np.float64]:
+    bell: NDArray[np.float64] = np.exp(-((np.arange(side) - middle) ** 2) / (2 * (side / 8) ** 2))
+    return bell
+
+
+@lru_cache(maxsize=16)
+def constant(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return ones, float32, of a tile's shape; read-only."""
+    window = np.ones(shape, np.float32)
+    window.flags.writeable = False
+    return window
+
+
+WINDOWS: dict[Blend, Callable[[tuple[int, int]], NDArray[np.float32]]] = {
+    "hann": hann,
+    "gaussian": gaussian,
+    "gaussian-floor": gaussian_floor,
+    "constant": constant,
+}

@@ -1,8 +1,9 @@
 """The working image, whole or cut into tiles of the few shapes that are always at hand."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,11 @@ class Tile:
     Attributes
     ----------
     row, column
-        Origin in the working image, in pixels, multiples of 32.
+        Origin in the working image, in pixels, multiples of 32; of an adopted net any numbers,
+        below 0 where a tile is larger than the image, which then lies in its middle.
     pixels
-        float32, of sides that are multiples of 32; 0 (air) where it reaches beyond the working
-        image.
+        float32, of sides that are multiples of 32 (any of an adopted net); 0 (air) where it reaches
+        beyond the working image.
     """
 
     row: int
@@ -38,8 +40,17 @@ class Tile:
     pixels: NDArray[np.float32]
 
 
+Placement = Literal["grid", "even", "stepped"]
+"""Where tiles lie; see the contract's `Tiling`."""
+
+
 def cut(
-    image: WorkingImage, *, shapes: Sequence[Shape], stride: int, whole_pixels: int = 0
+    image: WorkingImage,
+    *,
+    shapes: Sequence[Shape],
+    stride: int | tuple[int, int],
+    whole_pixels: int = 0,
+    placement: Placement = "grid",
 ) -> list[Tile]:
     """Cut the tiles that touch the breast, in row-major order.
 
@@ -54,19 +65,24 @@ def cut(
     shapes
         What the net takes, the smallest area first, the largest last.
     stride
-        The largest step between two tiles, in pixels, a multiple of 32.
+        The largest step between two tiles, in pixels, a multiple of 32 on the grid; or one down and
+        one across.
     whole_pixels
         Up to so many pixels, the breast stays whole; 0 where the device knows no shapes but those.
+    placement
+        Where tiles lie.
     """
     rows, columns = image.pixels.shape
     whole = (max(MIN_SIDE, _up_to_grid(rows)), max(MIN_SIDE, _up_to_grid(columns)))
     fits = whole[0] * whole[1] <= whole_pixels
     shape = whole if fits else fitting(shapes, (rows, columns))
+    steps = (stride, stride) if isinstance(stride, int) else stride
+    placed = origins if fits else PLACEMENTS[placement]
     return [
         Tile(row, column, _window(image.pixels, row, column, shape))
-        for row in origins(rows, shape[0], stride)
-        for column in origins(columns, shape[1], stride)
-        if image.breast[row : row + shape[0], column : column + shape[1]].any()
+        for row in placed(rows, shape[0], steps[0])
+        for column in placed(columns, shape[1], steps[1])
+        if image.breast[max(0, row) : row + shape[0], max(0, column) : column + shape[1]].any()
     ]
 
 
@@ -94,12 +110,44 @@ def origins(length: int, side: int, stride: int) -> list[int]:
     return [round(index * last / steps / GRID) * GRID for index in range(steps + 1)]
 
 
+def even_origins(length: int, side: int, stride: int) -> list[int]:
+    """Return origins as far apart as each other, the last tile flush with the edge.
+
+    As nnU-Net has them (`compute_steps_for_sliding_window`); an image shorter than a tile lies in
+    its middle.
+    """
+    beyond = length - side
+    if beyond <= 0:
+        return [-((-beyond) // 2)]
+    steps = math.ceil(beyond / stride)
+    return [round(index * (beyond / steps)) for index in range(steps + 1)]
+
+
+def stepped_origins(length: int, side: int, stride: int) -> list[int]:
+    """Return origins `stride` apart, the last one moved back to the edge.
+
+    As MONAI has them (`dense_patch_slices`); an image shorter than a tile lies in its middle.
+    """
+    beyond = length - side
+    if beyond <= 0:
+        return [-((-beyond) // 2)]
+    return [min(index * stride, beyond) for index in range(math.ceil(beyond / stride) + 1)]
+
+
+PLACEMENTS: dict[Placement, Callable[[int, int, int], list[int]]] = {
+    "grid": origins,
+    "even": even_origins,
+    "stepped": stepped_origins,
+}
+
+
 def _window(
     pixels: NDArray[np.float32], row: int, column: int, shape: Shape
 ) -> NDArray[np.float32]:
-    part = pixels[row : row + shape[0], column : column + shape[1]]
+    top, left = max(0, -row), max(0, -column)
+    part = pixels[row + top : row + shape[0], column + left : column + shape[1]]
     if part.shape == shape:
         return np.ascontiguousarray(part)
     window = np.zeros(shape, np.float32)
-    window[: part.shape[0], : part.shape[1]] = part
+    window[top : top + part.shape[0], left : left + part.shape[1]] = part
     return window

@@ -3,6 +3,10 @@
 The file is the whole configuration of a model. Each field of `Contract` is one property, key
 `mammoseg.<field>`, value JSON. A file that lacks one, or says something out of bounds, is refused;
 swapping the model is swapping the file.
+
+Version 1 is what this project trains. Version 2 adds what nets of other frameworks need and a graph
+cannot say: tiles that are no squares, the whole frame instead of the breast, another blend, the
+names of classes, and what the file was proven against.
 """
 
 import base64
@@ -12,19 +16,22 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from service.errors import ContractError
 from service.imaging.mammogram import Intent
-from service.imaging.normalise import Normalisation
+from service.imaging.normalise import Normalisation, WholeImage
+from service.inference.adopted import Adopted
+from service.inference.contract_part import Part
+from service.inference.tiling import V2_TILING, Tiling
 
 PREFIX = "mammoseg."
 VERSION = 1
-GRID = 32
-"""The net halves five times: tile sizes, strides and origins are multiples of this, in pixels."""
+ADOPTED_VERSION = 2
+TWICE_MAX = 0.7315
+"""The sigmoid of 1, and so the most that a sigmoid of a probability can be."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-GridMultiple = Annotated[int, Field(gt=0, multiple_of=GRID)]
 
 
 def sigmoid(logit: float | np.floating) -> float:
@@ -32,11 +39,11 @@ def sigmoid(logit: float | np.floating) -> float:
     return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+NOT_CHOSEN = "none"
+"""What `chosen_by` says until `calibrate` ran."""
 
 
-class InputSpec(_Part):
+class InputSpec(Part):
     """The one input: shape (N, 1, rows, columns), values within [minimum, maximum].
 
     Attributes
@@ -52,82 +59,40 @@ class InputSpec(_Part):
     maximum: float
 
 
-class Tiling(_Part):
-    """How a mammogram is cut, in pixels of the working grid, and how the maps are blended.
-
-    Attributes
-    ----------
-    tile_size
-        Side of the largest tile, a square.
-    narrower
-        Further shapes (rows, columns) of a tile that the graph takes. A breast is seldom half as
-        wide as a tile is; where a smaller shape holds it all, that is run.
-    whole
-        A breast of no more pixels than `whole_tiles` of the largest tile is one tile of its own
-        shape, wherever the device takes a new shape at no cost.
-    whole_tiles
-        How many of the largest tile's pixels that may be.
-    stride
-        Longest step between two tiles.
-    receptive_field
-        How far a pixel of the output sees.
-    """
-
-    tile_size: GridMultiple
-    narrower: tuple[tuple[GridMultiple, GridMultiple], ...] = ()
-    whole: bool = False
-    whole_tiles: int = Field(default=1, ge=1, le=4)
-    stride: GridMultiple
-    blend: Literal["hann"]
-    receptive_field: int = Field(gt=0)
-
-    @property
-    def shapes(self) -> tuple[tuple[int, int], ...]:
-        """Every shape (rows, columns) that a tile may have, the smallest area first."""
-        shapes = {*self.narrower, (self.tile_size, self.tile_size)}
-        return tuple(sorted(shapes, key=lambda shape: (shape[0] * shape[1], shape)))
-
-    @property
-    def whole_pixels(self) -> int:
-        """Up to so many pixels of the working grid, a breast may be one tile; 0 where none may."""
-        return self.whole_tiles * self.tile_size**2 if self.whole else 0
-
-    @model_validator(mode="after")
-    def _tiles_overlap(self) -> Self:
-        if self.stride > self.tile_size:
-            raise ValueError("stride must not exceed tile_size")
-        if any(max(shape) > self.tile_size for shape in self.narrower):
-            raise ValueError("narrower must not exceed tile_size")
-        return self
-
-
-class Spacing(_Part):
+class Spacing(Part):
     """Pixel spacing the net works at, and what an image's long side is taken as if it has none."""
 
     working_mm: float = Field(gt=0.01, lt=5.0)
     assumed_long_side_mm: float = Field(gt=10.0, lt=1000.0)
 
 
-class OutputNames(_Part):
+class OutputNames(Part):
     """Names of the graph's outputs.
 
     `probability` (N, 1, H, W) in [0, 1]; `has_mask` (N, 1), a logit; `activation` (N, 1, h, w),
-    the map whose pooling is that logit.
+    the map whose pooling is that logit. Of version 2, `classes` (N, K, H, W) in [0, 1].
     """
 
     probability: str
     has_mask: str
     activation: str
+    classes: str | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every output there is, in the order above."""
+        one = (self.probability, self.has_mask, self.activation)
+        return one if self.classes is None else (*one, self.classes)
 
 
-class Score(_Part):
+class Score(Part):
     """From tile logits to the image's has-mask score: sigmoid(rule(logits) / temperature)."""
 
     rule: Literal["max"]
     temperature: float = Field(gt=0.0)
 
 
-class OperatingPoint(_Part):
+class OperatingPoint(Part):
     """Thresholds, and how they were chosen. `candidate` is the low one, for regions.
 
     Attributes
@@ -155,7 +120,7 @@ class OperatingPoint(_Part):
         return self
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """What the weights come from, what may be done with them, and how they did."""
 
     training_data: tuple[str, ...]
@@ -164,17 +129,17 @@ class Provenance(_Part):
     evaluation: dict[str, float | str]
 
 
-class GoldenTile(_Part):
+class GoldenTile(Part):
     """A tile with its expected answer, so that a device can prove it computes this net.
 
     Attributes
     ----------
     tile_png
-        Base64 of an 8-bit grey PNG of tile_size x tile_size; pixel v stands for the input value
+        Base64 of an 8-bit grey PNG of the largest tile; pixel v stands for the input value
         minimum + v / 255 * (maximum - minimum).
     probability_eighth
         Base64 of little-endian float16, row-major: the expected probability averaged over blocks
-        of 8 x 8 pixels.
+        of 8 x 8 pixels; rows and columns left over are not compared.
     has_mask_logit
         The expected logit.
     tolerance
@@ -186,41 +151,95 @@ class GoldenTile(_Part):
     has_mask_logit: float
     tolerance: float = Field(gt=0.0, le=0.05)
 
-    def expected_probability(self, tile_size: int) -> NDArray[np.float32]:
-        """Return the expected probability, float32, shape (tile_size // 8, tile_size // 8).
+    def expected_probability(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the expected probability, float32, shape (rows // 8, columns // 8).
+
+        Parameters
+        ----------
+        shape
+            (rows, columns) of the tile.
 
         Raises
         ------
         ContractError
-            The stored array has another size.
+            The stored array has another size, or holds no probabilities.
         """
-        side = tile_size // 8
+        rows, columns = shape[0] // 8, shape[1] // 8
         values = np.frombuffer(base64.b64decode(self.probability_eighth), dtype="<f2")
-        if values.size != side * side:
+        if values.size != rows * columns:
             raise ContractError("golden.probability_eighth does not fit tiling.tile_size")
-        return values.astype(np.float32).reshape(side, side)
+        # Written so that NaN fails too.
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ContractError(
+                "the golden answer holds values beyond 0 and 1: the graph's output is no "
+                "probability (is a sigmoid or softmax missing?)"
+            )
+        if values.min() >= 0.499 and 0.5 < values.max() <= TWICE_MAX:
+            raise ContractError(
+                "the golden answer lies between 0.5 and 0.731 everywhere, as the sigmoid of a "
+                "sigmoid does: one of the two is too many"
+            )
+        return values.astype(np.float32).reshape(rows, columns)
 
 
-class Contract(_Part):
+class Contract(Part):
     """Everything the service needs to know of a model."""
 
-    contract_version: Literal[1]
+    contract_version: Literal[1, 2]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     input: InputSpec
     tiling: Tiling
     spacing: Spacing
-    normalisation: Normalisation
+    normalisation: Normalisation | WholeImage = Field(discriminator="kind")
     accepted_intents: tuple[Intent, ...]
     outputs: OutputNames
     score: Score
     operating_point: OperatingPoint
     provenance: Provenance
     golden: GoldenTile
+    adopted: Adopted | None = None
+
+    @model_validator(mode="after")
+    def _version_says_enough(self) -> Self:
+        """Version 1 says nothing of version 2, and with it a net of ours is a net of ours."""
+        if self.contract_version == ADOPTED_VERSION:
+            if self.adopted is None:
+                raise ValueError(f"{PREFIX}adopted: version 2 is for adopted nets")
+            if (self.adopted.channels > 0) != (self.outputs.classes is not None):
+                raise ValueError(f"{PREFIX}adopted: channels need an output `classes`")
+            if self.tiling.blend_in == "logarithm" and not self.adopted.classes:
+                raise ValueError(f"{PREFIX}tiling: logarithms are blended of classes")
+            return self
+        beyond = {
+            "adopted": self.adopted is not None,
+            "outputs": self.outputs.classes is not None,
+            "normalisation": not isinstance(self.normalisation, Normalisation),
+            "tiling": not self.tiling.is_plain,
+        }
+        for name, is_beyond in beyond.items():
+            if is_beyond:
+                raise ValueError(f"{PREFIX}{name}: says what needs contract version 2")
+        return self
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether nobody compared what is served with what the net's own framework answers."""
+        return self.adopted is not None and self.adopted.proof == "unproven"
+
+    @property
+    def is_uncalibrated(self) -> bool:
+        """Whether nobody chose the thresholds."""
+        return self.operating_point.chosen_by == NOT_CHOSEN
 
     def to_metadata(self) -> dict[str, str]:
         """Return the ONNX `metadata_props`: one JSON value a field, keys with `PREFIX`."""
         fields = self.model_dump(mode="json")
+        if self.contract_version == VERSION:
+            # Readers that know version 1 alone take no field of version 2.
+            del fields["adopted"], fields["outputs"]["classes"]
+            for name in V2_TILING:
+                del fields["tiling"][name]
         return {PREFIX + name: json.dumps(value, sort_keys=True) for name, value in fields.items()}
 
     @classmethod

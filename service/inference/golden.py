@@ -12,27 +12,27 @@ from service.inference.session import Session, TileOutputs
 
 
 def golden_tile(contract: Contract) -> NDArray[np.float32]:
-    """Return the contract's golden tile as the net takes it: float32, (1, 1, size, size).
+    """Return the contract's golden tile as the net takes it: float32, (1, 1, rows, columns).
 
     Raises
     ------
     ContractError
         The stored picture is no 8-bit grey PNG of the tile's size.
     """
-    size = contract.tiling.tile_size
+    shape = contract.tiling.tile_shape
     encoded = np.frombuffer(base64.b64decode(contract.golden.tile_png), np.uint8)
     grey = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    if grey is None or grey.shape != (size, size) or grey.dtype != np.uint8:
+    if grey is None or grey.shape != shape or grey.dtype != np.uint8:
         raise ContractError("golden.tile_png is not an 8-bit grey PNG of tiling.tile_size")
     low, high = contract.input.minimum, contract.input.maximum
-    levels: NDArray[np.float32] = grey.reshape(1, 1, size, size).astype(np.float32)
+    levels: NDArray[np.float32] = grey[np.newaxis, np.newaxis].astype(np.float32)
     return np.float32(low) + levels * np.float32((high - low) / 255.0)
 
 
 def eighth(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average float32, shape (rows, columns), over blocks: (rows // 8, columns // 8)."""
-    rows, columns = probability.shape
-    blocks = probability.reshape(rows // 8, 8, columns // 8, 8)
+    rows, columns = (side // 8 for side in probability.shape)
+    blocks = probability[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8)
     means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
     return means
 
@@ -47,7 +47,7 @@ def golden_deviation(contract: Contract, outputs: TileOutputs) -> float:
     outputs
         Of one golden tile or more.
     """
-    expected = contract.golden.expected_probability(contract.tiling.tile_size)
+    expected = contract.golden.expected_probability(contract.tiling.tile_shape)
     score = sigmoid(contract.golden.has_mask_logit)
     # np.maximum keeps NaN, which Python's max may drop.
     deviation = np.float64(0)

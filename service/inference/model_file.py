@@ -50,7 +50,7 @@ def read_model(path: Path) -> bytes:
     try:
         # Before it is opened: whoever opens a FIFO waits.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ContractError(f"the model file {path} is no regular file")
+            raise ContractError(f"the model file {path} is no regular file{_folder_hint(path)}")
         with path.open("rb") as file:
             model = file.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
@@ -60,12 +60,49 @@ def read_model(path: Path) -> bytes:
     try:
         external = has_external_data(model)
     except (IndexError, ValueError):
-        raise ContractError(f"{path} is not an ONNX model") from None
+        raise ContractError(f"{path} is not an ONNX model{_checkpoint_hint(path)}") from None
     if external:
         raise ContractError(
-            f"the model file {path} keeps tensors in other files (external data): save it as one"
+            f"the model file {path} keeps tensors in other files (external data), where its hash "
+            f"does not reach: save it as one file, or run {adopt_command(path)}, which does"
         )
     return model
+
+
+FOREIGN_FOLDERS = {
+    "nnU-Net results": ("dataset.json", "plans.json"),
+    "MONAI bundle": ("configs/metadata.json",),
+    "segmentation-models-pytorch checkpoint": ("config.json",),
+}
+"""What lies in folders that other frameworks write."""
+
+FOREIGN_ENDINGS = (".pt", ".pt2", ".pth", ".ts", ".ckpt", ".safetensors")
+
+
+def adopt_command(path: Path) -> str:
+    """Return the command that makes a served file of another framework's."""
+    return f"`mammoseg adopt {path} --sample view.dcm --out {path.stem}.adopted.onnx`"
+
+
+def unwrapped(path: Path) -> str:
+    """Say what a model lacks that carries no contract, and what to do."""
+    return (
+        "it carries no mammoseg contract (what goes in, what comes out, at which spacing): run "
+        f"{adopt_command(path)} and serve the file that it writes"
+    )
+
+
+def _folder_hint(path: Path) -> str:
+    for kind, holds in FOREIGN_FOLDERS.items():
+        if path.is_dir() and all((path / name).is_file() for name in holds):
+            return f" but a folder of {kind}: run {adopt_command(path)}"
+    return ""
+
+
+def _checkpoint_hint(path: Path) -> str:
+    if path.suffix not in FOREIGN_ENDINGS:
+        return ""
+    return f"; where it is another framework's, run {adopt_command(path)}"
 
 
 def has_external_data(model: bytes) -> bool:

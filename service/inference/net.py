@@ -57,11 +57,14 @@ class TilePrediction:
     activation
         float32, shape (h, w), coarser than the tile: the logits whose pooling is the has-mask
         logit.
+    classes
+        float32 in [0, 1], shape (K, rows, columns); None where the net tells no classes apart.
     """
 
     probability: NDArray[np.float32]
     has_mask_logit: float
     activation: NDArray[np.float32]
+    classes: NDArray[np.float32] | None = None
 
 
 RunListener = Callable[[list[float], float], None]

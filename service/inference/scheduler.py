@@ -219,6 +219,7 @@ class TileScheduler:
                 outputs.probability[index],
                 float(outputs.has_mask[index]),
                 outputs.activation[index],
+                None if outputs.classes is None else outputs.classes[index],
             )
             for index in range(len(queued))
         ]

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from service.errors import ContractError, DeviceError
 from service.inference.batching import BATCH_SIZES
 from service.inference.binding import BoundRuns
-from service.inference.contract import Contract
+from service.inference.contract import PREFIX, Contract
 from service.inference.levels import quantize_into
 from service.inference.libraries import missing_library
-from service.inference.model_file import read_model
+from service.inference.model_file import read_model, unwrapped
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
@@ -68,11 +69,14 @@ class TileOutputs:
         float32, shape (N,): logits.
     activation
         float32, shape (N, h, w): the map whose pooling is the logit.
+    classes
+        float32 in [0, 1], shape (N, K, rows, columns); None where the contract names no classes.
     """
 
     probability: NDArray[np.float32]
     has_mask: NDArray[np.float32]
     activation: NDArray[np.float32]
+    classes: NDArray[np.float32] | None = None
 
 
 class Session:
@@ -90,8 +94,7 @@ class Session:
         self.setup = setup
         self.device = setup.device
         self.threads = threads
-        names = contract.outputs
-        self._outputs = [names.probability, names.has_mask, names.activation]
+        self._outputs = list(contract.outputs.named)
         self._kind = np.dtype(contract.input.dtype)
         self._bound = None if self.device == "cpu" else self._bind()
 
@@ -127,7 +130,10 @@ class Session:
         """
         model = read_model(path)
         runtime = _open_runtime(model, setup, threads)
-        contract = Contract.from_metadata(runtime.get_modelmeta().custom_metadata_map)
+        metadata = runtime.get_modelmeta().custom_metadata_map
+        if not any(key.startswith(PREFIX) for key in metadata):
+            raise ContractError(f"{path} is an ONNX model, but {unwrapped(path)}")
+        contract = Contract.from_metadata(metadata)
         _check_graph(runtime, contract)
         return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
 
@@ -153,11 +159,12 @@ class Session:
             outputs = self._runtime.run(self._outputs, {self.contract.input.name: tiles})
         else:
             outputs = self._bound.run(tiles)
-        probability, has_mask, activation = outputs
-        return TileOutputs(probability[:, 0], has_mask[:, 0], activation[:, 0])
+        _check_answer(outputs, tiles.shape, self.contract)
+        probability, has_mask, activation, *classes = outputs
+        return TileOutputs(probability[:, 0], has_mask[:, 0], activation[:, 0], *classes)
 
     def _bind(self) -> BoundRuns:
-        largest = BATCH_SIZES[self.device][-1] * self.contract.tiling.tile_size**2
+        largest = BATCH_SIZES[self.device][-1] * int(np.prod(self.contract.tiling.tile_shape))
         return BoundRuns(
             self._runtime,
             onnxruntime,
@@ -196,20 +203,110 @@ def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
     return runtime
 
 
+class BareGraph:
+    """A graph without a contract on the CPU: for whoever is about to write one.
+
+    Parameters
+    ----------
+    model
+        An ONNX file's bytes, no external data.
+
+    Raises
+    ------
+    ContractError
+        This runtime does not open it.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._runtime = _open_runtime(model, ON_CPU, 1)
+
+    def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the first output for the one input.
+
+        Raises
+        ------
+        ContractError
+            It does not take this shape.
+        """
+        (first, *_), (name, *_) = self._runtime.get_inputs(), self._runtime.get_outputs()
+        try:
+            answer: NDArray[np.float32] = self._runtime.run([name.name], {first.name: values})[0]
+        except Exception as error:
+            raise ContractError(
+                f"the graph does not run on {_axes(values.shape)}: {type(error).__name__}"
+            ) from error
+        return answer
+
+
 def _check_graph(runtime: Any, contract: Contract) -> None:
-    size = contract.tiling.tile_size
-    (tile,) = runtime.get_inputs()
-    # A side is a number where the graph takes no other, else the name of a free one.
-    sides = [size if isinstance(side, str) else side for side in tile.shape[2:]]
-    free = all(isinstance(side, str) for side in tile.shape[2:])
+    """Hold a graph's inputs and outputs against its contract, as far as the graph states them."""
+    shape = contract.tiling.tile_shape
+    inputs = runtime.get_inputs()
+    if len(inputs) != 1:
+        raise ContractError(f"the graph has {len(inputs)} inputs, and the contract knows of one")
+    (tile,) = inputs
+    # A side is a number where the graph takes no other, else the name of a free one, or None.
+    free = [not isinstance(side, int) for side in tile.shape[2:]]
+    sides = [
+        wanted if any_side else side
+        for wanted, side, any_side in zip(shape, tile.shape[2:], free, strict=False)
+    ]
     if (
         tile.name != contract.input.name
         or tile.type != KINDS[contract.input.dtype]
-        or [tile.shape[1], *sides] != [1, size, size]
-        or ((contract.tiling.narrower or contract.tiling.whole) and not free)
+        or len(tile.shape) != 4
+        or [tile.shape[1], *sides] != [1, *shape]
+        or ((contract.tiling.narrower or contract.tiling.whole) and not all(free))
     ):
         raise ContractError("the graph's input is not the one that the contract names")
-    outputs = {output.name for output in runtime.get_outputs()}
-    missing = set(contract.outputs.model_dump().values()) - outputs
+    outputs = {output.name: output for output in runtime.get_outputs()}
+    missing = set(contract.outputs.named) - set(outputs)
     if missing:
         raise ContractError(f"the graph lacks the outputs {sorted(missing)}")
+    for name, wanted in _wanted_shapes(contract).items():
+        stated = outputs[name].shape
+        if (
+            outputs[name].type != KINDS["float32"]
+            or len(stated) != len(wanted)
+            or any(
+                isinstance(side, int) and needed is not None and side != needed
+                for side, needed in zip(stated[1:], wanted[1:], strict=True)
+            )
+        ):
+            raise ContractError(
+                f"the graph's output {name} is {outputs[name].type} of {_axes(stated)}; the "
+                f"contract needs tensor(float) of {_axes(wanted)}"
+            )
+
+
+def _wanted_shapes(contract: Contract) -> dict[str, tuple[int | None, ...]]:
+    """Return the shape of each output for the largest tile; None where any number will do."""
+    names, sides = contract.outputs, contract.tiling.tile_shape
+    wanted: dict[str, tuple[int | None, ...]] = {
+        names.probability: (None, 1, *sides),
+        names.has_mask: (None, 1),
+        names.activation: (None, 1, None, None),
+    }
+    if names.classes is not None and contract.adopted is not None:
+        wanted[names.classes] = (None, contract.adopted.channels, *sides)
+    return wanted
+
+
+def _axes(shape: Sequence[Any]) -> str:
+    return "(" + ", ".join("?" if side is None else str(side) for side in shape) + ")"
+
+
+def _check_answer(
+    outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], contract: Contract
+) -> None:
+    """Hold an answer's shapes against the tiles': a graph need not state its outputs' shapes."""
+    batch, _, *sides = shape
+    wanted = [(batch, 1, *sides), (batch, 1), (batch, 1, *outputs[2].shape[2:])]
+    if contract.adopted is not None and contract.outputs.classes is not None:
+        wanted.append((batch, contract.adopted.channels, *sides))
+    for name, output, right in zip(contract.outputs.named, outputs, wanted, strict=True):
+        if output.shape != right or output.ndim != len(right):
+            raise ContractError(
+                f"the graph's output {name} came out as {_axes(output.shape)} instead of "
+                f"{_axes(right)}"
+            )

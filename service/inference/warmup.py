@@ -33,9 +33,10 @@ def warm(session: Session, batch_sizes: Sequence[int]) -> None:
     tiling = session.contract.tiling
     narrower = () if session.whole_pixels else tiling.shapes[:-1]
     with _device_to_blame(session.device):
-        if session.whole_pixels > tiling.tile_size**2:
-            rows = session.whole_pixels // tiling.tile_size
-            session.run(np.zeros((1, 1, rows, tiling.tile_size), np.float32))
+        rows, columns = tiling.tile_shape
+        if session.whole_pixels > rows * columns:
+            tallest = session.whole_pixels // columns
+            session.run(np.zeros((1, 1, tallest, columns), np.float32))
         # The largest first: what is smaller finds room in the memory laid out for it.
         for batch in reversed(batch_sizes):
             check_golden(session, batch)

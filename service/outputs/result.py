@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.findings import Findings
+from service.findings import Findings, label_of
 from service.imaging.regions import Region
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.rle import coco_rle
@@ -93,6 +93,9 @@ class RegionPart(_Part):
     max_probability: float
     mean_probability: float
     selected: bool = Field(description="True when the ungated mask contains it.")
+    label: str | None = Field(
+        description="Class of the lesion, of a model that tells several apart; null of others."
+    )
 
 
 class RendersPart(_Part):
@@ -162,7 +165,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
             decision=findings.has_mask.decision,
         ),
         mask=_mask_part(findings, pixel_mm2),
-        regions=[_region_part(region, pixel_mm2) for region in findings.regions],
+        regions=[_region_part(region, pixel_mm2, findings) for region in findings.regions],
         probability_map=_map_part(findings),
         renders=_renders(findings, include, max_side),
         warnings=[WarningPart(code=each.code, detail=each.detail) for each in findings.caveats],
@@ -195,8 +198,8 @@ def _map_part(findings: Findings) -> ProbabilityMapPart:
     )
 
 
-def _region_part(region: Region, pixel_mm2: float | None) -> RegionPart:
-    box = region.box
+def _region_part(region: Region, pixel_mm2: float | None, findings: Findings) -> RegionPart:
+    box, label = region.box, label_of(region, findings.model)
     return RegionPart(
         bbox=(box.left, box.top, box.columns, box.rows),
         centroid=(round(region.centroid[0], 2), round(region.centroid[1], 2)),
@@ -205,6 +208,7 @@ def _region_part(region: Region, pixel_mm2: float | None) -> RegionPart:
         max_probability=round(region.max_probability, 6),
         mean_probability=round(region.mean_probability, 6),
         selected=region.selected,
+        label=None if label is None else label.name,
     )
 
 

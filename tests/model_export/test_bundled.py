@@ -35,7 +35,7 @@ def test_its_graph_holds_no_shape_arithmetic() -> None:
 
 def test_its_golden_tile_excites_the_net(contract: Contract) -> None:
     # A net that says the same everywhere would pass the golden check with broken weights.
-    expected = contract.golden.expected_probability(contract.tiling.tile_size)
+    expected = contract.golden.expected_probability(contract.tiling.tile_shape)
     assert expected.max() - expected.min() > 0.3
 
 

@@ -13,6 +13,7 @@ from model_export.datasets.cache import pack
 from model_export.lesion_free import lesion_free_logit
 from model_export.networks.heads import CELL
 from model_export.score_threshold import NO_NEGATIVES, Scored, choose_score
+from service.imaging.normalise import Normalisation
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
 from tests.model_export.samples import write_cbis_ddsm_800
@@ -20,6 +21,9 @@ from tests.model_export.samples import write_cbis_ddsm_800
 pytestmark = pytest.mark.integration
 
 CONTRACT = Session.open(BUNDLED_MODEL).contract
+_OWN = CONTRACT.normalisation
+assert isinstance(_OWN, Normalisation)
+NORMALISATION: Normalisation = _OWN
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ class _Head:
     """A session whose activation is 9 in the cells at a lesion and rises by row elsewhere."""
 
     def __init__(self, sample: Sample) -> None:
-        packed = pack(sample, CONTRACT.spacing.working_mm, CONTRACT.normalisation)
+        packed = pack(sample, CONTRACT.spacing.working_mm, NORMALISATION)
         assert packed.lesion is not None
         rows, columns = np.nonzero(packed.lesion)
         self.lesion = np.s_[
@@ -42,7 +46,7 @@ class _Head:
         self.activation: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def run(self, tile: NDArray[np.float32]) -> SimpleNamespace:
-        assert tile.ndim == 4 and tile.max() <= CONTRACT.normalisation.maximum
+        assert tile.ndim == 4 and tile.max() <= NORMALISATION.maximum
         cells = (tile.shape[2] // CELL, tile.shape[3] // CELL)
         self.activation = np.repeat(np.arange(cells[0], dtype=np.float32), cells[1]).reshape(cells)
         self.activation[self.lesion] = 9e3

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from service.findings import Findings
+from service.findings import Findings, ModelIdentity
 from service.outputs.dicom.text import long_string
 
 MANUFACTURER = "mammoseg project"
@@ -34,13 +34,23 @@ def version(findings: Findings) -> str:
     return long_string(findings.model.version)
 
 
+UNPROVEN = "unproven"
+"""What results say of a model that nobody compared with its own framework."""
+
+
+def standing(model: ModelIdentity) -> str:
+    """Return the model's version, and that it is unproven where it is."""
+    return long_string(f"{model.version} {UNPROVEN}" if model.unproven else model.version)
+
+
 def parameters(findings: Findings) -> dict[str, str]:
     """Return what the algorithm ran with."""
-    return {
+    ran_with = {
         "sha256": findings.model.sha256,
         "has-mask threshold": f"{findings.has_mask.threshold:.6g}",
         "gated": "yes" if findings.gated else "no",
     }
+    return ran_with | ({"proof": UNPROVEN} if findings.model.unproven else {})
 
 
 def equipment(findings: Findings) -> Equipment:
@@ -48,7 +58,7 @@ def equipment(findings: Findings) -> Equipment:
     return Equipment(
         manufacturer=MANUFACTURER,
         manufacturer_model_name=name(findings),
-        software_versions=version(findings),
+        software_versions=standing(findings.model),
         device_serial_number="0",
         content_label="LESION",
         content_description=RESEARCH_ONLY,

@@ -28,6 +28,7 @@ from service.outputs.dicom.content import (
 )
 from service.outputs.dicom.document import set_document
 from service.outputs.dicom.instance import Kind, file_under_source
+from service.outputs.dicom.lesion_class import named
 from service.outputs.dicom.outline import area_mm2, centre, outline, percent, shown_regions
 from service.outputs.dicom.reference import Source
 from service.outputs.dicom.tracking import tracking_id, tracking_uid
@@ -118,7 +119,11 @@ def _single_image_finding(
         _number(CERTAINTY, percent(region.max_probability), PERCENT),
         _on_image(codes.DCM.Center, "POINT", [centre(region)]),
         _on_image(codes.DCM.Outline, "POLYLINE", outline(region).tolist()),
-        sr.TextContentItem(_SELECTED_REGION_DESCRIPTION, _DESCRIPTION, Relation.HAS_PROPERTIES),
+        sr.TextContentItem(
+            _SELECTED_REGION_DESCRIPTION,
+            named(_DESCRIPTION, findings, region),
+            Relation.HAS_PROPERTIES,
+        ),
     ]
     area = area_mm2(region, findings.mammogram.pixel_spacing_mm)
     if area is not None:

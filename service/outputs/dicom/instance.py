@@ -12,7 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from service import __version__
 from service.findings import Findings, ModelIdentity
-from service.outputs.dicom.algorithm import MANUFACTURER, RESEARCH_ONLY
+from service.outputs.dicom.algorithm import MANUFACTURER, RESEARCH_ONLY, standing
 from service.outputs.dicom.identity import IMPLEMENTATION_CLASS_UID, result_uid
 from service.outputs.dicom.reference import Source, refer_to_frame
 from service.outputs.dicom.text import long_string
@@ -132,7 +132,7 @@ def set_equipment(dataset: Dataset, model: ModelIdentity) -> None:
     dataset.ManufacturerModelName = long_string(model.name)
     dataset.DeviceSerialNumber = long_string(model.sha256)
     dataset.SoftwareVersions = [
-        long_string(f"{model.name} {model.version}"),
+        long_string(f"{model.name} {standing(model)}"),
         long_string(f"mammoseg {__version__}"),
     ]
 

@@ -9,6 +9,7 @@ import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 
 from service.findings import Findings
@@ -23,6 +24,7 @@ from service.outputs.dicom.codes import (
 )
 from service.outputs.dicom.identity import result_uid
 from service.outputs.dicom.instance import Kind, file_under_source, set_orientation
+from service.outputs.dicom.lesion_class import lesion_code, named
 from service.outputs.dicom.outline import percent, shown_regions
 from service.outputs.dicom.reference import Source, bare_reference
 from service.outputs.dicom.tracking import tracking_id, tracking_uid
@@ -88,19 +90,22 @@ def probability_of(findings: Findings) -> NDArray[np.float32]:
 def _finding(
     findings: Findings, source: Source, number: int, region: Region
 ) -> hd.seg.SegmentDescription:
-    label = f"{tracking_id(number)} ({percent(region.max_probability):.0f} %)"
-    described = _segment(findings, label, number)
+    name = named(tracking_id(number), findings, region)
+    label = f"{name} ({percent(region.max_probability):.0f} %)"
+    described = _segment(findings, label, number, lesion_code(findings, region))
     described.TrackingID = tracking_id(number)
     described.TrackingUID = tracking_uid(findings, source, number)
     return described
 
 
-def _segment(findings: Findings, label: str, number: int = 1) -> hd.seg.SegmentDescription:
+def _segment(
+    findings: Findings, label: str, number: int = 1, kind: Code = LESION
+) -> hd.seg.SegmentDescription:
     described = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=label,
         segmented_property_category=ABNORMAL_STRUCTURE,
-        segmented_property_type=LESION,
+        segmented_property_type=kind,
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=algorithm.name(findings),

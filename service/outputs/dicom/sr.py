@@ -33,6 +33,7 @@ from service.outputs.dicom.content import (
 from service.outputs.dicom.document import set_document
 from service.outputs.dicom.identity import device_uid
 from service.outputs.dicom.instance import Kind, file_under_source
+from service.outputs.dicom.lesion_class import lesion_code, named
 from service.outputs.dicom.outline import area_mm2, frame_outline, outline, percent, shown_regions
 from service.outputs.dicom.reference import STAND_IN_CLASS, Source
 from service.outputs.dicom.tracking import image_tracking_uid, tracking_id, tracking_uid
@@ -75,7 +76,7 @@ def _observer(findings: Findings) -> sr.ObservationContext:
         uid=device_uid(model),
         name=algorithm.name(findings),
         manufacturer_name=algorithm.MANUFACTURER,
-        model_name=f"{algorithm.name(findings)} {algorithm.version(findings)}",
+        model_name=f"{algorithm.name(findings)} {algorithm.standing(model)}",
         serial_number=model.sha256,
     )
     return sr.ObservationContext(
@@ -157,14 +158,15 @@ def _finding_group(
         measurements.append(sr.Measurement(codes.SCT.Area, area, SQUARE_MILLIMETER))
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=tracking_uid(findings, source, number), identifier=tracking_id(number)
+            uid=tracking_uid(findings, source, number),
+            identifier=named(tracking_id(number), findings, region),
         ),
         referenced_region=sr.ImageRegion(
             graphic_type=sr.GraphicTypeValues.POLYLINE,
             graphic_data=outline(region),
             source_image=_source_image(source),
         ),
-        finding_type=LESION,
+        finding_type=lesion_code(findings, region),
         finding_category=ABNORMAL_STRUCTURE,
         finding_sites=_sites(findings),
         algorithm_id=_algorithm(findings),

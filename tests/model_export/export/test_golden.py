@@ -31,7 +31,7 @@ def test_values_stand_for_what_the_contract_says() -> None:
 
 def test_the_golden_tile_holds_the_answer_of_the_net() -> None:
     golden = make_golden(lived_in(SmallOptions()), SPEC, 64)
-    expected = golden.expected_probability(64)
+    expected = golden.expected_probability((64, 64))
     assert expected.shape == (8, 8)
     assert expected.std() > 0
     assert np.isfinite(golden.has_mask_logit)

@@ -151,3 +151,30 @@ def test_a_model_cut_anywhere_or_of_any_bytes_is_refused(tmp_path: Path) -> None
         path.write_bytes(random.bytes(int(length)))
         with pytest.raises(ContractError):
             Session.open(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "said"),
+    [
+        ("results", ("dataset.json", "plans.json"), "folder of nnU-Net results"),
+        ("bundle", ("configs/metadata.json",), "folder of MONAI bundle"),
+        ("unet", ("config.json",), "segmentation-models-pytorch checkpoint"),
+    ],
+)
+def test_another_frameworks_folder_is_told_the_command_that_adopts_it(
+    name: str, files: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    for file in files:
+        (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / file).write_text("{}")
+    with pytest.raises(ContractError, match=rf"{said}: run `mammoseg adopt .*{name} --sample"):
+        model_file.read_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pt2", "net.pth", "net.ckpt", "net.safetensors"])
+def test_another_frameworks_file_is_told_the_command_that_adopts_it(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 an archive")
+    with pytest.raises(ContractError, match=rf"run `mammoseg adopt .*{name} --sample view\.dcm"):
+        model_file.read_model(tmp_path / name)

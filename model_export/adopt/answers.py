@@ -1,0 +1,324 @@
+"""What the files say and what the caller says -> everything that is to be known of a net."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from model_export.adopt.errors import AdoptError, Unanswered
+from model_export.adopt.foreign import Activation, Facts, InputRange, Shape
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+RANGES = {
+    "0..1": InputRange(),
+    "0..255": InputRange(scale=255.0),
+    "0..65535": InputRange(scale=65535.0),
+    "imagenet": InputRange(mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION),
+    "z-score": InputRange(statistic="z_score"),
+    "min-max": InputRange(statistic="min_max"),
+}
+"""What `--pixels` takes by name."""
+
+FREE_TILE = (512, 512)
+"""Of a net that takes any size: the largest run at once, unless `--tile` says otherwise."""
+
+BACKGROUND = re.compile(r"back ?ground|bg|normal|healthy|breast|tissue", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the caller says; None where nothing.
+
+    Attributes
+    ----------
+    pixels
+        A key of `RANGES`, or `LOW..HIGH`, display values of 0 to 65535 that become 0 and 1.
+    mean, deviation
+        Comma-separated numbers, one or one a channel, after `pixels`.
+    lesion_class
+        Names or numbers.
+    classes
+        Names, comma-separated, one an output channel.
+    codes
+        `name=value:scheme:meaning`.
+    tile
+        `ROWSxCOLUMNS`.
+    bgr, invert, transpose
+        How the net sees an image otherwise than others do.
+    mirroring
+        Average over mirror images, as nnU-Net does unless told not to.
+    architecture
+        Of an smp checkpoint that is weights alone: `Unet:resnet34`.
+    """
+
+    pixels: str | None = None
+    mean: str | None = None
+    deviation: str | None = None
+    activation: Activation | None = None
+    lesion_class: tuple[str, ...] = ()
+    classes: str | None = None
+    codes: tuple[str, ...] = ()
+    spacing_mm: float | None = None
+    tile: str | None = None
+    facing: Literal["left", "right", "any"] = "any"
+    has_mask: Literal["max", "area"] = "max"
+    bgr: bool = False
+    invert: bool = False
+    transpose: bool = False
+    mirroring: bool = False
+    architecture: str | None = None
+
+    @property
+    def tile_shape(self) -> Shape | None:
+        """(rows, columns) of `tile`.
+
+        Raises
+        ------
+        AdoptError
+            It is no ROWSxCOLUMNS.
+        """
+        if self.tile is None:
+            return None
+        found = re.fullmatch(r"(\d+)x(\d+)", self.tile)
+        if found is None:
+            raise AdoptError(f"--tile {self.tile}: ROWSxCOLUMNS, as 512x256")
+        return int(found[1]), int(found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Everything that the graph and the contract are made of.
+
+    Attributes
+    ----------
+    facts
+        Without a None among what is needed; `tile` is what is run.
+    lesions
+        Channels of the output that are lesions.
+    free
+        The net takes other sizes than `tile`.
+    """
+
+    facts: Facts
+    pixels: InputRange
+    activation: Activation
+    lesions: tuple[int, ...]
+    names: tuple[str, ...]
+    spacing_mm: float
+    tile: Shape
+    free: bool
+    flags: Flags
+
+    @property
+    def transposed(self) -> bool:
+        """The net has columns before rows."""
+        return self.facts.columns_first != self.flags.transpose
+
+
+def settle(facts: Facts, flags: Flags) -> Settled:
+    """Put what the files say and what the caller says together.
+
+    Raises
+    ------
+    Unanswered
+        Something is neither in the files nor among the flags.
+    AdoptError
+        Flags contradict the files, or make no sense.
+    """
+    questions: list[str] = []
+    pixels = _pixels(facts, flags, questions)
+    spacing_mm = _spacing(facts, flags, questions)
+    activation = _activation(facts, flags, questions)
+    names = _names(facts, flags)
+    lesions = _lesions(facts, flags, names, questions)
+    tile = _tile(facts, flags)
+    if questions:
+        raise Unanswered(questions)
+    assert pixels is not None and spacing_mm is not None and activation is not None
+    return Settled(
+        facts,
+        pixels,
+        activation,
+        lesions,
+        names,
+        spacing_mm,
+        tile or facts.tile or FREE_TILE,
+        facts.tile is None and tile is None,
+        flags,
+    )
+
+
+def check_values(settled: Settled, seen: tuple[float, float]) -> None:
+    """Hold what the bare net answers against what is to become of it.
+
+    Parameters
+    ----------
+    settled
+        What is known of the net.
+    seen
+        The smallest and the largest value of its answer to the sample.
+
+    Raises
+    ------
+    AdoptError
+        A sigmoid is missing, or one is too many.
+    """
+    low, high = seen
+    inside = low >= -1e-4 and high <= 1 + 1e-4
+    if settled.activation == "none" and not inside:
+        raise AdoptError(
+            f"the net answers {low:.3g} to {high:.3g}, which are no probabilities: a sigmoid or "
+            "softmax is missing. Say --activation sigmoid or --activation softmax."
+        )
+    if settled.activation != "none" and inside and high > low:
+        raise AdoptError(
+            f"the net answers {low:.3g} to {high:.3g}, which are probabilities already: a second "
+            f"{settled.activation} would press them together. Say --activation none."
+        )
+
+
+def _pixels(facts: Facts, flags: Flags, questions: list[str]) -> InputRange | None:
+    known = facts.pixels
+    if flags.pixels is not None:
+        given = _range(flags.pixels)
+        if known is not None and given.statistic != known.statistic:
+            raise AdoptError(
+                f"--pixels {flags.pixels} contradicts the files, which say {known.statistic}"
+            )
+        known = replace(given, region=facts.region) if known is None else known
+    if known is None:
+        questions.append(
+            "which values the net takes its pixels in. One of --pixels "
+            + ", ".join(RANGES)
+            + ", or LOW..HIGH of the 16-bit display values that become 0 and 1; then --mean and "
+            "--deviation where there are any."
+        )
+        return None
+    if flags.mean is not None:
+        known = replace(known, mean=_numbers("--mean", flags.mean))
+    if flags.deviation is not None:
+        known = replace(known, deviation=_numbers("--deviation", flags.deviation))
+    for numbers in (known.mean, known.deviation):
+        if len(numbers) not in (1, facts.channels):
+            raise AdoptError(
+                f"the net takes {facts.channels} channel(s), and {len(numbers)} means or "
+                "deviations are given: one, or one a channel"
+            )
+    return known
+
+
+def _range(text: str) -> InputRange:
+    if text in RANGES:
+        return RANGES[text]
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)", text)
+    if found is None or float(found[1]) >= float(found[2]):
+        raise AdoptError(f"--pixels {text}: one of {', '.join(RANGES)}, or LOW..HIGH")
+    return InputRange(window=(float(found[1]), float(found[2])))
+
+
+def _numbers(flag: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(one) for one in text.split(","))
+    except ValueError:
+        raise AdoptError(f"{flag} {text}: numbers, separated by commas") from None
+
+
+def _spacing(facts: Facts, flags: Flags, questions: list[str]) -> float | None:
+    known = facts.spacing_mm
+    if known is not None and flags.spacing_mm is not None:
+        if abs(known - flags.spacing_mm) > 0.01 * known:
+            raise AdoptError(
+                f"--spacing {flags.spacing_mm:g} contradicts the files, which say {known:g} mm"
+            )
+        return known
+    if known is None and flags.spacing_mm is None:
+        questions.append(
+            "how large a pixel of its training images was. --spacing MM; 0.05 to 0.1 for the "
+            "detector's own pixels, more where the images were shrunk first."
+        )
+    return known if known is not None else flags.spacing_mm
+
+
+def _activation(facts: Facts, flags: Flags, questions: list[str]) -> Activation | None:
+    known, given = facts.activation, flags.activation
+    if known == "none" and given not in (None, "none"):
+        raise AdoptError(
+            f"the net gives probabilities already: a second {given} would press them together. "
+            "Leave --activation out."
+        )
+    if known is not None and given is not None and known != given:
+        raise AdoptError(f"--activation {given} contradicts the files, which say {known}")
+    if known is None and given is None:
+        questions.append(
+            "whether its answers are probabilities. --activation sigmoid or softmax where they "
+            "are logits, none where they are probabilities."
+        )
+    if "softmax" in (known, given) and facts.outputs == 1:
+        raise AdoptError("a softmax over one class is 1 everywhere: say --activation sigmoid")
+    return known or given
+
+
+def _names(facts: Facts, flags: Flags) -> tuple[str, ...]:
+    given = None if flags.classes is None else tuple(flags.classes.split(","))
+    names = given or facts.class_names
+    if names is None:
+        return tuple(
+            "lesion" if facts.outputs == 1 else f"class {index}" for index in range(facts.outputs)
+        )
+    if len(names) != facts.outputs and (facts.outputs != 1 or len(names) != 2):
+        raise AdoptError(
+            f"the net has {facts.outputs} output channel(s), and {len(names)} classes are named: "
+            f"{', '.join(names)}"
+        )
+    # One logit of two classes is the second's.
+    return names[-1:] if facts.outputs == 1 else names
+
+
+def _lesions(
+    facts: Facts, flags: Flags, names: Sequence[str], questions: list[str]
+) -> tuple[int, ...]:
+    if flags.lesion_class:
+        chosen = tuple(_index(one, names) for one in flags.lesion_class)
+    elif facts.lesions is not None:
+        chosen = facts.lesions
+    elif facts.outputs == 1:
+        chosen = (0,)
+    else:
+        questions.append(
+            f"which of its {facts.outputs} classes are lesions: {', '.join(names)}. "
+            "--lesion-class NAME or NUMBER, several times for several; the background is none."
+        )
+        return ()
+    for index in chosen:
+        if facts.outputs > 1 and BACKGROUND.fullmatch(names[index]):
+            raise AdoptError(f"the class {names[index]!r} is the background's, not a lesion's")
+    if len(set(chosen)) < len(chosen):
+        raise AdoptError("--lesion-class names one class twice")
+    if facts.outputs > 1 and len(chosen) == facts.outputs and _sums_to_one(facts, flags):
+        raise AdoptError("every class is named a lesion: their probabilities sum to 1 everywhere")
+    return chosen
+
+
+def _sums_to_one(facts: Facts, flags: Flags) -> bool:
+    return facts.exclusive or "softmax" in (facts.activation, flags.activation)
+
+
+def _index(text: str, names: Sequence[str]) -> int:
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    raise AdoptError(
+        f"--lesion-class {text}: the net has the classes "
+        + ", ".join(f"{index} ({name})" for index, name in enumerate(names))
+    )
+
+
+def _tile(facts: Facts, flags: Flags) -> Shape | None:
+    tile = flags.tile_shape
+    if tile is not None and facts.tile is not None and tile != facts.tile:
+        rows, columns = facts.tile
+        raise AdoptError(f"--tile {flags.tile}: the net takes {rows}x{columns} and no other")
+    return tile

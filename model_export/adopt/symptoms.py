@@ -1,0 +1,51 @@
+"""What a wrongly wrapped net looks like on the sample, where nobody says what is right."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.adopt.errors import AdoptError
+from service.findings import Findings
+
+MAX_SHARE = 0.5
+"""Of the breast, that a mask of lesions may cover."""
+
+MIN_CONTRAST = 0.02
+"""Between the most and the least probable pixel of a breast."""
+
+
+def check(findings: Findings, probability: NDArray[np.float32], lesion: str) -> list[str]:
+    """Look at the answer to the sample, and return what looks odd.
+
+    Parameters
+    ----------
+    findings
+        Of the sample, ungated.
+    probability
+        Of a lesion, over the breast's pixels.
+    lesion
+        How the class is called that is taken for a lesion.
+
+    Raises
+    ------
+    AdoptError
+        It cannot be right: most of the breast is masked.
+    """
+    share = float((probability >= 0.5).mean()) if probability.size else 0.0
+    if share > MAX_SHARE:
+        raise AdoptError(
+            f"{share:.0%} of the breast would be masked as {lesion}: that is what a background "
+            "class looks like, an inverted polarity (--invert), or pixels in another range than "
+            "--pixels says. Where it is right all the same, --expected MASK proves it."
+        )
+    said = []
+    if probability.size and float(np.ptp(probability)) < MIN_CONTRAST:
+        said.append(
+            f"the answer hardly changes over the breast ({probability.min():.3f} to "
+            f"{probability.max():.3f}): are the pixels in the range that --pixels says?"
+        )
+    if not findings.regions:
+        said.append(
+            "no region was found in the sample: take a view with a lesion, or look at the pixels' "
+            "range, the spacing and the class"
+        )
+    return said

@@ -1,0 +1,153 @@
+"""What an adopted file does once it is there: warns, names classes, is calibrated, evaluated."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import onnx
+import pydicom
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from model_export import cli
+from model_export.adopt.answers import Flags
+from model_export.adopt.run import Naming, adopt
+from service.app import create_app
+from service.inference.session import Session
+from service.loading import open_model
+from service.settings import Settings
+from tests.model_export.adopt.nets import (
+    SPACING_MM,
+    SpotNet,
+    aim,
+    as_onnx,
+    display_of,
+    view_file,
+)
+from tests.model_export.samples import write_all
+
+pytestmark = pytest.mark.integration
+
+NAMES = "background,mass,calcification"
+
+
+@pytest.fixture(scope="module")
+def two_lesions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return an adopted net of two classes of lesions, unproven, and a view."""
+    folder = tmp_path_factory.mktemp("adopted")
+    view = view_file(folder)
+    net = aim(SpotNet(1, 3, seed=5), display_of(view)[None], share=0.1)
+    onnx.save(as_onnx(net), str(folder / "net.onnx"))
+    flags = Flags(
+        pixels="0..1",
+        spacing_mm=SPACING_MM,
+        activation="softmax",
+        classes=NAMES,
+        lesion_class=("mass", "calcification"),
+        codes=("calcification=129788004:SCT:Something coded",),
+    )
+    naming = Naming(name="Two Lesions")
+    adopt(folder / "net.onnx", view, folder / "adopted.onnx", flags, naming=naming)
+    return folder / "adopted.onnx", view
+
+
+@pytest.fixture(scope="module")
+def client(two_lesions: tuple[Path, Path]) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(model=two_lesions[0], device="cpu"))) as client:
+        yield client
+
+
+def ask(client: TestClient, view: Path, output: str) -> bytes:
+    answer = client.post(
+        f"/v1/segment?gate=false&output={output}",
+        content=view.read_bytes(),
+        headers={"content-type": "application/dicom"},
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def test_unproven_and_uncalibrated_stand_in_contract_answer_and_model(
+    client: TestClient, two_lesions: tuple[Path, Path]
+) -> None:
+    told = client.get("/v1/model").json()["contract"]
+    assert told["adopted"]["proof"] == "unproven"
+    assert told["operating_point"]["chosen_by"] == "none"
+    assert told["operating_point"]["has_mask"] == 0.5 and told["score"]["temperature"] == 1
+    answer = client.post(
+        "/v1/segment", content=two_lesions[1].read_bytes(),
+        headers={"content-type": "application/dicom"},
+    ).json()  # fmt: skip
+    codes = {one["code"] for one in answer["warnings"]}
+    assert {"unproven", "threshold-uncalibrated"} <= codes
+
+
+@pytest.mark.parametrize("output", ["seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps"])
+def test_every_dicom_object_says_of_its_device_that_it_is_unproven(
+    output: str, client: TestClient, two_lesions: tuple[Path, Path]
+) -> None:
+    made = pydicom.dcmread(BytesIO(ask(client, two_lesions[1], output)))
+    assert "unproven" in made.SoftwareVersions[0]
+
+
+def test_regions_segments_and_findings_carry_their_class(
+    client: TestClient, two_lesions: tuple[Path, Path]
+) -> None:
+    view = two_lesions[1]
+    answer = client.post(
+        "/v1/segment?gate=false", content=view.read_bytes(),
+        headers={"content-type": "application/dicom"},
+    ).json()  # fmt: skip
+    labels = [one["label"] for one in answer["regions"] if one["selected"]]
+    assert set(labels) == {"mass", "calcification"}
+
+    seg = pydicom.dcmread(BytesIO(ask(client, view, "seg")))
+    coded = {"mass": ("4147007", "Mass"), "calcification": ("129788004", "Something coded")}
+    for segment in seg.SegmentSequence:
+        name = segment.SegmentLabel.split(": ")[1].split(" (")[0]
+        kind = segment.SegmentedPropertyTypeCodeSequence[0]
+        assert (kind.CodeValue, kind.CodeMeaning) == coded[name]
+
+    report = pydicom.dcmread(BytesIO(ask(client, view, "sr")))
+    meanings = {
+        element.value[0].CodeMeaning
+        for element in report.iterall()
+        if element.keyword == "ConceptCodeSequence"
+    }
+    assert {"Mass", "Something coded"} <= meanings
+
+
+def test_a_net_of_one_class_gives_regions_no_label(tmp_path: Path) -> None:
+    view = view_file(tmp_path)
+    net = aim(SpotNet(1, 1), display_of(view)[None])
+    onnx.save(as_onnx(net), str(tmp_path / "net.onnx"))
+    flags = Flags(pixels="0..1", spacing_mm=SPACING_MM, activation="sigmoid")
+    adopt(tmp_path / "net.onnx", view, tmp_path / "adopted.onnx", flags, naming=Naming())
+    with open_model(tmp_path / "adopted.onnx") as segmenter:
+        findings = segmenter.segment(view.read_bytes())
+    assert findings.regions and all(region.label is None for region in findings.regions)
+
+
+def test_an_adopted_file_is_calibrated_and_evaluated(
+    two_lesions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    target, data = tmp_path / "net.onnx", tmp_path / "data"
+    target.write_bytes(two_lesions[0].read_bytes())
+    write_all(data)
+
+    def invoke(*arguments: object) -> str:
+        done = CliRunner().invoke(cli.app, [str(one) for one in arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    with pytest.raises(AssertionError, match="--source"):
+        invoke("calibrate", target, "--data", data)
+    assert "mask threshold" in invoke("calibrate", target, "--data", data, "--source", "cdd-cesm")
+    point = Session.open(target).contract.operating_point
+    assert point.chosen_by != "none"
+    with open_model(target) as segmenter:
+        said = {one.code for one in segmenter.segment(two_lesions[1].read_bytes()).caveats}
+    assert "threshold-uncalibrated" not in said and "unproven" in said
+    asked = ("evaluate", target, "--data", data, "--source", "mini-mias", "--no-contrast")
+    assert "mini-mias" in invoke(*asked, "--split", "train", "--save", tmp_path / "report")
