@@ -46,7 +46,8 @@ def build_graph(net: SegmentationNet, tile_size: int) -> onnx.ModelProto:
     net
         Folded: no batch norm, no transposed convolution.
     tile_size
-        H and W for which it is checked; other multiples of 32 will do as well.
+        H and W for which it is checked; other multiples of 32 will do as well, of 64 where the net
+        halves a sixth time.
 
     Raises
     ------

@@ -74,6 +74,11 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
     return contract
 
 
+def takes_any_shape(options: NetworkOptions) -> bool:
+    """Say whether a graph takes every multiple of 32: not where its net halves a sixth time."""
+    return getattr(options, "last_stage", "dilated") == "dilated"
+
+
 def _contract(
     folded: SegmentationNet, config: TrainingConfig, version: str, sight: int
 ) -> Contract:
@@ -88,7 +93,7 @@ def _contract(
         tiling=Tiling(
             tile_size=TILE_SIZE,
             narrower=NARROWER,
-            whole=True,
+            whole=takes_any_shape(config.network),
             whole_tiles=WHOLE_TILES,
             stride=STRIDE,
             blend="hann",

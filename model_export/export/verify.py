@@ -112,8 +112,8 @@ def has_mask_shift(contract: Contract) -> float:
 def probes(contract: Contract) -> list[NDArray[np.float32]]:
     """Return what the files are compared on.
 
-    A lone phantom, its left in the smallest shape, two in a shape that is no tile's, and a batch of
-    phantom, noise, air.
+    A lone phantom, its left in the smallest shape, two in a shape that is no tile's where the graph
+    takes such, and a batch of phantom, noise, air.
     """
     spec, tiling = contract.input, contract.tiling
     size, (rows, columns) = tiling.tile_size, tiling.shapes[0]
@@ -121,9 +121,10 @@ def probes(contract: Contract) -> list[NDArray[np.float32]]:
     air = np.full((1, 1, size, size), spec.minimum, np.float32)
     other = as_input(breast_phantom(size, seed=11), spec)
     lone = as_input(breast_phantom(size), spec)
+    free = np.concatenate([lone, other], axis=2)[..., : size + 32, : size // 64 * 32].copy()
     return [
         lone,
         np.ascontiguousarray(lone[..., :rows, :columns]),
-        np.concatenate([lone, other], axis=2)[..., : size + 32, : size // 64 * 32].copy(),
+        *([free] if tiling.whole else []),
         np.concatenate([other, noise.astype(np.float32), air]),
     ]

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -34,7 +35,8 @@ def in_small_tiles() -> object:
 
 def exported(folder: Path, options: NetworkOptions) -> Path:
     path = folder / "single.onnx"
-    exporting.export(lived_in(options), tiny_config(), path, "0.1.0")
+    config = tiny_config().model_copy(update={"network": options})
+    exporting.export(lived_in(options), config, path, "0.1.0")
     return path
 
 
@@ -164,3 +166,12 @@ def test_a_difference_is_seen_in_map_and_score_and_nan_is_none_to_pass(single: P
             return outputs
 
         assert not difference(session, wrong) <= 0.2
+
+
+@pytest.mark.parametrize(("last_stage", "whole"), [("dilated", True), ("pooled", False)])
+def test_a_breast_stays_whole_only_where_the_graph_takes_its_shape(
+    last_stage: Literal["dilated", "pooled"], whole: bool, tmp_path: Path
+) -> None:
+    """A net that halves a sixth time answers 160 rows with a map of 192."""
+    path = exported(tmp_path, SmallOptions(last_stage=last_stage))
+    assert contract_of(onnx.load(path)).tiling.whole is whole
