@@ -21,7 +21,7 @@ from tests.programs import program_says, require_program
 from tests.viewers.screen import Placement, correlation, iou, shift, tell
 from tests.viewers.study import TURNS, View, four_views
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.heavy]
 
 WIDTH, HEIGHT = 1600, 1200
 WAIT_S = 120.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Screen = NDArray[np.uint8]
 Box = dict[str, float]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.heavy]
 
 HUNG = ("RCC", "LCC", "RMLO", "LMLO")
 """What stands in the four parts of the screen."""

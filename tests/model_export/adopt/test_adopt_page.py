@@ -33,6 +33,7 @@ from tests.model_export.adopt.test_torch_files import write_program, write_scrip
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),

@@ -19,6 +19,7 @@ from tests.model_export.adopt.served import demand_the_same, probability_from
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::ResourceWarning"),
 ]
