@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.imaging.resample import WorkingImage
 from service.imaging.stitch import LesionMap, stitch, stitch_classes
@@ -15,34 +16,23 @@ CHEST_WALL = 8
 """A band of one eighth of the width at either side: the breast fills more of the chest wall's."""
 
 
-def must_turn(working: WorkingImage, contract: Contract) -> bool:
-    """Say whether the chest wall lies at the other side than the net was trained to have it."""
+def faces_away(breast: NDArray[np.bool_], contract: Contract) -> bool:
+    """Say whether the chest wall lies at the other side than the net was trained to have it.
+
+    Parameters
+    ----------
+    breast
+        bool, shape (rows, columns), upright.
+    contract
+        The model's.
+    """
     facing = contract.adopted.facing if contract.adopted is not None else None
     if facing is None:
         return False
-    band = max(1, working.breast.shape[1] // CHEST_WALL)
-    left = np.count_nonzero(working.breast[:, :band])
-    right = np.count_nonzero(working.breast[:, -band:])
+    band = max(1, breast.shape[1] // CHEST_WALL)
+    left = np.count_nonzero(breast[:, :band])
+    right = np.count_nonzero(breast[:, -band:])
     return bool(right > left if facing == "left" else left > right)
-
-
-def mirrored(working: WorkingImage) -> WorkingImage:
-    """Return the mirror image; its box stays the source's own."""
-    return replace(
-        working,
-        pixels=np.ascontiguousarray(working.pixels[:, ::-1]),
-        breast=np.ascontiguousarray(working.breast[:, ::-1]),
-    )
-
-
-def mirrored_map(lesion_map: LesionMap) -> LesionMap:
-    """Turn the map of a mirror image back."""
-    classes = lesion_map.classes
-    return replace(
-        lesion_map,
-        probability=np.ascontiguousarray(lesion_map.probability[:, ::-1]),
-        classes=None if classes is None else np.ascontiguousarray(classes[..., ::-1]),
-    )
 
 
 def lesion_map_of(

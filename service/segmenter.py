@@ -16,13 +16,14 @@ from service.findings import (
     model_caveats,
     regions_and_mask,
 )
-from service.foreign import lesion_map_of, mirrored, mirrored_map, must_turn
+from service.foreign import faces_away, lesion_map_of
 from service.imaging.breast import find_breast
 from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Caveat, Intent, Mammogram
+from service.imaging.orientation import Turn, upright
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
-from service.imaging.resample import to_working_grid
+from service.imaging.resample import WorkingImage, to_working_grid
 from service.imaging.stitch import stitch_activation
 from service.imaging.sufficient_resolution import SufficientResolution
 from service.imaging.tiles import cut
@@ -184,8 +185,8 @@ class Segmenter:
             normalisation=contract.normalisation,
             pyramid=pyramid,
         )
-        turned = must_turn(working, contract)
-        shown = mirrored(working) if turned else working
+        turn = self._turn(mammogram, working)
+        shown = working.turned(turn)
         tiles = cut(
             shown,
             shapes=tiling.shapes,
@@ -196,15 +197,13 @@ class Segmenter:
         stopwatch.lap("tiles")
         answers = self.net.run(tiles, token)
         stopwatch.lap("net")
-        lesion_map = lesion_map_of(shown, tiles, answers, contract)
-        lesion_map = mirrored_map(lesion_map) if turned else lesion_map
+        lesion_map = lesion_map_of(shown, tiles, answers, contract).turned_back(turn)
         activation_map = None
         if options.activation:
             logits = [answer.activation for answer in answers]
             activation_map = stitch_activation(
                 shown, tiles, logits, temperature=contract.score.temperature
-            )
-            activation_map = mirrored_map(activation_map) if turned else activation_map
+            ).turned_back(turn)
         has_mask = image_score([answer.has_mask_logit for answer in answers], contract)
         regions, mask = regions_and_mask(lesion_map, contract.operating_point, spacing_mm)
         gated = options.gate and not has_mask.decision
@@ -251,6 +250,11 @@ class Segmenter:
         if assumed:
             mammogram = replace(mammogram, caveats=(*mammogram.caveats, SPACING_ASSUMED))
         return mammogram, spacing_mm
+
+    def _turn(self, mammogram: Mammogram, working: WorkingImage) -> Turn:
+        """Say how the net is to see an image: upright, and its chest wall where it knows it."""
+        turn = upright(mammogram.orientation, mammogram.laterality)
+        return turn._replace(mirrored=faces_away(turn.apply(working.breast), self.contract))
 
     def close(self) -> None:
         """Answer what waits, then stop."""

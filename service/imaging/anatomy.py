@@ -2,7 +2,8 @@
 
 All of it describes the pixels as they are stored. Field of View Rotation and Field of View
 Horizontal Flip (PS3.3 C.8.11.4.1.1) tell how those were turned relative to the detector, not to the
-patient: they change nothing here, nor does a mirrored Patient Orientation. Nothing is turned.
+patient: they change nothing here. Nothing is turned here; the net is shown the image upright, see
+`orientation`.
 """
 
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from pydicom.dataset import Dataset
 
 from service.imaging import elements
 from service.imaging.geometry import magnification
-from service.imaging.mammogram import Caveat, Laterality
+from service.imaging.mammogram import Caveat, Laterality, PatientOrientation
+from service.imaging.orientation import of_biped
 
 MAGNIFIED_FROM = 1.3
 """Magnification of a magnification view: on the breast support it is under 1.1, on a magnification
@@ -59,13 +61,14 @@ class Anatomy(NamedTuple):
 
     laterality: Laterality | None
     view_position: str | None
+    orientation: PatientOrientation | None
     caveats: tuple[Caveat, ...]
 
 
 def read_anatomy(dataset: Dataset) -> Anatomy:
     """Read laterality and view, and what else the reader of the answer should know."""
     view = view_position(dataset)
-    return Anatomy(laterality(dataset, view), view, _oddities(dataset))
+    return Anatomy(laterality(dataset, view), view, of_biped(dataset), _oddities(dataset))
 
 
 def laterality(dataset: Dataset, view: str | None) -> Laterality | None:

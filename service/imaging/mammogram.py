@@ -15,6 +15,9 @@ Presentation Intent Type), a digitised film (Secondary Capture), or nothing that
 
 Laterality = Literal["L", "R"]
 
+PatientOrientation = tuple[str, str]
+"""Where rows and columns point, as DICOM says it (PS3.3 C.7.6.1.1.1): ("A", "FR")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
@@ -45,6 +48,8 @@ class Mammogram:
         What the pixels are for.
     laterality, view_position
         "L" or "R"; "CC", "MLO", ...; None when unknown.
+    orientation
+        Where rows and columns point in the patient; None when unknown.
     sop_instance_uid
         Validated UID of the source instance; None for PNG, JPEG and TIFF.
     transfer_syntax_uid
@@ -63,6 +68,7 @@ class Mammogram:
     intent: Intent = "unstated"
     laterality: Laterality | None = None
     view_position: str | None = None
+    orientation: PatientOrientation | None = None
     sop_instance_uid: str | None = None
     transfer_syntax_uid: str | None = None
     frame: int | None = None

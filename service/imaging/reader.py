@@ -154,6 +154,7 @@ def _read_dicom(
         intent=intent(dataset),
         laterality=anatomy.laterality,
         view_position=anatomy.view_position,
+        orientation=anatomy.orientation,
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from service.imaging.breast import Box, Breast, find_breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.normalise import Normalisation, WholeImage, normalise, normalise_whole
+from service.imaging.orientation import Turn
 from service.imaging.pyramid import Pyramid, halved
 
 MIN_SHRINKING = 3.9
@@ -37,6 +38,10 @@ class WorkingImage:
     breast: NDArray[np.bool_]
     box: Box
     source_shape: tuple[int, int]
+
+    def turned(self, turn: Turn) -> "WorkingImage":
+        """Return it turned; the box stays the source's own."""
+        return replace(self, pixels=turn.apply(self.pixels), breast=turn.apply(self.breast))
 
 
 def to_working_grid(

@@ -1,7 +1,7 @@
 """Maps of tiles -> one map of the breast, blended with smooth weights."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.breast import Box
+from service.imaging.orientation import Turn
 from service.imaging.resample import WorkingImage
 from service.imaging.tiles import Tile
 
@@ -42,6 +43,11 @@ class LesionMap:
     box: Box
     source_shape: tuple[int, int]
     classes: NDArray[np.float32] | None = None
+
+    def turned_back(self, turn: Turn) -> "LesionMap":
+        """Return the map as the source lies, of one that was made of a turned image."""
+        classes = None if self.classes is None else turn.undo(self.classes)
+        return replace(self, probability=turn.undo(self.probability), classes=classes)
 
     def sample(self, area: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the probability over `area` of the source on a grid of `shape`, bilinear.

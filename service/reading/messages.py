@@ -39,6 +39,7 @@ Count = Annotated[int, Meta(ge=1, le=2**31)]
 Code = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,64}\Z")]
 Sentence = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
 Uid = Annotated[str, Meta(max_length=64, pattern=r"\A[0-9]+(\.[0-9]+)+\Z")]
+Direction = Annotated[str, Meta(pattern=r"\A[AFHLPR]{1,3}\Z")]
 View = Annotated[str, Meta(pattern=r"\A[A-Z]{1,8}\Z")]
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Text = Annotated[bytes, Meta(max_length=MAX_TEXT_BYTES + 1)]
@@ -173,6 +174,7 @@ class Decoded(Message, frozen=True, kw_only=True):
     intent: Intent
     laterality: Laterality | None
     view_position: View | None
+    orientation: tuple[Direction, Direction] | None
     sop_instance_uid: Uid | None
     transfer_syntax_uid: Uid | None
     frame: Count | None
@@ -193,6 +195,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             intent=mammogram.intent,
             laterality=mammogram.laterality,
             view_position=mammogram.view_position,
+            orientation=mammogram.orientation,
             sop_instance_uid=mammogram.sop_instance_uid,
             transfer_syntax_uid=mammogram.transfer_syntax_uid,
             frame=mammogram.frame,
@@ -218,6 +221,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             intent=self.intent,
             laterality=self.laterality,
             view_position=self.view_position,
+            orientation=self.orientation,
             sop_instance_uid=self.sop_instance_uid,
             transfer_syntax_uid=self.transfer_syntax_uid,
             frame=self.frame,

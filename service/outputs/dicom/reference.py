@@ -13,6 +13,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
 
 from service.errors import NotAcceptable
 from service.imaging import elements
+from service.imaging.orientation import patient_orientation
 from service.outputs.dicom.text import (
     HeaderText,
     is_date,
@@ -25,7 +26,6 @@ from service.outputs.dicom.text import (
 NO_DATE, NO_TIME = "19700101", "000000"
 """What stands where a date must and the source has none; recognisably not a date of an image."""
 
-_DIRECTION = re.compile("[APRLHF]{1,3}")
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 _OPTIONAL_IDENTITY = {
@@ -130,7 +130,7 @@ def read_source(header: Dataset) -> Source:
         identity=identity,
         kept_bytes=text.bytes_to_keep(),
         character_set=text.character_set(),
-        patient_orientation=_orientation(header),
+        patient_orientation=patient_orientation(header),
         content_date=content_date,
         content_time=content_time,
         timezone=text.read("TimezoneOffsetFromUTC", _is_offset),
@@ -202,22 +202,6 @@ def _content_moment(text: HeaderText) -> tuple[str, str]:
         if date is not None:
             return date, text.read(f"{name}Time", is_time) or NO_TIME
     return NO_DATE, NO_TIME
-
-
-def _orientation(header: Dataset) -> tuple[str, str] | None:
-    """Read Patient Orientation (PS3.3 C.7.6.1.1.1); a view such as CC put there is none."""
-    directions = elements.texts(header, "PatientOrientation")
-    if len(directions) != 2 or not all(map(_is_direction, directions)):
-        return None
-    return directions[0], directions[1]
-
-
-def _is_direction(value: str) -> bool:
-    return (
-        _DIRECTION.fullmatch(value) is not None
-        and len(set(value)) == len(value)
-        and not any(set(pair) <= set(value) for pair in ("AP", "RL", "HF"))
-    )
 
 
 def _is_offset(value: str) -> bool:

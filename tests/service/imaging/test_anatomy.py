@@ -62,7 +62,14 @@ def test_how_the_detector_was_turned_changes_nothing(flip, rotation):
         "PatientOrientation": ["P", "R"],
     }
     turned = dataset(None, FieldOfViewHorizontalFlip=flip, FieldOfViewRotation=rotation, **elements)
-    assert read_anatomy(turned) == read_anatomy(dataset(None, **elements)) == ("L", "CC", ())
+    assert (
+        read_anatomy(turned)
+        == read_anatomy(dataset(None, **elements))
+        == (
+            *("L", "CC", ("P", "R")),
+            (),
+        )
+    )
 
 
 VIEWS = (

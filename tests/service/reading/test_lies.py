@@ -50,6 +50,7 @@ MAMMOGRAM = Mammogram(
     "film",
     "L",
     "MLO",
+    ("A", "FR"),
     "1.2.3",
     "1.2.840.10008.1.2",
     4,

@@ -1,0 +1,114 @@
+"""How a mammogram lies: where its rows and columns point, and how it is turned upright.
+
+Nets learn from images that hang as radiologists hang them: the head, or of a craniocaudal view the
+breast's outer side, on top. A file may hold its pixels in any of eight ways; Patient Orientation
+says in which (PS3.3 C.7.6.1.1.1). Which side the chest wall is on does not matter.
+"""
+
+import re
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from service.imaging import elements
+from service.imaging.mammogram import Laterality, PatientOrientation
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_DIRECTION = re.compile("[AFHLPR]{1,3}")
+_OPPOSITES = ("AP", "RL", "HF")
+
+
+class Turn(NamedTuple):
+    """One of the eight ways to turn and mirror an image: first transposed, then flipped.
+
+    Attributes
+    ----------
+    transposed
+        Rows become columns.
+    upside_down
+        The last row becomes the first.
+    mirrored
+        The last column becomes the first.
+    """
+
+    transposed: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
+
+    def apply(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return an array turned by its last two axes: C-contiguous, itself where nothing turns."""
+        if self.transposed:
+            values = np.swapaxes(values, -1, -2)
+        return np.ascontiguousarray(self._flipped(values))
+
+    def undo(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return what `apply` was given."""
+        values = self._flipped(values)
+        if self.transposed:
+            values = np.swapaxes(values, -1, -2)
+        return np.ascontiguousarray(values)
+
+    def _flipped(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        rows = slice(None, None, -1 if self.upside_down else 1)
+        columns = slice(None, None, -1 if self.mirrored else 1)
+        return values[..., rows, columns]
+
+
+AS_STORED = Turn()
+
+
+def of_biped(dataset: Dataset) -> PatientOrientation | None:
+    """Read where rows and columns point; None of an animal, where letters mean other things."""
+    is_animal = elements.text(dataset, "AnatomicalOrientationType") == "QUADRUPED"
+    return None if is_animal else patient_orientation(dataset)
+
+
+def patient_orientation(dataset: Dataset) -> PatientOrientation | None:
+    """Read where rows and columns point; None where two directions are not stated.
+
+    CBIS-DDSM puts the view there, which is no direction.
+    """
+    directions = elements.texts(dataset, "PatientOrientation")
+    if len(directions) != 2 or not all(map(_is_direction, directions)):
+        return None
+    return directions[0], directions[1]
+
+
+def _is_direction(value: str) -> bool:
+    """Tell whether a value is a direction: up to three letters, the foremost first."""
+    return (
+        _DIRECTION.fullmatch(value) is not None
+        and len(set(value)) == len(value)
+        and not any(set(pair) <= set(value) for pair in _OPPOSITES)
+    )
+
+
+def upright(orientation: PatientOrientation | None, laterality: Laterality | None) -> Turn:
+    """Return how an image is turned upright; not at all where it does not say how it lies.
+
+    A mammogram shows the breast from back to front one way, and from head to foot (MLO and lateral
+    views), or from one side to the other (CC), the other way.
+
+    Parameters
+    ----------
+    orientation
+        Where rows and columns point.
+    laterality
+        Which breast it is: decides which way a craniocaudal view is turned.
+    """
+    if orientation is None:
+        return AS_STORED
+    along_rows, along_columns = orientation
+    if along_rows[0] in "AP" and along_columns[0] not in "AP":
+        return Turn(upside_down=_points_up(along_columns[0], laterality))
+    if along_columns[0] in "AP" and along_rows[0] not in "AP":
+        return Turn(transposed=True, upside_down=_points_up(along_rows[0], laterality))
+    return AS_STORED
+
+
+def _points_up(direction: str, laterality: Laterality | None) -> bool:
+    """Tell whether a direction is upwards: to the head, or to the breast's own side."""
+    return direction in ("H", laterality)
