@@ -7,7 +7,7 @@ import {FindingsPanel} from "./findings.js";
 import {Hanging} from "./hanging.js";
 import {keyList} from "./keys.js";
 import {Readings} from "./readings.js";
-import {model} from "./service.js";
+import {signIn} from "./sign-in.js";
 import {studyText} from "./study-scores.js";
 import {Tools} from "./tools.js";
 import {Worklist} from "./worklist.js";
@@ -196,7 +196,7 @@ document.addEventListener("keydown", ({key}) => {
   if (key === "Escape") byId("keys").open = false;
 });
 
-model().then((answer) => {
+signIn((answer) => {
   served = answer;
   const {name, version} = answer.contract;
   byId("model").textContent = `${name} ${version} on ${answer.device}`;

@@ -6,6 +6,18 @@ const TYPES = {dcm: "application/dicom", png: "image/png", jpg: "image/jpeg", jp
 const MAX_TRIES = 30;
 const MAX_WAIT_S = 20;
 
+/** Told of "unauthenticated": the service wants a key, or no longer takes the one it was given. */
+export const access = new EventTarget();
+
+let key = "";
+
+/** Bring an API key along from now on; it lives in the memory of this page alone. */
+export function useKey(given) {
+  key = given;
+}
+
+const credentials = () => (key === "" ? {} : {Authorization: `Bearer ${key}`});
+
 /** What the service said instead of a result; `code` is stable, `message` is for people. */
 export class Problem extends Error {
   constructor(status, problem) {
@@ -13,11 +25,12 @@ export class Problem extends Error {
     this.title = problem?.title ?? "";
     this.status = status;
     this.code = problem?.code ?? "";
+    if (status === 401) access.dispatchEvent(new Event("unauthenticated"));
   }
 }
 
 export async function model() {
-  const answer = await fetch("v1/model");
+  const answer = await fetch("v1/model", {headers: credentials()});
   if (!answer.ok) throw new Problem(answer.status, await jsonOf(answer));
   return answer.json();
 }
@@ -47,13 +60,13 @@ export async function study(files, options) {
   return answer.json();
 }
 
-/** Ask again while the service is full, as long as it says (Retry-After). */
+/** Ask again while the service, or our share of it, is full, as long as it says (Retry-After). */
 async function patiently(ask, onProgress = () => {}) {
   for (let tries = 1; ; tries++) {
     const answer = await ask();
     if (answer.ok) return answer;
     const problem = new Problem(answer.status, await jsonOf(answer));
-    if (answer.status !== 503 || tries === MAX_TRIES) throw problem;
+    if (![429, 503].includes(answer.status) || tries === MAX_TRIES) throw problem;
     onProgress("waiting", 0);
     const wait = Math.min(MAX_WAIT_S, Number(answer.headers.get("Retry-After")) || 1);
     await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
@@ -73,6 +86,7 @@ function send(url, body, type, onProgress, signal = null) {
     request.responseType = "blob";
     if (type !== null) request.setRequestHeader("Content-Type", type);
     request.setRequestHeader("Accept", "application/json, */*");
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({loaded, total}) =>
       onProgress("sending", total > 0 ? loaded / total : 0));
     request.upload.addEventListener("load", () => onProgress("reading", 1));
