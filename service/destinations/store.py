@@ -5,7 +5,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
@@ -226,19 +226,9 @@ class StoreClient:
         if self._is_closed:
             raise NotDelivered("cancelled", reachable=False)
         self._association = association = RequestedAssociation(self._peer)
-        association.request(self._contexts(), self._reported)
+        contexts = proposed_contexts(self._syntaxes, commitment=self.destination.commitment)
+        association.request(contexts, self._reported)
         return association
-
-    def _contexts(self) -> list[PresentationContext]:
-        """Return what is proposed: each class in its own syntax and without compression, apart."""
-        contexts = [
-            build_context(sop_class, syntax)
-            for sop_class, natives in sorted(self._syntaxes.items())
-            for syntax in dict.fromkeys((*sorted(natives), *PLAIN))
-        ]
-        if self.destination.commitment:
-            contexts.append(build_context(PUSH_MODEL, list(PLAIN)))
-        return contexts
 
     def _reported(self, event: evt.Event) -> tuple[int, None]:
         """Take a report that comes while the association is open."""
@@ -274,6 +264,30 @@ class StoreClient:
     def _hang_up(self) -> None:
         if self._association is not None:
             self._association.hang_up()
+
+
+def proposed_contexts(
+    syntaxes: Mapping[str, Iterable[str]], *, commitment: bool
+) -> list[PresentationContext]:
+    """Return what an archive is asked to accept.
+
+    Each class in its own syntaxes and without compression, each in a context of its own.
+
+    Parameters
+    ----------
+    syntaxes
+        Transfer syntax UIDs by SOP Class UID, as the objects are made.
+    commitment
+        Whether the archive is asked to commit itself.
+    """
+    contexts = [
+        build_context(sop_class, syntax)
+        for sop_class, natives in sorted(syntaxes.items())
+        for syntax in dict.fromkeys((*sorted(natives), *PLAIN))
+    ]
+    if commitment:
+        contexts.append(build_context(PUSH_MODEL, list(PLAIN)))
+    return contexts
 
 
 async def _on_a_thread(work: Callable[[], T], cancel: Callable[[], None]) -> T:

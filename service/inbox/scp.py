@@ -59,7 +59,7 @@ class StoreScp:
         self._inbox, self._settings = inbox, settings
         self._most_bytes = settings.max_body_mib << 20
         self._arrived: dict[Association, int] = {}
-        self._entity = _entity(settings)
+        self._entity = application_entity(settings)
         self._tls: TlsContext | None = None
         if settings.scp_tls_certificate is not None:
             files = TlsFiles(
@@ -170,7 +170,8 @@ class StoreScp:
         return SUCCESS, None
 
 
-def _entity(settings: Settings) -> AE:
+def application_entity(settings: Settings) -> AE:
+    """Return who listens: what is accepted, and in which syntaxes."""
     entity = AE(settings.scp_ae_title)
     entity.maximum_pdu_size = settings.scp_pdu_bytes
     # The acceptor counts: pynetdicom counts connections that have not asked, and that are gone.
