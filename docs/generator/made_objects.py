@@ -19,6 +19,7 @@ from pydicom.sequence import Sequence
 
 from service.findings import Findings, ModelIdentity
 from service.imaging.frames import FRAME_OF_SEVERAL
+from service.inference.adopted import ClassCode, LesionClass
 from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import VENDORS, full_header
@@ -32,6 +33,7 @@ Presence = Literal["ALWAYS", "VNAP", "ANAP", "EMPTY"]
 BASE = "base"
 CHANGED: Mapping[str, str] = {
     "another model": "model",
+    "a model of classes": "model",
     "other findings": "findings",
     "nothing found": "findings",
     "gated": "findings",
@@ -55,6 +57,13 @@ def _modality_lut(entries: int) -> Dataset:
 
 
 _ANOTHER_MODEL = ModelIdentity("another-net", "9.8.7", "fedcba9876543210" * 4)
+_CLASSES = (
+    LesionClass(
+        name="mass", channel=0, code=ClassCode(value="4147007", scheme="SCT", meaning="Mass")
+    ),
+    LesionClass(name="something else", channel=1),
+)
+_OF_CLASSES = replace(_ANOTHER_MODEL, unproven=True, classes=_CLASSES)
 _ANOTHER_IMAGE: dict[str, Any] = {
     "PatientName": "Else^Somebody", "PatientID": "PID-0002", "IssuerOfPatientID": "OTHER",
     "PatientBirthDate": "19551130", "PatientSex": "M", "StudyInstanceUID": "1.2.3.9",
@@ -127,6 +136,7 @@ def cases() -> dict[str, Case]:
         "another image": _case(another, full_header(side="R", view="CC", **_ANOTHER_IMAGE)),
         "other findings": _case(findings_by_hand(blobs=_OTHER_BLOBS, score=0.87), header),
         "another model": _case(findings_by_hand(model=_ANOTHER_MODEL), header),
+        "a model of classes": _case(with_classes(findings), header),
         "nothing found": _case(findings_by_hand(blobs=(), score=0.1), header),
         "gated": _case(findings_by_hand(score=0.1), header),
         "a frame": _case(_of_frame(2), header),
@@ -151,6 +161,15 @@ def cases() -> dict[str, Case]:
 def _case(findings: Findings, header: Dataset) -> Case:
     files = {kind: dicom_file(kind, findings, header) for kind in OUTPUTS}
     return Case(header, {kind: dcmread(BytesIO(file)) for kind, file in files.items()})
+
+
+def with_classes(findings: Findings) -> Findings:
+    """Return findings as a model that tells classes of lesions apart gives them, one coded."""
+    regions = [
+        replace(region, label=number % len(_CLASSES))
+        for number, region in enumerate(findings.regions)
+    ]
+    return replace(findings, model=_OF_CLASSES, regions=tuple(regions))
 
 
 def _of_frame(number: int) -> Findings:

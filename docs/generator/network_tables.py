@@ -32,7 +32,9 @@ from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 
 CONFIGURED = (
-    "host", "port", "scp_port", "scp_ae_title", "scp_callers", "scp_associations", "scp_pdu_bytes",
+    "host", "port", "keys_file", "oidc_issuer", "oidc_audience", "allow_anonymous",
+    "tls_certificate", "tls_key", "tls_client_ca", "scp_port", "scp_ae_title", "scp_callers",
+    "scp_associations", "scp_pdu_bytes",
     "scp_tls_certificate", "scp_tls_key", "scp_tls_client_ca", "upload_timeout_s", "max_body_mib",
     "max_study_mib", "max_study_instances", "study_timeout_s", "accept_modalities", "destinations",
     "inbox", "inbox_mib", "inbox_results", "delivery_attempts", "retry_first_s", "retry_longest_s",

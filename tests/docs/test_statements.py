@@ -13,7 +13,7 @@ import yaml
 from pydicom import Dataset, dcmread
 
 from docs.generator.content_tree import key_of, value_of, walked
-from docs.generator.made_objects import is_code
+from docs.generator.made_objects import is_code, with_classes
 from docs.generator.object_tables import EXTENDED
 from docs.generator.statements import PAGES, ROOT, TABLES, VALUES, statements
 from service.findings import Findings
@@ -55,11 +55,9 @@ def images(cbis_files: list[Path]) -> Iterator[tuple[str, Findings, Dataset]]:
     frame = replace(findings_by_hand((64, 48), frame=31), caveats=(FRAME_OF_SEVERAL,))
     yield "frame", frame, full_header(**(VENDORS["fuji"] | {"PatientName": None}), StudyDate=None)
     many = tuple((0.05 + 0.1 * (n // 3), 0.1 + 0.25 * (n % 3), 0.03, 0.9) for n in range(27))
-    yield (
-        "many findings",
-        findings_by_hand((400, 300), blobs=many),
-        full_header(IssuerOfPatientID=None),
-    )
+    header = full_header(IssuerOfPatientID=None)
+    yield "many findings", findings_by_hand((400, 300), blobs=many), header
+    yield "classes", with_classes(findings_by_hand(blobs=((0.6, 0.3, 0.07, 0.9),))), header
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

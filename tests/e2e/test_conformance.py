@@ -13,10 +13,16 @@ from pydicom import Dataset, dcmread
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import AE, build_context
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import (
+    AsynchronousOperationsWindowNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
 from pynetdicom.presentation import PresentationContext
 
 from service.destinations.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from service.server_process import free_port
+from service.settings import Settings
 from tests.service.inbox.conftest import mammogram
 from tests.statement_page import rows, storage_classes, storage_syntaxes
 
@@ -122,6 +128,36 @@ def test_any_called_title_will_do_and_an_echo_is_answered(port: int) -> None:
         assert association.send_c_echo().Status == 0x0000
 
 
+def test_an_association_is_answered_as_is_listed(port: int) -> None:
+    identity = UserIdentityNegotiation()
+    identity.user_identity_type = 1
+    identity.primary_field = b"somebody"
+    identity.positive_response_requested = True
+    extended = SOPClassExtendedNegotiation()
+    extended.sop_class_uid = MAMMOGRAM
+    extended.service_class_application_information = b"\x02\x00"
+    several = AsynchronousOperationsWindowNegotiation()
+    several.maximum_number_operations_invoked = several.maximum_number_operations_performed = 5
+    listed = {name: value for name, value in rows("Policy", "Value")}
+    association = AE("PROBE").associate(
+        "127.0.0.1",
+        port,
+        [build_context(MAMMOGRAM)],
+        ext_neg=[identity, extended, several],
+    )
+    try:
+        assert association.is_established
+        answer = association.acceptor
+        assert str(answer.implementation_class_uid) == listed["Implementation Class UID"]
+        assert answer.implementation_version_name == listed["Implementation Version Name"]
+        assert answer.maximum_length == Settings.model_fields["scp_pdu_bytes"].default
+        assert answer.user_identity is None
+        assert answer.sop_class_extended == {}
+        assert answer.asynchronous_operations in ((1, 1), (1, 0))
+    finally:
+        association.release()
+
+
 def send(port: int, file: bytes, **changes: object) -> int:
     dataset = dcmread(BytesIO(file))
     for keyword, value in changes.items():
@@ -155,4 +191,4 @@ def test_a_report_nobody_asked_for_is_answered_and_a_request_for_commitment_is_n
         assert status.Status == 0x0000
     with associated(port, [context]) as association:
         status, _ = association.send_n_action(information, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-        assert status.get("Status") != 0x0000
+        assert status.Status == 0x0110
