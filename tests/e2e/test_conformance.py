@@ -138,7 +138,7 @@ def test_an_association_is_answered_as_is_listed(port: int) -> None:
     extended.service_class_application_information = b"\x02\x00"
     several = AsynchronousOperationsWindowNegotiation()
     several.maximum_number_operations_invoked = several.maximum_number_operations_performed = 5
-    listed = {name: value for name, value in rows("Policy", "Value")}
+    listed = {row[0]: row[1] for row in rows("Policy", "Value")}
     association = AE("PROBE").associate(
         "127.0.0.1",
         port,
