@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, sop_class
 
-from service.destinations.store import proposed_contexts
+from service.destinations.contexts import proposed_contexts
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.stow_answer import judge
 from service.inbox.association_request import (

@@ -5,7 +5,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, unquote
 import structlog
 from pydantic import Field, model_validator
 from pynetdicom import _config, build_context, evt
-from pynetdicom.presentation import PresentationContext
 
 from service.destinations.association import Peer, RequestedAssociation
 from service.destinations.commitment import (
@@ -23,6 +22,7 @@ from service.destinations.commitment import (
     report_of,
     request_of,
 )
+from service.destinations.contexts import proposed_contexts
 from service.destinations.destination import ClientOptions, Destination, InstanceReference
 from service.destinations.line import MAX_MESSAGE_S
 from service.destinations.transcode import PLAIN, chosen, plain, read_meta
@@ -264,30 +264,6 @@ class StoreClient:
     def _hang_up(self) -> None:
         if self._association is not None:
             self._association.hang_up()
-
-
-def proposed_contexts(
-    syntaxes: Mapping[str, Iterable[str]], *, commitment: bool
-) -> list[PresentationContext]:
-    """Return what an archive is asked to accept.
-
-    Each class in its own syntaxes and without compression, each in a context of its own.
-
-    Parameters
-    ----------
-    syntaxes
-        Transfer syntax UIDs by SOP Class UID, as the objects are made.
-    commitment
-        Whether the archive is asked to commit itself.
-    """
-    contexts = [
-        build_context(sop_class, syntax)
-        for sop_class, natives in sorted(syntaxes.items())
-        for syntax in dict.fromkeys((*sorted(natives), *PLAIN))
-    ]
-    if commitment:
-        contexts.append(build_context(PUSH_MODEL, list(PLAIN)))
-    return contexts
 
 
 async def _on_a_thread(work: Callable[[], T], cancel: Callable[[], None]) -> T:
