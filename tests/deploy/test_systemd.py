@@ -147,8 +147,8 @@ def confined(folder: Path, calls: set[str]) -> Iterator[str]:
     state.mkdir(mode=0o700)
     os.chown(state, USER, USER)
     families = [int(getattr(socket, name)) for name in options("RestrictAddressFamilies")[0].split()]
-    closed = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
-    closed += ["--bind", str(state), "/mnt", "--unshare-ipc"]
+    closed = [bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    closed += ["--bind", str(state), "/mnt", "--unshare-ipc", "--unshare-pid"]
     closed += opened({sys.base_prefix, sys.prefix, str(ROOT)})
     for capability in ("SETUID", "SETGID"):
         closed += ["--cap-add", f"CAP_{capability}"]

@@ -17,7 +17,7 @@ def test_nothing_is_written_to_serve(cbis_files: list[Path], tmp_path: Path) -> 
     if bwrap is None:
         pytest.skip("needs bubblewrap")
     port = free_port()
-    closed = [bwrap, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    closed = [bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     command = [*closed, *serve_command(port)]
     environment = {"MAMMOSEG_DEVICE": "cpu", "HOME": "/nonexistent"}
     with running(command, port, tmp_path / "service.log", environment):
