@@ -123,7 +123,7 @@ def test_a_stop_reaches_the_service_before_its_readers_and_a_wrong_setting_does_
 
 
 def opened(paths: set[str]) -> list[str]:
-    """Return how bubblewrap lets others into what Python and this checkout have in a closed home."""
+    """Return how bubblewrap lets others read what is needed of a closed home."""
     home, made = Path("/root"), ["--perms", "0755", "--tmpfs", "/root"]
     for path in (Path(path) for path in sorted(paths)):
         if home in path.parents:
@@ -146,9 +146,11 @@ def confined(folder: Path, calls: set[str]) -> Iterator[str]:
     state, port = folder / "state", free_port()
     state.mkdir(mode=0o700)
     os.chown(state, USER, USER)
-    families = [int(getattr(socket, name)) for name in options("RestrictAddressFamilies")[0].split()]
-    closed = [bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
-    closed += ["--bind", str(state), "/mnt", "--unshare-ipc", "--unshare-pid"]
+    (names,) = options("RestrictAddressFamilies")
+    families = [int(getattr(socket, name)) for name in names.split()]
+    closed = [bwrap, "--die-with-parent", "--unshare-ipc", "--unshare-pid"]
+    closed += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    closed += ["--bind", str(state), "/mnt"]
     closed += opened({sys.base_prefix, sys.prefix, str(ROOT)})
     for capability in ("SETUID", "SETGID"):
         closed += ["--cap-add", f"CAP_{capability}"]

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from tests.deploy.round_trip import lost
 from tests.metric_names import families, series
 from tests.programs import require_program
 
@@ -35,21 +36,6 @@ def texts(value: Any, *keys: str) -> Iterator[str]:
             if key in keys and isinstance(one, str):
                 yield one
             yield from texts(one, *keys)
-
-
-def lost(value: Any, back: Any, path: str = "") -> list[str]:
-    """Return where what came back is not what went in."""
-    if isinstance(value, dict) and isinstance(back, dict):
-        return [
-            fault for key in value for fault in lost(value[key], back.get(key), f"{path}/{key}")
-        ]
-    if isinstance(value, list) and isinstance(back, list) and len(value) == len(back):
-        return [
-            fault
-            for index, pair in enumerate(zip(value, back, strict=True))
-            for fault in lost(*pair, f"{path}[{index}]")
-        ]
-    return [] if value == back else [path]
 
 
 def test_a_dashboard_query_names_only_metrics_that_there_are() -> None:

@@ -1,0 +1,273 @@
+"""deploy/kubernetes: what kustomize makes of it, held against schemas and the service."""
+
+import json
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor
+
+from service.capacity.plan import MemoryPlan
+from service.settings import Settings
+from tests.deploy.round_trip import lost
+from tests.metric_names import families
+from tests.programs import require_program
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+ENTRIES = ("base", "overlays/cpu", "overlays/gpu")
+VERSIONS = ("1.29", "1.32", "1.37")
+"""Of Kubernetes: the oldest that has all that is used, and newer ones."""
+
+MARGIN_MIB = 256
+"""Of a container's limit over MEMORY_MIB."""
+
+Object = dict[str, Any]
+
+
+@cache
+def made(entry: str) -> tuple[Object, ...]:
+    """Return the objects that `kubectl apply -k` would send."""
+    kubectl = require_program("kubectl", "kubectl, 1.27 or newer")
+    done = subprocess.run([kubectl, "kustomize", FOLDER / entry], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return tuple(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(entry: str, *kinds: str) -> list[Object]:
+    return [one for one in made(entry) if one["kind"] in kinds]
+
+
+def workloads(entry: str) -> list[Object]:
+    return of_kind(entry, "Deployment", "StatefulSet")
+
+
+def pods(entry: str) -> Iterator[Object]:
+    yield from (one["spec"]["template"]["spec"] for one in workloads(entry))
+
+
+def containers(entry: str) -> Iterator[Object]:
+    for pod in pods(entry):
+        yield from pod["containers"]
+
+
+def values(container: Object) -> dict[str, str]:
+    """Return the settings that a container has, but for secret ones."""
+    return {
+        one["name"].removeprefix("MAMMOSEG_").lower(): one.get("value", "")
+        for one in container["env"]
+        if one["name"].startswith("MAMMOSEG_")
+    }
+
+
+def mib(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()
+    return int(number) * (1024 if unit == "Gi" else 1)
+
+
+def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
+    return selector.items() <= labels.items()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_kubernetes_own_schema_takes_every_object_and_knows_every_field(
+    entry: str, version: str
+) -> None:
+    for one in made(entry):
+        if one["kind"] != "ServiceMonitor":
+            kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_the_schema_refuses_a_field_that_there_is_not() -> None:
+    one = json.loads(json.dumps(made("base")[0]))
+    one["metadata"]["nmae"] = "x"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(one, VERSIONS[0], strict=True)
+
+
+def test_the_prometheus_operators_own_types_know_every_field_of_the_monitor() -> None:
+    (monitor,) = of_kind("overlays/cpu", "ServiceMonitor")
+    back = ServiceMonitor.model_validate(monitor).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    assert lost(monitor, back) == []
+    mistyped = monitor | {"spec": monitor["spec"] | {"jobLable": "x"}}
+    back = ServiceMonitor.model_validate(mistyped).model_dump(by_alias=True, exclude_none=True)
+    assert lost(mistyped, back) == ["/spec/jobLable"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_pod_is_of_the_restricted_pod_security_standard(entry: str) -> None:
+    for pod in pods(entry):
+        context = pod["securityContext"]
+        assert (context["runAsNonRoot"], context["runAsUser"]) == (True, 10001)
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        kinds = {kind for volume in pod["volumes"] for kind in volume.keys() - {"name"}}
+        assert kinds <= {"secret", "emptyDir", "persistentVolumeClaim"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_container_is_given_settings_that_there_are_and_memory_for_them(entry: str) -> None:
+    # MAMMOSEG_KEYS_FILE: docs/access.md.
+    known = Settings.model_fields.keys() | {"keys_file"}
+    for container in containers(entry):
+        given, limits = values(container), container["resources"]["limits"]
+        assert given.keys() <= known
+        Settings(**{name: value for name, value in given.items() if name in Settings.model_fields})
+        assert container["resources"]["requests"]["memory"] == limits["memory"]
+        cores, memory = int(limits["cpu"]), int(given["memory_mib"])
+        plan = MemoryPlan.of(memory, runners=cores, cores=cores, max_body_mib=128)
+        if container["args"] == ["scp"]:
+            # One reader beside the process itself, which took 124 MiB at rest on 2026-11-29.
+            assert mib(limits["memory"]) > 124 + 88 + plan.reader_mib + MARGIN_MIB
+        else:
+            assert mib(limits["memory"]) >= memory + MARGIN_MIB
+            assert memory >= 288 * cores
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_kubernetes_own_variables_are_not_taken_for_settings(entry: str) -> None:
+    assert all(pod["enableServiceLinks"] is False for pod in pods(entry))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_pod_has_time_to_finish_what_it_accepted(entry: str) -> None:
+    for pod in pods(entry):
+        given = values(pod["containers"][0])
+        # Deliveries under way have five seconds more.
+        needed = float(given["lame_duck_s"]) + float(given["drain_s"]) + 5
+        assert pod["terminationGracePeriodSeconds"] > needed
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_probes_ask_routes_that_there_are_and_a_busy_service_is_not_killed(entry: str) -> None:
+    routes = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))["paths"]
+    for container in containers(entry):
+        ports = {port["name"] for port in container["ports"]}
+        startup, ready, live = (
+            container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")
+        )
+        for probe in (startup, ready, live):
+            action = probe.get("httpGet") or probe["tcpSocket"]
+            assert action["port"] in ports
+            assert "httpGet" not in probe or action["path"] in routes
+        # docs/reliability.md: 18.3 s was the longest under attack.
+        assert live["periodSeconds"] * live["failureThreshold"] >= 60
+        assert live["timeoutSeconds"] >= 10
+        if container["args"] == ["serve"]:
+            assert (ready["httpGet"]["path"], live["httpGet"]["path"]) == (
+                "/health/ready",
+                "/health/live",
+            )
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_what_selects_pods_selects_pods_that_there_are(entry: str) -> None:
+    labels = [one["spec"]["template"]["metadata"]["labels"] for one in workloads(entry)]
+    selectors = [one["spec"]["selector"] for one in of_kind(entry, "Service")]
+    selectors += [
+        one["spec"]["selector"]["matchLabels"]
+        for one in of_kind(entry, "PodDisruptionBudget", "Deployment", "StatefulSet")
+    ]
+    policies = [one["spec"] for one in of_kind(entry, "NetworkPolicy")]
+    selectors += [one["podSelector"]["matchLabels"] for one in policies]
+    for selector in selectors:
+        assert any(selects(selector, pod) for pod in labels), selector
+    closed = [one for one in policies if one["policyTypes"] == ["Ingress", "Egress"]]
+    for pod in labels:
+        assert any(selects(one["podSelector"]["matchLabels"], pod) for one in closed), pod
+    for service in of_kind(entry, "Service"):
+        (workload,) = (
+            one
+            for one in workloads(entry)
+            if selects(service["spec"]["selector"], one["spec"]["template"]["metadata"]["labels"])
+        )
+        template = workload["spec"]["template"]["spec"]
+        ports = {port["name"] for one in template["containers"] for port in one["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.parametrize("entry", ["overlays/cpu", "overlays/gpu"])
+def test_replicas_follow_a_metric_of_the_service_and_the_inbox_does_not(entry: str) -> None:
+    (scaler,) = of_kind(entry, "HorizontalPodAutoscaler")
+    target = scaler["spec"]["scaleTargetRef"]
+    (deployment,) = of_kind(entry, "Deployment")
+    assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
+    assert "replicas" not in deployment["spec"]
+    (metric,) = (one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"])
+    assert families()[metric] == ("gauge", ())
+    (inbox,) = of_kind(entry, "StatefulSet")
+    assert inbox["spec"]["replicas"] == 1
+
+
+def test_promtool_takes_the_query_that_the_adapter_makes(tmp_path: Path) -> None:
+    promtool = require_program("promtool", "prometheus")
+    values = FOLDER / "components" / "autoscaling" / "adapter-values.yaml"
+    (rule,) = yaml.safe_load(values.read_text("utf-8"))["rules"]["custom"]
+    (scaler,) = of_kind("overlays/cpu", "HorizontalPodAutoscaler")
+    asked = scaler["spec"]["metrics"][0]["pods"]["metric"]["name"]
+    assert rule["seriesQuery"].startswith(asked + "{")
+    assert rule["name"]["as"] == asked and re.fullmatch(rule["name"]["matches"], asked)
+    query = rule["metricsQuery"]
+    for place, text in {"Series": asked, "LabelMatchers": 'pod=~"a|b"', "GroupBy": "pod"}.items():
+        assert f"<<.{place}>>" in query
+        query = query.replace(f"<<.{place}>>", text)
+    rules = [{"record": "asked", "expr": expr} for expr in (query, rule["seriesQuery"])]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "adapter", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True)
+    # Two records of one name are warned of, not refused.
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_images_are_of_this_version_and_secrets_are_named_only(entry: str) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    images = {container["image"] for container in containers(entry)}
+    assert images <= {f"mammoseg:{version}", f"mammoseg-gpu:{version}"}
+    assert ("mammoseg-gpu" in str(images)) == (entry == "overlays/gpu")
+    assert of_kind(entry, "Secret", "ConfigMap") == []
+
+
+def test_the_inbox_fits_its_volume_and_is_a_folder_in_it() -> None:
+    (inbox,) = of_kind("overlays/cpu", "StatefulSet")
+    pod = inbox["spec"]["template"]["spec"]
+    (claim,) = inbox["spec"]["volumeClaimTemplates"]
+    for container in pod["containers"]:
+        given = values(container)
+        storage = claim["spec"]["resources"]["requests"]["storage"]
+        assert mib(storage) >= 1.1 * int(given["inbox_mib"])
+        (mount,) = (
+            one["mountPath"]
+            for one in container["volumeMounts"]
+            if one["name"] == claim["metadata"]["name"]
+        )
+        # The volume's own folder may be looked into by others, which an inbox refuses.
+        assert Path(mount) in Path(given["inbox"]).parents
+
+
+def test_a_metrics_key_stands_where_prometheus_looks_for_it() -> None:
+    (monitor,) = of_kind("overlays/cpu", "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    for service in of_kind("overlays/cpu", "Service"):
+        labels = service["metadata"]["labels"]
+        assert selects(monitor["spec"]["selector"]["matchLabels"], labels)
+        assert labels[monitor["spec"]["jobLabel"]] == "mammoseg"
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
