@@ -34,13 +34,17 @@ MARGIN_MIB = 256
 Object = dict[str, Any]
 
 
-@cache
-def made(entry: str) -> tuple[Object, ...]:
+def built(folder: Path) -> tuple[Object, ...]:
     """Return the objects that `kubectl apply -k` would send."""
     kubectl = require_program("kubectl", "kubectl, 1.27 or newer")
-    done = subprocess.run([kubectl, "kustomize", FOLDER / entry], capture_output=True, text=True)
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return tuple(yaml.safe_load_all(done.stdout))
+
+
+@cache
+def made(entry: str) -> tuple[Object, ...]:
+    return built(FOLDER / entry)
 
 
 def of_kind(entry: str, *kinds: str) -> list[Object]:
@@ -125,12 +129,14 @@ def test_every_pod_is_of_the_restricted_pod_security_standard(entry: str) -> Non
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_container_is_given_settings_that_there_are_and_memory_for_them(entry: str) -> None:
-    # MAMMOSEG_KEYS_FILE: docs/access.md.
-    known = Settings.model_fields.keys() | {"keys_file"}
     for container in containers(entry):
         given, limits = values(container), container["resources"]["limits"]
-        assert given.keys() <= known
-        Settings(**{name: value for name, value in given.items() if name in Settings.model_fields})
+        assert given.keys() <= Settings.model_fields.keys()
+        settings: dict[str, Any] = given | {"destinations": "http://archive/dicom-web"}
+        Settings(**settings).access_options()
+        # On an address that is not the loopback it does not start without.
+        (keys,) = (one for one in container["volumeMounts"] if one["name"] == "keys")
+        assert Path(given["keys_file"]).parent == Path(keys["mountPath"])
         assert container["resources"]["requests"]["memory"] == limits["memory"]
         cores, memory = int(limits["cpu"]), int(given["memory_mib"])
         plan = MemoryPlan.of(memory, runners=cores, cores=cores, max_body_mib=128)
@@ -271,3 +277,23 @@ def test_a_metrics_key_stands_where_prometheus_looks_for_it() -> None:
         assert selects(monitor["spec"]["selector"]["matchLabels"], labels)
         assert labels[monitor["spec"]["jobLabel"]] == "mammoseg"
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+def test_a_sites_own_folder_is_made_as_the_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    site, policy = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "kustomization.yaml").write_text(site)
+    (tmp_path / "archive.yaml").write_text(policy)
+    (tmp_path / "mammoseg").symlink_to(ROOT)
+    objects = built(tmp_path)
+    assert {one["metadata"]["namespace"] for one in objects} == {"mammoseg"}
+    assert len(objects) == len(made("overlays/cpu")) + 1
+    told = yaml.safe_load(site)["images"][0]
+    images = {
+        container["image"]
+        for one in objects
+        if one["kind"] in ("Deployment", "StatefulSet")
+        for container in one["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {f"{told['newName']}@{told['digest']}"}
+    kubernetes_validate.validate(yaml.safe_load(policy), VERSIONS[0], strict=True)

@@ -137,8 +137,8 @@ def opened(paths: set[str]) -> list[str]:
 def confined(folder: Path, calls: set[str]) -> Iterator[str]:
     """Run the service as the unit does, as far as that goes without systemd; gives its address.
 
-    Its user, no capabilities, nothing to be written but its state, no memory that is written and
-    run, its address families and its system calls.
+    Its user, no capabilities, nothing to be written but its state, no processes of others to be
+    seen, no memory that is written and run, its address families and its system calls.
     """
     bwrap = require_program("bwrap", "bubblewrap")
     if os.geteuid():
@@ -152,7 +152,7 @@ def confined(folder: Path, calls: set[str]) -> Iterator[str]:
     closed += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
     closed += ["--bind", str(state), "/mnt"]
     closed += opened({sys.base_prefix, sys.prefix, str(ROOT)})
-    for capability in ("SETUID", "SETGID"):
+    for capability in ("SETUID", "SETGID", "SYS_ADMIN"):
         closed += ["--cap-add", f"CAP_{capability}"]
     confine = [sys.executable, "-m", "tests.deploy.confined", str(USER)]
     confine += [",".join(map(str, families)), ",".join(sorted(calls))]
