@@ -94,7 +94,7 @@ def test_kubernetes_own_schema_takes_every_object_and_knows_every_field(
 
 def test_the_schema_refuses_a_field_that_there_is_not() -> None:
     one = json.loads(json.dumps(made("base")[0]))
-    one["metadata"]["nmae"] = "x"
+    one["metadata"]["colour"] = "x"
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(one, VERSIONS[0], strict=True)
 
@@ -105,9 +105,9 @@ def test_the_prometheus_operators_own_types_know_every_field_of_the_monitor() ->
         mode="json", by_alias=True, exclude_none=True
     )
     assert lost(monitor, back) == []
-    mistyped = monitor | {"spec": monitor["spec"] | {"jobLable": "x"}}
-    back = ServiceMonitor.model_validate(mistyped).model_dump(by_alias=True, exclude_none=True)
-    assert lost(mistyped, back) == ["/spec/jobLable"]
+    wrong = monitor | {"spec": monitor["spec"] | {"colour": "x"}}
+    back = ServiceMonitor.model_validate(wrong).model_dump(by_alias=True, exclude_none=True)
+    assert lost(wrong, back) == ["/spec/colour"]
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
