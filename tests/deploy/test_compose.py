@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -92,13 +93,35 @@ def test_the_services_settings_are_settings_and_lead_to_orthanc(tmp_path: Path) 
     assert service["volumes"] == [f"inbox:{Settings.model_fields['inbox'].default}"]
 
 
+def copied_by(dockerfile: Path) -> list[str]:
+    """Return what it copies from its context."""
+    lines = re.findall(r"^COPY (?!--from)(.*)$", dockerfile.read_text("utf-8"), re.MULTILINE)
+    return [name for line in lines for name in line.split()[:-1]]
+
+
+def is_sent(name: str, patterns: list[str]) -> bool:
+    """Say whether .dockerignore lets a path into the context: the last pattern that fits decides."""
+    path, sent = PurePosixPath(name), True
+    for pattern in patterns:
+        wanted = pattern.removeprefix("!")
+        if any(fnmatch(str(part), wanted) for part in (path, *path.parents[:-1])):
+            sent = pattern.startswith("!")
+    return sent
+
+
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_the_services_dockerfile_copies_what_there_is_and_what_is_sent(variant: str) -> None:
+    root = FOLDER.parent
+    patterns = (root / ".dockerignore").read_text("utf-8").split()
+    names = [name.replace("${VARIANT}", variant) for name in copied_by(root / "Dockerfile")]
+    assert len(names) > 6
+    assert [name for name in names if not (root / name).exists()] == []
+    assert [name for name in names if not is_sent(name, patterns)] == []
+    assert not is_sent(".git/config", patterns) and not is_sent("demo/view.json", patterns)
+
+
 def test_what_the_dockerfile_copies_and_changes_is_there() -> None:
-    text = DOCKERFILE.read_text("utf-8")
-    copied = [
-        name
-        for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE)
-        for name in line.split()[:-1]
-    ]
+    text, copied = DOCKERFILE.read_text("utf-8"), copied_by(DOCKERFILE)
     assert len(copied) > 6
     assert [name for name in copied if not (FOLDER / name).is_file()] == []
     ((old, _),) = re.findall(r"s/([^/]*)/([^/]*)/'", text)
