@@ -100,7 +100,7 @@ def copied_by(dockerfile: Path) -> list[str]:
 
 
 def is_sent(name: str, patterns: list[str]) -> bool:
-    """Say whether .dockerignore lets a path into the context: the last pattern that fits decides."""
+    """Say whether .dockerignore lets a path in: the last pattern that fits decides."""
     path, sent = PurePosixPath(name), True
     for pattern in patterns:
         wanted = pattern.removeprefix("!")
