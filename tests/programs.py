@@ -32,6 +32,15 @@ def require_program(name: str, package: str) -> str:
     return path
 
 
+def require_bwrap() -> str:
+    """Return the path of bubblewrap; skips where it is missing or the kernel gives it no namespace."""
+    path = require_program("bwrap", "bubblewrap")
+    tried = subprocess.run([path, "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
+    if tried.returncode:
+        pytest.skip("bubblewrap may not make namespaces here")
+    return path
+
+
 def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test for what is missing, or fail it where everything is to be there."""
     if os.environ.get("TESTS_REQUIRE_ALL") == "1":

@@ -21,7 +21,7 @@ from service.server_process import free_port, server_process, wait_until_ready
 from service.settings import Settings
 from tests import http_client
 from tests.orthanc import DICOMWEB_PLUGIN
-from tests.programs import require_program
+from tests.programs import require_bwrap, require_program
 
 pytestmark = pytest.mark.integration
 
@@ -151,7 +151,7 @@ def test_a_real_orthanc_starts_with_the_two_files_that_the_image_merges(tmp_path
 
 
 def test_a_real_nginx_serves_as_no_root_where_only_tmp_is_written(tmp_path: Path) -> None:
-    bwrap = require_program("bwrap", "bubblewrap")
+    bwrap = require_bwrap()
     program, port = require_program("nginx", "nginx-light"), free_port()
     text = DOCKERFILE.read_text("utf-8")
     ((old, new),) = re.findall(r"s/([^/]*)/([^/]*)/'", text)

@@ -18,7 +18,7 @@ from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.server_process import free_port, serve_command
 from service.settings import Settings
 from tests.e2e.conftest import running
-from tests.programs import require_program, skip_or_fail
+from tests.programs import require_bwrap, require_program, skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "systemd"
@@ -140,7 +140,7 @@ def confined(folder: Path, calls: set[str]) -> Iterator[str]:
     Its user, no capabilities, nothing to be written but its state, no processes of others to be
     seen, no memory that is written and run, its address families and its system calls.
     """
-    bwrap = require_program("bwrap", "bubblewrap")
+    bwrap = require_bwrap()
     if os.geteuid():
         skip_or_fail("needs root")
     state, port = folder / "state", free_port()

@@ -1,6 +1,5 @@
 """The service where nothing can be written: `docker run --read-only`, without a /tmp."""
 
-import shutil
 from pathlib import Path
 
 import httpx
@@ -8,14 +7,13 @@ import pytest
 
 from service.server_process import free_port, serve_command
 from tests.e2e.conftest import running
+from tests.programs import require_bwrap
 
 pytestmark = pytest.mark.e2e
 
 
 def test_nothing_is_written_to_serve(cbis_files: list[Path], tmp_path: Path) -> None:
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
-        pytest.skip("needs bubblewrap")
+    bwrap = require_bwrap()
     port = free_port()
     closed = [bwrap, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     command = [*closed, *serve_command(port)]
