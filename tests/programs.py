@@ -33,7 +33,7 @@ def require_program(name: str, package: str) -> str:
 
 
 def require_bwrap() -> str:
-    """Return the path of bubblewrap; skips where it is missing or the kernel gives it no namespace."""
+    """Return the path of bubblewrap; skips where the kernel gives it no namespace."""
     path = require_program("bwrap", "bubblewrap")
     tried = subprocess.run([path, "--ro-bind", "/", "/", "true"], capture_output=True, check=False)
     if tried.returncode:
