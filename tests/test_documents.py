@@ -107,3 +107,9 @@ def test_the_limits_in_the_model_card_say_what_its_table_says() -> None:
     told = set(re.findall(r"\b0\.\d{3}\b", limits))
     assert len(told) > 8
     assert {figure for figure in told if figure not in table} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    for name in re.findall(r"`((?:tests|service|model_export)/[\w./]+)`", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), name
