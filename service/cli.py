@@ -26,7 +26,7 @@ class Commands(DeferredGroup):
             f"{_HERE}.segment", SEGMENT, "Segment files, folders and DICOMDIRs without a server."
         ),
         "serve": Deferred(f"{_HERE}.serve", SEGMENT, "Serve over HTTP until SIGTERM."),
-        "keys": Deferred("service.key_commands", SEGMENT, "Make, list and withdraw API keys."),
+        "keys": Deferred(f"{_HERE}.keys", SEGMENT, "Make, list and withdraw API keys."),
         "demo": Deferred(
             f"{_HERE}.demo", SEGMENT, "POST real mammograms to a service; show what comes back."
         ),

@@ -150,7 +150,7 @@ def run(site: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> 
         monkeypatch.setenv(f"MAMMOSEG_{name}", str(site / file))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
-    monkeypatch.setattr("service.replay_command.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.replay.configure_logs", lambda *_: None)
     with capture_logs():
         return CliRunner().invoke(app, ["replay", *map(str, arguments)])
 
@@ -181,7 +181,7 @@ def test_what_is_no_line_ends_with_2(
     def never(_: Settings) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("service.replay_command.open_segmenter", never)
+    monkeypatch.setattr("service.commands.replay.open_segmenter", never)
     done = run(site, monkeypatch, text, "--images", site)
     assert done.exit_code == 2 and done.stderr
 

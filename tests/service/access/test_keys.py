@@ -19,7 +19,7 @@ from service.access.keys import (
     read_keys,
 )
 from service.access.scopes import Scope
-from service.key_commands import app
+from service.commands.keys import app
 
 pytestmark = pytest.mark.unit
 
