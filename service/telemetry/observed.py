@@ -26,8 +26,8 @@ WARNINGS = frozenset(
         *("implant", "modality-lut-ignored", "orientation-applied", "partial-view"),
         *("pixel-aspect-ignored", "polarity-guessed", "presentation-lut-shape-ignored"),
         *("rescale-ignored", "spacing-assumed", "spacing-ignored", "spacing-uncalibrated"),
-        *("special-view", "uid-ignored", "voi-first-of-several", "voi-lut-ignored"),
-        *("voi-lut-scaled", "window-ignored"),
+        *("special-view", "threshold-uncalibrated", "uid-ignored", "unproven"),
+        *("voi-first-of-several", "voi-lut-ignored", "voi-lut-scaled", "window-ignored"),
     )
 )
 """Codes that are labels of metrics. A reader in a stranger's hands may make up others."""
