@@ -128,6 +128,12 @@ def _tiling(settled: Settled) -> Tiling:
 
 
 def _classes(settled: Settled) -> tuple[LesionClass, ...]:
+    for name in (settled.names[lesion] for lesion in settled.lesions):
+        if not name.isascii():
+            raise AdoptError(
+                f"a class is called {name}, and DICOM results hold ASCII alone: rename it in the "
+                "file that names the classes"
+            )
     codes = CODES | dict(_code(one) for one in settled.flags.codes)
     every = settled.facts.blend_logits
     return tuple(

@@ -6,13 +6,16 @@ from pydantic import Field, model_validator
 
 from service.inference.contract_part import Part
 
+PLAIN = r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$"
+"""ASCII, no backslash, which separates values (PS3.5, 6.4), and no space at either end."""
+
 
 class ClassCode(Part):
-    """A coded concept (PS3.16): value, coding scheme, and what it means."""
+    """A coded concept (PS3.16): value, coding scheme, and what it means; all in ASCII."""
 
-    value: str = Field(min_length=1, max_length=16)
-    scheme: str = Field(min_length=1, max_length=16)
-    meaning: str = Field(min_length=1, max_length=64)
+    value: str = Field(min_length=1, max_length=16, pattern=PLAIN)
+    scheme: str = Field(min_length=1, max_length=16, pattern=PLAIN)
+    meaning: str = Field(min_length=1, max_length=64, pattern=PLAIN)
 
 
 class LesionClass(Part):
@@ -21,14 +24,15 @@ class LesionClass(Part):
     Attributes
     ----------
     name
-        As answers call it, in the field `label` of a region.
+        As answers call it, in the field `label` of a region; ASCII, since it stands in DICOM
+        results under the image's own character set, which may hold nothing else.
     channel
         Of the output `classes`.
     code
         For DICOM results; None where nobody gave one.
     """
 
-    name: str = Field(min_length=1, max_length=48, pattern=r"^[\w][\w .,()/-]*$")
+    name: str = Field(min_length=1, max_length=48, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .,()/-]*$")
     channel: int = Field(ge=0)
     code: ClassCode | None = None
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.errors import ContractError
 from service.imaging.normalise import WholeImage
-from service.inference.adopted import Adopted, LesionClass
+from service.inference.adopted import Adopted, ClassCode, LesionClass
 from service.inference.contract import PREFIX, Contract
 from service.inference.tiling import Tiling
 from tests.identity_net import identity_contract
@@ -103,6 +103,17 @@ def test_version_1_may_not_say_what_version_2_is_for(changes: dict[str, object])
 def test_version_2_says_one_thing_only(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         adopted_contract(**changes)
+
+
+@pytest.mark.parametrize("word", ["Läsion", "a\\b", " mass", "病変"])
+def test_what_stands_in_dicom_results_is_ascii(word: str) -> None:
+    """The image's own character set holds there, and may hold no other letters."""
+    with pytest.raises(ValueError, match="pattern"):
+        LesionClass(name=word, channel=1)
+    for field in ("value", "scheme", "meaning"):
+        words = {"value": "4147007", "scheme": "SCT", "meaning": "Mass"} | {field: word}
+        with pytest.raises(ValueError, match="pattern"):
+            ClassCode(**words)
 
 
 def test_a_class_is_a_channel_of_its_own() -> None:
