@@ -44,7 +44,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_data(path: object) -> bool:
-    if not isinstance(path, str) or path.endswith(_CODE):
+    # What an import compiles is first written under another name in `__pycache__`.
+    if not isinstance(path, str) or path.endswith(_CODE) or "__pycache__" in path:
         return False
     temporary = tempfile.gettempdir()
     is_temporary = path.startswith(temporary) and not str(_ROOT).startswith(temporary)
