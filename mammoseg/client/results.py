@@ -127,6 +127,9 @@ class Region:
         0 to 1.
     selected
         Whether the ungated mask contains it.
+    label
+        Name of its class, where the model tells classes apart; None where it does not, and of a
+        service that is older than classes.
     """
 
     bbox: tuple[int, int, int, int]
@@ -136,6 +139,7 @@ class Region:
     max_probability: float
     mean_probability: float
     selected: bool
+    label: str | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Region":
@@ -150,6 +154,7 @@ class Region:
             float(document["max_probability"]),
             float(document["mean_probability"]),
             bool(document["selected"]),
+            document.get("label"),
         )
 
 

@@ -44,6 +44,7 @@ def result_document(**changes: Any) -> dict[str, Any]:
                 "max_probability": 0.9,
                 "mean_probability": 0.8,
                 "selected": True,
+                "label": "mass",
             }
         ],
         "renders": {"mask": None, "heatmap": None, "overlay": None},

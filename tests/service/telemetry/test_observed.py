@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,8 +159,14 @@ def test_lines_go_on_in_a_new_file_once_the_old_one_was_moved_away(
 
 
 def test_a_line_that_cannot_be_written_costs_no_answer(
-    watched: TestClient, lines: Path, phantom_png: bytes, capsys: pytest.CaptureFixture[str]
+    watched: TestClient,
+    lines: Path,
+    phantom_png: bytes,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A test before may have left a log whose stream is closed by now.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     lines.unlink()
     lines.mkdir()
     assert watched.post("/v1/segment", content=phantom_png).status_code == 200
