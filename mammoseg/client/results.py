@@ -159,6 +159,32 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbabilityMap:
+    """Where the forms `probability` and `activation` lie in the image.
+
+    Attributes
+    ----------
+    bbox
+        x, y, width, height in pixels of the image.
+    size
+        (rows, columns) of the map over it.
+    minimum_region_pixels
+        Smallest area of a region of the mask, in pixels of the image.
+    """
+
+    bbox: tuple[int, int, int, int]
+    size: tuple[int, int]
+    minimum_region_pixels: float
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "ProbabilityMap":
+        """Read a `ProbabilityMapPart`."""
+        x, y, width, height = document["bbox"]
+        rows, columns = document["size"]
+        return cls((x, y, width, height), (rows, columns), float(document["minimum_region_pixels"]))
+
+
+@dataclass(frozen=True, slots=True)
 class ResultWarning:
     """Something that was assumed or looks odd; `code` is stable, `detail` for people."""
 
@@ -193,6 +219,8 @@ class SegmentationResult:
         Milliseconds by stage.
     document
         The JSON as it came.
+    probability_map
+        None of a service that is older than it.
     """
 
     model: Model
@@ -207,11 +235,12 @@ class SegmentationResult:
     warnings: tuple[ResultWarning, ...]
     timing_ms: Mapping[str, float]
     document: Mapping[str, Any]
+    probability_map: ProbabilityMap | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "SegmentationResult":
         """Read a `SegmentationResult`."""
-        mask = document["mask"]
+        mask, area = document["mask"], document.get("probability_map")
         renders = {name: png for name, png in document["renders"].items() if png is not None}
         return cls(
             Model.from_json(document["model"]),
@@ -226,6 +255,7 @@ class SegmentationResult:
             tuple(ResultWarning.from_json(warning) for warning in document["warnings"]),
             dict(document["timing_ms"]),
             document,
+            None if area is None else ProbabilityMap.from_json(area),
         )
 
     def mask_png(self) -> bytes:

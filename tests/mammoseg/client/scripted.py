@@ -47,6 +47,11 @@ def result_document(**changes: Any) -> dict[str, Any]:
                 "label": "mass",
             }
         ],
+        "probability_map": {
+            "bbox": [0, 0, 3, 2],
+            "size": [2, 3],
+            "minimum_region_pixels": 1.5,
+        },
         "renders": {"mask": None, "heatmap": None, "overlay": None},
         "warnings": [{"code": "spacing-assumed", "detail": "assumed"}],
         "timing_ms": {"net": 1.0},
