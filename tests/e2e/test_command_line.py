@@ -19,6 +19,17 @@ from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.e2e
 
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let children hear Ctrl-C: what a shell starts in the background ignores it, with its own."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 MAMMOSEG = (
     sys.executable,
     "-c",
