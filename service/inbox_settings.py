@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
 from service.outputs.dicom.registry import OUTPUTS
@@ -96,14 +97,14 @@ class InboxSettings(BaseSettings):
     @classmethod
     def _split_callers(cls, value: object) -> object:
         if isinstance(value, str):
-            return frozenset(part.strip() for part in value.split(",") if part.strip())
+            return frozenset(comma_list(value))
         return value
 
     @field_validator("inbox_results", mode="before")
     @classmethod
     def _split_kinds(cls, value: object) -> object:
         if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
+            value = comma_list(value)
         if isinstance(value, tuple) and not set(value) <= OUTPUTS.keys():
             raise ValueError(f"must be of {', '.join(OUTPUTS)}")
         return value

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.access.settings import AccessSettings
 from service.capacity.plan import MemoryPlan
+from service.comma_list import comma_list
 from service.cores import available_cores
 from service.imaging.reader import ReadLimits
 from service.inbox_settings import InboxSettings
@@ -166,7 +167,7 @@ class Settings(AccessSettings, InboxSettings, TelemetrySettings):
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return frozenset(part.strip() for part in value.split(",") if part.strip())
+            return frozenset(comma_list(value))
         return value
 
     @model_validator(mode="after")

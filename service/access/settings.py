@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from service.access.options import AccessOptions, OidcOptions
 from service.access.secure_url import is_secure
+from service.comma_list import comma_list
 from service.tls import TlsOptions
 
 
@@ -100,7 +101,7 @@ class AccessSettings(BaseSettings):
     @classmethod
     def _split_proxies(cls, value: object) -> object:
         if isinstance(value, str):
-            return frozenset(part.strip() for part in value.split(",") if part.strip())
+            return frozenset(comma_list(value))
         return value
 
     @field_validator("oidc_issuer")

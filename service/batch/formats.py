@@ -1,5 +1,7 @@
 """Which results may be asked for; of names alone, so that they are completed at once."""
 
+from service.comma_list import comma_list
+
 DICOM_KINDS = ("seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps")
 """The keys of `outputs.dicom.registry.OUTPUTS`, whose import takes a second."""
 
@@ -17,7 +19,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     ValueError
         One is not known, or there is none.
     """
-    wanted = {part.strip().lower() for part in text.split(",") if part.strip()}
+    wanted = {part.lower() for part in comma_list(text)}
     if not wanted or not wanted <= set(FORMATS):
         raise ValueError(f"takes some of {', '.join(FORMATS)}, separated by commas")
     return tuple(one for one in FORMATS if one in wanted)

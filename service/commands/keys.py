@@ -16,6 +16,7 @@ from service.access.keys import (
     read_keys,
 )
 from service.access.scopes import Scope
+from service.comma_list import comma_list
 from service.terminal import console, fail, stderr
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ def add(
     ] = Scope.SEGMENT.value,
 ) -> None:
     """Make a key and print it: this once, since only its hash is kept."""
-    words = {word.strip() for word in scopes.split(",") if word.strip()}
+    words = set(comma_list(scopes))
     if not words or not words <= set(Scope):
         fail(f"--scopes takes some of {', '.join(Scope)}")
     if not is_name(name):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Tag
 
+from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
@@ -41,7 +42,7 @@ def parse_destinations(text: str) -> object:
         It begins as a list and is no JSON.
     """
     if not text.lstrip().startswith("["):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return comma_list(text)
     try:
         return json.loads(text)
     except ValueError:

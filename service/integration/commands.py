@@ -9,6 +9,7 @@ from typing import Annotated
 import httpx
 import typer
 
+from service.comma_list import comma_list
 from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import StartupError
 from service.imaging.elements import is_uid
@@ -139,7 +140,7 @@ class _Console:
 
 
 def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return list(comma_list(text))
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FilePath, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from service.comma_list import comma_list
 from service.telemetry.equipment import Equipment
 from service.telemetry.options import TelemetryOptions
 
@@ -40,7 +41,7 @@ class TelemetrySettings(BaseSettings):
     @classmethod
     def _split_units(cls, value: object) -> object:
         if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
+            value = comma_list(value)
         if isinstance(value, tuple):
             Equipment.of(value)
         return value
