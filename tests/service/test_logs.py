@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
-from service.logs import where
+from service.logs import configure_logs, where
+from tests.log_configuration import kept
 
 pytestmark = pytest.mark.integration
 
@@ -44,3 +46,17 @@ def test_where_names_the_place_and_never_the_text() -> None:
     assert frames[-1].startswith("test_logs.py:")
     assert "MUSTERMANN" not in repr(frames)
     assert logging.getLogger("mammoseg").level == logging.NOTSET
+
+
+def test_what_a_command_does_to_logs_ends_with_its_test(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = structlog.get_logger("mammoseg")
+    with kept():
+        configure_logs("critical", "json")
+        log.warning("hidden")
+        assert logging.getLogger("pydicom").level > logging.CRITICAL
+    log.warning("seen")
+    output, errors = capsys.readouterr()
+    assert "seen" in output and "hidden" not in output + errors
+    assert logging.getLogger("pydicom").level == logging.NOTSET
