@@ -125,7 +125,7 @@ def tiles_of(spacing_mm: float, contract: Contract) -> list[Tile]:
 
 
 def dicom_of(spacing_mm: float, stored: NDArray[np.uint16] | None = None) -> bytes:
-    """Write the view, or another of its shape, FOR PRESENTATION, Explicit VR Little Endian."""
+    """Write the view, or another of 12 bits, FOR PRESENTATION, Explicit VR Little Endian."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MAMMOGRAPHY
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -137,7 +137,8 @@ def dicom_of(spacing_mm: float, stored: NDArray[np.uint16] | None = None) -> byt
     image.Modality, image.PresentationIntentType = "MG", "FOR PRESENTATION"
     image.ImageLaterality, image.ViewPosition = "L", "MLO"
     image.ImagerPixelSpacing = image.PixelSpacing = [spacing_mm, spacing_mm]
-    image.Rows, image.Columns, image.SamplesPerPixel = ROWS, COLUMNS, 1
+    image.Rows, image.Columns = (pixels() if stored is None else stored).shape
+    image.SamplesPerPixel = 1
     image.PhotometricInterpretation, image.PixelRepresentation = "MONOCHROME2", 0
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
     image.WindowCenter, image.WindowWidth = LEVELS / 2, LEVELS

@@ -235,7 +235,7 @@ def start_reader(command: Sequence[str], memory_mib: int, shared_bytes: int) -> 
             [*command, str(theirs.fileno()), str(memory_mib)],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env=sandbox.environment(),
+            env=sandbox.environment(memory_mib),
         )
     except OSError:
         ours.close()
