@@ -1,9 +1,9 @@
 """What clients of many makes send: a POST of a body to a URL, byte for byte.
 
 `test_clients.py` runs the programs that are at hand; these are for where none is. Recorded here:
-Apache HttpClient 5.2.1 (`apache_form`) and 4.5.14 (`mirth`, `mirth_form`), Go 1.19. From memory,
-since no package brings them: Apache's offer of TLS from 5.4 on, .NET's order of headers,
-PowerShell.
+Apache HttpClient 5.2.1 (`apache_form`) and 4.5.14 (`mirth`, `mirth_form`), Go 1.19, .NET Core 3.1
+(`dotnet`, `dotnet_form`). From memory, since no package brings them: Apache's offer of TLS from 5.4
+on, PowerShell.
 """
 
 from collections.abc import Callable
@@ -135,12 +135,15 @@ def dotnet_form(host: str, body: bytes) -> bytes:
     boundary = "1d2f0c6e-7d0f-4c57-a4f0-0d1f27c3b8a4"
     part = "Content-Disposition: form-data; name=file; filename=m.dcm; filename*=utf-8''m.dcm"
     content = _form(boundary, part, body)
-    return _head(
-        "POST /v1/segment HTTP/1.1",
-        f"Host: {host}",
-        "Transfer-Encoding: chunked",
-        f'Content-Type: multipart/form-data; boundary="{boundary}"',
-    ) + _chunked(content, 4096)
+    return (
+        _head(
+            "POST /v1/segment HTTP/1.1",
+            f"Host: {host}",
+            f'Content-Type: multipart/form-data; boundary="{boundary}"',
+            f"Content-Length: {len(content)}",
+        )
+        + content
+    )
 
 
 def go(host: str, body: bytes) -> bytes:
