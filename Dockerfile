@@ -10,6 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY model_export model_export
 COPY mammoseg mammoseg
+COPY requirements/one_import_name.py requirements/one_import_name.py
 RUN pip install --no-deps .
 # Not here, where the checkout would be imported.
 WORKDIR /
@@ -39,7 +40,7 @@ COPY --from=parts /source/sbom.cdx.json /usr/share/doc/mammoseg/sbom.cdx.json
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["python", "-m", "service.probe"]
+  CMD ["python", "-m", "mammoseg.service.probe"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["mammoseg"]
 CMD ["serve"]

@@ -15,7 +15,9 @@ from service.exit_status import MEANINGS
 SEGMENT, PACS = "Segment mammograms", "Join a PACS"
 MODEL, TRAIN = "The model", "Train a model (needs the extra `train`)"
 
-_HERE, _INTEGRATION = "service.commands", "service.integration.commands"
+_SERVICE = __name__.removesuffix(".cli")
+_HERE, _INBOX = f"{_SERVICE}.commands", f"{_SERVICE}.inbox.commands"
+_INTEGRATION = f"{_SERVICE}.integration.commands"
 
 
 class Commands(DeferredGroup):
@@ -41,7 +43,7 @@ class Commands(DeferredGroup):
         ),
         "pull": Deferred(_INTEGRATION, PACS, "Fetch and segment the mammograms of a study."),
         "scp": Deferred(f"{_HERE}.scp", PACS, "Take C-STORE into the inbox until SIGTERM."),
-        "inbox": Deferred("service.inbox.commands", PACS, "Look into the inbox; replay or forget."),
+        "inbox": Deferred(_INBOX, PACS, "Look into the inbox; replay or forget."),
         "model": Deferred(f"{_HERE}.model", MODEL, "Say what an ONNX file is, or prove it."),
         "adopt": Deferred(f"{_HERE}.adopt", MODEL, "Serve a net that another framework trained."),
         "openapi": Deferred(

@@ -28,7 +28,7 @@ def free_port() -> int:
 
 def serve_command(port: int) -> list[str]:
     """Return the command that runs this service on a port of the loopback."""
-    return [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    return [sys.executable, "-m", __name__.rpartition(".")[0], "serve", "--port", str(port)]
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def _by_kind(shown: Sequence[CaseFile]) -> dict[tuple[str, str], list[CaseFile]]
 
 def _render(name: str, context: dict[str, Any]) -> str:
     environment = Environment(
-        loader=PackageLoader("model_export.report"),
+        loader=PackageLoader(__name__.rpartition(".")[0]),
         autoescape=name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,

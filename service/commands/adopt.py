@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import typer
 
 from service.commands.endings import say
+from service.commands.training import TRAINING_CODE
 from service.exit_status import START_FAILED
 
 app = typer.Typer(add_completion=False)
@@ -23,5 +24,5 @@ def adopt(context: typer.Context) -> None:
         raise typer.Exit(START_FAILED)
     sys.stdout.flush()
     # -P: what is imported is what is installed, not what lies in the caller's folder.
-    command = [sys.executable, "-P", "-m", "model_export.adopt", *context.args]
+    command = [sys.executable, "-P", "-m", f"{TRAINING_CODE}.adopt", *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - a shell is what is not wanted

@@ -12,7 +12,9 @@ import typer
 from service.commands.endings import say
 from service.exit_status import START_FAILED
 
-MODULE = "service.commands.training"
+MODULE = __name__
+TRAINING_CODE = ".".join([*__name__.split(".")[:-3], "model_export"])
+"""Beside the service, by the same prefix: none in a checkout, `mammoseg.` where it is installed."""
 
 PASSED_ON = {
     "train": "Train a net into a run folder; an interrupted run can be resumed.",
@@ -29,7 +31,7 @@ PASSED_ON = {
 }
 """Commands of `model_export`; its `verify` needs a run, see `mammoseg model verify` for a file."""
 
-NEEDED = ("model_export", "torch", "lightning", "onnx")
+NEEDED = (TRAINING_CODE, "torch", "lightning", "onnx")
 
 app = typer.Typer(add_completion=False)
 
@@ -44,7 +46,7 @@ def _pass_on(context: typer.Context) -> None:
         raise typer.Exit(START_FAILED)
     sys.stdout.flush()
     # -P: what is imported is what is installed, not what lies in the caller's folder.
-    command = [sys.executable, "-P", "-m", "model_export", str(context.info_name), *context.args]
+    command = [sys.executable, "-P", "-m", TRAINING_CODE, str(context.info_name), *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - a shell is what is not wanted
 
 

@@ -13,7 +13,6 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import service
 from service.reading import landlock, seccomp
 from service.reading.seccomp import Unsupported
 
@@ -118,7 +117,7 @@ def _code() -> Iterator[str]:
     """Yield where modules and libraries are loaded from: some are so while a file is decoded."""
     yield from (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     yield from (p for p in sys.path if Path(p).name in ("site-packages", "dist-packages"))
-    yield from map(str, Path(service.__file__).parents[:1])
+    yield str(Path(__file__).parents[1])
     # Links among them lead to one another.
     yield from ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
     yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))

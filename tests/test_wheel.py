@@ -1,0 +1,123 @@
+"""The wheel has one import name, so that it lies in nobody's way and nobody lies in its."""
+
+import ast
+import subprocess
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from requirements.one_import_name import FOLDERS, renamed
+
+hatchling = pytest.importorskip("hatchling.builders.wheel")
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    (built,) = hatchling.WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    return Path(built)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """An environment with the wheel, and what this one has but for the checkout."""
+    place = wheel.parent / "environment"
+    venv.create(place, with_pip=False)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # Lines of a .pth file are folders; what .pth files lie in those is not read.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return packages
+
+
+def in_the_wheel(installed: Path, *words: str) -> str:
+    """Return what Python says there."""
+    python = installed.parents[2] / "bin" / "python"
+    ran = subprocess.run(
+        [python, "-I", *words], cwd=installed.parent, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_it_installs_one_package(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"mammoseg"}
+
+
+def test_all_that_the_folders_hold_is_in_it(installed: Path) -> None:
+    for folder in FOLDERS:
+        files = subprocess.check_output(["git", "ls-files", folder], cwd=ROOT, text=True).split()
+        assert files
+        assert [f for f in files if not (installed / "mammoseg" / f).is_file()] == []
+
+
+def test_it_runs_and_loads_nothing_of_a_checkout(installed: Path) -> None:
+    """Every command's module, and readers in processes of their own."""
+    script = """
+import sys
+from pathlib import Path
+from mammoseg.service.cli import Commands
+for name in {each.module for each in Commands.deferred.values()}:
+    __import__(name)
+from mammoseg.service.reading.pool import ReaderPool
+from mammoseg.service.settings import Settings
+ReaderPool(Settings(device="cpu").reader_options()).close()
+print(*sorted({"service", "model_export"} & {name.partition(".")[0] for name in sys.modules}))
+print(Path(sys.modules["mammoseg.service"].__file__).parent)
+"""
+    loaded, place = in_the_wheel(installed, "-c", script).split("\n")[:2]
+    assert loaded == "" and place == str(installed / "mammoseg" / "service")
+
+
+def test_the_training_code_is_found_beside_the_service(installed: Path) -> None:
+    said = in_the_wheel(installed, "-m", "mammoseg", "evaluate", "--help")
+    assert "mammoseg.model_export evaluate" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("from service.a import b\n", "from mammoseg.service.a import b\n"),
+        ("from service import a\n", "from mammoseg.service import a\n"),
+        ("if x:\n    from model_export.a import (\n        b)\n",
+         "if x:\n    from mammoseg.model_export.a import (\n        b)\n"),
+        ("'''é\n\n    >>> from service.a import b\n'''\n",
+         "'''é\n\n    >>> from mammoseg.service.a import b\n'''\n"),
+        ("from services import a\nfrom .service import a\nx = 'from service import a'\n",) * 2,
+    ],
+)  # fmt: skip
+def test_imports_are_renamed_and_nothing_else(source: str, wanted: str) -> None:
+    assert renamed(source) == wanted
+
+
+def test_an_import_that_cannot_be_renamed_ends_the_build() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        renamed("import os\nimport service.errors\n")
+
+
+def names_in_texts() -> Iterator[tuple[str, str]]:
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield str(file.relative_to(ROOT)), node.value
+
+
+def test_no_text_names_a_module_which_would_have_another_name_in_the_wheel() -> None:
+    found = []
+    for file, text in names_in_texts():
+        place = ROOT.joinpath(*text.split(".")) if text.partition(".")[0] in FOLDERS else None
+        if place and "." in text and (place.is_dir() or place.with_suffix(".py").is_file()):
+            found.append((file, text))
+    assert found == []
