@@ -92,6 +92,7 @@ def _elements(valid: bool) -> Iterator[tuple[int, tuple[str, bytes]]]:
             yield group << 16 | 0x1000 | number, (vr, _value(vr, valid, depth=0))
 
 
+@cache
 def _value(vr: str, valid: bool, depth: int) -> bytes:
     if vr == "SQ":
         return b"" if depth == 2 else _item(valid, depth + 1)

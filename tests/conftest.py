@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and what holds for all tests."""
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Generator
@@ -19,6 +20,17 @@ if IS_WORKER:
         os.environ.setdefault(name, "1")
 
 OPENED = pytest.StashKey[set[str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is imported out of all later garbage collections: it stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
