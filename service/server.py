@@ -22,7 +22,7 @@ from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
-from service.tls import ReloadingContext
+from service.tls import reloaded_context
 from service.tls_protocol import Handshakes, TlsDoor
 
 log = structlog.get_logger("mammoseg")
@@ -78,7 +78,7 @@ def handshakes_of(settings: Settings) -> Handshakes | None:
     if options is None:
         return None
     most = max(1, settings.max_connections // HANDSHAKE_SHARE)
-    return Handshakes(ReloadingContext(options), most, options.handshake_s)
+    return Handshakes(reloaded_context(options), most, options.handshake_s)
 
 
 def config_of(

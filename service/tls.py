@@ -1,15 +1,11 @@
-"""TLS of what the service listens on (BCP 195): the context, made anew when its files change."""
+"""TLS of what the service listens on (BCP 195)."""
 
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from service.errors import StartupError
-from service.file_watch import FileWatch
-
-log = structlog.get_logger("mammoseg")
+from service.tls_files import TlsContext
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption alone (RFC 9325, 4.2). Those of TLS 1.3
@@ -73,40 +69,17 @@ def server_context(options: TlsOptions) -> ssl.SSLContext:
     return context
 
 
-def _reason(error: OSError) -> str:
-    """Return why, in words of OpenSSL or the system that quote no file."""
-    return getattr(error, "reason", None) or error.strerror or type(error).__name__
-
-
-class ReloadingContext:
-    """The context for the next connection; those that are open keep theirs.
-
-    Parameters
-    ----------
-    options
-        Files.
+def reloaded_context(options: TlsOptions) -> TlsContext:
+    """Return where the context for the next connection is had, made anew when its files change.
 
     Raises
     ------
     StartupError
-        They give no context at the start.
+        As `server_context`.
     """
+    return TlsContext("mammoseg serve", options.files, lambda: server_context(options))
 
-    def __init__(self, options: TlsOptions) -> None:
-        self._options = options
-        self._watch = FileWatch(options.files)
-        self.context = server_context(options)
 
-    def look(self) -> None:
-        """Read the files again if they changed; files that go not together leave what was there."""
-        look = self._watch.look()
-        if not look.is_due:
-            return
-        try:
-            self.context = server_context(self._options)
-        except StartupError as error:
-            if look.has_changed:
-                log.error("tls-files-broken", reason=str(error))
-        else:
-            if look.has_changed:
-                log.info("tls-files-read")
+def _reason(error: OSError) -> str:
+    """Return why, in words of OpenSSL or the system that quote no file."""
+    return getattr(error, "reason", None) or error.strerror or type(error).__name__

@@ -6,13 +6,15 @@ Under DICOM it is the profile of PS3.15 B.12 (BCP 195: RFC 8996 and 9325): TLS 1
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import structlog
 
 from service.errors import StartupError
+from service.file_watch import FileWatch
 
 log = structlog.get_logger("mammoseg")
 
@@ -48,9 +50,10 @@ class TlsFiles:
     key: Path | None = None
     ca: Path | None = None
 
-    def stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
-        """Return what changes with the files."""
-        return tuple(_stamp(file) for file in (self.certificate, self.key, self.ca))
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Those that there are."""
+        return tuple(file for file in (self.certificate, self.key, self.ca) if file)
 
 
 def client_context(
@@ -119,16 +122,18 @@ def code_of(error: OSError) -> str:
 
 
 class TlsContext:
-    """The context of files, made anew once they change.
+    """The context for the next connection, made anew once its files hold something else.
+
+    Connections that are open keep theirs.
 
     Parameters
     ----------
     name
         Of whom, for the operator.
-    files
-        What it is made of.
+    paths
+        The files that it is made of.
     make
-        Makes it of them.
+        Makes it of them. A `StartupError` of its own says more than what is said here.
 
     Raises
     ------
@@ -137,36 +142,50 @@ class TlsContext:
     """
 
     def __init__(
-        self, name: str, files: TlsFiles, make: Callable[[TlsFiles], ssl.SSLContext]
+        self, name: str, paths: Sequence[Path], make: Callable[[], ssl.SSLContext]
     ) -> None:
-        self._name, self._files, self._make = name, files, make
+        self._name, self._paths, self._make = name, paths, make
         self._lock = threading.Lock()
-        self._stamp = files.stamp()
-        try:
-            self._context = make(files)
-        except (OSError, ValueError):
-            raise StartupError(
-                f"the TLS files of {name} cannot be read: a certificate and its key, which is not "
-                "encrypted, and authorities, each as PEM"
-            ) from None
+        self._watch = FileWatch(paths)
+        self._contents = self._read()
+        self._context = self._made()
+
+    def look(self) -> None:
+        """Read the files again if they changed; files that go not together leave what was there."""
+        with self._lock:
+            if not self._watch.look().is_due:
+                return
+            contents = self._read()
+            if contents == self._contents:
+                return
+            self._contents = contents
+            try:
+                self._context = self._made()
+            except StartupError as error:
+                log.error("tls-files-broken", of=self._name, reason=str(error))
+            else:
+                log.info("tls-files-read", of=self._name)
 
     def current(self) -> ssl.SSLContext:
-        """Return the context of the files as they are; the last one while they cannot be read."""
-        with self._lock:
-            stamp = self._files.stamp()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._context = self._make(self._files)
-                    log.info("tls-files-read", of=self._name)
-                except (OSError, ValueError):
-                    log.error("tls-files-unreadable", of=self._name)
-            return self._context
+        """Return the context of the files as they are; the last good one while they are not."""
+        self.look()
+        return self._context
+
+    def _read(self) -> list[bytes | None]:
+        return [_digest(path) for path in self._paths]
+
+    def _made(self) -> ssl.SSLContext:
+        try:
+            return self._make()
+        except (OSError, ValueError):
+            raise StartupError(
+                f"the TLS files of {self._name} cannot be read: a certificate and its key, which "
+                "is not encrypted, and authorities, each as PEM"
+            ) from None
 
 
-def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+def _digest(path: Path) -> bytes | None:
     try:
-        state = file.stat() if file is not None else None
+        return sha256(path.read_bytes()).digest()
     except OSError:
         return None
-    return (state.st_mtime_ns, state.st_size, state.st_ino) if state is not None else None

@@ -10,7 +10,7 @@ from typing import cast
 
 import structlog
 
-from service.tls import ReloadingContext
+from service.tls_files import TlsContext
 
 log = structlog.get_logger("mammoseg")
 
@@ -31,7 +31,7 @@ class Handshakes:
         Longest time for one, seconds.
     """
 
-    def __init__(self, contexts: ReloadingContext, most: int, timeout_s: float) -> None:
+    def __init__(self, contexts: TlsContext, most: int, timeout_s: float) -> None:
         self.contexts, self.timeout_s = contexts, timeout_s
         self._most = most
         # Of a dictionary, the first key is the oldest.
@@ -112,7 +112,7 @@ class TlsDoor(asyncio.Protocol):
             loop.start_tls(
                 transport,
                 self,
-                shake.contexts.context,
+                shake.contexts.current(),
                 server_side=True,
                 ssl_handshake_timeout=shake.timeout_s,
                 ssl_shutdown_timeout=SHUTDOWN_S,

@@ -130,9 +130,9 @@ class StoreClient:
         if address.scheme == "dicoms":
             tls = TlsContext(
                 f"destination {destination.name}",
-                destination.tls_files,
-                lambda files: client_context(
-                    files,
+                destination.tls_files.paths,
+                lambda: client_context(
+                    destination.tls_files,
                     verify=destination.verify,
                     verify_host=destination.verify_host,
                     dicom=True,

@@ -75,9 +75,11 @@ class StowClient:
         self.destination = destination
         self._tls = TlsContext(
             f"destination {destination.name}",
-            destination.tls_files,
-            lambda files: client_context(
-                files, verify=destination.verify, verify_host=destination.verify_host
+            destination.tls_files.paths,
+            lambda: client_context(
+                destination.tls_files,
+                verify=destination.verify,
+                verify_host=destination.verify_host,
             ),
         )
         self._context = self._tls.current()

@@ -65,7 +65,7 @@ class StoreScp:
             files = TlsFiles(
                 settings.scp_tls_certificate, settings.scp_tls_key, settings.scp_tls_client_ca
             )
-            self._tls = TlsContext("mammoseg scp", files, dicom_server_context)
+            self._tls = TlsContext("mammoseg scp", files.paths, lambda: dicom_server_context(files))
 
     def __enter__(self) -> Self:
         """Start to listen.

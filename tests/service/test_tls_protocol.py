@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.errors import StartupError
-from service.tls import ReloadingContext, TlsOptions, server_context
+from service.tls import TlsOptions, reloaded_context, server_context
 from service.tls_protocol import Handshakes, TlsDoor
 from tests.certificates import DAY, Authority, Issued
 
@@ -56,7 +56,7 @@ class Door:
     """A listening server, and clients in threads, as other processes would be."""
 
     def __init__(self, options: TlsOptions, most: int) -> None:
-        self.handshakes = Handshakes(ReloadingContext(options), most, options.handshake_s)
+        self.handshakes = Handshakes(reloaded_context(options), most, options.handshake_s)
 
     async def __aenter__(self) -> "Door":
         Echo.made = Echo.lost = 0
