@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.server_process import free_port, serve_command, server_process, wait_until_ready
+from tests.dicom_files import dicom_file, phantom
+from tests.identity_net import write_identity_net
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,23 @@ def running(
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The bundled model, served."""
-    with serving(tmp_path_factory.mktemp("service")) as service:
+    """The identity net, served by one reader and one runner: soon there, and soon done."""
+    folder = tmp_path_factory.mktemp("service")
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(folder, model=str(model), readers="1", runners="1") as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def bundled_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The bundled model, served."""
+    with serving(tmp_path_factory.mktemp("bundled")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small one, as a file."""
+    file = tmp_path_factory.mktemp("file") / "m.dcm"
+    file.write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
+    return file

@@ -4,16 +4,13 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.dicom_files import dicom_file, phantom
 from tests.e2e.clients import CLIENTS, Request
-from tests.e2e.conftest import Service, serving
-from tests.identity_net import write_identity_net
+from tests.e2e.conftest import Service
 
 pytestmark = pytest.mark.e2e
 
@@ -37,21 +34,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "curl, 100-continue": (*CURL, "-H", "Expect: 100-continue", "--data-binary", "@FILE", "URL"),
     "node": ("node", str(PROGRAMS / "send.js"), "URL", "FILE"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("clients")
-    model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("file") / "m.dcm"
-    file.write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
-    return file
 
 
 def run(*command: str) -> list[str]:

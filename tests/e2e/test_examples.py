@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,8 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from tests.dicom_files import dicom_file, phantom
-from tests.e2e.conftest import Service, serving
-from tests.identity_net import write_identity_net
+from tests.e2e.conftest import Service
 
 pytestmark = pytest.mark.e2e
 
@@ -51,21 +49,6 @@ def example(request: pytest.FixtureRequest) -> str:
     if (what := missing(name)) is not None:
         pytest.skip(f"{name} needs {what}")
     return name
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("examples")
-    model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("file") / "m.dcm"
-    file.write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
-    return file
 
 
 def run(example: str, url: str, file: Path, mask: Path) -> "subprocess.CompletedProcess[str]":

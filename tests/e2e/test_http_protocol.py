@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,21 +9,12 @@ import psutil
 import pytest
 
 from tests import http_client
-from tests.e2e.conftest import Service, serving
-from tests.identity_net import write_identity_net
+from tests.e2e.conftest import Service
 
 pytestmark = pytest.mark.e2e
 
 MIB = 2**20
 SENT = 64 * MIB
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("protocol")
-    model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
-        yield service
 
 
 def connect(service: Service) -> socket.socket:

@@ -27,20 +27,11 @@ from mammoseg.client import (
     ServiceUnreachable,
 )
 from tests.dicom_files import dicom_file, phantom
-from tests.e2e.conftest import Service, serving
-from tests.identity_net import write_identity_net
+from tests.e2e.conftest import Service
 from tests.mammogram_headers import full_header
 from tests.service.api.conftest import breast_phantom
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("client")
-    model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
-        yield service
 
 
 @pytest.fixture

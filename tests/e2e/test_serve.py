@@ -23,6 +23,11 @@ pytestmark = pytest.mark.e2e
 DICOM = {"Content-Type": "application/dicom"}
 
 
+@pytest.fixture(scope="session")
+def service(bundled_service: Service) -> Service:
+    return bundled_service
+
+
 def post(service: Service, body: bytes, query: str = "", **headers: str) -> httpx.Response:
     return http_client.post(
         f"{service.url}/v1/segment{query}", content=body, headers=DICOM | headers, timeout=60

@@ -26,6 +26,12 @@ def folder_of(package: str) -> Path:
     return Path(found.origin).parent
 
 
+@pytest.fixture(scope="session")
+def service(bundled_service: Service) -> Service:
+    """The bundled model: what the page shows of its answers is looked at."""
+    return bundled_service
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless chromium, one for each module: an event loop runs in this thread meanwhile."""

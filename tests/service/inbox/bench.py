@@ -1,5 +1,7 @@
-"""A bench to work at, and what the database says."""
+"""A bench to work at, a worker at it, and what the database says."""
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +10,11 @@ from service.capacity.limiter import RequestLimiter, Slot
 from service.capacity.plan import MemoryPlan
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
+from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
+from service.segmenter import Segmenter
+from service.settings import Settings
+from service.telemetry.observed import ObservedSegmenter
 
 Receive = Callable[..., object]
 WAIT_S = 60.0
@@ -49,3 +55,32 @@ def states(inbox: Inbox) -> list[tuple[str, str | None]]:
 
 def all_are(inbox: Inbox, state: str) -> Callable[[], bool]:
     return lambda: {name for name, _ in states(inbox)} == {state}
+
+
+def quick(settings: Settings, *urls: str, **more: object) -> Settings:
+    """Return settings with these destinations, which are soon tried again."""
+    changes = {"destinations": urls, "retry_first_s": 0.01, "retry_longest_s": 0.05} | more
+    return Settings.model_validate(settings.model_dump() | changes)
+
+
+def work_until(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    done: Callable[[], bool],
+    metrics: Metrics | None = None,
+) -> None:
+    """Run a worker until something is so, then stop it as at the end of the service."""
+
+    async def run() -> None:
+        worker = InboxWorker(
+            inbox, settings, ObservedSegmenter(segmenter, metrics or Metrics()), Bench()
+        )
+        worker.start()
+        ends = time.monotonic() + WAIT_S
+        while not done() and time.monotonic() < ends:
+            await asyncio.sleep(0.01)
+        await worker.stop()
+
+    asyncio.run(run())
+    assert done(), (states(inbox), inbox.instances.deliveries(1))

@@ -10,8 +10,11 @@ from pynetdicom import _config
 from service.dicomweb.store_response import Outcome
 from service.inbox.inbox import Inbox
 from service.inbox.scp import StoreScp
+from service.loading import open_model
+from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.dicom_files import dicom_file
+from tests.identity_net import write_identity_net
 from tests.programs import require_program
 from tests.service.inbox.senders import changed
 
@@ -51,6 +54,14 @@ def store(inbox: Inbox, *files: bytes, study: str | None = None) -> list[Outcome
             transaction.write(file[100:])
             transaction.end()
         return transaction.commit()
+
+
+@pytest.fixture(scope="session")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
+    """The identity net."""
+    model = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
+    with open_model(model) as segmenter:
+        yield segmenter
 
 
 @pytest.fixture

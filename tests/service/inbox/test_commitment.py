@@ -1,8 +1,6 @@
 """Storage commitment: a result counts as delivered once the archive has committed itself to it."""
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,54 +11,15 @@ from service.inbox.committer import Committer
 from service.inbox.inbox import Inbox
 from service.inbox.scp import StoreScp
 from service.inbox.states import Delivery, StoredResult
-from service.inbox.worker import InboxWorker
-from service.loading import open_model
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.settings import Settings
-from service.telemetry.observed import ObservedSegmenter
-from tests.identity_net import write_identity_net
 from tests.orthanc import AET, running_orthanc
-from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
+from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
 from tests.service.inbox.conftest import STUDY, mammogram, store
 from tests.store_scp import HANG_UP, report_dataset, send_report, store_scp
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
-    model = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with open_model(model) as segmenter:
-        yield segmenter
-
-
-def quick(settings: Settings, *urls: str, **more: object) -> Settings:
-    changes = {"destinations": urls, "retry_first_s": 0.01, "retry_longest_s": 0.05} | more
-    return Settings.model_validate(settings.model_dump() | changes)
-
-
-def work_until(
-    inbox: Inbox,
-    settings: Settings,
-    segmenter: Segmenter,
-    done: Callable[[], bool],
-    metrics: Metrics | None = None,
-) -> None:
-    """Run a worker until something is so, then stop it as at the end of the service."""
-
-    async def run() -> None:
-        worker = InboxWorker(
-            inbox, settings, ObservedSegmenter(segmenter, metrics or Metrics()), Bench()
-        )
-        worker.start()
-        ends = time.monotonic() + WAIT_S
-        while not done() and time.monotonic() < ends:
-            await asyncio.sleep(0.01)
-        await worker.stop()
-
-    asyncio.run(run())
-    assert done(), (states(inbox), inbox.instances.deliveries(1))
 
 
 def deliveries(inbox: Inbox) -> list[tuple[str, str | None]]:

@@ -1,63 +1,22 @@
 """The worker with a small model and a destination that answers as each test wants."""
 
-import asyncio
 import fcntl
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pydicom.uid import SegmentationStorage
 
 from service.inbox.inbox import Inbox
-from service.inbox.worker import InboxWorker
-from service.loading import open_model
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.server_process import free_port
 from service.settings import Settings
-from service.telemetry.observed import ObservedSegmenter
-from tests.identity_net import write_identity_net
-from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
+from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import Reply, failed, stored, stow_server
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
-    model = write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
-    with open_model(model) as segmenter:
-        yield segmenter
-
-
-def quick(settings: Settings, *urls: str, **more: object) -> Settings:
-    changes = {"destinations": urls, "retry_first_s": 0.01, "retry_longest_s": 0.05} | more
-    return Settings.model_validate(settings.model_dump() | changes)
-
-
-def work_until(
-    inbox: Inbox,
-    settings: Settings,
-    segmenter: Segmenter,
-    done: Callable[[], bool],
-    metrics: Metrics | None = None,
-) -> None:
-    """Run a worker until something is so, then stop it as at the end of the service."""
-
-    async def run() -> None:
-        worker = InboxWorker(
-            inbox, settings, ObservedSegmenter(segmenter, metrics or Metrics()), Bench()
-        )
-        worker.start()
-        ends = time.monotonic() + WAIT_S
-        while not done() and time.monotonic() < ends:
-            await asyncio.sleep(0.01)
-        await worker.stop()
-
-    asyncio.run(run())
-    assert done(), states(inbox)
 
 
 def test_results_reach_every_destination_and_the_files_are_gone(
