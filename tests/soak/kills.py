@@ -213,8 +213,10 @@ def run(
     kills: int, seed: int, *, to: str = "stow", pause_s: float = 0.1, drain_s: float = 600.0
 ) -> Tally:
     """Kill the service so many times, let it finish, and see what is there."""
-    started, chance = time.monotonic(), random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, destination(to, chance) as (url, received):
+    started = time.monotonic()
+    # Each its own, so that the same moments are hit however many deliveries come between.
+    chance, unanswered = random.Random(seed), random.Random(f"answers {seed}")
+    with tempfile.TemporaryDirectory() as folder, destination(to, unanswered) as (url, received):
         with Service(Path(folder), url) as service:
             accepted = _kill_while_sending(service, kills, chance, pause_s)
             service.start()
