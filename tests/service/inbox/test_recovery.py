@@ -15,14 +15,12 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
-from tests.service.inbox.bench import Receive, all_are, states
+from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
 from tests.service.inbox.conftest import mammogram
-from tests.service.inbox.test_worker import quick, segmenter, work_until
 from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.integration
 
-__all__ = ["segmenter"]
 PACS = ["pacs"]
 
 
