@@ -5,7 +5,6 @@ from tests.service.inbox.conftest import mammogram
 from tests.soak.kills import DESTINATIONS, judge, run
 from tests.stow_server import StowServer
 
-
 KILLS = 4
 """A hundred are `python -m tests.soak.kills --kills 100`."""
 

@@ -14,13 +14,14 @@ from service.settings import Settings
 from tests.identity_net import write_identity_net
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def identity_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_identity_net(tmp_path_factory.mktemp("model") / "identity.onnx")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(identity_model: Path) -> Iterator[TestClient]:
+    """A client of the application as most tests want it; who changes it puts it back."""
     settings = Settings(model=identity_model, device="cpu", max_body_mib=1, log_level="debug")
     with TestClient(create_app(settings)) as client:
         yield client

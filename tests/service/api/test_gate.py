@@ -60,7 +60,7 @@ def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def guarded(identity_model: Path, keys_file: Path) -> Iterator[TestClient]:
     settings = Settings(
-        model=identity_model, device="cpu", keys_file=keys_file, denied_per_minute=10**6
+        model=identity_model, device="cpu", readers=1, keys_file=keys_file, denied_per_minute=10**6
     )
     with TestClient(create_app(settings)) as client:
         yield client
@@ -144,7 +144,9 @@ def test_the_metrics_need_their_scope_unless_they_are_open(
     assert guarded.get("/metrics/").status_code == 401
     assert guarded.get("/metrics", headers=bearing(secret_of(Scope.SEGMENT))).status_code == 403
     assert guarded.get("/metrics", headers=bearing(secret_of(Scope.METRICS))).status_code == 200
-    settings = Settings(model=identity_model, device="cpu", keys_file=keys_file, metrics_open=True)
+    settings = Settings(
+        model=identity_model, device="cpu", readers=1, keys_file=keys_file, metrics_open=True
+    )
     with TestClient(create_app(settings)) as client:
         assert client.get("/metrics").status_code == 200
         assert client.get("/v1/model").status_code == 401
@@ -189,7 +191,7 @@ def test_a_key_counts_from_when_it_is_added_until_it_is_withdrawn(
 ) -> None:
     file = write_keys(tmp_path / "keys.json")
     now = [0.0]
-    settings = Settings(model=identity_model, device="cpu", keys_file=file)
+    settings = Settings(model=identity_model, device="cpu", readers=1, keys_file=file)
     from service.access.access import AccessControl
 
     access = AccessControl(settings.access_options(), clock=lambda: now[0])
@@ -211,6 +213,7 @@ def test_a_caller_that_asks_too_often_waits_and_others_do_not(
     settings = Settings(
         model=identity_model,
         device="cpu",
+        readers=1,
         keys_file=keys_file,
         requests_per_minute=3,
         denied_per_minute=2,

@@ -70,7 +70,7 @@ def test_an_error_on_our_side_shows_and_logs_no_text(
 
 
 def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png: bytes) -> None:
-    settings = Settings(model=identity_model, device="cpu", max_in_flight=1)
+    settings = Settings(model=identity_model, device="cpu", readers=1, max_in_flight=1)
     with TestClient(create_app(settings)) as client:
         limiter = opened(client).limiter
         with limiter.slot():
@@ -82,7 +82,7 @@ def test_a_full_service_says_when_to_come_back(identity_model: Path, phantom_png
 
 
 def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: bytes) -> None:
-    settings = Settings(model=identity_model, device="cpu")
+    settings = Settings(model=identity_model, device="cpu", readers=1)
     with TestClient(create_app(settings)) as client:
         opened(client).limiter.draining = True
         check_problem(client.post(URL, content=phantom_png), 503, "draining")
@@ -91,7 +91,7 @@ def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: byte
 
 
 def test_a_deadline_that_passes_is_504(identity_model: Path, phantom_png: bytes) -> None:
-    settings = Settings(model=identity_model, device="cpu", deadline_s=1e-9)
+    settings = Settings(model=identity_model, device="cpu", readers=1, deadline_s=1e-9)
     with TestClient(create_app(settings)) as client:
         check_problem(client.post(URL, content=phantom_png), 504, "deadline")
 

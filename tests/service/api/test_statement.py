@@ -25,6 +25,7 @@ def client(identity_model: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     settings = Settings(
         model=identity_model,
         device="cpu",
+        readers=1,
         max_body_mib=1,
         inbox=tmp_path_factory.mktemp("inbox"),
         destinations="http://127.0.0.1:9/dicom-web",

@@ -35,6 +35,7 @@ def client(
     settings = Settings(
         model=identity_model,
         device="cpu",
+        readers=1,
         max_body_mib=1,
         max_study_mib=2,
         max_study_instances=5,
@@ -240,7 +241,7 @@ def test_a_full_inbox_is_busy(client: TestClient, monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_a_destination_there_is_no_inbox(identity_model: Path, tmp_path: Path) -> None:
-    settings = Settings(model=identity_model, device="cpu", inbox=tmp_path / "inbox")
+    settings = Settings(model=identity_model, device="cpu", readers=1, inbox=tmp_path / "inbox")
     with TestClient(create_app(settings)) as client:
         answer = post(client, related(mammogram(1)))
         assert (answer.status_code, answer.json()["code"]) == (404, "inbox-not-configured")
