@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from model_export.adopt.answers import RANGES, Flags
 from model_export.adopt.errors import AdoptError, Unanswered
+from model_export.adopt.flags import RANGES, Flags
 from model_export.adopt.run import AdoptResult, Naming, adopt, picture_of, warnings_of
 
 app = typer.Typer(add_completion=False)

@@ -3,88 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from model_export.adopt.errors import AdoptError, Unanswered
+from model_export.adopt.flags import RANGES, Flags, range_of
 from model_export.adopt.foreign import Activation, Facts, InputRange, Shape
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-
-RANGES = {
-    "0..1": InputRange(),
-    "0..255": InputRange(scale=255.0),
-    "0..65535": InputRange(scale=65535.0),
-    "imagenet": InputRange(mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION),
-    "z-score": InputRange(statistic="z_score"),
-    "min-max": InputRange(statistic="min_max"),
-}
-"""What `--pixels` takes by name."""
 
 FREE_TILE = (512, 512)
 """Of a net that takes any size: the largest run at once, unless `--tile` says otherwise."""
 
 BACKGROUND = re.compile(r"back ?ground|bg|normal|healthy|breast|tissue", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What the caller says; None where nothing.
-
-    Attributes
-    ----------
-    pixels
-        A key of `RANGES`, or `LOW..HIGH`, display values of 0 to 65535 that become 0 and 1.
-    mean, deviation
-        Comma-separated numbers, one or one a channel, after `pixels`.
-    lesion_class
-        Names or numbers.
-    classes
-        Names, comma-separated, one an output channel.
-    codes
-        `name=value:scheme:meaning`.
-    tile
-        `ROWSxCOLUMNS`.
-    bgr, invert, transpose
-        How the net sees an image otherwise than others do.
-    mirroring
-        Average over mirror images, as nnU-Net does unless told not to.
-    architecture
-        Of an smp checkpoint that is weights alone: `Unet:resnet34`.
-    """
-
-    pixels: str | None = None
-    mean: str | None = None
-    deviation: str | None = None
-    activation: Activation | None = None
-    lesion_class: tuple[str, ...] = ()
-    classes: str | None = None
-    codes: tuple[str, ...] = ()
-    spacing_mm: float | None = None
-    tile: str | None = None
-    facing: Literal["left", "right", "any"] = "any"
-    has_mask: Literal["max", "area"] = "max"
-    bgr: bool = False
-    invert: bool = False
-    transpose: bool = False
-    mirroring: bool = False
-    architecture: str | None = None
-
-    @property
-    def tile_shape(self) -> Shape | None:
-        """(rows, columns) of `tile`.
-
-        Raises
-        ------
-        AdoptError
-            It is no ROWSxCOLUMNS.
-        """
-        if self.tile is None:
-            return None
-        found = re.fullmatch(r"(\d+)x(\d+)", self.tile)
-        if found is None:
-            raise AdoptError(f"--tile {self.tile}: ROWSxCOLUMNS, as 512x256")
-        return int(found[1]), int(found[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +109,7 @@ def check_values(settled: Settled, seen: tuple[float, float]) -> None:
 def _pixels(facts: Facts, flags: Flags, questions: list[str]) -> InputRange | None:
     known = facts.pixels
     if flags.pixels is not None:
-        given = _range(flags.pixels)
+        given = range_of(flags.pixels)
         if known is not None and given.statistic != known.statistic:
             raise AdoptError(
                 f"--pixels {flags.pixels} contradicts the files, which say {known.statistic}"
@@ -207,15 +134,6 @@ def _pixels(facts: Facts, flags: Flags, questions: list[str]) -> InputRange | No
                 "deviations are given: one, or one a channel"
             )
     return known
-
-
-def _range(text: str) -> InputRange:
-    if text in RANGES:
-        return RANGES[text]
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)", text)
-    if found is None or float(found[1]) >= float(found[2]):
-        raise AdoptError(f"--pixels {text}: one of {', '.join(RANGES)}, or LOW..HIGH")
-    return InputRange(window=(float(found[1]), float(found[2])))
 
 
 def _numbers(flag: str, text: str) -> tuple[float, ...]:

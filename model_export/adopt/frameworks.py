@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_export.adopt import monai_bundle, nnunet, onnx_file, smp, torch_files
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
 
 

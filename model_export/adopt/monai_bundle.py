@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import (
     Activation,
     Facts,
@@ -21,6 +21,7 @@ from model_export.adopt.foreign import (
     View,
 )
 from model_export.adopt.json_files import needed, read_json
+from model_export.adopt.monai_config import arguments, component, pipeline
 
 METADATA, INFERENCE = Path("configs/metadata.json"), Path("configs/inference.json")
 MODELS = ("models/model.ts", "models/model.pt")
@@ -58,15 +59,15 @@ def read(path: Path, flags: Flags) -> Foreign:
         script = torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise AdoptError(f"{file.name} does not load as TorchScript") from error
-    transforms = _transforms(config, "preprocessing")
+    transforms = pipeline(config, "preprocessing")
     columns_first = _columns_first(transforms)
-    inferer = _named(config.get("inferer"), config)
+    inferer = component(config.get("inferer"), config)
     roi = _roi(inferer)
     channels = int(_format(metadata, "inputs", "image")["num_channels"])
     model = graph_of_script(script, channels, roi)
     seen = facts_of(model)
     tile = None if roi is None else (roi[::-1] if columns_first else roi)
-    activation = _activation(_transforms(config, "postprocessing"), seen.outputs)
+    activation = _activation(pipeline(config, "postprocessing"), seen.outputs)
     facts = replace(
         seen,
         tile=tile,
@@ -94,58 +95,6 @@ def _format(metadata: dict[str, Any], side: str, name: str) -> dict[str, Any]:
     if not isinstance(one, dict) or "num_channels" not in one:
         raise AdoptError(f"metadata.json lacks network_data_format.{side}.{name}.num_channels")
     return one
-
-
-def _resolved(value: Any, config: dict[str, Any]) -> Any:
-    """Follow a reference such as `@roi_size`; an expression is not run.
-
-    Raises
-    ------
-    AdoptError
-        It is Python code, or leads nowhere.
-    """
-    if isinstance(value, str) and value.startswith("@"):
-        found: Any = config
-        for part in value[1:].replace("#", "::").split("::"):
-            try:
-                found = found[int(part)] if isinstance(found, list) else found[part]
-            except (KeyError, IndexError, ValueError, TypeError):
-                raise AdoptError(f"inference.json refers to {value}, which is not there") from None
-        return _resolved(found, config)
-    if isinstance(value, str) and value.startswith("$"):
-        raise AdoptError(f"inference.json holds code, which is not run here: {value[:80]}")
-    return value
-
-
-def _named(stored: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """Return a component's literals; `_target_` is its class."""
-    stored = _resolved(stored, config)
-    if not isinstance(stored, dict):
-        return {}
-    kept = {}
-    for key, value in stored.items():
-        if key in ("device", "sw_device", "keys") or (key.startswith("_") and key != "_target_"):
-            continue
-        kept[key] = _resolved(value, config)
-    kept["_target_"] = str(kept.get("_target_", "")).rsplit(".", 1)[-1]
-    return kept
-
-
-def _transforms(config: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    """Return a pipeline's transforms, of dictionaries or not, by their names without the `d`."""
-    stored = _resolved(config.get(part), config)
-    if stored is None:
-        return []
-    listed = _resolved(needed(stored, "transforms", file="inference.json"), config)
-    found = []
-    for one in listed:
-        if _resolved(one, config).get("_disabled_") is True:
-            continue
-        transform = _named(one, config)
-        name = transform["_target_"]
-        plain = name[:-4] if name.endswith("Dict") else name[:-1] if name[-1:] in "dD" else name
-        found.append(transform | {"_target_": plain})
-    return found
 
 
 def _columns_first(transforms: Sequence[dict[str, Any]]) -> bool:
@@ -296,11 +245,11 @@ def _predictor(
         for one in transforms:
             if one["_target_"] in GEOMETRY or one["_target_"] == "ScaleIntensityRange":
                 continue
-            image = getattr(monai.transforms, one["_target_"])(**_arguments(one))(image)
+            image = getattr(monai.transforms, one["_target_"])(**arguments(one))(image)
         batch = torch.as_tensor(np.asarray(image))[None].repeat(1, facts.channels, 1, 1)
         infer = getattr(monai.inferers, inferer.get("_target_") or "SimpleInferer")
         with torch.no_grad():
-            answer = infer(**_arguments(inferer))(batch, script)
+            answer = infer(**arguments(inferer))(batch, script)
         if facts.activation == "softmax":
             answer = torch.softmax(answer, dim=1)
         elif facts.activation == "sigmoid":
@@ -309,9 +258,3 @@ def _predictor(
         return classes.transpose(0, 2, 1) if facts.columns_first else classes
 
     return predict
-
-
-def _arguments(one: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value for key, value in one.items() if key not in ("_target_", "allow_missing_keys")
-    }

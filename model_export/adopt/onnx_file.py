@@ -6,8 +6,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Activation, Facts, Foreign
 
 CHANNELS = (1, 3)

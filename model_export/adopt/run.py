@@ -10,9 +10,10 @@ import onnx
 from numpy.typing import NDArray
 
 from model_export.adopt import graph, symptoms
-from model_export.adopt.answers import Flags, Settled, check_values, settle
+from model_export.adopt.answers import Settled, check_values, settle
 from model_export.adopt.contract import Proof, contract_of, golden_of
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
 from model_export.adopt.frameworks import read
 from model_export.adopt.picture import draw

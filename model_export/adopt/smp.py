@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.adopt.answers import RANGES, Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import RANGES, Flags
 from model_export.adopt.foreign import Activation, Facts, Foreign, InputRange, Predictor, View
 from model_export.adopt.json_files import read_json
 

@@ -4,8 +4,8 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
 from model_export.adopt.onnx_file import facts_of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.body_buffer import BodyBuffer
-from service.capacity.limiter import Slot
+from service.capacity.slot import Slot
 from service.errors import InvalidRequest, TooLarge, UnsupportedCoding
 
 CODINGS = ("gzip", "deflate")

@@ -14,7 +14,7 @@ from service.api.description import BINARY, problem_responses
 from service.api.gate import caller_of
 from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.traced import trace_of
-from service.capacity.limiter import Slot
+from service.capacity.slot import Slot
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary, type_of_parts
 from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from service.api.body import SenderBounds, body_buffer_for, receive_body
 from service.api.media_types import KINDS, UNDECLARED
 from service.api.parts import Part, Parts
-from service.capacity.limiter import Slot
+from service.capacity.slot import Slot
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMedia
 from service.imaging.reader import ImageKind

@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeVar
 
 from service.buffer_pool import BufferPool
 from service.cancellation import CancelToken
-from service.capacity.budget import BodyBudget, Claim, PixelBudget
+from service.capacity.budget import BodyBudget, PixelBudget
 from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
 from service.capacity.rate import CompletionRate
 from service.capacity.shares import Shares
+from service.capacity.slot import Slot
 from service.errors import Overloaded, TooManyRequests
 from service.metrics import Metrics
 
 Answer = TypeVar("Answer")
-
 
 Door = Literal["images", "instances"]
 """What a caller sends: images, whose answer it waits for, or instances for the inbox."""
@@ -26,64 +26,6 @@ Door = Literal["images", "instances"]
 SHARES: dict[Door, int] = {"images": 2, "instances": 8}
 """Of all connections, one in so many may send at once through each door: so a full door does not
 shut the other, and connections remain for those that send nothing."""
-
-
-class Slot:
-    """The memory that a body takes and, once it is whole, one mammogram's slot.
-
-    Parameters
-    ----------
-    budget
-        Where memory is claimed.
-    buffers
-        Lend the memory for the body.
-    timeout_s
-        Longest wait for memory.
-    take
-        Called when a slot is taken.
-    """
-
-    def __init__(
-        self,
-        budget: BodyBudget,
-        buffers: BufferPool,
-        timeout_s: float,
-        take: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._budget, self._timeout_s, self._take = budget, timeout_s, take
-        self.buffers = buffers
-        self._claim = Claim()
-        self.taken = False
-
-    def expect(self, size: int | None) -> None:
-        """Say how many bytes will come, if that is known."""
-        self._claim.declared = size
-
-    async def grow(self, size: int) -> None:
-        """Wait for memory for so many bytes more; see `BodyBudget`."""
-        await self._budget.grow(self._claim, size, self._timeout_s)
-
-    async def claim(self, size: int) -> None:
-        """Wait for memory for a body of so many bytes at once."""
-        self.expect(size)
-        await self.grow(size)
-
-    def take(self) -> None:
-        """Take the slot: the body is whole.
-
-        Raises
-        ------
-        Overloaded
-            All are taken.
-        TooManyRequests
-            The caller holds its share of them.
-        """
-        self._take()
-        self.taken = True
-
-    def release(self) -> None:
-        """Let go of the memory."""
-        self._budget.give_back(self._claim)
 
 
 class RequestLimiter:

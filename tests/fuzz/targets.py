@@ -15,8 +15,8 @@ from service.api.parts import MAX_FIELD_BYTES
 from service.api.upload import MAX_PARTS, receive_upload
 from service.buffer_pool import BufferPool
 from service.capacity.budget import BodyBudget
-from service.capacity.limiter import Slot
 from service.capacity.plan import MIN_READER_MIB
+from service.capacity.slot import Slot
 from service.errors import MammosegError
 from service.imaging import elements
 from service.imaging.dicom import parse

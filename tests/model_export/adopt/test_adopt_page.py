@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from model_export.adopt import smp as smp_adapter
-from model_export.adopt.answers import IMAGENET_DEVIATION, IMAGENET_MEAN
+from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN
 from service.inference.session import Session
 from tests.model_export.adopt.libraries import require_library
 from tests.model_export.adopt.nets import (

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from model_export import cli
-from model_export.adopt.answers import Flags
+from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from service.app import create_app
 from service.inference.session import Session

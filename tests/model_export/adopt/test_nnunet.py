@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from model_export.adopt import nnunet as adapter
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError, Unanswered
+from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
 from tests.model_export.adopt.nets import SPACING_MM, aim_head, display_of

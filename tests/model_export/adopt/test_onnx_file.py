@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from model_export.adopt.answers import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.errors import AdoptError, Unanswered
+from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.onnx_file import facts_of
 from model_export.adopt.run import AdoptResult, Naming, adopt
 from model_export.export.run import write

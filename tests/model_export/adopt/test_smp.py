@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from model_export.adopt import smp as adapter
-from model_export.adopt.answers import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
 from tests.model_export.adopt.nets import SPACING_MM, aim_head, display_of

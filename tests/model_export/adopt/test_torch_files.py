@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.adopt.answers import Flags
 from model_export.adopt.errors import AdoptError
+from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
 from tests.model_export.adopt.nets import (

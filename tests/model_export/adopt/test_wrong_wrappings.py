@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from model_export.adopt.answers import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.errors import AdoptError, NotProven
+from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN, Flags
 from model_export.adopt.run import AdoptResult, Naming, adopt
 from model_export.export.run import contract_of, write
 from service.errors import ContractError, DeviceError

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from service.buffer_pool import BufferPool
-from service.capacity.limiter import RequestLimiter, Slot
+from service.capacity.limiter import RequestLimiter
 from service.capacity.plan import MemoryPlan
+from service.capacity.slot import Slot
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker

@@ -1,0 +1,97 @@
+"""What the caller says of a net, as the command line takes it."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from model_export.adopt.errors import AdoptError
+from model_export.adopt.foreign import Activation, InputRange, Shape
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+RANGES = {
+    "0..1": InputRange(),
+    "0..255": InputRange(scale=255.0),
+    "0..65535": InputRange(scale=65535.0),
+    "imagenet": InputRange(mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION),
+    "z-score": InputRange(statistic="z_score"),
+    "min-max": InputRange(statistic="min_max"),
+}
+"""What `--pixels` takes by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the caller says; None where nothing.
+
+    Attributes
+    ----------
+    pixels
+        A key of `RANGES`, or `LOW..HIGH`, display values of 0 to 65535 that become 0 and 1.
+    mean, deviation
+        Comma-separated numbers, one or one a channel, after `pixels`.
+    lesion_class
+        Names or numbers.
+    classes
+        Names, comma-separated, one an output channel.
+    codes
+        `name=value:scheme:meaning`.
+    tile
+        `ROWSxCOLUMNS`.
+    bgr, invert, transpose
+        How the net sees an image otherwise than others do.
+    mirroring
+        Average over mirror images, as nnU-Net does unless told not to.
+    architecture
+        Of an smp checkpoint that is weights alone: `Unet:resnet34`.
+    """
+
+    pixels: str | None = None
+    mean: str | None = None
+    deviation: str | None = None
+    activation: Activation | None = None
+    lesion_class: tuple[str, ...] = ()
+    classes: str | None = None
+    codes: tuple[str, ...] = ()
+    spacing_mm: float | None = None
+    tile: str | None = None
+    facing: Literal["left", "right", "any"] = "any"
+    has_mask: Literal["max", "area"] = "max"
+    bgr: bool = False
+    invert: bool = False
+    transpose: bool = False
+    mirroring: bool = False
+    architecture: str | None = None
+
+    @property
+    def tile_shape(self) -> Shape | None:
+        """(rows, columns) of `tile`.
+
+        Raises
+        ------
+        AdoptError
+            It is no ROWSxCOLUMNS.
+        """
+        if self.tile is None:
+            return None
+        found = re.fullmatch(r"(\d+)x(\d+)", self.tile)
+        if found is None:
+            raise AdoptError(f"--tile {self.tile}: ROWSxCOLUMNS, as 512x256")
+        return int(found[1]), int(found[2])
+
+
+def range_of(text: str) -> InputRange:
+    """Return what `--pixels` says.
+
+    Raises
+    ------
+    AdoptError
+        It is neither a key of `RANGES` nor `LOW..HIGH`.
+    """
+    if text in RANGES:
+        return RANGES[text]
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)", text)
+    if found is None or float(found[1]) >= float(found[2]):
+        raise AdoptError(f"--pixels {text}: one of {', '.join(RANGES)}, or LOW..HIGH")
+    return InputRange(window=(float(found[1]), float(found[2])))
