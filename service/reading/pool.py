@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -71,6 +72,8 @@ class ReaderPool:
         self._pixels = BufferPool(options.pixel_bytes, FilledBuffer)
         self._service = sandbox.close_service()
         self._readers: set[ReaderProcess] = set()
+        # Readers end with the thread that starts them: see `sandbox`.
+        self._starter = ThreadPoolExecutor(1, "start-reader")
         self._idle = deque(self._start() for _ in range(options.count))
         self._count = options.count
         self._watchdog = Watchdog(self._watched, "reader")
@@ -138,6 +141,7 @@ class ReaderPool:
             self._readers.clear()
             self._count = 0
         self._watchdog.close()
+        self._starter.shutdown()
 
     def _in_a_reader(self, task: Task[Answer], token: CancelToken | None = None) -> Answer:
         """Have a reader do something once one is idle."""
@@ -183,7 +187,9 @@ class ReaderPool:
 
     def _start(self) -> ReaderProcess:
         options = self._options
-        reader = start_reader(self._command, options.memory_mib, options.shared_bytes)
+        reader = self._starter.submit(
+            start_reader, self._command, options.memory_mib, options.shared_bytes
+        ).result()
         with self._changed:
             self._readers.add(reader)
         return reader

@@ -7,6 +7,7 @@ where the kernel lacks one, the others hold, and the service logs which is missi
 import ctypes
 import os
 import resource
+import signal
 import struct
 import sys
 import sysconfig
@@ -21,7 +22,7 @@ ON = "on"
 MAX_FILES = 64
 """Descriptors of a reader: its socket, a file at a time, modules that are loaded late."""
 
-_SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 4, 38
+_SET_SIGNAL_OF_PARENTS_END, _SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 1, 4, 38
 _CAPABILITIES_3 = 0x20080522
 
 
@@ -36,6 +37,7 @@ def enter() -> dict[str, str]:
         "no-new-privileges": lambda: _prctl(_SET_NO_NEW_PRIVILEGES, 1),
         "landlock": _enter_landlock,
         "no-capabilities": _drop_capabilities,
+        "ends-with-service": _end_with_service,
         "seccomp": _enter_seccomp,
     }
     return {name: _outcome(part) for name, part in parts.items()}
@@ -87,6 +89,15 @@ def _prctl(option: int, value: int) -> str:
     if libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), nothing, nothing, nothing):
         raise Unsupported(f"errno {ctypes.get_errno()}")
     return ON
+
+
+def _end_with_service() -> str:
+    """Be killed when the thread that started this process ends (prctl, PR_SET_PDEATHSIG).
+
+    An end of file on its socket tells a reader too, but not one that is stopped, or that is caught
+    in a decoder. Capabilities are given up before, since that may undo it.
+    """
+    return _prctl(_SET_SIGNAL_OF_PARENTS_END, signal.SIGKILL)
 
 
 def _bound_descriptors() -> str:
