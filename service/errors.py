@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-PASSING_CODES = frozenset(("decode-limit",))
+PASSING_CODES = frozenset(("decode-limit", "decode-failed"))
 """Codes of refusals that another attempt may not meet: on a busy machine an image takes long to
-read. The inbox, where nobody waits for the answer, tries again."""
+read, and readers are killed for want of memory that others take. The inbox, where nobody waits for
+the answer, tries again."""
 
 
 class MammosegError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from pydicom.dataset import Dataset
 
-from service.errors import MammosegError, Overloaded
+from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.imaging import elements
 from service.imaging.dicom import parse
 from service.imaging.source_header import HEADER_BYTES
@@ -94,8 +94,10 @@ class Recovery:
         except Overloaded:
             # The next attempt may not meet this error: everything is tried again.
             raise
-        except MammosegError:
-            self._files.lose(path)
+        except MammosegError as error:
+            # What may pass stays for the next start, or until it is swept.
+            if error.code not in PASSING_CODES:
+                self._files.lose(path)
             return False
         klass, instance = header.sop_class_uid, header.sop_instance_uid
         study = header.study_instance_uid

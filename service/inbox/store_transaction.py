@@ -17,13 +17,14 @@ from service.dicomweb.store_response import (
     SYNTAX_NOT_SUPPORTED,
     Outcome,
 )
-from service.errors import MammosegError, Overloaded, UnsupportedMedia
+from service.errors import PASSING_CODES, MammosegError, Overloaded, UnsupportedMedia
 from service.inbox.files import Files, disk_bytes, write_all
 from service.inbox.header import Header, read_header
 from service.inbox.instance_store import InstanceStore
 from service.inbox.quota import DiskQuota, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 from service.reading.reader import Reader
+from service.store_status import PROCESSING_FAILURE
 
 STEP = 2**24
 """Bytes of disk space that are claimed at a time."""
@@ -223,8 +224,9 @@ class StoreTransaction:
             raise
         except UnsupportedMedia:
             return Outcome(None, None, SYNTAX_NOT_SUPPORTED)
-        except MammosegError:
-            return Outcome(None, None, CANNOT_UNDERSTAND)
+        except MammosegError as error:
+            passes = error.code in PASSING_CODES
+            return Outcome(None, None, PROCESSING_FAILURE if passes else CANNOT_UNDERSTAND)
         klass, instance = header.sop_class_uid, header.sop_instance_uid
         if klass is None or instance is None or header.study_instance_uid is None:
             return Outcome(klass, instance, CANNOT_UNDERSTAND)

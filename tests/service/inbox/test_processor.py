@@ -8,7 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from service.backoff import Backoff
-from service.errors import DeadlineExceeded, MammosegError, Overloaded, UnsuitableImage
+from service.errors import (
+    DeadlineExceeded,
+    MammosegError,
+    Overloaded,
+    UnreadableImage,
+    UnsuitableImage,
+)
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor
@@ -55,6 +61,7 @@ def process(
         (DeadlineExceeded("deadline", "late"), "deadline"),
         (Overloaded("no-reader", "none"), "no-reader"),
         (UnsuitableImage("decode-limit", "too slow"), "decode-limit"),
+        (UnreadableImage("decode-failed", "two readers died"), "decode-failed"),
         (OSError(28, "No space left on device"), "internal"),
         (MemoryError(), "internal"),
         (ValueError("Mustermann"), "internal"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import UnreadableImage
 from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.recovery import Recovered
 from service.inbox.states import StoredResult
@@ -133,6 +134,29 @@ def test_what_cannot_be_entered_is_set_apart(
         path.write_bytes(content)
     inbox.recover(PACS)
     assert len(list(inbox.files.lost.iterdir())) == 2 * len(contents)
+
+
+@pytest.mark.parametrize("code", ["decode-failed", "decode-limit"])
+def test_a_source_that_no_reader_survives_waits_for_the_next_start(
+    inbox: Inbox,
+    settings: Settings,
+    receive: Receive,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+) -> None:
+    receive(mammogram(1))
+    (path,) = (settings.inbox / "sources").iterdir()
+    lose_database(settings, "missing")
+
+    def fail(*_: object) -> None:
+        raise UnreadableImage(code, "it may have been killed from outside")
+
+    with Inbox(settings) as later:
+        with monkeypatch.context() as patched:
+            patched.setattr(type(later.reader), "look_at_file", fail)
+            assert later.recover(PACS) == Recovered(0, 0, lost=0)
+        assert path.exists() and states(later) == []
+        assert later.recover(PACS) == Recovered(1, 0, lost=0)
 
 
 def test_other_contents_of_a_known_uid_are_set_apart(

@@ -12,11 +12,12 @@ from service.dicomweb.store_response import (
     SYNTAX_NOT_SUPPORTED,
     Outcome,
 )
-from service.errors import Overloaded
+from service.errors import Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, JPEG_2000
 from service.inbox.inbox import Inbox
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.settings import Settings
+from service.store_status import PROCESSING_FAILURE
 from tests.service.inbox.conftest import STUDY, mammogram
 
 pytestmark = pytest.mark.integration
@@ -155,6 +156,26 @@ def test_a_full_inbox_says_so_and_takes_again_when_there_is_room(
             transaction.write(mammogram())
             transaction.end()
             assert transaction.commit()[0].failure is None
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (UnreadableImage("decode-failed", "two readers died"), PROCESSING_FAILURE),
+        (UnsuitableImage("decode-limit", "too slow"), PROCESSING_FAILURE),
+        (UnreadableImage("truncated", "it breaks off"), CANNOT_UNDERSTAND),
+    ],
+)
+def test_what_may_pass_is_no_refusal_for_good(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch, error: Exception, failure: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(inbox.reader), "look_at_file", fail)
+    assert receive(mammogram())[0].failure == failure
+    monkeypatch.undo()
+    assert receive(mammogram())[0].failure is None
 
 
 def test_a_disk_that_fails_is_no_fault_of_the_instance(

@@ -190,7 +190,8 @@ def test_an_outage_of_either_is_waited_out_however_long(cursor: Cursor, away: st
 
 
 @pytest.mark.parametrize(
-    ("code", "times", "given_up"), [("multi-frame", 1, []), ("decode-limit", 3, ["i"])]
+    ("code", "times", "given_up"),
+    [("multi-frame", 1, []), ("decode-limit", 3, ["i"]), ("decode-failed", 3, ["i"])],
 )
 def test_a_refusal_is_final_unless_it_may_be_the_moments_fault(
     cursor: Cursor, code: str, times: int, given_up: list[str]
