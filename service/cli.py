@@ -11,6 +11,7 @@ from service.commands.deferred import Deferred, DeferredGroup
 from service.commands.endings import ended_in_words
 from service.commands.training import MODULE, PASSED_ON
 from service.exit_status import MEANINGS
+from service.heap import bound_heap
 
 SEGMENT, PACS = "Segment mammograms", "Join a PACS"
 MODEL, TRAIN = "The model", "Train a model (needs the extra `train`)"
@@ -95,6 +96,7 @@ def mammoseg(
     ] = False,
 ) -> None:
     """Take what is the same for every command."""
+    bound_heap()
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """docs/scale.md: what a screening programme needs, worked out from what was measured.
 
 `python -m docs.generator.scale` writes the page anew; a test fails when it is not what is computed
-here. `--images-a-year`, `--share-at-largest-site` and the others print the sums of another programme.
+here. `--images-a-year`, `--share-at-largest-site` and others print the sums of another programme.
 """
 
 import argparse
@@ -106,6 +106,7 @@ MACHINE_CORES, MACHINE_MIB, LEAST_MIB = 8, 4096, 8 * 288
 
 INBOX_MIB = 10_240
 """By default."""
+
 
 def sums(programme: Programme, measured: Measured) -> dict[str, str]:
     """Return every figure of the page by its name."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pytest import approx
 
 from docs.generator.scale import PAGE, ROOT, Measured, Programme, page, sums
 from service.loading import open_model
@@ -29,21 +28,21 @@ def test_another_measurement_makes_another_page() -> None:
 def test_sums_are_those_of_the_back_of_an_envelope() -> None:
     said = sums(Programme(), Measured())
     # 10 million / 250 days / 10 hours x 2.5 / 3,600 s.
-    assert float(said["peak a second"]) == approx(2.78, abs=0.01)
+    assert float(said["peak a second"]) == pytest.approx(2.78, abs=0.01)
     # 1.39 a second x 17.04 MB x 8 bits.
-    assert float(said["Mbit native"]) == approx(189, abs=1)
+    assert float(said["Mbit native"]) == pytest.approx(189, abs=1)
     # 2.78 a second x 0.291 core-s / 60 %.
-    assert float(said["usual cores"]) == approx(1.35, abs=0.06)
+    assert float(said["usual cores"]) == pytest.approx(1.35, abs=0.06)
     # 10 million x 2.74 MB.
-    assert float(said["seg a year"]) == approx(27.4, abs=0.1)
+    assert float(said["seg a year"]) == pytest.approx(27.4, abs=0.1)
     # 10,240 MiB / (1.39 a second x 2.75 MB), in minutes.
-    assert float(said["inbox minutes"]) == approx(46.8, abs=0.5)
+    assert float(said["inbox minutes"]) == pytest.approx(46.8, abs=0.5)
 
 
 def test_half_the_images_take_half_of_everything() -> None:
     whole, half = (sums(Programme(images_a_year=n), Measured()) for n in (10e6, 5e6))
     for name in ("peak a second", "seg a year", "Mbit native", "site day results"):
-        assert float(half[name]) == approx(float(whole[name]) / 2, rel=0.02, abs=0.6), name
+        assert float(half[name]) == pytest.approx(float(whole[name]) / 2, rel=0.02, abs=0.6), name
 
 
 def test_what_was_measured_stands_where_the_page_says() -> None:
@@ -93,4 +92,4 @@ def test_results_of_the_eight_views_are_as_large_as_the_page_says(cbis_files: li
             sizes.append((seg, sr, len(result_of(findings, (), 0).model_dump_json())))
     seg, sr, json = (sum(column) / len(sizes) for column in zip(*sizes, strict=True))
     measured = Measured()
-    assert (seg, sr, json) == approx((measured.seg, measured.sr, measured.json), rel=0.02)
+    assert (seg, sr, json) == pytest.approx((measured.seg, measured.sr, measured.json), rel=0.02)

@@ -9,6 +9,7 @@ destination, and the right one, or a refusal in the inbox. Exits with 1 where an
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -33,20 +34,23 @@ def main() -> int:
     options = parser.parse_args()
     adopt_orphans()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        folder = Path(name)
-        model = write_identity_net(folder / "identity.onnx")
-        samples = make_samples(model, all_of_them=options.minutes >= SHORT_MINUTES)
-        _say(f"{len(samples[0])} good samples, {len(samples[1])} refused ones")
-        sides = round.run(
-            folder, model, samples, seconds=options.minutes * 60, seed=options.seed, say=_Progress()
-        )
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    model = write_identity_net(folder / "identity.onnx")
+    samples = make_samples(model, all_of_them=options.minutes >= SHORT_MINUTES)
+    _say(f"{len(samples[0])} good samples, {len(samples[1])} refused ones")
+    sides = round.run(
+        folder, model, samples, seconds=options.minutes * 60, seed=options.seed, say=_Progress()
+    )
     sys.stdout.write(report.table(sides))
     if options.json is not None:
         took_s = time.monotonic() - started
         of_the_run = {"minutes": options.minutes, "seed": options.seed, "seconds_in_all": took_s}
         options.json.write_text(json.dumps(report.as_json(sides, **of_the_run), indent=1))
-    return int(any(side.soak.subject.ledger.fault_count for side in sides))
+    if any(side.soak.subject.ledger.fault_count for side in sides):
+        _say(f"logs and inboxes: {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 class _Progress:

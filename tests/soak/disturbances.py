@@ -12,6 +12,9 @@ from tests.soak.subject import ASKED, KILLED, Subject
 
 READER_KINDS = ("kill", "kill", "kill all", "term", "stop", "storm")
 SERVICE_KINDS = ("kill", "kill", "term", "term, kill", "kill twice", "stop reader, kill")
+MAX_ANSWERS, MAX_PAUSE_S = 40, 120.0
+"""Right answers between two disturbances, at most; and how long they are waited for."""
+
 GOOD_ENDS = (0, -signal.SIGTERM)
 
 
@@ -49,6 +52,7 @@ class Disturber:
         """Disturb; also look whether the service runs at all."""
         subject, chance = self._subject, self._chance
         while not self._ended.wait(chance.uniform(0.3, self._pause_s)):
+            self._wait_for_answers(chance.randint(1, MAX_ANSWERS))
             assert subject.process is not None
             if (status := subject.process.poll()) is not None:
                 subject.ledger.fault(f"{subject.name} ended by itself, status {status}")
@@ -58,6 +62,14 @@ class Disturber:
                 self._disturb_service(chance.choice(SERVICE_KINDS))
             else:
                 self._disturb_readers(chance.choice(READER_KINDS))
+
+    def _wait_for_answers(self, count: int) -> None:
+        """Wait until it answered so often: on a busy machine it would do nothing but start."""
+        answered = self._subject.ledger.counts
+        wanted, until = answered["right answers"] + count, time.monotonic() + MAX_PAUSE_S
+        while answered["right answers"] < wanted and time.monotonic() < until:
+            if self._ended.wait(0.2):
+                return
 
     def _disturb_readers(self, kind: str) -> None:
         subject, chance = self._subject, self._chance

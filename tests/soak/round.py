@@ -182,7 +182,7 @@ def run(
             say(sides, time.monotonic() - started)
         ended.set()
         for thread in threads:
-            thread.join(600)
+            thread.join(1500)
             if thread.is_alive():
                 sides[0].soak.subject.ledger.fault("a caller did not come to its end")
         for side in sides:

@@ -28,7 +28,8 @@ from service.imaging.reader import ReadLimits
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
-pool = ReaderPool(ReaderOptions(1, ReadLimits(), 512, deadline_s=600), (sys.executable, "-I", sys.argv[1]))
+options = ReaderOptions(1, ReadLimits(), 512, deadline_s=600)
+pool = ReaderPool(options, (sys.executable, "-I", sys.argv[1]))
 asking = threading.Thread(target=lambda: pool.read(ReadRequest(b"endless")), daemon=True)
 if sys.argv[2] == "busy":
     asking.start()
