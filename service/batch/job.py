@@ -1,20 +1,24 @@
 """One call of `mammoseg segment`: what is left to do is done, and said."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from service import __version__
+from service.batch.bodies import FileBody, look_at
 from service.batch.journal import Journal, Row
 from service.batch.report import Report
-from service.batch.results import file_names, picture_side_of, write_file
-from service.batch.rows import CSV_NAME, refused_row, to_csv
-from service.batch.run import Batch, Outcome
+from service.batch.results import file_names, make_files, picture_side_of, write_file, write_files
+from service.batch.rows import CSV_NAME, refused_row, row_of, to_csv
+from service.batch.run import Batch, Outcome, Task
 from service.batch.sources import Source
+from service.cores import available_cores
+from service.findings import Findings
 from service.inference.model_file import read_model
 from service.loading import open_segmenter
 from service.models import BUNDLED_MODEL
@@ -25,6 +29,39 @@ TAKEN = (
     "result-name-taken",
     "Results of another file have its name in this folder; choose another --out, or --overwrite.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was made of one image; its files are there.
+
+    Attributes
+    ----------
+    row
+        Of the table and the CSV.
+    files
+        Sizes of the result files, bytes, by name.
+    told
+        What the system said of the image's file when it was read.
+    """
+
+    row: Row
+    files: dict[str, int]
+    told: os.stat_result
+
+
+def made_by(settings: Settings, options: SegmentOptions) -> str:
+    """Return what results depend on beside the image: model, version, choices.
+
+    The device is not of it: each reproduces the golden tile.
+
+    Raises
+    ------
+    ContractError
+        The model file cannot be read.
+    """
+    model = sha256(read_model(settings.model or BUNDLED_MODEL)).hexdigest()
+    return f"{model} {__version__} {options}"
 
 
 class Job:
@@ -63,9 +100,7 @@ class Job:
         self._settings, self._formats, self._out = settings, formats, out
         self._options = replace(options, picture_side=picture_side_of(formats))
         self._overwrite = overwrite
-        model = sha256(read_model(settings.model or BUNDLED_MODEL)).hexdigest()
-        # The device is not of it: each reproduces the golden tile.
-        self._journal = Journal(out, f"{model} {__version__} {self._options}")
+        self._journal = Journal(out, made_by(settings, self._options))
         self._rows: dict[Source, Row] = {}
         self._counts: Counter[str] = Counter()
 
@@ -126,14 +161,8 @@ class Job:
         sources = list(sources)
         report.opening()
         with open_segmenter(self._settings) as segmenter:
-            batch = Batch(
-                segmenter,
-                self._options,
-                self._formats,
-                self._out,
-                self._settings.memory,
-                self._settings.max_body_mib << 20,
-            )
+            task = Task(self._options, self._look_at, self._write)
+            batch = Batch(segmenter, task, self._settings.memory, available_cores())
             report.begin(len(sources))
             outcomes = batch.run(sources)
             try:
@@ -144,14 +173,24 @@ class Job:
                 # At once, however it ends: what is in work must not outlive the segmenter.
                 outcomes.close()
 
-    def _take(self, outcome: Outcome, report: Report) -> None:
-        if outcome.problem is not None:
-            self._refuse(outcome.source, outcome.problem, report)
+    def _look_at(self, source: Source) -> FileBody:
+        return look_at(source.path, self._settings.max_body_mib << 20)
+
+    def _write(self, source: Source, body: FileBody, _: bytes, findings: Findings) -> Written:
+        files = make_files(source.name, self._formats, findings)
+        write_files(self._out, files)
+        sizes = {name: len(content) for name, content in files.items()}
+        return Written(row_of(source, findings), sizes, body.told)
+
+    def _take(self, outcome: Outcome[Source, Written], report: Report) -> None:
+        if outcome.state == "refused" and outcome.problem is not None:
+            self._refuse(outcome.item, outcome.problem, report)
             return
         self._counts[outcome.state] += 1
-        if outcome.row is not None and outcome.told is not None:
-            self._rows[outcome.source] = outcome.row
-            self._journal.add(outcome.source, outcome.told, outcome.files, outcome.row)
+        made = outcome.made
+        if made is not None:
+            self._rows[outcome.item] = made.row
+            self._journal.add(outcome.item, made.told, made.files, made.row)
 
     def _refuse(self, source: Source, problem: tuple[str, str], report: Report) -> None:
         code, detail = problem

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from service.batch.journal import Row
 from service.batch.sources import Source
 from service.findings import Findings
-from service.outputs.result import result_of
+from service.outputs.result import SegmentationResult, result_of
 
 CSV_NAME = "scores.csv"
 
@@ -40,13 +40,16 @@ COLUMNS = (
 
 
 def row_of(source: Source, findings: Findings) -> Row:
-    """Return the row of an image: the same numbers as its JSON has."""
-    result = result_of(findings, (), 0)
+    """Return the row of an image."""
+    scores = scores_of(result_of(findings, (), 0))
+    return {"file": str(source.path), "results": source.name, **scores, "problem": None}
+
+
+def scores_of(result: SegmentationResult) -> Row:
+    """Return what a row says of an image, wherever it lies: the same numbers as its JSON has."""
     image, has_mask = result.image, result.has_mask
     spacing = image.pixel_spacing_mm or (None, None)
     return {
-        "file": str(source.path),
-        "results": source.name,
         "sop_instance_uid": image.sop_instance_uid,
         "laterality": image.laterality,
         "view_position": image.view_position,
@@ -67,7 +70,6 @@ def row_of(source: Source, findings: Findings) -> Row:
         "model": result.model.name,
         "model_version": result.model.version,
         "model_sha256": result.model.sha256,
-        "problem": None,
     }
 
 

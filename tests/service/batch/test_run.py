@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 
 from service.backoff import Backoff
+from service.batch.bodies import look_at
 from service.batch.results import NotWritten
-from service.batch.run import ATTEMPTS, Batch
+from service.batch.run import ATTEMPTS, Batch, Task
 from service.batch.sources import Source
 from service.cancellation import CancelToken
 from service.capacity.plan import MemoryPlan
@@ -46,10 +47,7 @@ class Scripted:
 
 
 @pytest.fixture(autouse=True)
-def _without_files_and_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.batch.run.make_files", lambda *_: {})
-    monkeypatch.setattr("service.batch.run.row_of", lambda source, _: {"results": source.name})
-    monkeypatch.setattr("service.batch.run.available_cores", lambda: 4)
+def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "service.batch.run.Backoff", lambda **_: Backoff(0.0, 0.0, attempts=ATTEMPTS)
     )
@@ -64,26 +62,29 @@ def files(folder: Path, count: int) -> list[Source]:
     return made
 
 
-def batch(segmenter: Scripted, out: Path, pixels_mib: int = 4096) -> Batch:
+def batch(segmenter: Scripted, pixels_mib: int = 4096) -> Batch[Any, Any, str]:
     memory = MemoryPlan(readers=4, reader_mib=192, bodies_mib=128, pixels_mib=pixels_mib)
-    return Batch(
-        cast(Segmenter, segmenter), SegmentOptions(), ("json",), out, memory, max_body_bytes=2**20
+    task: Task[Any, Any, str] = Task(
+        SegmentOptions(),
+        lambda source: look_at(source.path, 2**20),
+        lambda source, *_: source.name,
     )
+    return Batch(cast(Segmenter, segmenter), task, memory, cores=4)
 
 
 def test_outcomes_come_in_the_order_of_the_files_while_several_are_worked_on(
     tmp_path: Path,
 ) -> None:
     segmenter = Scripted(lambda number: time.sleep(0.02 * (5 - number % 5)))
-    outcomes = list(batch(segmenter, tmp_path).run(files(tmp_path, 30)))
-    assert [outcome.source.name for outcome in outcomes] == [str(number) for number in range(30)]
+    outcomes = list(batch(segmenter).run(files(tmp_path, 30)))
+    assert [outcome.item.name for outcome in outcomes] == [str(number) for number in range(30)]
     assert 1 < segmenter.most <= 8
 
 
 def test_no_more_images_are_worked_on_than_their_memory_allows(tmp_path: Path) -> None:
     # Twelve bytes a pixel: two images of a megapixel.
     segmenter = Scripted(lambda _: time.sleep(0.005))
-    list(batch(segmenter, tmp_path, pixels_mib=25).run(files(tmp_path, 12)))
+    list(batch(segmenter, pixels_mib=25).run(files(tmp_path, 12)))
     assert segmenter.most == 2
 
 
@@ -97,7 +98,7 @@ def test_what_passes_is_tried_again_and_what_does_not_is_refused(tmp_path: Path)
         if number == 2:
             raise UnsuitableImage("multi-frame", "Several.")
 
-    outcomes = list(batch(Scripted(act), tmp_path).run(files(tmp_path, 4)))
+    outcomes = list(batch(Scripted(act)).run(files(tmp_path, 4)))
     assert [outcome.problem and outcome.problem[0] for outcome in outcomes] == [
         None, "no-reader", "multi-frame", None,
     ]  # fmt: skip
@@ -115,14 +116,14 @@ def test_what_no_image_survives_ends_the_run_and_begins_no_more(
 
     segmenter = Scripted(act)
     with pytest.raises(type(end)):
-        list(batch(segmenter, tmp_path).run(files(tmp_path, 200)))
+        list(batch(segmenter).run(files(tmp_path, 200)))
     assert segmenter.now == 0
     assert segmenter.calls < 50
 
 
 def test_whoever_leaves_early_waits_for_what_is_in_work_alone(tmp_path: Path) -> None:
     segmenter = Scripted(lambda _: time.sleep(0.01))
-    outcomes = batch(segmenter, tmp_path).run(files(tmp_path, 200))
+    outcomes = batch(segmenter).run(files(tmp_path, 200))
     next(outcomes)
     outcomes.close()
     assert segmenter.now == 0

@@ -200,7 +200,7 @@ def _interrupted(*_: object) -> None:
 @pytest.mark.parametrize(
     ("where", "fault", "status", "said"),
     [
-        ("service.batch.run.write_files", _full, 4, "No space left on device; the same command"),
+        ("service.batch.job.write_files", _full, 4, "No space left on device; the same command"),
         ("service.segmenter.Segmenter.segment", _lost, 3, "the device failed; the same command"),
         ("service.batch.job.Job._take", _interrupted, 130, "interrupted; the same command goes"),
     ],

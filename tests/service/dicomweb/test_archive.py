@@ -179,7 +179,7 @@ def test_other_warnings_say_nothing_of_that(server: Server) -> None:
 
 
 def test_a_server_without_an_end_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.dicomweb.archive.MAX_RESULTS", 20)
+    monkeypatch.setattr("service.dicomweb.search.MAX_RESULTS", 20)
     server.answer = lambda path, query: (  # type: ignore[method-assign]
         200,
         None,
