@@ -28,6 +28,9 @@ class Commands(DeferredGroup):
         "segment": Deferred(
             f"{_HERE}.segment", SEGMENT, "Segment files, folders and DICOMDIRs without a server."
         ),
+        "archive": Deferred(
+            f"{_HERE}.archive", SEGMENT, "Segment an archive, on this machine or a Ray cluster."
+        ),
         "serve": Deferred(f"{_HERE}.serve", SEGMENT, "Serve over HTTP until SIGTERM."),
         "keys": Deferred(f"{_HERE}.keys", SEGMENT, "Make, list and withdraw API keys."),
         "demo": Deferred(

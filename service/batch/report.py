@@ -102,7 +102,7 @@ class Report:
         rows
             Of the images whose results are there.
         counts
-            How many: "done" now, "kept" from before, "refused", "passed-over".
+            How many: "done" now, "kept" from before, "duplicate", "refused", "passed-over".
         out
             Folder of the results.
         csv
@@ -131,6 +131,8 @@ def _sentence(counts: Counter[str], seconds: float) -> str:
         parts[0] += f" at {counts['done'] / max(seconds, 1e-3):.1f} images/s"
     if counts["kept"]:
         parts.append(f"{counts['kept']} were done before")
+    if counts["duplicate"]:
+        parts.append(f"{counts['duplicate']} duplicates of others")
     if counts["refused"]:
         parts.append(f"{counts['refused']} refused")
     if counts["passed-over"]:

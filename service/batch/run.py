@@ -25,6 +25,10 @@ ATTEMPTS = 3
 """At one image, while no reader can be had."""
 
 
+class EngineFailed(Exception):
+    """What segments lost the machines that it works with; the message says how."""
+
+
 class Named(Protocol):
     """Says where an image is found."""
 

@@ -39,6 +39,16 @@ file, is not done again. A file that is refused is named, and the rest goes on.
 {INTERRUPTED}: interrupted by Ctrl-C; 143: by SIGTERM.
 """
 
+Ungated = Annotated[bool, typer.Option("--ungated", help="Keep the mask whatever the score.")]
+Frame = Annotated[
+    int | None,
+    typer.Option(min=1, help="Frame of a tomosynthesis, or page of a TIFF, from 1 on."),
+]
+PixelSpacing = Annotated[
+    str | None,
+    typer.Option(help="One number, or row,column: overrides what the images say."),
+]
+
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
@@ -60,20 +70,9 @@ def segment(
             autocompletion=complete_formats,
         ),
     ] = ",".join(DEFAULT_FORMATS),
-    ungated: Annotated[
-        bool, typer.Option("--ungated", help="Keep the mask whatever the score.")
-    ] = False,
-    frame: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Frame of a tomosynthesis, or page of a TIFF, from 1 on.",
-        ),
-    ] = None,
-    pixel_spacing_mm: Annotated[
-        str | None,
-        typer.Option(help="One number, or row,column: overrides what the images say."),
-    ] = None,
+    ungated: Ungated = False,
+    frame: Frame = None,
+    pixel_spacing_mm: PixelSpacing = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Do again what is done, over other files' results, too."),

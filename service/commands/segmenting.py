@@ -1,25 +1,19 @@
 """What `mammoseg segment` does."""
 
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from service.api.options import parse_spacing
 from service.batch.job import Job
 from service.batch.report import Report
-from service.batch.results import NotWritten
 from service.batch.sources import Found, find
-from service.commands.endings import say
-from service.errors import DeviceFailed, InvalidRequest, StartupError
-from service.exit_status import DEVICE_FAILED, INTERRUPTED, SOME_FAILED, WRITE_FAILED
+from service.commands.long_runs import ended_by_sigterm, exit_status_of, spacing_or_fail
+from service.exit_status import SOME_FAILED
 from service.logs import configure_logs
 from service.segmenter import SegmentOptions
+from service.settings import Settings
 from service.terminal import console, fail, settings_or_exit, stderr
-
-TERMINATED = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +50,26 @@ def run(files: Sequence[str], choices: Choices) -> int:
     settings = settings_or_exit()
     configure_logs("warning", "console")
     options = SegmentOptions(
-        _spacing_mm(choices.pixel_spacing_mm), gate=choices.gate, frame=choices.frame
+        spacing_or_fail(choices.pixel_spacing_mm), gate=choices.gate, frame=choices.frame
     )
-    with Report(console, stderr, quiet=choices.quiet) as report, _ended_by_sigterm():
+    with Report(console, stderr, quiet=choices.quiet) as report, ended_by_sigterm():
         found = find(files, choices.out)
         for fault in found.faults:
             report.fault(fault)
         if not found.sources:
             fail(_nothing_in(found))
-        try:
-            with Job(
-                settings, options, choices.formats, choices.out, overwrite=choices.overwrite
-            ) as job:
-                refused = job.run(found.sources, report)
-        except StartupError as error:
-            fail(str(error))
-        except NotWritten as error:
-            say(f"{error}; the same command goes on")
-            return WRITE_FAILED
-        except DeviceFailed:
-            say("the device failed; the same command goes on")
-            return DEVICE_FAILED
-        except KeyboardInterrupt:
-            say("interrupted; the same command goes on")
-            return INTERRUPTED
+        return exit_status_of(partial(_work, found, settings, options, choices, report))
+
+
+def _work(
+    found: Found, settings: Settings, options: SegmentOptions, choices: Choices, report: Report
+) -> int:
+    with Job(settings, options, choices.formats, choices.out, overwrite=choices.overwrite) as job:
+        refused = job.run(found.sources, report)
     return SOME_FAILED if refused or found.faults else 0
-
-
-def _spacing_mm(text: str | None) -> tuple[float, float] | None:
-    try:
-        return parse_spacing(None if text is None else [text])
-    except InvalidRequest:
-        fail("--pixel-spacing-mm takes one number, or row,column, in mm")
 
 
 def _nothing_in(found: Found) -> str:
     if found.others:
         return f"there is no image: {found.others} files are none"
     return "there is no image"
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the context in order: what is in work is given up, the cursor is back."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -117,7 +117,7 @@ def pull(
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    archive = Archive(dicomweb, study, _credentials(DICOMWEB_USERNAME, DICOMWEB_PASSWORD))
+    archive = Archive(dicomweb, study, dicomweb_credentials())
     try:
         with open_segmenter(settings) as segmenter:
             task = Pull(segmenter, settings.read_limits(), wanted, out, store)
@@ -164,6 +164,11 @@ def _cursor(file: Path, from_start: bool) -> Cursor:
 def _key_header() -> dict[str, str]:
     key = os.environ.get(SERVICE_KEY)
     return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def dicomweb_credentials() -> tuple[str, str] | None:
+    """Return name and password for a DICOMweb server, from the environment."""
+    return _credentials(DICOMWEB_USERNAME, DICOMWEB_PASSWORD)
 
 
 def _credentials(username: str, password: str) -> tuple[str, str] | None:

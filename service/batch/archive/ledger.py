@@ -1,0 +1,263 @@
+"""What became of each item, and the one result of each image: one SQLite file beside the results.
+
+The journal of `mammoseg segment` is keyed by file and held in memory; here one image may lie in
+several files, and there may be a million. One process writes: results first, each file whole or not
+at all, then their row. Whatever ends it in between, the next run makes the same files again, under
+the same names.
+"""
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self
+
+from service.batch.archive.items import Item, shown
+from service.batch.archive.judge import Answer, Judged
+from service.batch.journal import Row
+from service.batch.results import BadName, NotWritten, write_files
+from service.errors import StartupError
+
+NAME = ".mammoseg-archive.sqlite"
+LOCK_NAME = ".mammoseg-archive.lock"
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS bound (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS item (
+    location BLOB PRIMARY KEY,
+    version TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    image TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS image (
+    image TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    location BLOB NOT NULL,
+    files TEXT NOT NULL,
+    row TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS region (
+    image TEXT NOT NULL REFERENCES image ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    row TEXT NOT NULL,
+    PRIMARY KEY (image, number)
+) WITHOUT ROWID;
+"""
+
+SETTLED = frozenset(("done", "duplicate", "passed-over"))
+"""States of items that are not looked at again; what was refused is, by the next run."""
+
+DIFFERS = (
+    "instance-differs",
+    "Another file has the same SOP Instance UID and other content; the first one's result is kept.",
+)
+
+
+class OtherWork(StartupError):
+    """The folder holds results of another archive, model or choice."""
+
+
+class Ledger:
+    """The ledger of one folder; for one process at a time, and one archive for good.
+
+    Parameters
+    ----------
+    folder
+        Of the results; made when it is not there.
+    bound
+        What its results must all agree in, by name: the archive, the model, the choices.
+
+    Raises
+    ------
+    NotWritten
+        The folder cannot be written, or another process writes into it.
+    OtherWork
+        It holds results of other work.
+    """
+
+    def __init__(self, folder: Path, bound: dict[str, str]) -> None:
+        self.folder, self.bound = folder, bound
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / LOCK_NAME).open("a")
+        except OSError as error:
+            raise NotWritten(f"{folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise NotWritten(f"another process writes into {folder}") from None
+        self._connection = sqlite3.connect(folder / NAME, isolation_level=None)
+        try:
+            with self._written():
+                self._prepare()
+                self._bind(bound)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        # Alone, write-ahead logging needs no shared memory: it works on a network share, too.
+        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise OtherWork(f"{self.folder} was written by a later version of mammoseg")
+        self._connection.executescript(
+            f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT; PRAGMA foreign_keys = ON;"
+        )
+
+    def _bind(self, bound: dict[str, str]) -> None:
+        before = dict(self._connection.execute("SELECT key, value FROM bound"))
+        for key, value in bound.items():
+            if before.setdefault(key, value) != value:
+                raise OtherWork(f"{self.folder} holds results of another {key}: take another --out")
+        self._connection.executemany("INSERT OR IGNORE INTO bound VALUES (?, ?)", bound.items())
+
+    def is_settled(self, item: Item, version: str) -> bool:
+        """Say whether nothing is left to do for an item, as it is now.
+
+        Its result files are there at the size that they were written with; a file that changed
+        since is looked at again.
+        """
+        found = self._connection.execute(
+            "SELECT state, version, files FROM item LEFT JOIN image USING (image)"
+            " WHERE item.location = ?",
+            (item.location,),
+        ).fetchone()
+        if found is None or found[0] not in SETTLED or found[1] != version:
+            return False
+        return found[0] == "passed-over" or self._whole(found[2])
+
+    def take(self, answer: Answer, version: str) -> tuple[str, tuple[str, str] | None]:
+        """Write down what came of an item, its results first.
+
+        Parameters
+        ----------
+        version
+            Of the item, as it was before it was read.
+
+        Returns
+        -------
+        Its state, `duplicate` where another item has the same image; code and detail where it is
+        refused.
+
+        Raises
+        ------
+        NotWritten
+            The disk takes nothing more.
+        """
+        state, problem, image = str(answer.state), answer.problem, None
+        with self._written(), self._transaction():
+            if answer.made is not None:
+                image = answer.made.image
+                try:
+                    state, problem = self._take_image(answer.item, answer.made)
+                except BadName as error:
+                    state, problem = "refused", (error.code, error.detail)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?)",
+                (answer.item.location, version, state, problem and problem[0], image),
+            )
+        return state, problem
+
+    def _take_image(self, item: Item, made: Judged) -> tuple[str, tuple[str, str] | None]:
+        known = self._connection.execute(
+            "SELECT digest, location, files FROM image WHERE image = ?", (made.image,)
+        ).fetchone()
+        if known is not None:
+            digest, location, files = known
+            if digest != made.digest:
+                return "refused", DIFFERS
+            if location != item.location and self._whole(files):
+                return "duplicate", None
+        write_files(self.folder, made.files)
+        sizes = {name: len(content) for name, content in made.files.items()}
+        row = (made.image, made.digest, item.location, json.dumps(sizes), json.dumps(made.row))
+        regions = [(made.image, each["number"], json.dumps(each)) for each in made.regions]
+        self._connection.execute("DELETE FROM image WHERE image = ?", (made.image,))
+        self._connection.execute("INSERT INTO image VALUES (?, ?, ?, ?, ?)", row)
+        self._connection.executemany("INSERT INTO region VALUES (?, ?, ?)", regions)
+        return "done", None
+
+    def _whole(self, files: str | None) -> bool:
+        if files is None:
+            return False
+        try:
+            sizes = json.loads(files).items()
+            return all((self.folder / name).stat().st_size == size for name, size in sizes)
+        except OSError:
+            return False
+
+    def scores(self) -> Iterator[Row]:
+        """Yield the row of each image, by its name."""
+        for (row,) in self._connection.execute("SELECT row FROM image ORDER BY image"):
+            yield json.loads(row)
+
+    def regions(self) -> Iterator[Row]:
+        """Yield the row of each region, by image and number."""
+        for (row,) in self._connection.execute("SELECT row FROM region ORDER BY image, number"):
+            yield json.loads(row)
+
+    def items(self) -> Iterator[Row]:
+        """Yield what became of each item, by location."""
+        for location, state, code, image, row in self._connection.execute(
+            "SELECT item.location, state, code, image, row FROM item LEFT JOIN image USING (image)"
+            " ORDER BY item.location"
+        ):
+            yield {
+                "location": shown(location),
+                "state": state,
+                "code": code,
+                "image": row and json.loads(row)["image"],
+                "result": image,
+            }
+
+    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many items are in each state, and how many have each code."""
+        states = "SELECT state, COUNT(*) FROM item GROUP BY state"
+        codes = "SELECT code, COUNT(*) FROM item WHERE code IS NOT NULL GROUP BY code"
+        return dict(self._connection.execute(states)), dict(self._connection.execute(codes))
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return how many images there are, how many were decided to have a lesion, and regions."""
+        totals: tuple[int, int, int] = self._connection.execute(
+            "SELECT (SELECT COUNT(*) FROM image),"
+            " (SELECT COUNT(*) FROM image WHERE json_extract(row, '$.decision')),"
+            " (SELECT COUNT(*) FROM region)"
+        ).fetchone()
+        return totals
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise NotWritten(f"{self.folder / NAME} cannot be written: {error}") from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let another process in."""
+        with closing(self._lock), closing(self._connection):
+            return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

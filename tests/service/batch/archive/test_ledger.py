@@ -1,0 +1,177 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from service.batch.archive.items import FileItem, Item
+from service.batch.archive.judge import Answer, Judged
+from service.batch.archive.ledger import NAME, Ledger, OtherWork
+from service.batch.results import NotWritten
+from service.batch.run import Outcome
+
+pytestmark = pytest.mark.unit
+
+BOUND = {"archive": "/mnt", "model": "a"}
+ITEM, OTHER = FileItem(Path("/mnt/a.dcm")), FileItem(Path("/mnt/b.dcm"))
+
+
+def judged(image: str = "1.2.3", digest: str = "d", content: bytes = b"{}") -> Judged:
+    row = {"image": image, "score": 0.5, "decision": True}
+    regions = ({"image": image, "number": 1}, {"image": image, "number": 2})
+    return Judged(image, digest, row, regions, {f"images/{image}.json": content})
+
+
+def done(item: Item = ITEM, made: Judged | None = None) -> Answer:
+    return Outcome(item, "done", made or judged())
+
+
+def refused(item: Item, code: str = "dicom-unreadable") -> Answer:
+    return Outcome(item, "refused", problem=(code, "No."))
+
+
+def test_what_is_done_is_settled_for_the_next_run(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        assert not ledger.is_settled(ITEM, "1 2")
+        assert ledger.take(done(), "1 2") == ("done", None)
+    with Ledger(tmp_path, BOUND) as ledger:
+        assert ledger.is_settled(ITEM, "1 2")
+        assert not ledger.is_settled(OTHER, "1 2")
+    assert (tmp_path / "images" / "1.2.3.json").read_bytes() == b"{}"
+
+
+def test_a_file_that_changed_or_lost_its_results_is_looked_at_again(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(), "1 2")
+        assert not ledger.is_settled(ITEM, "1 3")
+        (tmp_path / "images" / "1.2.3.json").write_bytes(b"{")
+        assert not ledger.is_settled(ITEM, "1 2")
+        (tmp_path / "images" / "1.2.3.json").unlink()
+        assert not ledger.is_settled(ITEM, "1 2")
+        ledger.take(done(), "1 2")
+        assert ledger.is_settled(ITEM, "1 2")
+
+
+def test_what_was_refused_is_tried_again_and_what_was_passed_over_is_not(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        assert ledger.take(refused(ITEM), "1 2") == ("refused", ("dicom-unreadable", "No."))
+        ledger.take(Outcome(OTHER, "passed-over", problem=("no-pixel-data", "None.")), "1 2")
+        assert not ledger.is_settled(ITEM, "1 2")
+        assert ledger.is_settled(OTHER, "1 2")
+        assert ledger.counts() == (
+            {"refused": 1, "passed-over": 1},
+            {"dicom-unreadable": 1, "no-pixel-data": 1},
+        )
+        ledger.take(done(), "1 2")
+        assert ledger.counts() == ({"done": 1, "passed-over": 1}, {"no-pixel-data": 1})
+
+
+def test_an_image_in_two_files_has_one_result(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(), "1 2")
+        assert ledger.take(done(OTHER, judged(content=b"other")), "3 4") == ("duplicate", None)
+        assert ledger.is_settled(OTHER, "3 4")
+        assert ledger.totals() == (1, 1, 2)
+        assert (tmp_path / "images" / "1.2.3.json").read_bytes() == b"{}"
+
+
+def test_another_image_under_the_same_uid_is_refused_and_the_first_kept(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(), "1 2")
+        state, problem = ledger.take(done(OTHER, judged(digest="e", content=b"other")), "3 4")
+        assert state == "refused" and problem is not None and problem[0] == "instance-differs"
+        assert (tmp_path / "images" / "1.2.3.json").read_bytes() == b"{}"
+        assert [row["score"] for row in ledger.scores()] == [0.5]
+        # The file itself, changed in place, is no exception: results stay what they were.
+        assert ledger.take(done(ITEM, judged(digest="e")), "5 6")[0] == "refused"
+
+
+def test_a_duplicate_gives_an_image_its_results_where_they_are_gone(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(), "1 2")
+        (tmp_path / "images" / "1.2.3.json").unlink()
+        assert ledger.take(done(OTHER), "3 4") == ("done", None)
+        assert ledger.is_settled(ITEM, "1 2") and ledger.is_settled(OTHER, "3 4")
+        assert ledger.totals() == (1, 1, 2)
+
+
+def test_an_item_that_is_answered_twice_has_one_result(tmp_path: Path) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        for _ in range(2):
+            assert ledger.take(done(), "1 2") == ("done", None)
+        assert ledger.totals() == (1, 1, 2)
+        assert ledger.counts() == ({"done": 1}, {})
+
+
+def test_what_ends_it_between_the_files_and_their_row_is_made_good_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger(tmp_path, BOUND) as ledger:
+        monkeypatch.setattr("service.batch.archive.ledger.json.dumps", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ledger.take(done(), "1 2")
+        monkeypatch.undo()
+    assert (tmp_path / "images" / "1.2.3.json").exists()
+    with Ledger(tmp_path, BOUND) as ledger:
+        assert ledger.totals() == (0, 0, 0)
+        assert not ledger.is_settled(ITEM, "1 2")
+        # Meanwhile another file with this UID came first: its results are the image's, whole.
+        ledger.take(done(OTHER, judged(digest="e", content=b"other")), "3 4")
+        assert (tmp_path / "images" / "1.2.3.json").read_bytes() == b"other"
+        assert ledger.take(done(), "1 2")[0] == "refused"
+
+
+def test_a_full_disk_leaves_no_row_without_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise NotWritten("full")
+
+    with Ledger(tmp_path, BOUND) as ledger:
+        monkeypatch.setattr("service.batch.archive.ledger.write_files", full)
+        with pytest.raises(NotWritten):
+            ledger.take(done(), "1 2")
+        assert ledger.totals() == (0, 0, 0)
+        assert ledger.counts() == ({}, {})
+
+
+def test_a_name_that_is_no_text_is_a_location_like_others(tmp_path: Path) -> None:
+    item = FileItem(Path("/mnt/\udcff.dcm"))
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(item), "1 2")
+        assert ledger.is_settled(item, "1 2")
+        (row,) = ledger.items()
+        assert row["location"] == "/mnt/\\xff.dcm"
+
+
+def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with (
+        Ledger(tmp_path, BOUND),
+        pytest.raises(NotWritten, match="another process writes into"),
+    ):
+        Ledger(tmp_path, BOUND)
+    Ledger(tmp_path, BOUND).close()
+
+
+@pytest.mark.parametrize("key", BOUND)
+def test_a_folder_holds_results_of_one_archive_and_one_model(tmp_path: Path, key: str) -> None:
+    Ledger(tmp_path, BOUND).close()
+    with pytest.raises(OtherWork, match=f"results of another {key}: take another --out"):
+        Ledger(tmp_path, BOUND | {key: "other"})
+    Ledger(tmp_path, BOUND).close()
+
+
+def test_a_folder_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    Ledger(tmp_path, BOUND).close()
+    with sqlite3.connect(tmp_path / NAME) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(OtherWork, match="later version"):
+        Ledger(tmp_path, BOUND)
+
+
+@pytest.mark.parametrize("name", ["file", NAME])
+def test_what_cannot_be_written_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not a database" * 100)
+    folder = tmp_path / "file" / "out" if name == "file" else tmp_path
+    with pytest.raises(NotWritten, match="cannot be written"):
+        Ledger(folder, BOUND)

@@ -1,0 +1,335 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pydicom
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.batch.results import NotWritten
+from service.batch.run import EngineFailed
+from service.cli import app
+from service.commands import archiving
+from service.errors import DeviceFailed
+from service.telemetry.inference_line import Pseudonyms
+from tests.archive_files import instance_uid, numbered, path_of, small_mammogram, write_archive
+from tests.dicom_files import dicom_file, phantom
+from tests.identity_net import write_identity_net
+from tests.service.api.conftest import breast_phantom
+
+pytestmark = pytest.mark.integration
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra archive")
+
+SHAPE = (120, 96)
+SECRET = b"a secret of sixteen bytes"
+
+
+@pytest.fixture(autouse=True)
+def _identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
+    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
+    monkeypatch.setenv("MAMMOSEG_READERS", "1")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("service.commands.archiving.configure_logs", lambda *_: None)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_archive(tmp_path / "archive", 6, SHAPE)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["archive", *map(str, arguments)], env={"COLUMNS": "120"})
+
+
+def table(out: Path, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
+    return rows
+
+
+def summary(out: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((out / "summary.json").read_bytes())
+    return told
+
+
+def states(out: Path) -> dict[str, str]:
+    return {Path(row["location"]).name: row["code"] or row["state"] for row in table(out, "items")}
+
+
+def test_every_image_has_one_row_its_regions_and_its_objects(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(archive, "--out", out, "--format", "json,seg,sr")
+    assert result.exit_code == 0, result.output
+    assert "6 segmented" in result.stdout
+    scores = table(out, "scores")
+    assert [row["image"] for row in scores] == [instance_uid(number) for number in range(6)]
+    assert len({row["study"] for row in scores}) == 2
+    regions = table(out, "regions")
+    for row in scores:
+        document = json.loads((out / f"{row['results']}.json").read_bytes())
+        assert document["has_mask"]["score"] == row["score"]
+        assert document["image"]["sop_instance_uid"] == row["image"]
+        its = [region for region in regions if region["image"] == row["image"]]
+        assert [one["number"] for one in its] == [*range(1, row["regions"] + 1)]
+        assert [[one["left"], one["top"], one["width"], one["height"]] for one in its] == [
+            region["bbox"] for region in document["regions"]
+        ]
+        for kind in ("seg", "sr"):
+            made = pydicom.dcmread(out / f"{row['results']}-{kind}.dcm")
+            assert made.StudyInstanceUID == row["study"]
+    told = summary(out)
+    assert told["images"] == told["this_run"]["done"] == told["items"]["done"] == 6
+    assert told["regions"] == len(regions) and told["engine"] == "this machine"
+
+
+def test_the_same_command_goes_on_and_opens_nothing_when_all_is_done(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(archive, "--out", out, "--format", "json")
+    before = table(out, "scores")
+    written = next((out / "images").rglob("*.json")).stat().st_mtime_ns
+    monkeypatch.setattr("service.batch.archive.judge.open_segmenter", None)
+    again = run(archive, "--out", out, "--format", "json")
+    assert again.exit_code == 0, again.output
+    assert "0 segmented, 6 were done before" in again.stdout
+    assert table(out, "scores") == before
+    assert next((out / "images").rglob("*.json")).stat().st_mtime_ns == written
+    monkeypatch.undo()
+
+
+def test_what_is_no_mammogram_or_no_image_costs_nothing_but_its_line(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    study = path_of(archive, 0).parent
+    (study / "ct.dcm").write_bytes(dicom_file(phantom(12), Modality="CT"))
+    (study / "broken.dcm").write_bytes(small_mammogram(SHAPE)[:2000])
+    (study / "empty.dcm").touch()
+    (study / "notes.txt").write_text("no image")
+    cv2.imwrite(str(study / "film.png"), breast_phantom())
+    # A backup of one image, and one whose UID was used twice.
+    (study / "backup.dcm").write_bytes(path_of(archive, 1).read_bytes())
+    (study / "twice.dcm").write_bytes(numbered(small_mammogram(SHAPE, level=-300), 2))
+    (study / "loop").symlink_to(archive)
+    result = run(archive, "--out", out)
+    assert result.exit_code == 1
+    said = states(out)
+    assert {name: code for name, code in said.items() if not name[0].isdigit()} == {
+        "backup.dcm": "duplicate",
+        "broken.dcm": "pixel-data-truncated",
+        "ct.dcm": "modality-not-accepted",
+        "film.png": "done",
+        "twice.dcm": "instance-differs",
+    }
+    assert len(table(out, "scores")) == 7
+    told = summary(out)
+    assert told["codes"]["instance-differs"] == 1
+    assert told["this_run"]["no_image"] == 2
+    assert "instance-differs" in result.stderr
+
+
+def test_a_film_is_named_by_its_content(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "films" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "films" / name / "film.png"), breast_phantom())
+    assert run(tmp_path / "films", "--out", tmp_path / "out").exit_code == 0
+    (row,) = table(tmp_path / "out", "scores")
+    assert row["image"].startswith("sha256-") and row["study"] is None
+    assert sorted(one["state"] for one in table(tmp_path / "out", "items")) == ["done", "duplicate"]
+
+
+def test_a_file_that_vanishes_is_said_and_found_when_it_is_back(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, path = tmp_path / "out", path_of(archive, 3)
+    content = path.read_bytes()
+    really = archiving._listed
+
+    def and_lost(*arguments: Any) -> Any:
+        listed = really(*arguments)
+        path.unlink()
+        return listed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archiving, "_listed", and_lost)
+        assert run(archive, "--out", out).exit_code == 1
+    assert states(out)[path.name] == "file-unreadable"
+    assert len(table(out, "scores")) == 5
+    path.write_bytes(content)
+    assert run(archive, "--out", out).exit_code == 0
+    assert len(table(out, "scores")) == 6
+    assert "file-unreadable" not in states(out).values()
+
+
+def test_results_go_into_the_archive_itself_without_being_read(archive: Path) -> None:
+    for _ in range(2):
+        assert run(archive, "--out", archive / "results", "--format", "png,seg").exit_code == 0
+    assert len(table(archive / "results", "scores")) == 6
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (("--ungated",), "another model or choice of options"),
+        (("--format", "json"), "another choice of formats"),
+        (("--pseudonymous",), "another choice of names"),
+    ],
+)
+def test_results_of_several_choices_do_not_mix(
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    choice: tuple[str, ...],
+    said: str,
+) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    monkeypatch.setenv("MAMMOSEG_STUDY_SECRET_FILE", str(tmp_path / "secret"))
+    run(archive, "--out", tmp_path / "out")
+    result = run(archive, "--out", tmp_path / "out", *choice)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    other = run(path_of(archive, 0).parent, "--out", tmp_path / "out")
+    assert other.exit_code == 2 and "another archive" in " ".join(other.stderr.split())
+
+
+def test_pseudonyms_stand_for_uids_in_scores_and_regions(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    assert "STUDY_SECRET_FILE" in run(archive, "--out", tmp_path / "o", "--pseudonymous").stderr
+    monkeypatch.setenv("MAMMOSEG_STUDY_SECRET_FILE", str(tmp_path / "secret"))
+    out = tmp_path / "out"
+    assert run(archive, "--out", out, "--pseudonymous", "--format", "sr").exit_code == 0
+    names = [Pseudonyms(SECRET).image(instance_uid(number), b"") for number in range(6)]
+    assert {row["image"] for row in table(out, "scores")} == set(names)
+    for name in ("scores", "regions"):
+        content = json.dumps(table(out, name))
+        assert "1.2.826" not in content and str(archive) not in content
+    # At the site, items lead back.
+    assert {row["image"]: row["result"] for row in table(out, "items")}[names[0]] == instance_uid(0)
+
+
+def test_no_name_of_a_patient_is_in_the_tables(archive: Path, tmp_path: Path) -> None:
+    run(archive, "--out", tmp_path / "out")
+    told = json.dumps([table(tmp_path / "out", name) for name in ("scores", "regions", "items")])
+    told += (tmp_path / "out" / "summary.json").read_text()
+    for canary in ("Canary", "PID-0001", "ACC-77", "19600229"):
+        assert canary not in told
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--format", "csv"), "tables are Parquet"),
+        (("--format", "bmp"), "takes some of"),
+        (("--workers", "2"), "these are of --ray"),
+        (("--pixel-spacing-mm", "9"), "--pixel-spacing-mm takes one number"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_said(
+    archive: Path, tmp_path: Path, option: tuple[str, ...], said: str
+) -> None:
+    result = run(archive, "--out", tmp_path / "out", *option)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("source", ["empty", "absent", "https://name:word@pacs.invalid/dicom-web"])
+def test_an_archive_without_images_is_nothing_to_begin_with(tmp_path: Path, source: str) -> None:
+    (tmp_path / "empty").mkdir()
+    where = source if source.startswith("http") else tmp_path / source
+    result = run(where, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "cannot start" in result.stderr and "word@" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def _full(*_: object) -> None:
+    raise NotWritten("results cannot be written: No space left on device")
+
+
+def _lost(*_: object, **__: object) -> None:
+    raise DeviceFailed
+
+
+def _failed(*_: object) -> None:
+    raise EngineFailed("the Ray cluster failed (NodeDiedError)")
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "status", "said"),
+    [
+        ("service.batch.archive.ledger.write_files", _full, 4, "No space left on device; the same"),
+        ("service.batch.archive.job.write_tables", _full, 4, "No space left on device; the same"),
+        ("service.segmenter.Segmenter.segment", _lost, 3, "the device failed; the same command"),
+        ("service.batch.archive.job.ArchiveJob._take", _failed, 3, "the Ray cluster failed"),
+        ("service.batch.archive.job.ArchiveJob._take", _interrupted, 130, "interrupted; the same"),
+    ],
+)
+def test_what_ends_a_run_is_said_and_the_next_goes_on(
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    fault: Callable[..., None],
+    status: int,
+    said: str,
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as broken:
+        broken.setattr(where, fault)
+        result = run(archive, "--out", out, "--format", "json")
+    assert result.exit_code == status, result.output
+    assert said in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+    assert run(archive, "--out", out, "--format", "json").exit_code == 0
+    assert len(table(out, "scores")) == len(list((out / "images").rglob("*.json"))) == 6
+
+
+def test_an_engine_that_forgets_an_image_is_found_out(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.batch.archive.engine import ThisMachine
+
+    really = ThisMachine.run
+
+    def forgetful(engine: ThisMachine, items: Any) -> Any:
+        # And says one thing twice.
+        answers = list(really(engine, items))
+        yield from (answers[0], *answers[:-1])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThisMachine, "run", forgetful)
+        result = run(archive, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert summary(tmp_path / "out")["this_run"]["done"] == 5
+    assert "no-answer" in states(tmp_path / "out").values()
+    assert run(archive, "--out", tmp_path / "out").exit_code == 0
+    assert len(table(tmp_path / "out", "scores")) == 6
+
+
+def test_a_table_that_cannot_be_written_leaves_the_one_before(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(archive, "--out", out)
+    before = (out / "scores.parquet").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet.ParquetWriter, "write_table", full)
+        result = run(archive, "--out", out)
+    assert result.exit_code == 4
+    assert (out / "scores.parquet").read_bytes() == before
+    assert not [name for name in os.listdir(out) if name.endswith(".partial")]
