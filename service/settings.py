@@ -194,6 +194,17 @@ class Settings(AccessSettings, InboxSettings, TelemetrySettings):
             reader_mib=self.reader_memory_mib,
         )
 
+    def of_share(self, cpus: int, gpus: float) -> Self:
+        """Return these settings for a process that has a share of its machine, as a Ray worker.
+
+        `device=auto` is a GPU where the share has some of one; Ray hides the others.
+        """
+        given = self.model_dump()
+        given |= {"runners": cpus, "readers": self.readers or cpus}
+        if self.device == "auto":
+            given["device"] = "cuda" if gpus else "cpu"
+        return type(self)(**given)
+
     def gpu(self) -> Gpu:
         """Return what a GPU is allowed."""
         return Gpu(self.gpu_memory_mib, self.engine_cache, self.gpu_trials)

@@ -4,12 +4,12 @@ Workers write nothing: what they make comes back through Ray to this process. Ra
 of a worker that is lost to another one.
 """
 
+import logging
 import os
 import pickle
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 # Ray tells its makers of each cluster that is started, unless it is told not to.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -25,7 +25,6 @@ from service.batch.run import EngineFailed
 from service.errors import DeviceFailed, StartupError
 from service.exit_status import DEVICE_FAILED
 from service.logs import configure_logs
-from service.settings import Settings
 
 MAX_IMAGES = 32
 """Handed to a worker at a time: what is done again where one is lost."""
@@ -77,7 +76,8 @@ class RayCluster:
             pa.table({"items": [pickle.dumps(list(items[start : start + step]))]})
             for start in range(0, len(items), step)
         ]
-        assignment = _of_a_worker(self._assignment, self._cpus, self._gpus)
+        settings = self._assignment.settings.of_share(self._cpus, self._gpus)
+        assignment = replace(self._assignment, settings=settings)
         answered = ray.data.from_arrow(blocks).map_batches(
             Worker,
             fn_constructor_args=(assignment, self._cpus),
@@ -86,8 +86,7 @@ class RayCluster:
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
             num_cpus=self._cpus,
             num_gpus=self._gpus or None,
-            max_restarts=-1,
-            max_task_retries=MAX_LOSSES,
+            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": MAX_LOSSES},
         )
         for table in answered.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=1
@@ -114,16 +113,6 @@ class Worker:
         return pa.table({"answer": pa.array(answers, pa.large_binary())})
 
 
-def _of_a_worker(assignment: Assignment, cpus: int, gpus: float) -> Assignment:
-    """Return an assignment with settings for a worker's share of its machine."""
-    given: dict[str, Any] = assignment.settings.model_dump()
-    given |= {"runners": cpus, "readers": given["readers"] or cpus}
-    if given["device"] == "auto":
-        # Ray says which devices a worker may see, and hides the others.
-        given["device"] = "cuda" if gpus else "cpu"
-    return replace(assignment, settings=Settings(**given))
-
-
 def _room(cpus: int, gpus: float) -> int:
     """Return how many workers a cluster has room for now."""
     there = ray.cluster_resources()
@@ -142,6 +131,7 @@ def _connected(address: str) -> Generator[None]:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError):
         raise StartupError(f"no Ray cluster answers at {address}") from None
+    logging.getLogger("ray").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
