@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.heavy]
 pytest.importorskip("ray.data", reason="needs the extra ray")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra archive")
 
-COUNT = int(os.environ.get("MAMMOSEG_TEST_IMAGES", "200"))
+COUNT = int(os.environ.get("ARCHIVE_TEST_IMAGES", "200"))
 
 
 def started(source: Path, out: Path, model: Path, address: str) -> "subprocess.Popen[str]":
@@ -38,7 +38,7 @@ def until_done(out: Path, count: int, process: "subprocess.Popen[str]") -> None:
     """Wait until some images have their result."""
     while sum(1 for _ in (out / "images").glob("*/*.json")) < count:
         assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 def test_no_image_is_lost_or_doubled_when_a_machine_is_lost_and_the_command_killed(
