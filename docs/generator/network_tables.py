@@ -187,7 +187,7 @@ def request_table() -> str:
         return httpx.Response(204 if "offset" in request.url.params else 200, content=b"file")
 
     archive = Archive("http://pacs/dicom-web", study)
-    archive._client = httpx.Client(transport=httpx.MockTransport(answer))
+    archive._server._client = httpx.Client(transport=httpx.MockTransport(answer))
     list(archive.mammograms(["MG"]))
     archive.retrieve(InstanceReference(series, instance))
     archive.store([dicom_file("sr", findings_by_hand(), full_header())])

@@ -11,7 +11,7 @@ from pathlib import Path
 from docs.generator import network_tables, object_tables
 from service.destinations import association, store
 from service.destinations.line import MAX_PDU_BYTES
-from service.dicomweb import archive
+from service.dicomweb import search
 from service.inbox import acceptor, committer
 from service.inbox.association_request import MAX_REQUEST_BYTES
 
@@ -51,9 +51,9 @@ VALUES: Mapping[str, object] = {
     "most in a commitment": committer.MAX_ASKED,
     "port of dicom": store.PORTS["dicom"],
     "port of dicoms": store.PORTS["dicoms"],
-    "results of a page": archive.PAGE,
-    "most results": archive.MAX_RESULTS,
-    "attempts": archive.ATTEMPTS,
+    "results of a page": search.PAGE,
+    "most results": search.MAX_RESULTS,
+    "attempts": search.ATTEMPTS,
 }
 
 _PLACE = re.compile(r"\{\{([^}]+)\}\}")
