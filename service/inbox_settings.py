@@ -50,6 +50,11 @@ class InboxSettings(BaseSettings):
         default=False,
         description="keep sources and results until then, not only until they are delivered",
     )
+    inbox_report_not_run: bool = Field(
+        default=True,
+        description="tell a study, by a report among the results, that an image was refused or "
+        "given up, so that silence is not taken for no findings",
+    )
     delivery_attempts: int = Field(
         default=20, ge=1, le=1000, description="tries to deliver a result; then it is dead"
     )

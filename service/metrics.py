@@ -205,6 +205,12 @@ class Metrics:
         self.deliveries = self._counter(
             "deliveries", "Attempts to deliver a result, by outcome.", "destination", "outcome"
         )
+        self.reports = self._counter(
+            "not_run_reports",
+            "Reports that an image of the inbox was not analysed, by the problem's code.",
+            "outcome",
+            "code",
+        )
         self.delivery_seconds = self._histogram(
             "delivery_seconds", "Time of one attempt to deliver.", _SECONDS, "destination"
         )

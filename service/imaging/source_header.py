@@ -58,6 +58,9 @@ TEXTS = (
     "SeriesInstanceUID",
     "StudyID",
     "PatientOrientation",
+    "ImageLaterality",
+    "Laterality",
+    "ViewPosition",
 )
 GRAYSCALE = (
     "PhotometricInterpretation",

@@ -11,7 +11,7 @@ from pathlib import Path
 from service.errors import StartupError
 from service.inbox.steady_time import SteadyTime
 
-VERSION = 2
+VERSION = 3
 
 BUSY_S = 30.0
 """How long to wait for another process's transaction; each takes milliseconds."""
@@ -66,6 +66,22 @@ CREATE TABLE IF NOT EXISTS commitment (
     UNIQUE (delivery, transaction_uid)
 );
 CREATE INDEX IF NOT EXISTS commitment_by_transaction ON commitment (transaction_uid);
+CREATE TABLE IF NOT EXISTS untold (
+    entry INTEGER PRIMARY KEY REFERENCES entry ON DELETE CASCADE,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS report (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    source_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS report_by_source ON report (source_uid);
 """
 
 
@@ -128,7 +144,7 @@ class Database:
         now = self.now()
         due = now + longest_s
         with self.transaction() as connection:
-            for table in ("entry", "delivery"):
+            for table in ("entry", "delivery", "untold"):
                 connection.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
             connection.execute("UPDATE entry SET changed = ? WHERE changed > ?", (now, now))
 

@@ -91,12 +91,22 @@ class DeliveryQueue:
         return [delivery_of(row) for row in rows]
 
     def results_gone(self, entry: int) -> list[str]:
-        """Enter that an instance's results take no space any more; returns their digests."""
+        """Enter that an instance's results take no space any more; returns their digests.
+
+        Of those that are delivered everywhere, since others may have been queued meanwhile; and
+        without files that another instance's result has, too.
+        """
+        done = (
+            """entry = ? AND id NOT IN (SELECT result FROM delivery WHERE state != 'delivered')"""
+        )
         with self._database.transaction() as connection:
-            held = connection.execute("SELECT digest FROM result WHERE entry = ?", (entry,))
-            digests = [row[0] for row in held]
-            connection.execute("UPDATE result SET size = 0 WHERE entry = ?", (entry,))
-        return digests
+            connection.execute(f"UPDATE result SET size = 0 WHERE {done}", (entry,))
+            gone = connection.execute(
+                f"""SELECT digest FROM result WHERE {done}
+                AND digest NOT IN (SELECT digest FROM result WHERE size > 0)""",
+                (entry,),
+            )
+            return [row[0] for row in gone]
 
     def bury_unknown(self, destinations: Collection[str]) -> int:
         """Give up what waits for other destinations; returns the number of deliveries."""

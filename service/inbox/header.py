@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsupportedMedia
 from service.imaging import elements
+from service.imaging.source_header import Head
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.reading.reader import Reader
 
@@ -33,7 +34,7 @@ class Header:
     digest: str
 
 
-def read_header(path: Path, reader: Reader) -> Header:
+def look_at(path: Path, reader: Reader) -> Head:
     """Have a reader look at the header of a DICOM file.
 
     Raises
@@ -50,11 +51,16 @@ def read_header(path: Path, reader: Reader) -> Header:
         if size == 0:
             raise UnreadableImage("empty-body", "The file is empty.")
         try:
-            head = reader.look_at_file(file.fileno(), size)
+            return reader.look_at_file(file.fileno(), size)
         except (UnsupportedMedia, UnreadableImage, Overloaded):
             raise
         except MammosegError as error:
             raise UnreadableImage(error.code, error.detail) from None
+
+
+def read_header(path: Path, reader: Reader) -> Header:
+    """Return what the header of a DICOM file says; raises as `look_at`."""
+    head = look_at(path, reader)
     dataset = head.header.dataset()
     return Header(
         sop_class_uid=elements.uid(dataset, "SOPClassUID"),

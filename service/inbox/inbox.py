@@ -12,8 +12,10 @@ from service.inbox.instance_store import InstanceStore
 from service.inbox.processing_queue import ProcessingQueue
 from service.inbox.quota import DiskQuota
 from service.inbox.recovery import Recovered, Recovery
+from service.inbox.report_queue import ReportQueue
 from service.inbox.states import FINISHED, State
 from service.inbox.store_transaction import Bounds, StoreTransaction
+from service.outputs.dicom.codes import MODALITIES
 from service.reading.reader import InProcess, Reader
 from service.settings import Settings
 
@@ -46,8 +48,14 @@ class Inbox:
         self.processing = ProcessingQueue(self._database)
         self.deliveries = DeliveryQueue(self._database)
         self.commitments = CommitmentQueue(self._database)
+        self.reports = ReportQueue(self._database)
         self.keep_files = settings.inbox_keep_files
-        self._bounds = Bounds(settings.max_body_mib << 20, settings.accept_modalities)
+        modalities = settings.accept_modalities
+        if settings.inbox_report_not_run:
+            # What may be a mammogram is refused by a reader, and its study is told; what is none,
+            # and would fill studies with reports, is set aside at the door.
+            modalities = modalities | MODALITIES.keys()
+        self._bounds = Bounds(settings.max_body_mib << 20, modalities)
         self._quota = DiskQuota(self.instances, settings.inbox_mib << 20)
 
     def store_transaction(self, study: str | None = None) -> StoreTransaction:

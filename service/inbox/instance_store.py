@@ -7,9 +7,11 @@ from dataclasses import astuple
 from typing import Any
 
 from service.inbox.database import Database
+from service.inbox.result_rows import enter_results
 from service.inbox.states import (
     DEAD,
     DELIVERED,
+    NOT_RUN,
     PROCESSED,
     RECEIVED,
     REFUSED,
@@ -30,6 +32,10 @@ DELIVERY = """delivery.id, result.entry, delivery.destination, delivery.state, d
     result.size"""
 
 
+TELLING = """(entry.id IN (SELECT entry FROM untold) OR entry.id IN (SELECT result.entry FROM result
+    JOIN delivery ON delivery.result = result.id WHERE delivery.state IN ('waiting', 'stored')))"""
+"""Of an instance that is done with: the report on it is still to be made, or on its way."""
+
 MAX_ASIDE = 100_000
 """Rows kept of what was set aside, and of what was refused: anybody may send such instances, they
 take no space on the disk but this, some 50 MB, and nothing is lost by forgetting the oldest."""
@@ -49,37 +55,12 @@ def delivery_of(row: Iterable[Any]) -> Delivery:
     return Delivery(id, entry, destination, state, code, attempts, due, StoredResult(*result))
 
 
-def enter_results(
-    connection: sqlite3.Connection,
-    entry: int,
-    results: Sequence[StoredResult],
-    destinations: Sequence[str],
-    now: float,
-) -> None:
-    """Enter the results of an instance and queue their delivery, within a transaction."""
-    for result in results:
-        row = connection.execute(
-            """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
-            VALUES (?, ?, ?, ?, ?)""",
-            (entry, result.kind, result.sop_instance_uid, result.digest, result.size),
-        ).lastrowid
-        connection.executemany(
-            """INSERT INTO delivery (result, destination, state, due)
-            VALUES (?, ?, 'waiting', ?)""",
-            [(row, destination, now) for destination in destinations],
-        )
-    connection.execute(
-        "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
-        (PROCESSED if results and destinations else DELIVERED, now, entry),
-    )
-
-
 def forget_aside(connection: sqlite3.Connection) -> None:
     """Forget the oldest beyond `MAX_ASIDE` of those with no files, within a transaction."""
     for state in (SET_ASIDE, REFUSED):
         connection.execute(
-            """DELETE FROM entry WHERE state = ? AND size = 0 AND id <= (SELECT id FROM entry
-            WHERE state = ? AND size = 0 ORDER BY id DESC LIMIT 1 OFFSET ?)""",
+            f"""DELETE FROM entry WHERE state = ? AND size = 0 AND id <= (SELECT id FROM entry
+            WHERE state = ? AND size = 0 ORDER BY id DESC LIMIT 1 OFFSET ?) AND NOT {TELLING}""",
             (state, state, MAX_ASIDE),
         )
 
@@ -146,8 +127,8 @@ class InstanceStore:
         """Say why not, if so: no destination must get an object twice with different contents."""
         earlier = connection.execute(
             """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
-            OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id))""",
-            (arrival.sop_instance_uid, RECEIVED, PROCESSED, DELIVERED),
+            OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id AND kind NOT LIKE ?))""",
+            (arrival.sop_instance_uid, RECEIVED, PROCESSED, DELIVERED, f"{NOT_RUN}%"),
         ).fetchone()
         return UID_KNOWN if earlier else None
 
@@ -261,7 +242,7 @@ class InstanceStore:
         """Give dead letters a new start, all of them when `ids` is empty; returns their instances.
 
         One that was never processed is processed again; else the results that are there are sent
-        again to the destinations that did not get them.
+        again to the destinations that did not get them. So is a report that it was not analysed.
         """
         now, replayed = self._database.now(), 0
         dead = {entry.id for entry in self.entries(DEAD, -1)}
@@ -273,11 +254,16 @@ class InstanceStore:
                     WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",
                     (now, id),
                 ).rowcount
+                processed = connection.execute(
+                    "SELECT 1 FROM result WHERE entry = ? AND kind NOT LIKE ?", (id, f"{NOT_RUN}%")
+                ).fetchone()
                 revived = connection.execute(
                     """UPDATE entry SET state = ?, code = NULL, attempts = 0, due = ?, changed = ?
                     WHERE id = ? AND state = ?""",
-                    (PROCESSED if waiting else RECEIVED, now, now, id, DEAD),
+                    (PROCESSED if processed and waiting else RECEIVED, now, now, id, DEAD),
                 ).rowcount
+                if revived:
+                    connection.execute("DELETE FROM untold WHERE entry = ?", (id,))
                 replayed += bool(waiting or revived)
         return replayed
 
@@ -285,10 +271,11 @@ class InstanceStore:
         """Forget instances that have been in one of the states for so long.
 
         Of two clocks the earlier counts: one that is set forward forgets nothing before its time.
+        One whose study is still to be told that it was not analysed is kept until that is done.
         Returns the digests of the sources and of the results that nothing names any more.
         """
         marks = ", ".join("?" * len(states))
-        which = f"state IN ({marks}) AND changed <= ?"
+        which = f"state IN ({marks}) AND changed <= ? AND NOT {TELLING}"
         parameters = (*states, self._database.earliest_now() - older_s)
         with self._database.transaction() as connection:
             sources = connection.execute(f"SELECT digest FROM entry WHERE {which}", parameters)

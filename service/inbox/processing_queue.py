@@ -3,7 +3,9 @@
 from collections.abc import Collection, Sequence
 
 from service.inbox.database import Database
-from service.inbox.instance_store import ENTRY, enter_results, entry_of
+from service.inbox.instance_store import ENTRY, entry_of
+from service.inbox.report_queue import enter_untold
+from service.inbox.result_rows import enter_results
 from service.inbox.states import DEAD, RECEIVED, REFUSED, Entry, State, StoredResult
 
 
@@ -53,13 +55,13 @@ class ProcessingQueue:
         with self._database.transaction() as connection:
             enter_results(connection, id, results, destinations, now)
 
-    def refused(self, id: int, code: str) -> None:
-        """Enter that the model must not judge the instance."""
-        self._stuck(id, REFUSED, code)
+    def refused(self, id: int, code: str, reason: str | None = None) -> None:
+        """Enter that the model must not judge the instance; with a reason, its study is told."""
+        self._stuck(id, REFUSED, code, reason)
 
-    def dead(self, id: int, code: str) -> None:
-        """Enter that no further attempt is made."""
-        self._stuck(id, DEAD, code)
+    def dead(self, id: int, code: str, reason: str | None = None) -> None:
+        """Enter that no further attempt is made; with a reason, its study is told."""
+        self._stuck(id, DEAD, code, reason)
 
     def failed(self, id: int, code: str, delay_s: float) -> None:
         """Enter that an attempt failed, and when the next may be made."""
@@ -74,9 +76,12 @@ class ProcessingQueue:
         with self._database.transaction() as connection:
             connection.execute("UPDATE entry SET size = 0 WHERE id = ?", (id,))
 
-    def _stuck(self, id: int, state: State, code: str) -> None:
+    def _stuck(self, id: int, state: State, code: str, reason: str | None) -> None:
+        now = self._database.now()
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ?",
-                (state, code, self._database.now(), id),
+                (state, code, now, id),
             )
+            if reason is not None:
+                enter_untold(connection, id, reason, now)

@@ -15,6 +15,12 @@ from service.logs import where
 
 log = structlog.get_logger("mammoseg")
 
+_REASONS = {
+    PROCESS_DIED: "The service ended each time while it worked on this image.",
+    "internal": "The service failed.",
+}
+"""What reports say where no error of ours does."""
+
 BUSY_S = 1.0
 """Seconds after which an instance looks again for a slot when all are taken: requests go first."""
 
@@ -40,6 +46,8 @@ class Processor:
         When to look.
     done
         Called when there are new results to deliver.
+    stopped
+        Called when an instance was refused or given up; None where no study is told of that.
     """
 
     def __init__(
@@ -53,10 +61,11 @@ class Processor:
         backoff: Backoff,
         poller: Poller,
         done: Callable[[], None],
+        stopped: Callable[[], None] | None = None,
     ) -> None:
         self._inbox, self._make_results, self._limiter = inbox, make_results, limiter
         self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
-        self.poller, self._done = poller, done
+        self.poller, self._done, self._stopped = poller, done, stopped
         self._running: dict[int, asyncio.Task[None]] = {}
 
     async def step(self) -> None:
@@ -92,13 +101,16 @@ class Processor:
     async def _attempt(self, entry: Entry) -> None:
         processing, attempt = self._inbox.processing, entry.attempts + 1
         if attempt > self._backoff.attempts:
-            await asyncio.to_thread(processing.dead, entry.id, PROCESS_DIED)
+            reason = self._told(_REASONS[PROCESS_DIED])
+            await asyncio.to_thread(processing.dead, entry.id, PROCESS_DIED, reason)
+            self._wake_reporter()
             return
         await asyncio.to_thread(processing.begin, entry.id, self._backoff.pause_s(attempt))
         try:
             results = await self._limiter.work(lambda: self._make_results(entry))
         except Exception as error:
             await asyncio.to_thread(self._failed, entry.id, attempt, error)
+            self._wake_reporter()
             return
         await asyncio.to_thread(self._processed, entry, results)
         log.info("inbox-processed", entry=entry.id, attempt=attempt, results=len(results))
@@ -113,9 +125,10 @@ class Processor:
         processing = self._inbox.processing
         code = error.code if isinstance(error, MammosegError) else "internal"
         if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING_CODES:
-            processing.refused(id, code)
+            processing.refused(id, code, self._told(error.detail))
             entry = self._inbox.instances.entry(id)
-            if entry is not None and not self._inbox.keep_files:
+            # Its report is made of it first.
+            if entry is not None and not self._inbox.keep_files and self._stopped is None:
                 self._discard_source(entry)
             log.info("inbox-refused", entry=id, code=code)
             return
@@ -123,7 +136,8 @@ class Processor:
         gone = isinstance(error, FileNotFoundError)
         delay_s = None if gone else self._backoff.delay_s(attempt)
         if delay_s is None:
-            processing.dead(id, code)
+            reason = error.detail if isinstance(error, MammosegError) else _REASONS[code]
+            processing.dead(id, code, self._told(reason))
         else:
             processing.failed(id, code, delay_s)
         log.warning(
@@ -135,6 +149,13 @@ class Processor:
             error=type(error).__name__,
             at=where(error),
         )
+
+    def _told(self, reason: str) -> str | None:
+        return None if self._stopped is None else reason
+
+    def _wake_reporter(self) -> None:
+        if self._stopped is not None:
+            self._stopped()
 
     def _discard_source(self, entry: Entry) -> None:
         self._inbox.processing.source_gone(entry.id)

@@ -9,7 +9,8 @@ from pydicom import dcmread
 from service.cancellation import CancelToken
 from service.inbox.files import Files, disk_bytes
 from service.inbox.states import Entry, StoredResult
-from service.outputs.dicom.registry import dicom_files, picture_side
+from service.outputs.dicom.document import DocumentReference
+from service.outputs.dicom.registry import dicom_files, picture_side, with_report
 from service.segmenter import SegmentOptions
 from service.telemetry.observed import ObservedSegmenter
 from service.telemetry.tracing import NO_TRACE, Trace
@@ -26,10 +27,20 @@ class ResultWriter:
         The inbox's.
     kinds
         Keys of `service.outputs.dicom.registry.OUTPUTS`.
+    predecessors
+        Returns, by SOP Instance UID, the reports that an image was not analysed: what is made now
+        replaces them, by a report of its own if `kinds` have none.
     """
 
-    def __init__(self, observed: ObservedSegmenter, files: Files, kinds: Sequence[str]) -> None:
+    def __init__(
+        self,
+        observed: ObservedSegmenter,
+        files: Files,
+        kinds: Sequence[str],
+        predecessors: Callable[[str], Sequence[DocumentReference]] = lambda _: (),
+    ) -> None:
         self._observed, self._files, self._kinds = observed, files, tuple(kinds)
+        self._predecessors = predecessors
         self._options = SegmentOptions(picture_side=picture_side(kinds))
 
     def write(
@@ -59,6 +70,8 @@ class ResultWriter:
         OSError
             The files cannot be read or written.
         """
+        predecessors = self._predecessors(entry.sop_instance_uid)
+        kinds = with_report(self._kinds) if predecessors else self._kinds
         body = self._files.source(entry.digest).read_bytes()
         with ExitStack() as held:
             findings = self._observed.segment(
@@ -71,11 +84,11 @@ class ResultWriter:
                 trace=trace,
             )
             with self._observed.stage("outputs", trace):
-                contents = dicom_files(self._kinds, findings)
+                contents = dicom_files(kinds, findings, predecessors)
                 digests = self._files.write_results(contents)
         return [
             StoredResult(kind, _uid(content), digest, disk_bytes(len(content)))
-            for kind, content, digest in zip(self._kinds, contents, digests, strict=True)
+            for kind, content, digest in zip(kinds, contents, digests, strict=True)
         ]
 
 

@@ -29,6 +29,10 @@ OWN_RESULT = "own-result"
 UID_KNOWN = "uid-known"
 """Codes of what is set aside; the last: the UID came before, with another content."""
 
+NOT_RUN = "not-run:"
+"""What the kind of a report begins with that says that its instance was not analysed; the code
+follows. All other results say what was found."""
+
 PROCESS_DIED = "process-died"
 """Code of what the service did not survive several times."""
 
@@ -102,7 +106,7 @@ class StoredResult:
     Attributes
     ----------
     kind
-        A key of `service.outputs.dicom.registry.OUTPUTS`.
+        A key of `service.outputs.dicom.registry.OUTPUTS`, or begins with `NOT_RUN`.
     sop_instance_uid
         Its own.
     digest

@@ -39,7 +39,7 @@ class Bounds:
     instance_bytes
         Largest instance.
     modalities
-        What is processed; others are set aside.
+        What is received; others are set aside.
     """
 
     instance_bytes: int

@@ -16,10 +16,13 @@ from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor
+from service.inbox.reporter import Reporter
 from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, Entry, State, StoredResult
 from service.inbox.traces import InboxTraces
 from service.logs import where
+from service.outputs.dicom import not_run
+from service.outputs.dicom.document import DocumentReference
 from service.outputs.dicom.registry import syntaxes_of
 from service.settings import Settings
 from service.telemetry.observed import ObservedSegmenter
@@ -68,7 +71,10 @@ class InboxWorker:
         self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
         self._names = [destination.name for destination in settings.destinations]
         self._poller = Poller()
-        self._writer = ResultWriter(observed, inbox.files, settings.inbox_results)
+        self._reporter = self._new_reporter(observed)
+        self._writer = ResultWriter(
+            observed, inbox.files, settings.inbox_results, self._predecessors
+        )
         self._processor = Processor(
             inbox,
             self._make_results,
@@ -78,6 +84,7 @@ class InboxWorker:
             backoff=self._backoff(settings.inbox_attempts),
             poller=Poller(),
             done=self._wake_deliverers,
+            stopped=self._reporter.poller.wake if settings.inbox_report_not_run else None,
         )
         self._deliverers = [
             Deliverer(
@@ -115,6 +122,23 @@ class InboxWorker:
             limiter = self._limiter
             return self._writer.write(entry, limiter.pixels, limiter.new_token(), trace)
 
+    def _new_reporter(self, observed: ObservedSegmenter) -> Reporter:
+        return Reporter(
+            self.inbox,
+            observed.segmenter.model,
+            self._names,
+            backoff=self._backoff(self._settings.inbox_attempts),
+            poller=Poller(),
+            metrics=observed.metrics,
+            done=self._wake_deliverers,
+        )
+
+    def _predecessors(self, sop_instance_uid: str) -> tuple[DocumentReference, ...]:
+        """Return the reports that results of an image replace; none where none are made."""
+        if not self._settings.inbox_report_not_run:
+            return ()
+        return self.inbox.reports.predecessors(sop_instance_uid)
+
     def _backoff(self, attempts: int) -> Backoff:
         settings = self._settings
         return Backoff(settings.retry_first_s, settings.retry_longest_s, attempts)
@@ -123,9 +147,14 @@ class InboxWorker:
         """Return what the clients are told."""
         return ClientOptions(
             self._settings.scp_ae_title,
-            syntaxes_of(self._settings.inbox_results),
+            self._syntaxes(),
             self._take_report,
         )
+
+    def _syntaxes(self) -> dict[str, frozenset[str]]:
+        """Return the transfer syntaxes of what is delivered, by SOP Class UID."""
+        syntaxes = syntaxes_of(self._settings.inbox_results)
+        return syntaxes | (not_run.SYNTAXES if self._settings.inbox_report_not_run else {})
 
     def _take_report(self, report: CommitmentReport) -> None:
         """Enter a commitment's report that came on our own association, on its thread."""
@@ -135,7 +164,8 @@ class InboxWorker:
             self._loop.call_soon_threadsafe(self._wake_deliverers)
 
     def _all_pollers(self) -> list[Poller]:
-        return [self._poller, self._processor.poller, *(each.poller for each in self._deliverers)]
+        own = (self._poller, self._processor.poller, self._reporter.poller)
+        return [*own, *(each.poller for each in self._deliverers)]
 
     def _wake_deliverers(self) -> None:
         for deliverer in self._deliverers:
@@ -151,6 +181,7 @@ class InboxWorker:
             await asyncio.gather(
                 self._persist(self._poller, self._tidy),
                 self._process(),
+                self._persist(self._reporter.poller, self._report),
                 *(self._deliver(deliverer) for deliverer in self._deliverers),
             )
 
@@ -182,6 +213,13 @@ class InboxWorker:
     async def _process(self) -> None:
         await self._persist(self._processor.poller, self._processor.step)
         await self._processor.finish()
+
+    async def _report(self) -> None:
+        if self._settings.inbox_report_not_run:
+            await self._reporter.step()
+        else:
+            await asyncio.to_thread(self._reporter.forget)
+            await self._reporter.poller.until_stopped()
 
     async def _deliver(self, deliverer: Deliverer) -> None:
         async with deliverer.client:

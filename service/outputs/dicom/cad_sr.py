@@ -19,11 +19,14 @@ from service.imaging.regions import Region
 from service.outputs.dicom import algorithm
 from service.outputs.dicom.codes import BREASTS, CERTAINTY, PERCENT, SQUARE_MILLIMETER
 from service.outputs.dicom.content import (
-    LANGUAGE,
     Relation,
     acquisition_context,
     by_reference,
+    code_item,
+    container,
     image_reference,
+    language,
+    text_item,
     with_children,
 )
 from service.outputs.dicom.document import set_document
@@ -60,7 +63,7 @@ def _root(findings: Findings, source: Source) -> Dataset:
     root = sr.ContainerContentItem(
         codes.DCM.MammographyCADReport, is_content_continuous=False, template_id="4000"
     )
-    library = _container(codes.DCM.ImageLibrary, Relation.CONTAINS)
+    library = container(codes.DCM.ImageLibrary, Relation.CONTAINS)
     laterality = findings.mammogram.laterality
     side = BREASTS[laterality] if laterality else None
     entry = with_children(
@@ -69,13 +72,11 @@ def _root(findings: Findings, source: Source) -> Dataset:
     return with_children(
         root,
         [
-            _code(
-                codes.DCM.LanguageOfContentItemAndDescendants, LANGUAGE, Relation.HAS_CONCEPT_MOD
-            ),
+            language(),
             with_children(library, [entry]),
             _findings(findings, source),
             _detections(findings),
-            _code(codes.DCM.SummaryOfAnalyses, codes.DCM.NotAttempted, Relation.CONTAINS),
+            code_item(codes.DCM.SummaryOfAnalyses, codes.DCM.NotAttempted, Relation.CONTAINS),
         ],
     )
 
@@ -90,11 +91,12 @@ def _findings(findings: Findings, source: Source) -> Dataset:
     )
     impressions = []
     for number, region in enumerate(regions, 1):
-        impression = _container(_IMPRESSION, Relation.INFERRED_FROM)
+        impression = container(_IMPRESSION, Relation.INFERRED_FROM)
         finding = _single_image_finding(findings, source, number, region)
         impressions.append(with_children(impression, [_rendering_intent(), finding]))
     return with_children(
-        _code(codes.DCM.CADProcessingAndFindingsSummary, summary, Relation.CONTAINS), impressions
+        code_item(codes.DCM.CADProcessingAndFindingsSummary, summary, Relation.CONTAINS),
+        impressions,
     )
 
 
@@ -129,19 +131,19 @@ def _single_image_finding(
     if area is not None:
         properties.append(_number(codes.SCT.AreaOfDefinedRegion, area, SQUARE_MILLIMETER))
     return with_children(
-        _code(codes.DCM.SingleImageFinding, _FINDING, Relation.CONTAINS), properties
+        code_item(codes.DCM.SingleImageFinding, _FINDING, Relation.CONTAINS), properties
     )
 
 
 def _detections(findings: Findings) -> Dataset:
     """Make Summary of Detections with the one detection performed (TID 4015, TID 4017)."""
     performed = with_children(
-        _code(codes.DCM.DetectionPerformed, _FINDING, Relation.CONTAINS),
+        code_item(codes.DCM.DetectionPerformed, _FINDING, Relation.CONTAINS),
         [*_algorithm(findings), by_reference(Relation.HAS_PROPERTIES, *_IMAGE)],
     )
-    successful = _container(codes.DCM.SuccessfulDetections, Relation.INFERRED_FROM)
+    successful = container(codes.DCM.SuccessfulDetections, Relation.INFERRED_FROM)
     return with_children(
-        _code(codes.DCM.SummaryOfDetections, codes.DCM.Succeeded, Relation.CONTAINS),
+        code_item(codes.DCM.SummaryOfDetections, codes.DCM.Succeeded, Relation.CONTAINS),
         [with_children(successful, [performed])],
     )
 
@@ -158,11 +160,11 @@ def _algorithm(findings: Findings) -> list[Dataset]:
         (codes.DCM.AlgorithmVersion, algorithm.version(findings)),
         *((codes.DCM.AlgorithmParameters, text) for text in (*said, algorithm.UNAPPROVED)),
     ]
-    return [sr.TextContentItem(name, text, Relation.HAS_PROPERTIES) for name, text in texts]
+    return [text_item(name, text, Relation.HAS_PROPERTIES) for name, text in texts]
 
 
 def _rendering_intent() -> Dataset:
-    return _code(codes.DCM.RenderingIntent, _PRESENT, Relation.HAS_CONCEPT_MOD)
+    return code_item(codes.DCM.RenderingIntent, _PRESENT, Relation.HAS_CONCEPT_MOD)
 
 
 def _on_image(name: Code, kind: str, points: Sequence[tuple[float, float]]) -> Dataset:
@@ -172,13 +174,5 @@ def _on_image(name: Code, kind: str, points: Sequence[tuple[float, float]]) -> D
     return with_children(item, [by_reference(Relation.SELECTED_FROM, *_IMAGE)])
 
 
-def _code(name: Code, value: Code, relation: Relation) -> Dataset:
-    return sr.CodeContentItem(name, value, relation)
-
-
 def _number(name: Code, value: float, unit: Code) -> Dataset:
     return sr.NumContentItem(name, value, unit, relationship_type=Relation.HAS_PROPERTIES)
-
-
-def _container(name: Code, relation: Relation) -> Dataset:
-    return sr.ContainerContentItem(name, is_content_continuous=False, relationship_type=relation)

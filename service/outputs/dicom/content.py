@@ -37,6 +37,27 @@ def image_reference(source: Source, relation: Relation) -> sr.ImageContentItem:
     return item
 
 
+def code_item(name: Code, value: Code, relation: Relation) -> Dataset:
+    """Make a content item that is a code."""
+    return sr.CodeContentItem(name, value, relation)
+
+
+def text_item(name: Code, text: str, relation: Relation) -> Dataset:
+    """Make a content item that is a text."""
+    return sr.TextContentItem(name, text, relation)
+
+
+def container(name: Code, relation: Relation) -> Dataset:
+    """Make a content item that holds others."""
+    return sr.ContainerContentItem(name, is_content_continuous=False, relationship_type=relation)
+
+
+def language() -> Dataset:
+    """Say in which language a report is (PS3.16 TID 1204)."""
+    name = codes.DCM.LanguageOfContentItemAndDescendants
+    return code_item(name, LANGUAGE, Relation.HAS_CONCEPT_MOD)
+
+
 def by_reference(relation: Relation, *position: int) -> Dataset:
     """Refer to the content item at a position of the tree (PS3.3 C.17.3.2.4), such as 1.2.1."""
     item = Dataset()
@@ -45,9 +66,7 @@ def by_reference(relation: Relation, *position: int) -> Dataset:
     return item
 
 
-def acquisition_context(
-    findings: Findings, source: Source, side: Code | None
-) -> list[sr.ContentItem]:
+def acquisition_context(findings: Findings, source: Source, side: Code | None) -> list[Dataset]:
     """Say of an image library's entry what the header says (PS3.16 TID 4020, TID 1602, 1603).
 
     Parameters
@@ -57,8 +76,13 @@ def acquisition_context(
     side
         Value of Image Laterality; the two templates take it from different context groups.
     """
-    view = VIEWS.get(findings.mammogram.view_position or "")
-    items: list[sr.ContentItem] = []
+    return stated_context(source, findings.mammogram.view_position, side) + _spacing(findings)
+
+
+def stated_context(source: Source, view_position: str | None, side: Code | None) -> list[Dataset]:
+    """Say of an image library's entry what is known of an image that nobody has looked at."""
+    view = VIEWS.get(view_position or "")
+    items: list[Dataset] = []
     if side is not None:
         items.append(sr.CodeContentItem(codes.DCM.ImageLaterality, side, HAS_ACQ_CONTEXT))
     if view is not None:
@@ -66,11 +90,11 @@ def acquisition_context(
     names = (codes.DCM.PatientOrientationRow, codes.DCM.PatientOrientationColumn)
     for name, direction in zip(names, source.patient_orientation or (), strict=False):
         items.append(sr.TextContentItem(name, direction, HAS_ACQ_CONTEXT))
-    return items + _dates(source) + _spacing(findings)
+    return items + _dates(source)
 
 
-def _dates(source: Source) -> list[sr.ContentItem]:
-    items: list[sr.ContentItem] = []
+def _dates(source: Source) -> list[Dataset]:
+    items: list[Dataset] = []
     if source.study_date is not None:
         items.append(sr.DateContentItem(codes.DCM.StudyDate, source.study_date, HAS_ACQ_CONTEXT))
     if source.study_time is not None:
@@ -78,7 +102,7 @@ def _dates(source: Source) -> list[sr.ContentItem]:
     return items
 
 
-def _spacing(findings: Findings) -> list[sr.ContentItem]:
+def _spacing(findings: Findings) -> list[Dataset]:
     spacing = findings.mammogram.pixel_spacing_mm
     if spacing is None:
         return []

@@ -66,10 +66,8 @@ def series_uid(findings: Findings, source: Source, kind: Kind) -> str:
 def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind: Kind) -> Dataset:
     """Set the modules that all results share, whatever was set of them before, and return it.
 
-    Patient, General Study, General Series, General Equipment and SOP Common (PS3.3 C.7.1.1,
-    C.7.2.1, C.7.3.1, C.7.5.1, C.12.1). Content Date and Time are the image's own, not the clock's:
-    the same image gives the same bytes. Content Qualification is RESEARCH. Every reference is to
-    the source, and gets its SOP class and, of several frames, the number of the one looked at.
+    As `file_document`. Every reference is to the source, and gets its SOP class and, of several
+    frames, the number of the one looked at.
     """
     for keyword in _NOT_REPEATABLE:
         if keyword in dataset:
@@ -79,6 +77,28 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
             element.value = source.sop_class_uid
     if findings.frame is not None:
         refer_to_frame(dataset, findings.frame)
+    uids = series_uid(findings, source, kind), instance_uid(findings, source, kind)
+    return file_document(dataset, source, kind, findings.model, uids)
+
+
+def file_document(
+    dataset: Dataset, source: Source, kind: Kind, model: ModelIdentity, uids: tuple[str, str]
+) -> Dataset:
+    """Set the modules that all objects share, and return it.
+
+    Patient, General Study, General Series, General Equipment and SOP Common (PS3.3 C.7.1.1,
+    C.7.2.1, C.7.3.1, C.7.5.1, C.12.1). Content Date and Time are the image's own, not the clock's:
+    the same image gives the same bytes. Content Qualification is RESEARCH.
+
+    Parameters
+    ----------
+    dataset
+        The object.
+    source, kind, model
+        The image it is of, what it is, and which model it speaks for.
+    uids
+        Its Series Instance and SOP Instance UIDs.
+    """
     dataset.pop("SpecificCharacterSet", None)
     if source.character_set:
         dataset.SpecificCharacterSet = list(source.character_set)
@@ -87,12 +107,11 @@ def file_under_source(dataset: Dataset, findings: Findings, source: Source, kind
     for keyword, kept in source.kept_bytes.items():
         _set_bytes(dataset, keyword, kept)
     dataset.StudyInstanceUID = source.study_instance_uid
-    dataset.SeriesInstanceUID = series_uid(findings, source, kind)
+    dataset.SeriesInstanceUID, dataset.SOPInstanceUID = uids
     dataset.Modality = kind.modality
     dataset.SeriesNumber = kind.series_number
     dataset.SeriesDescription = long_string(f"{kind.title} ({RESEARCH_ONLY})")
-    set_equipment(dataset, findings.model)
-    dataset.SOPInstanceUID = instance_uid(findings, source, kind)
+    set_equipment(dataset, model)
     dataset.InstanceNumber = 1
     dataset.ContentDate, dataset.ContentTime = source.content_date, source.content_time
     dataset.ContentQualification = "RESEARCH"

@@ -49,7 +49,7 @@ class Source:
     Attributes
     ----------
     sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid
-        Valid UIDs.
+        Valid UIDs; the series' is "" where it is not known and was not needed.
     modality
         Of the image; "" when unknown.
     identity
@@ -96,13 +96,15 @@ class Source:
         return self.identity["StudyTime"]
 
 
-def read_source(header: Dataset) -> Source:
+def read_source(header: Dataset, *, series_needed: bool = True) -> Source:
     """Check a source's header.
 
     Parameters
     ----------
     header
         The source's dataset; pixel data is not looked at and need not be there.
+    series_needed
+        Whether a source without a valid Series Instance UID is refused.
 
     Raises
     ------
@@ -112,7 +114,8 @@ def read_source(header: Dataset) -> Source:
         not be filed beside the image.
     """
     uids = {keyword: elements.uid(header, keyword) for keyword in _UIDS}
-    if None in uids.values():
+    lacking = {key for key, uid in uids.items() if uid is None}
+    if lacking - (set() if series_needed else {"SeriesInstanceUID"}):
         raise NotAcceptable(
             "source-uids",
             "A DICOM result needs a source with valid SOP Class, SOP Instance, Series Instance and "

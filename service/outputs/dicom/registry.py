@@ -18,6 +18,7 @@ from pydicom.uid import (
 from service.errors import NotAcceptable, foreign_errors_as
 from service.findings import Findings
 from service.outputs.dicom.cad_sr import mammography_cad_report
+from service.outputs.dicom.document import DocumentReference, supersede
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.reference import Source, read_source
@@ -92,6 +93,14 @@ OUTPUTS: Mapping[str, DicomOutput] = {
 }
 
 
+REPORTS = frozenset(("sr", "cad-sr"))
+"""Those that are SR documents."""
+
+SUCCESSOR = "cad-sr"
+"""What is made beside results that are no reports, to replace the report that an image was not
+analysed: of the same SOP class, so an archive that took the one takes the other."""
+
+
 def picture_side(kinds: Iterable[str]) -> int:
     """Return the longest side of the pictures of the image in such results, 0 without any."""
     return max((OUTPUTS[kind].picture_side for kind in kinds), default=0)
@@ -126,12 +135,30 @@ def dicom_result(kind: str, findings: Findings, header: Dataset) -> Dataset:
     return OUTPUTS[kind].build(findings, read_source(header))
 
 
-def dicom_file(kind: str, findings: Findings, header: Dataset) -> bytes:
-    """Make one result as a Part 10 file; see `dicom_result`. The same input, the same bytes."""
-    return to_bytes(dicom_result(kind, findings, header), OUTPUTS[kind].transfer_syntax_uid)
+def dicom_file(
+    kind: str,
+    findings: Findings,
+    header: Dataset,
+    predecessors: Sequence[DocumentReference] = (),
+) -> bytes:
+    """Make one result as a Part 10 file; see `dicom_result`. The same input, the same bytes.
+
+    A report names its `predecessors`; other objects have no place for them.
+    """
+    made = dicom_result(kind, findings, header)
+    if kind in REPORTS:
+        supersede(made, predecessors)
+    return to_bytes(made, OUTPUTS[kind].transfer_syntax_uid)
 
 
-def dicom_files(kinds: Sequence[str], findings: Findings) -> list[bytes]:
+def with_report(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Return these kinds, and a report where there is none that can name its predecessors."""
+    return tuple(kinds) if REPORTS & set(kinds) else (*kinds, SUCCESSOR)
+
+
+def dicom_files(
+    kinds: Sequence[str], findings: Findings, predecessors: Sequence[DocumentReference] = ()
+) -> list[bytes]:
     """Make results of what was found in a DICOM file: they refer to the header that was read.
 
     Parameters
@@ -140,6 +167,8 @@ def dicom_files(kinds: Sequence[str], findings: Findings) -> list[bytes]:
         Keys of `OUTPUTS`.
     findings
         What was found in it.
+    predecessors
+        Earlier reports on it, which those made now replace.
 
     Raises
     ------
@@ -152,4 +181,4 @@ def dicom_files(kinds: Sequence[str], findings: Findings) -> list[bytes]:
     detail = "No valid DICOM object can refer to an image with this header."
     with foreign_errors_as(NotAcceptable("source-header", detail)):
         header = source.dataset()
-        return [dicom_file(kind, findings, header) for kind in kinds]
+        return [dicom_file(kind, findings, header, predecessors) for kind in kinds]

@@ -26,7 +26,12 @@ def test_no_more_detail_is_asked_for_than_the_results_show(
         assert (body, kind, options.picture_side) == (b"body", "dicom", side)
         raise Asked
 
-    anything = cast(Any, SimpleNamespace(segment=segment, source=lambda _: source, digest=""))
+    anything = cast(
+        Any,
+        SimpleNamespace(
+            segment=segment, source=lambda _: source, digest="", sop_instance_uid="1.2"
+        ),
+    )
     writer = ResultWriter(anything, anything, kinds)
     with pytest.raises(Asked):
         writer.write(anything, anything, CancelToken())

@@ -1,0 +1,183 @@
+"""What is to be told in its study: instances that were not analysed, and the reports on them.
+
+An instance is entered here in the transaction that refuses it or gives it up, and leaves in the one
+that queues its report: a kill in between makes the same report again.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.inbox.database import Database
+from service.inbox.result_rows import queue_results
+from service.inbox.states import DEAD, NOT_RUN, RECEIVED, REFUSED, StoredResult
+from service.outputs.dicom.document import DocumentReference
+
+MAX_REPORTS = 100_000
+"""Rows kept of reports that were made, so that what is made of an image later can name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An instance that was not analysed, of which there is no report yet.
+
+    Attributes
+    ----------
+    entry
+        Its id.
+    reason
+        Why, in a sentence that holds nothing read from it.
+    attempts
+        How often a report was begun.
+    """
+
+    entry: int
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that lies on the disk.
+
+    Attributes
+    ----------
+    name
+        UID of what it says: of a repeat it is the same.
+    reference
+        Which document it is.
+    result
+        Its file.
+    """
+
+    name: str
+    reference: DocumentReference
+    result: StoredResult
+
+
+def enter_untold(connection: sqlite3.Connection, entry: int, reason: str, now: float) -> None:
+    """Enter that a report is to be made of an instance, within the transaction that stops it."""
+    connection.execute(
+        "INSERT OR REPLACE INTO untold (entry, reason, due) VALUES (?, ?, ?)", (entry, reason, now)
+    )
+
+
+class ReportQueue:
+    """Instances whose studies are to be told that they were not analysed.
+
+    Parameters
+    ----------
+    database
+        The inbox's database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self) -> Untold | None:
+        """Return the one that was entered first of those whose time has come.
+
+        None is due while an instance of the same UID waits to be processed: what comes of that
+        decides what is to be said.
+        """
+        rows = self._database.rows(
+            """SELECT untold.entry, reason, untold.attempts FROM untold
+            JOIN entry ON entry.id = untold.entry
+            WHERE (untold.due <= ? OR untold.attempts = 0) AND NOT EXISTS (SELECT 1 FROM entry other
+                WHERE other.sop_instance_uid = entry.sop_instance_uid AND other.state = ?)
+            ORDER BY untold.entry LIMIT 1""",
+            (self._database.now(), RECEIVED),
+        )
+        return Untold(*rows[0]) if rows else None
+
+    def all_untold(self) -> list[int]:
+        """Return the ids of all that wait for a report."""
+        return [row[0] for row in self._database.rows("SELECT entry FROM untold ORDER BY entry")]
+
+    def begin(self, entry: int, delay_s: float) -> None:
+        """Count an attempt before it is made, and put off the next: it may take the process."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE untold SET attempts = attempts + 1, due = ? WHERE entry = ?",
+                (self._database.now() + delay_s, entry),
+            )
+
+    def needs_none(self, entry: int, kind: str) -> bool:
+        """Say whether the report is there already, or another file of the same UID was analysed."""
+        return bool(
+            self._database.rows(
+                """SELECT 1 FROM result WHERE (entry = ? AND kind = ?) OR (kind NOT LIKE ?
+                AND entry IN (SELECT other.id FROM entry other JOIN entry
+                    ON other.sop_instance_uid = entry.sop_instance_uid
+                    WHERE entry.id = ? AND other.id != entry.id)) LIMIT 1""",
+                (entry, kind, f"{NOT_RUN}%", entry),
+            )
+        )
+
+    def predecessors(
+        self, sop_instance_uid: str, before: str | None = None
+    ) -> tuple[DocumentReference, ...]:
+        """Return the reports that say that an image was not analysed, the oldest first.
+
+        Parameters
+        ----------
+        sop_instance_uid
+            The image's.
+        before
+            Name of a report; only those that were made before it, if it was made.
+        """
+        rows = self._database.rows(
+            """SELECT sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid
+            FROM report WHERE source_uid = ?
+            AND id < coalesce((SELECT id FROM report WHERE name = ?), 9e18) ORDER BY id""",
+            (sop_instance_uid, before),
+        )
+        return tuple(DocumentReference(*row) for row in rows)
+
+    def told(
+        self, entry: int, report: Report, destinations: Sequence[str], *, source_gone: bool
+    ) -> bool:
+        """Enter a report, which is on the disk, and queue its delivery.
+
+        False when the instance was begun anew meanwhile, or another of its UID came: then there is
+        nothing to report yet. `source_gone`: its file takes no space any more.
+        """
+        now, reference = self._database.now(), report.reference
+        with self._database.transaction() as connection:
+            stopped = connection.execute(
+                """SELECT sop_instance_uid FROM entry WHERE id = ? AND state IN (?, ?)
+                AND id IN (SELECT entry FROM untold) AND NOT EXISTS (SELECT 1 FROM entry other
+                WHERE other.sop_instance_uid = entry.sop_instance_uid AND other.state = ?)""",
+                (entry, REFUSED, DEAD, RECEIVED),
+            ).fetchone()
+            if stopped is None:
+                return False
+            connection.execute(
+                """INSERT OR IGNORE INTO report (name, source_uid, sop_class_uid, sop_instance_uid,
+                series_instance_uid, study_instance_uid) VALUES (?, ?, ?, ?, ?, ?)""",
+                (
+                    report.name,
+                    stopped["sop_instance_uid"],
+                    reference.sop_class_uid,
+                    reference.sop_instance_uid,
+                    reference.series_instance_uid,
+                    reference.study_instance_uid,
+                ),
+            )
+            connection.execute(
+                "DELETE FROM report WHERE id <= (SELECT max(id) FROM report) - ?", (MAX_REPORTS,)
+            )
+            queue_results(connection, entry, [report.result], destinations, now)
+            _leave(connection, entry, source_gone=source_gone)
+        return True
+
+    def drop(self, entry: int, *, source_gone: bool) -> None:
+        """Enter that no report is made; `source_gone` as of `told`."""
+        with self._database.transaction() as connection:
+            _leave(connection, entry, source_gone=source_gone)
+
+
+def _leave(connection: sqlite3.Connection, entry: int, *, source_gone: bool) -> None:
+    connection.execute("DELETE FROM untold WHERE entry = ?", (entry,))
+    if source_gone:
+        connection.execute("UPDATE entry SET size = 0 WHERE id = ?", (entry,))
