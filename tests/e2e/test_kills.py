@@ -25,6 +25,16 @@ def test_a_few_kills_lose_nothing_and_double_nothing(to: str) -> None:
     assert tally.results == 2 * tally.accepted
 
 
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_ten_kills_lose_no_report_on_what_was_refused_and_double_none() -> None:
+    tally = run(10, seed=11, refused_every=2)
+    assert tally.faults == [], tally
+    assert tally.refused > 0
+    assert tally.states.keys() == {"delivered", "refused"}
+    assert sum(tally.states.values()) - tally.accepted in (0, 1)
+
+
 def result(uid: str, source: str, modality: str, label: str = "") -> bytes:
     """Return a file that refers to a source as results do."""
     reference = Dataset()
@@ -53,5 +63,8 @@ def test_the_judge_sees_what_is_lost_doubled_or_changed() -> None:
     assert judge(["1.1"], pacs.received) == ([], 6, 1)
     faults, _, _ = judge(["1.1", "1.2", "1.3", "1.4"], pacs.received)
     assert [fault.split()[0] for fault in faults] == ["1.2", "1.3", "1.4"]
+    assert len(judge(["1.1"], pacs.received, {"1.1"})[0]) == 1
+    pacs.received["2.25.7"].append(result("2.25.7", "1.5", "SR"))
+    assert judge(["1.5"], pacs.received, {"1.5"})[0] == []
     pacs.received["2.25.2"].append(result("2.25.2", "1.1", "SR", "another"))
     assert judge(["1.1"], pacs.received)[0] == ["2.25.2 came with 2 different contents"]

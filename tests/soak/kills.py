@@ -4,7 +4,8 @@
 each until it is accepted, as a PACS does; a destination keeps every byte it gets, and now and then
 drops the connection instead of answering. The service is killed again and again, also while it
 starts. With `--to commitment` the destination also leaves requests for storage commitment
-unanswered, or says that it has lost an object.
+unanswered, or says that it has lost an object. With `--refused 3` every third image is one that the
+model must not judge: its study is to get one report that says so, and nothing else.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -32,6 +33,7 @@ from rich.console import Console
 from service.inbox.database import Database
 from service.inbox.inbox import DATABASE_FILE
 from service.inbox.instance_store import InstanceStore
+from service.inbox.report_queue import ReportQueue
 from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.dicom_files import dicom_file
@@ -40,6 +42,8 @@ from tests.store_scp import HANG_UP, store_scp
 from tests.stow_server import stored, stow_server
 
 KINDS = {"SEG", "SR"}
+REPORT = {"SR"}
+"""What there is of an image that was refused."""
 STUDY = "1.2.826.0.1.3680043.10.1.9"
 WHILE_STARTING = 0.2
 """Share of the kills that hit a service before it is ready."""
@@ -63,6 +67,8 @@ class Tally:
         How often the service was killed.
     accepted
         Instances that the service said it had taken.
+    refused
+        Those of them that it must not judge.
     states
         Where they stand at the end, with their number.
     results
@@ -77,6 +83,7 @@ class Tally:
 
     kills: int
     accepted: int
+    refused: int
     states: dict[str, int]
     results: int
     sent_again: int
@@ -87,16 +94,20 @@ class Tally:
 class Sender(threading.Thread):
     """Posts one instance after another, each until it is accepted."""
 
-    def __init__(self, url: str, pause_s: float) -> None:
+    def __init__(self, url: str, pause_s: float, refused_every: int = 0) -> None:
         super().__init__()
-        self._url, self._pause_s = url, pause_s
+        self._url, self._pause_s, self._refused_every = url, pause_s, refused_every
         self.accepted: list[str] = []
+        self.refused: set[str] = set()
         self.ended = threading.Event()
 
     def run(self) -> None:
         while not self.ended.is_set():
-            uid = f"{STUDY}.1.{len(self.accepted) + 1}"
+            number = len(self.accepted) + 1
+            uid = f"{STUDY}.1.{number}"
+            refused = bool(self._refused_every) and number % self._refused_every == 0
             file = dicom_file(
+                NumberOfFrames="2" if refused else None,
                 SOPInstanceUID=uid,
                 StudyInstanceUID=STUDY,
                 SeriesInstanceUID=f"{STUDY}.1",
@@ -104,6 +115,7 @@ class Sender(threading.Thread):
             )
             if self._until_accepted(file):
                 self.accepted.append(uid)
+                self.refused |= {uid} if refused else set()
             self.ended.wait(self._pause_s)
 
     def _until_accepted(self, file: bytes) -> bool:
@@ -210,7 +222,13 @@ def destination(to: str, chance: random.Random) -> Iterator[tuple[str, Received]
 
 
 def run(
-    kills: int, seed: int, *, to: str = "stow", pause_s: float = 0.1, drain_s: float = 600.0
+    kills: int,
+    seed: int,
+    *,
+    to: str = "stow",
+    pause_s: float = 0.1,
+    drain_s: float = 600.0,
+    refused_every: int = 0,
 ) -> Tally:
     """Kill the service so many times, let it finish, and see what is there."""
     started = time.monotonic()
@@ -218,22 +236,24 @@ def run(
     chance, unanswered = random.Random(seed), random.Random(f"answers {seed}")
     with tempfile.TemporaryDirectory() as folder, destination(to, unanswered) as (url, received):
         with Service(Path(folder), url) as service:
-            accepted = _kill_while_sending(service, kills, chance, pause_s)
+            sender = Sender(f"{service.url}/dicom-web/studies", pause_s, refused_every)
+            _kill_while_sending(service, kills, chance, sender)
             service.start()
             states = _drained(service, drain_s)
             service.stop(signal.SIGTERM)
-        faults, results, again = judge(accepted, received)
-        unfinished = sum(states.values()) - states.get("delivered", 0)
+        faults, results, again = judge(sender.accepted, received, sender.refused)
+        finished = {"delivered", "refused"} if refused_every else {"delivered"}
+        unfinished = sum(states[state] for state in states.keys() - finished)
         if unfinished:
             faults.append(f"{unfinished} instances are not delivered")
         seconds = time.monotonic() - started
-        return Tally(kills, len(accepted), states, results, again, faults, seconds)
+        counts = len(sender.accepted), len(sender.refused)
+        return Tally(kills, *counts, states, results, again, faults, seconds)
 
 
 def _kill_while_sending(
-    service: Service, kills: int, chance: random.Random, pause_s: float
-) -> list[str]:
-    sender = Sender(f"{service.url}/dicom-web/studies", pause_s)
+    service: Service, kills: int, chance: random.Random, sender: Sender
+) -> None:
     sender.start()
     try:
         for _ in range(kills):
@@ -247,7 +267,6 @@ def _kill_while_sending(
     finally:
         sender.ended.set()
         sender.join()
-    return sender.accepted
 
 
 def _drained(service: Service, drain_s: float) -> dict[str, int]:
@@ -256,14 +275,20 @@ def _drained(service: Service, drain_s: float) -> dict[str, int]:
     try:
         while True:
             counts = InstanceStore(database).counts()
-            if not counts.keys() & {"received", "processed"} or time.monotonic() > deadline:
+            reports = ReportQueue(database).all_untold()
+            on_their_way = {state for _, state in InstanceStore(database).delivery_counts()}
+            under_way = reports or on_their_way & {"waiting", "stored"}
+            done = not under_way and not counts.keys() & {"received", "processed"}
+            if done or time.monotonic() > deadline:
                 return counts
             time.sleep(0.2)
     finally:
         database.close()
 
 
-def judge(accepted: list[str], received: Received) -> tuple[list[str], int, int]:
+def judge(
+    accepted: list[str], received: Received, refused: Collection[str] = ()
+) -> tuple[list[str], int, int]:
     """Compare what was accepted with what arrived; returns faults, results, and repeated files."""
     faults, again = [], 0
     made: dict[str, Counter[str]] = defaultdict(Counter)
@@ -281,7 +306,7 @@ def judge(accepted: list[str], received: Received) -> tuple[list[str], int, int]
         for source in sources & {*accepted}:
             made[source][result.Modality] += 1
     for source in accepted:
-        if made[source].keys() != KINDS:
+        if made[source].keys() != (REPORT if source in refused else KINDS):
             faults.append(f"{source} was accepted, and {set(made[source])} arrived")
         if any(count > 1 for count in made[source].values()):
             faults.append(f"{source} has second results: {dict(made[source])}")
@@ -294,8 +319,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--to", choices=DESTINATIONS, default="stow")
+    parser.add_argument("--refused", type=int, default=0, metavar="EVERY")
     options = parser.parse_args()
-    tally, console = run(options.kills, options.seed, to=options.to), Console()
+    console = Console()
+    tally = run(options.kills, options.seed, to=options.to, refused_every=options.refused)
     console.print(tally)
     sys.exit(1 if tally.faults else 0)
 

@@ -3,7 +3,8 @@
 A Mammography CAD SR (PS3.3 A.35.5, PS3.16 TID 4000): *No algorithms succeeded*, detection *Not
 Attempted* or *Failed* (CID 6042), and the reason as Impression Description (TID 4002), the one row
 that takes words. It needs a reference to an image. Where the source cannot be referred to as one,
-for want of a series or because it is no image, it is a Basic Text SR (A.35.1) with the same rows.
+for want of a series or because it is not known to be one, it is a Basic Text SR (A.35.1) that says
+the same.
 """
 
 from collections.abc import Sequence
@@ -129,9 +130,11 @@ def report_uid(why: NotRun, model: ModelIdentity, sop_instance_uid: str) -> str:
 
 
 def _is_image(sop_class_uid: str) -> bool:
-    """Say whether a SOP class is of images; one that nobody knows is a maker's own image."""
-    name = UID(sop_class_uid).name
-    return name == sop_class_uid or "Image Storage" in name
+    """Say whether a SOP class is known to be of images.
+
+    dcmtk reads no report with an IMAGE item of a class that it does not know, a maker's own.
+    """
+    return "Image Storage" in UID(sop_class_uid).name
 
 
 def _cad_root(why: NotRun, model: ModelIdentity, source: Source) -> Dataset:

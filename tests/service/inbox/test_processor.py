@@ -30,6 +30,7 @@ def process(
     make_results: Callable[[Entry], list[StoredResult]],
     bench: Bench,
     done: Callable[[], bool],
+    stopped: Callable[[], None] | None = None,
 ) -> None:
     """Run a processor with a work of our own until something is so."""
 
@@ -43,6 +44,7 @@ def process(
             backoff=Backoff(0.01, 0.02, 3),
             poller=Poller(),
             done=lambda: None,
+            stopped=stopped,
         )
         ends = time.monotonic() + WAIT_S
         while not done() and time.monotonic() < ends:
