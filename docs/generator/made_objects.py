@@ -16,10 +16,13 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.uid import MammographyCADSRStorage
 
 from service.findings import Findings, ModelIdentity
 from service.imaging.frames import FRAME_OF_SEVERAL
 from service.inference.adopted import ClassCode, LesionClass
+from service.outputs.dicom.document import DocumentReference
+from service.outputs.dicom.not_run import NOT_RUN, NotRun, not_run_report
 from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import VENDORS, full_header
@@ -30,6 +33,9 @@ Path = tuple[str, ...]
 Presence = Literal["ALWAYS", "VNAP", "ANAP", "EMPTY"]
 """Of PS3.2: with a value always; empty at times; not there at times; there and never with one."""
 
+WHAT = ("image", "findings", "model", "problem", "earlier reports")
+"""What may be another."""
+
 BASE = "base"
 CHANGED: Mapping[str, str] = {
     "another model": "model",
@@ -37,8 +43,23 @@ CHANGED: Mapping[str, str] = {
     "other findings": "findings",
     "nothing found": "findings",
     "gated": "findings",
+    "refused": "problem",
+    "another reason": "problem",
+    "after a report": "earlier reports",
+    "after others": "earlier reports",
 }
 """What is another than in `BASE`, by case; of all other cases, the image."""
+
+WHY = NotRun("dead", "deadline", "Waiting took too long.", "0" * 64)
+KINDS: Mapping[str, tuple[str, str]] = {
+    **{kind: (output.sop_class_uid, output.description) for kind, output in OUTPUTS.items()},
+    NOT_RUN.name: (
+        MammographyCADSRStorage,
+        "Mammography CAD SR (TID 4000): an image of the inbox was not analysed. Where it has no "
+        "series, or its SOP class is not known to be of images, a Basic Text SR says the same.",
+    ),
+}
+"""SOP Class UID and description of everything that is made, by kind."""
 
 
 def _lookup_table(explanation: str, entries: int) -> Dataset:
@@ -110,7 +131,7 @@ class Attribute:
     copied
         It always is the source image's attribute of the same name.
     follows
-        What it changes with: image, findings, model; empty where it is fixed.
+        What of `WHAT` it changes with; empty where it is fixed.
     """
 
     path: Path
@@ -139,6 +160,14 @@ def cases() -> dict[str, Case]:
         "a model of classes": _case(with_classes(findings), header),
         "nothing found": _case(findings_by_hand(blobs=(), score=0.1), header),
         "gated": _case(findings_by_hand(score=0.1), header),
+        "refused": _case(findings, header, replace(WHY, state="refused")),
+        "another reason": _case(findings, header, replace(WHY, code="intent", reason="Another.")),
+        "after a report": _case(findings, header, predecessors=(_earlier_report(header),)),
+        "after others": _case(
+            findings,
+            header,
+            predecessors=(_earlier_report(header), _earlier_report(_in_words())),
+        ),
         "a frame": _case(_of_frame(2), header),
         "another frame": _case(_of_frame(7), header),
         "flat pixels": _case(
@@ -158,8 +187,24 @@ def cases() -> dict[str, Case]:
     return made
 
 
-def _case(findings: Findings, header: Dataset) -> Case:
-    files = {kind: dicom_file(kind, findings, header) for kind in OUTPUTS}
+def _in_words() -> Dataset:
+    """Return a header of which the report is a Basic Text SR."""
+    return full_header(**(_ANOTHER_IMAGE | {"SeriesInstanceUID": None}))
+
+
+def _earlier_report(header: Dataset) -> DocumentReference:
+    return not_run_report(WHY, _ANOTHER_MODEL, header)[1]
+
+
+def _case(
+    findings: Findings,
+    header: Dataset,
+    why: NotRun = WHY,
+    predecessors: tuple[DocumentReference, ...] = (),
+) -> Case:
+    files = {kind: dicom_file(kind, findings, header, predecessors) for kind in OUTPUTS}
+    why = replace(why, predecessors=predecessors)
+    files[NOT_RUN.name], _ = not_run_report(why, findings.model, header)
     return Case(header, {kind: dcmread(BytesIO(file)) for kind, file in files.items()})
 
 
@@ -246,10 +291,10 @@ def presence(has_value: list[bool], times: int) -> Presence:
 
 
 def follows(values: Mapping[str, object]) -> tuple[str, ...]:
-    """Say what values change with, given those of each case: image, findings, model."""
+    """Say what of `WHAT` values change with, given those of each case."""
     base = values.get(BASE)
     changed = {CHANGED.get(name, "image") for name, value in values.items() if value != base}
-    return tuple(what for what in ("image", "findings", "model") if what in changed)
+    return tuple(what for what in WHAT if what in changed)
 
 
 def _is_copied(keyword: str, values: Mapping[str, list[str]]) -> bool:

@@ -23,6 +23,7 @@ from service.inbox.association_request import (
     UNRECOGNIZED,
 )
 from service.inbox.scp import application_entity
+from service.outputs.dicom import not_run
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, syntaxes_of
 from service.outputs.dicom.text import declared_character_set
 from service.settings import Settings
@@ -37,7 +38,8 @@ CONFIGURED = (
     "scp_associations", "scp_pdu_bytes",
     "scp_tls_certificate", "scp_tls_key", "scp_tls_client_ca", "upload_timeout_s", "max_body_mib",
     "max_study_mib", "max_study_instances", "study_timeout_s", "accept_modalities", "destinations",
-    "inbox", "inbox_mib", "inbox_results", "delivery_attempts", "retry_first_s", "retry_longest_s",
+    "inbox", "inbox_mib", "inbox_results", "inbox_report_not_run", "delivery_attempts",
+    "retry_first_s", "retry_longest_s",
 )  # fmt: skip
 """Settings that conformance depends on."""
 
@@ -110,7 +112,7 @@ def other_context_table() -> str:
 
 def proposed_table() -> str:
     """Return what is proposed to an archive, if all kinds of results are to go there."""
-    contexts = proposed_contexts(syntaxes_of(OUTPUTS), commitment=True)
+    contexts = proposed_contexts(syntaxes_of(OUTPUTS) | not_run.SYNTAXES, commitment=True)
     return _table(
         ("SOP class", "UID", "Transfer syntaxes of the context", "Our role"),
         (
@@ -127,14 +129,16 @@ def proposed_table() -> str:
 
 def results_table() -> str:
     """Return the kinds of objects that are made."""
+    made = [(kind, made.sop_class_uid, made.transfer_syntax_uid) for kind, made in OUTPUTS.items()]
+    made += [
+        (not_run.NOT_RUN.name, sop_class, syntax)
+        for sop_class, syntaxes in not_run.SYNTAXES.items()
+        for syntax in syntaxes
+    ]
     return _table(
         ("Key", "SOP class", "UID", "Transfer syntax"),
-        (
-            (f"`{kind}`", _name(output.sop_class_uid), output.sop_class_uid,
-             _name(output.transfer_syntax_uid))
-            for kind, output in OUTPUTS.items()
-        ),
-    )  # fmt: skip
+        ((f"`{kind}`", _name(uid), uid, _name(syntax)) for kind, uid, syntax in made),
+    )
 
 
 def store_status_table() -> str:

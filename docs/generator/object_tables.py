@@ -10,8 +10,7 @@ from highdicom._standard_utils import (
 from pydicom.datadict import dictionary_description, tag_for_keyword
 
 from docs.generator.content_tree import ContentItem, content_items
-from docs.generator.made_objects import Attribute, attributes, cases
-from service.outputs.dicom.registry import OUTPUTS
+from docs.generator.made_objects import KINDS, Attribute, attributes, cases
 
 USAGES = ("M", "C", "U")
 EXTENDED = "Of no module of the IOD"
@@ -24,7 +23,7 @@ _MAX_SHOWN = 60
 
 def object_tables() -> str:
     """Return a section for each kind of result."""
-    return "\n".join(line for kind in OUTPUTS for line in _section(kind)).rstrip("\n")
+    return "\n".join(line for kind in KINDS for line in _section(kind)).rstrip("\n")
 
 
 def file_meta_table() -> str:
@@ -44,7 +43,7 @@ def modules(kind: str) -> dict[str, list[Attribute]]:
     An attribute that several modules have stands in the first that is mandatory, or else
     conditional, or else of the user's choice. What is within a sequence goes with it.
     """
-    iod = get_iod_module_map()[get_sop_class_iod_map()[OUTPUTS[kind].sop_class_uid]]
+    iod = get_iod_module_map()[get_sop_class_iod_map()[KINDS[kind][0]]]
     told = get_module_attribute_map()
     in_order = [_title(each["key"], each["usage"]) for each in iod]
     grouped: dict[str, list[Attribute]] = {title: [] for title in (*in_order, EXTENDED)}
@@ -61,8 +60,7 @@ def modules(kind: str) -> dict[str, list[Attribute]]:
 
 
 def _section(kind: str) -> Iterator[str]:
-    output = OUTPUTS[kind]
-    yield from (f"#### {kind}", "", output.description, "")
+    yield from (f"#### {kind}", "", KINDS[kind][1], "")
     yield "| Attribute | Tag | VR | Presence | Source | Value |"
     yield "|---|---|---|---|---|---|"
     for title, held in modules(kind).items():

@@ -13,12 +13,13 @@ import yaml
 from pydicom import Dataset, dcmread
 
 from docs.generator.content_tree import key_of, value_of, walked
-from docs.generator.made_objects import is_code, with_classes
+from docs.generator.made_objects import KINDS, is_code, with_classes
 from docs.generator.object_tables import EXTENDED
 from docs.generator.statements import PAGES, ROOT, TABLES, VALUES, statements
 from service.findings import Findings
 from service.imaging.frames import FRAME_OF_SEVERAL
 from service.inbox.scp import application_entity
+from service.outputs.dicom.not_run import NotRun, not_run_report
 from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from service.outputs.dicom.text import HeaderText, is_person_name
 from service.settings import Settings
@@ -28,7 +29,14 @@ from tests.statement_page import PAGE, attributes, content_items, rows
 
 pytestmark = pytest.mark.integration
 
-REPORTS = ("sr", "cad-sr")
+REPORTS = ("sr", "cad-sr", "not-run")
+
+
+def file_of(kind: str, findings: Findings, header: Dataset) -> bytes:
+    if kind == "not-run":
+        why = NotRun("refused", "multi-frame", "It has several frames.", "1" * 64)
+        return not_run_report(why, findings.model, header)[0]
+    return dicom_file(kind, findings, header)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -60,14 +68,14 @@ def images(cbis_files: list[Path]) -> Iterator[tuple[str, Findings, Dataset]]:
     yield "classes", with_classes(findings_by_hand(blobs=((0.6, 0.3, 0.07, 0.9),))), header
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_made_object_has_the_attributes_that_are_listed_and_no_others(
     kind: str, cbis_files: list[Path]
 ) -> None:
     listed = {row.path: row for row in attributes(kind)}
     assert len(listed) > 40
     for name, findings, header in images(cbis_files):
-        made = dcmread(BytesIO(dicom_file(kind, findings, header)))
+        made = dcmread(BytesIO(file_of(kind, findings, header)))
         for path, item in items(made):
             within = {row.path[-1]: row for row in listed.values() if row.path[:-1] == path}
             there = {tag_of(element.tag) for element in item}
@@ -113,7 +121,7 @@ def test_a_made_report_has_the_content_items_that_are_listed_and_no_others(
     listed = {row.path: row for row in content_items(kind)}
     assert len(listed) > 30
     for name, findings, header in images(cbis_files):
-        made = dcmread(BytesIO(dicom_file(kind, findings, header)))
+        made = dcmread(BytesIO(file_of(kind, findings, header)))
         for path, item in walked(made):
             at = tuple("|".join(key) for key in path)
             assert at in listed, (name, at[-1])
@@ -130,8 +138,8 @@ def test_a_made_report_has_the_content_items_that_are_listed_and_no_others(
 
 def test_nothing_made_is_private_or_of_no_module() -> None:
     assert EXTENDED not in PAGE.read_text("utf-8")
-    for kind in OUTPUTS:
-        made = dcmread(BytesIO(dicom_file(kind, findings_by_hand(), full_header())))
+    for kind in KINDS:
+        made = dcmread(BytesIO(file_of(kind, findings_by_hand(), full_header())))
         assert not any(element.tag.is_private for element in made.iterall())
 
 

@@ -18,9 +18,10 @@ from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
-from tests.orthanc import Orthanc, running_orthanc
+from tests.orthanc import AET, Orthanc, running_orthanc
 from tests.programs import program_says
 from tests.service.inbox.conftest import STUDY, mammogram
+from tests.service.outputs.dicom.conftest import iod_errors
 from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.e2e
@@ -120,6 +121,48 @@ def test_dicomweb_client_stores_instances(
     wait_for(lambda: modalities(orthanc, STUDY) == ["OT", "OT", "SEG", "SEG", "SR", "SR"])
     with pytest.raises(requests.HTTPError, match="409"):
         client.store_instances(datasets[:1], study_instance_uid="1.2.9")
+
+
+@pytest.mark.parametrize("by", ["stow", "dicom"])
+def test_orthanc_is_told_that_an_image_was_not_analysed(
+    service: Service, orthanc: Orthanc, tmp_path: Path, by: str
+) -> None:
+    study = f"{STUDY}.77.{len(by)}"
+    file = mammogram(NumberOfFrames="2", StudyInstanceUID=study, SOPInstanceUID=f"{study}.1")
+    if by == "stow":
+        report = told(service, orthanc, study, file)
+    else:
+        settings = {
+            "model": str(service.log.parent / "identity.onnx"),
+            "destinations": f"dicom://{AET}@127.0.0.1:{orthanc.dicom_port}",
+            "inbox": str(tmp_path / "inbox"),
+        }
+        with serving(tmp_path, **settings) as another:
+            report = told(another, orthanc, study, file)
+    path = tmp_path / "report.dcm"
+    path.write_bytes(report)
+    assert iod_errors(path) == []
+    said = program_says("dsrdump", "dcmtk", "+Pl", path)
+    assert not [line for line in said.splitlines() if line.startswith("E:")]
+    assert "NOT ANALYSED" in said and "multi-frame" in said and "Not Attempted" in said
+
+
+def told(service: Service, orthanc: Orthanc, study: str, file: bytes) -> bytes:
+    """Send an image that the model must not judge, twice; return the report that Orthanc has."""
+    body = b"--b\r\nContent-Type: application/dicom\r\n\r\n%s\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/related; type=application/dicom; boundary=b"}
+    for _ in range(2):
+        answer = http_client.post(
+            f"{service.url}/dicom-web/studies", content=body % file, headers=headers, timeout=60
+        )
+        assert answer.status_code == 200
+        wait_for(lambda: modalities(orthanc, study))
+    (tags,) = in_study(orthanc, study)
+    assert (tags["Modality"], tags["PatientID"]) == ("SR", "42")
+    assert tags["SeriesDescription"] == "Not analysed (AI, research use only)"
+    query = {"Level": "Instance", "Query": {"StudyInstanceUID": study}}
+    (instance,) = orthanc.post("tools/find", query)
+    return orthanc.file(instance)
 
 
 def test_what_storescu_sends_to_the_dimse_door_is_done_by_the_service(
