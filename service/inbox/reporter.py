@@ -8,7 +8,7 @@ from typing import Literal, cast
 import structlog
 
 from service.backoff import Backoff
-from service.errors import MammosegError, NotAcceptable, foreign_errors_as
+from service.errors import PASSING_CODES, MammosegError, NotAcceptable, foreign_errors_as
 from service.findings import ModelIdentity
 from service.imaging.source_header import Head
 from service.inbox.files import disk_bytes
@@ -134,7 +134,8 @@ class Reporter:
 
     def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
         code = error.code if isinstance(error, MammosegError) else "internal"
-        final = isinstance(error, MammosegError) and error.status < 500
+        may_pass = code in PASSING_CODES or not isinstance(error, MammosegError)
+        final = not may_pass and cast(MammosegError, error).status < 500
         if isinstance(error, FileNotFoundError):
             self._give_up(entry, GONE)
         elif final or self._backoff.delay_s(attempt) is None:

@@ -127,7 +127,7 @@ class InboxWorker:
             self.inbox,
             observed.segmenter.model,
             self._names,
-            backoff=self._backoff(self._settings.inbox_attempts),
+            backoff=self._backoff(self._settings.delivery_attempts),
             poller=Poller(),
             metrics=observed.metrics,
             done=self._wake_deliverers,

@@ -14,7 +14,7 @@ from pydicom.uid import (
     MammographyCADSRStorage,
 )
 
-from service.errors import DeadlineExceeded, MammosegError, Overloaded
+from service.errors import DeadlineExceeded, Overloaded, UnreadableImage
 from service.inbox.inbox import Inbox
 from service.inbox.reporter import Reporter
 from service.inbox.states import PROCESS_DIED, StoredResult
@@ -33,6 +33,7 @@ from tests.stow_server import StowServer, stored, stow_server
 pytestmark = pytest.mark.integration
 
 TRUNCATED = {"pixel_data": b"\0" * 100}
+BROKEN = UnreadableImage("pixel-data-truncated", "It breaks off.")
 CAD, TEXT = str(MammographyCADSRStorage), str(BasicTextSRStorage)
 
 
@@ -239,19 +240,12 @@ def test_a_broken_file_needs_no_report_once_the_whole_one_was_analysed(
     inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive, pacs: StowServer
 ) -> None:
     receive(mammogram(**TRUNCATED))
-    stop(inbox, UnreadableError())
+    stop(inbox, BROKEN)
     receive(mammogram())
     work_until(inbox, quick(settings, pacs.url), segmenter, is_told(inbox))
     assert states(inbox) == [("refused", "pixel-data-truncated"), ("delivered", None)]
     assert modalities(pacs) == ["SEG", "SR"]
     assert not list((inbox.files.folder / "sources").iterdir())
-
-
-class UnreadableError(MammosegError):
-    status = 400
-
-    def __init__(self) -> None:
-        super().__init__("pixel-data-truncated", "It breaks off.")
 
 
 def test_a_kill_between_refusal_and_report_loses_no_report(
@@ -260,7 +254,7 @@ def test_a_kill_between_refusal_and_report_loses_no_report(
     configured = quick(settings, pacs.url)
     with Inbox(configured) as inbox:
         store(inbox, mammogram(NumberOfFrames="2"))
-        stop(inbox, UnreadableError())
+        stop(inbox, BROKEN)
     with Inbox(configured) as inbox, monkeypatch.context() as patched:
         # The next life ends when the report is on the disk, and not entered yet.
         patched.setattr(Reporter, "_enter", lambda *_: False)
@@ -292,7 +286,7 @@ def test_a_header_that_cannot_be_read_gets_no_report_but_is_logged_and_counted(
     why: str,
 ) -> None:
     receive(mammogram())
-    stop(inbox, UnreadableError())
+    stop(inbox, BROKEN)
     spoil(inbox.files.source(inbox.instances.entries(None, 1)[0].digest))
     metrics = Metrics()
     work_until(inbox, quick(settings, pacs.url), segmenter, is_told(inbox), metrics)
@@ -315,23 +309,33 @@ def test_a_patient_that_is_not_known_gets_no_report(
     assert counted(metrics, "not_made", "source-patient-id") == 1
 
 
-def test_a_report_waits_for_a_reader(
+@pytest.mark.parametrize(
+    "error",
+    [
+        Overloaded("no-reader", "None."),
+        UnreadableImage("decode-limit", "The machine is busy."),
+        OSError(28, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_may_pass_only_delays_a_report(
     inbox: Inbox,
     settings: Settings,
     segmenter: Segmenter,
     receive: Receive,
     pacs: StowServer,
     monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     receive(mammogram())
-    stop(inbox, UnreadableError())
+    stop(inbox, BROKEN)
     looks: list[None] = []
     look = Reporter._look
 
     def busy(reporter: Reporter, entry: Any) -> Any:
         looks.append(None)
         if len(looks) < 3:
-            raise Overloaded("no-reader", "None.")
+            raise error
         return look(reporter, entry)
 
     monkeypatch.setattr(Reporter, "_look", busy)
@@ -345,7 +349,7 @@ def test_switched_off_nothing_is_told_and_nothing_is_kept(
     with Inbox(settings) as inbox:
         # Refused while reports were still on.
         store(inbox, mammogram(1))
-        stop(inbox, UnreadableError())
+        stop(inbox, BROKEN)
     configured = quick(settings, pacs.url, inbox_report_not_run=False)
     with Inbox(configured) as inbox:
         store(inbox, mammogram(2, NumberOfFrames="2"), mammogram(3, Modality="CR"))
@@ -383,7 +387,7 @@ def test_a_report_on_its_way_outlives_a_purge_and_a_dead_one_is_sent_again(
     inbox: Inbox, settings: Settings, segmenter: Segmenter, receive: Receive, pacs: StowServer
 ) -> None:
     receive(mammogram(NumberOfFrames="2"))
-    stop(inbox, UnreadableError())
+    stop(inbox, BROKEN)
     assert inbox.purge(("refused",)) == 0
     pacs.reply = lambda uid, times: (500, b"")
     configured = quick(settings, pacs.url, delivery_attempts=2)
