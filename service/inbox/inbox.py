@@ -79,7 +79,9 @@ class Inbox:
 
     def recover(self, destinations: list[str]) -> Recovered:
         """Enter what lies in the folder and not in the database; before anything is worked on."""
-        return Recovery(self.files, self.instances, self._bounds, destinations, self.reader).run()
+        return Recovery(
+            self.files, self.instances, self._bounds, destinations, self.reader, self.reports
+        ).run()
 
     def sweep(self) -> None:
         """Delete what crashes left behind, and set apart what the database does not know."""

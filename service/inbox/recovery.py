@@ -19,9 +19,11 @@ from service.imaging.source_header import HEADER_BYTES
 from service.inbox.files import Files, disk_bytes
 from service.inbox.header import read_header
 from service.inbox.instance_store import InstanceStore
+from service.inbox.report_queue import ReportQueue
 from service.inbox.states import Arrival, StoredResult
 from service.inbox.store_transaction import Bounds, aside_code
 from service.outputs.dicom.algorithm import MANUFACTURER
+from service.outputs.dicom.not_run import NOT_RUN
 from service.reading.reader import Reader
 
 log = structlog.get_logger("mammoseg")
@@ -58,6 +60,8 @@ class Recovery:
         Names of those that a result is sent to where it is not known which of them have it already.
     reader
         Looks at the sources' headers. Results are our own, or else set apart.
+    reports
+        The inbox's.
     """
 
     def __init__(
@@ -67,8 +71,9 @@ class Recovery:
         bounds: Bounds,
         destinations: list[str],
         reader: Reader,
+        reports: ReportQueue,
     ) -> None:
-        self._reader = reader
+        self._reader, self._reports = reader, reports
         self._files, self._instances = files, instances
         self._bounds, self._destinations = bounds, destinations
 
@@ -134,13 +139,22 @@ class Recovery:
         if not ours or digest != path.stem or klass is None or instance is None or study is None:
             self._files.lose(path)
             return False
-        if self._instances.is_to_be_processed(_referred_to(dataset), self._files.has_source):
+        if self._is_to_be_made(dataset, study):
             # It will be made again, byte for byte; `sweep` looks after it if it is not.
             return False
         made = StoredResult(RECOVERED, instance, digest, disk_bytes(len(content)))
         return self._instances.enter_result(
             Arrival(klass, instance, study, digest, 0), made, self._destinations
         )
+
+    def _is_to_be_made(self, dataset: Dataset, study: str) -> bool:
+        """Say whether what waits in the inbox will give this result."""
+        images = _referred_to(dataset)
+        if elements.integer(dataset, "SeriesNumber") == NOT_RUN.series_number:
+            # Where its image has no series, a report does not refer to it.
+            of = images if "CurrentRequestedProcedureEvidenceSequence" in dataset else None
+            return self._reports.is_due_in(study, of, self._files.has_source)
+        return self._instances.is_to_be_processed(images, self._files.has_source)
 
 
 def _referred_to(dataset: Dataset) -> set[str]:

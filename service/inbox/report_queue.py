@@ -5,7 +5,7 @@ that queues its report: a kill in between makes the same report again.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.inbox.database import Database
@@ -93,6 +93,21 @@ class ReportQueue:
     def all_untold(self) -> list[int]:
         """Return the ids of all that wait for a report."""
         return [row[0] for row in self._database.rows("SELECT entry FROM untold ORDER BY entry")]
+
+    def is_due_in(
+        self, study: str, images: set[str] | None, has_source: Callable[[str], bool]
+    ) -> bool:
+        """Say whether a study has an instance, of these or any, that may still give a report."""
+        rows = self._database.rows(
+            """SELECT sop_instance_uid, digest FROM entry WHERE study_instance_uid = ?
+            AND (state = ? OR id IN (SELECT entry FROM untold))""",
+            (study, RECEIVED),
+        )
+        return any(
+            has_source(row["digest"])
+            for row in rows
+            if images is None or row["sop_instance_uid"] in images
+        )
 
     def begin(self, entry: int, delay_s: float) -> None:
         """Count an attempt before it is made, and put off the next: it may take the process."""

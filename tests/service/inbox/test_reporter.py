@@ -32,7 +32,7 @@ from tests.stow_server import StowServer, stored, stow_server
 
 pytestmark = pytest.mark.integration
 
-TRUNCATED = {"pixel_data": b"\0" * 100}
+TRUNCATED: dict[str, Any] = {"pixel_data": b"\0" * 100}
 BROKEN = UnreadableImage("pixel-data-truncated", "It breaks off.")
 CAD, TEXT = str(MammographyCADSRStorage), str(BasicTextSRStorage)
 
@@ -248,12 +248,17 @@ def test_a_broken_file_needs_no_report_once_the_whole_one_was_analysed(
     assert not list((inbox.files.folder / "sources").iterdir())
 
 
+@pytest.mark.parametrize("elements", [{}, {"SeriesInstanceUID": None}], ids=["cad", "text"])
 def test_a_kill_between_refusal_and_report_loses_no_report(
-    settings: Settings, segmenter: Segmenter, pacs: StowServer, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    segmenter: Segmenter,
+    pacs: StowServer,
+    monkeypatch: pytest.MonkeyPatch,
+    elements: dict[str, Any],
 ) -> None:
     configured = quick(settings, pacs.url)
     with Inbox(configured) as inbox:
-        store(inbox, mammogram(NumberOfFrames="2"))
+        store(inbox, mammogram(NumberOfFrames="2", **elements))
         stop(inbox, BROKEN)
     with Inbox(configured) as inbox, monkeypatch.context() as patched:
         # The next life ends when the report is on the disk, and not entered yet.
@@ -265,6 +270,7 @@ def test_a_kill_between_refusal_and_report_loses_no_report(
         work_until(inbox, configured, segmenter, is_told(inbox))
         assert modalities(pacs) == ["SR"]
         assert [len(files) for files in pacs.received.values()] == [1]
+        assert states(inbox) == [("refused", "pixel-data-truncated")]
         assert not list(written.iterdir())
     with Inbox(configured) as inbox:
         work_until(inbox, configured, segmenter, is_told(inbox))
