@@ -132,7 +132,7 @@ def test_orthanc_is_told_that_an_image_was_not_analysed(
     if by == "stow":
         report = told(service, orthanc, study, file)
     else:
-        settings = {
+        settings: dict[str, Any] = {
             "model": str(service.log.parent / "identity.onnx"),
             "destinations": f"dicom://{AET}@127.0.0.1:{orthanc.dicom_port}",
             "inbox": str(tmp_path / "inbox"),

@@ -215,6 +215,7 @@ def test_a_second_failure_of_another_kind_replaces_the_first_report(
     assert predecessors(second) == [first.SOPInstanceUID]
 
 
+@pytest.mark.parametrize("purged", [False, True])
 @pytest.mark.parametrize("results", ["seg,sr", "seg"])
 def test_the_whole_file_that_follows_a_broken_one_replaces_its_report(
     inbox: Inbox,
@@ -223,11 +224,14 @@ def test_the_whole_file_that_follows_a_broken_one_replaces_its_report(
     receive: Receive,
     pacs: StowServer,
     results: str,
+    purged: bool,
 ) -> None:
     receive(mammogram(**TRUNCATED))
     configured = quick(settings, pacs.url, inbox_results=results)
     work_until(inbox, configured, segmenter, is_told(inbox))
     (report,) = documents(pacs)
+    if purged:
+        assert inbox.purge(("refused",)) == 1
     receive(mammogram())
     work_until(inbox, configured, segmenter, is_told(inbox))
     assert states(inbox)[-1] == ("delivered", None)
