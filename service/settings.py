@@ -8,6 +8,7 @@ from pydantic import DirectoryPath, Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.access.settings import AccessSettings
+from service.audit.settings import AuditSettings
 from service.capacity.plan import MemoryPlan
 from service.comma_list import comma_list
 from service.cores import available_cores
@@ -18,7 +19,7 @@ from service.reading.options import ReaderOptions
 from service.telemetry.settings import TelemetrySettings
 
 
-class Settings(AccessSettings, InboxSettings, TelemetrySettings):
+class Settings(AccessSettings, AuditSettings, InboxSettings, TelemetrySettings):
     """The service's configuration, from keyword arguments or the environment."""
 
     model_config = SettingsConfigDict(

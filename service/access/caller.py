@@ -1,6 +1,6 @@
 """Who sends a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.access.scopes import Scope
 
@@ -18,8 +18,11 @@ class Caller:
         Tells callers apart where their requests are counted; short.
     scopes
         What it may do.
+    subject
+        `sub` of a token: perhaps a person, so it goes to the audit trail, and never to a log.
     """
 
     name: str
     identity: str
     scopes: frozenset[Scope]
+    subject: str | None = field(default=None, repr=False)

@@ -79,7 +79,7 @@ class TokenVerifier:
         name = client if isinstance(client, str) and CLIENT.fullmatch(client) else "token"
         person = f"{client}\0{claims['sub']}".encode("utf-8", "replace")
         identity = "oidc:" + hashlib.sha256(person).hexdigest()[:32]
-        return Caller(f"oidc:{name}", identity, self._scopes(claims))
+        return Caller(f"oidc:{name}", identity, self._scopes(claims), str(claims["sub"]))
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
         """Return those of our scopes that a token has: in one string (RFC 8693, 4.2), or a list."""

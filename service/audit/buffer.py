@@ -1,0 +1,246 @@
+"""Messages that the collector does not have yet: one SQLite file, which several processes share.
+
+What was added outlives the process however it ends. A second later it is on the disk, too, and
+outlives the machine's (`sync`): waiting for the disk with each message would cost a request more
+than the message is worth.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from service.errors import StartupError
+
+FILE = "audit.sqlite3"
+LOCK = "audit.lock"
+VERSION = 1
+
+BUSY_S = 2.0
+"""How long to wait for another process's transaction; each takes less than a millisecond."""
+
+STRANGERS_SHARE = 0.5
+"""Of the bound, what may be taken by events that anybody can cause, as refused keys."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS message (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    header TEXT NOT NULL,
+    content BLOB NOT NULL,
+    of_stranger INTEGER NOT NULL,
+    size INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS held (
+    of_stranger INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0
+);
+INSERT OR IGNORE INTO held (of_stranger) VALUES (0), (1);
+CREATE TRIGGER IF NOT EXISTS message_added AFTER INSERT ON message BEGIN
+    UPDATE held SET bytes = bytes + new.size WHERE of_stranger = new.of_stranger;
+END;
+CREATE TRIGGER IF NOT EXISTS message_forgotten AFTER DELETE ON message BEGIN
+    UPDATE held SET bytes = bytes - old.size WHERE of_stranger = old.of_stranger;
+END;
+"""
+
+_ROW_BYTES = 64
+"""What a row takes beside its texts, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message in the buffer: its number, and as of `syslog.syslog_message`."""
+
+    number: int
+    header: str
+    content: bytes = field(repr=False)
+
+
+class Addition(NamedTuple):
+    """What became of a message.
+
+    Attributes
+    ----------
+    is_kept
+        It is in the buffer; else there was no room for it.
+    lost
+        How many of its kind, strangers' or not, found no room since the last time that one did.
+    """
+
+    is_kept: bool
+    lost: int
+
+
+class AuditBuffer:
+    """The buffer; for several threads and processes.
+
+    Parameters
+    ----------
+    folder
+        Made when it is not there. On a local disk: write-ahead logging needs shared memory.
+    max_bytes
+        Bound on the messages held. At the bound those that are there stay, and what comes is lost:
+        else a flood would wash away what was recorded of its beginning.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened, or cannot be closed to others.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder, self._max_bytes = folder, max_bytes
+        self._lock = threading.Lock()
+        file = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made here for its owner alone; SQLite gives its further files the same mode.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _close_to_others(file)
+            self._connection = sqlite3.connect(
+                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise _cannot_open(file, error) from None
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise _cannot_open(file, error) from None
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        # What was deleted is overwritten, and pages that it took are given back.
+        for pragma in (
+            *("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=NORMAL"),
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise sqlite3.DatabaseError("it was written by a later version of mammoseg")
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def add(self, header: str, content: bytes, *, of_stranger: bool = False) -> Addition:
+        """Keep a message.
+
+        Raises
+        ------
+        sqlite3.Error
+            The disk is full, or fails.
+        """
+        size = len(header) + len(content) + _ROW_BYTES
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT bytes, lost FROM held ORDER BY of_stranger"
+            ).fetchall()
+            (others, _), (strangers, _) = rows
+            lost = rows[of_stranger][1]
+            is_full = others + strangers + size > self._max_bytes
+            if of_stranger:
+                is_full |= strangers + size > STRANGERS_SHARE * self._max_bytes
+            if is_full:
+                connection.execute(
+                    "UPDATE held SET lost = lost + 1 WHERE of_stranger = ?", (of_stranger,)
+                )
+                return Addition(False, lost + 1)
+            self._insert(header, content, of_stranger, size)
+            return Addition(True, lost)
+
+    def add_of_bound(
+        self, header: str, content: bytes, *, of_stranger: bool, is_over: bool
+    ) -> None:
+        """Keep a message that tells of the bound itself, beyond it.
+
+        Parameters
+        ----------
+        of_stranger
+            Whose messages were lost.
+        is_over
+            There is room again: what was lost until now is not told of again.
+
+        Raises
+        ------
+        sqlite3.Error
+            As `add`.
+        """
+        with self._transaction() as connection:
+            if is_over:
+                connection.execute("UPDATE held SET lost = 0 WHERE of_stranger = ?", (of_stranger,))
+            self._insert(header, content, False, len(header) + len(content) + _ROW_BYTES)
+
+    def _insert(self, header: str, content: bytes, of_stranger: bool, size: int) -> None:
+        self._connection.execute(
+            "INSERT INTO message (header, content, of_stranger, size) VALUES (?, ?, ?, ?)",
+            (header, content, of_stranger, size),
+        )
+
+    def after(self, number: int, most: int) -> list[Stored]:
+        """Return the messages that follow one, in their order."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT number, header, content FROM message WHERE number > ? ORDER BY number "
+                "LIMIT ?",
+                (number, most),
+            ).fetchall()
+        return [Stored(*row) for row in rows]
+
+    def forget(self, number: int) -> None:
+        """Delete all messages up to one: the collector has them."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM message WHERE number <= ?", (number,))
+            (is_left,) = connection.execute("SELECT EXISTS (SELECT 1 FROM message)").fetchone()
+        if not is_left:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Leave nothing of what was there on the disk."""
+        with self._lock:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def waiting(self) -> int:
+        """Return how many messages there are."""
+        with self._lock:
+            (count,) = self._connection.execute("SELECT count(*) FROM message").fetchone()
+        return int(count)
+
+    def sync(self) -> None:
+        """Put on the disk what was added, by whichever process."""
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def _close_to_others(file: Path) -> None:
+    """Take back what a volume's driver or a careless copy allowed others."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(f"{file}{suffix}", 0o600)
+
+
+def _cannot_open(file: Path, error: OSError | sqlite3.Error) -> StartupError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return StartupError(f"the audit buffer {file} cannot be opened: {reason}")
