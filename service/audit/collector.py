@@ -24,6 +24,10 @@ PORTS: dict[Transport, int] = {"tls": 6514, "tcp": 601, "udp": 514}
 TIMEOUT_S = 10.0
 """To connect, and to take a message."""
 
+VERDICT_S = 0.25
+"""For a collector of TLS 1.3 to refuse our certificate: it does so after the handshake, and what is
+sent meanwhile would bury the reason in a reset."""
+
 CLOSE_S = 3.0
 """To read what was sent, and close."""
 
@@ -102,15 +106,28 @@ def connect(address: CollectorAddress, tls: TlsContext | None) -> Connection:
         if address.transport == "udp":
             return DatagramConnection(_datagram_socket(address))
         line = socket.create_connection((address.host, address.port), TIMEOUT_S)
-        try:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if tls is not None:
-                line = tls.current().wrap_socket(line, server_hostname=address.host)
-                line.settimeout(TIMEOUT_S)
-        except BaseException:
-            line.close()
-            raise
-    return StreamConnection(line)
+    try:
+        return _stream(line, address.host, tls)
+    except BaseException:
+        line.close()
+        raise
+
+
+def _stream(line: socket.socket, host: str, tls: TlsContext | None) -> "StreamConnection":
+    """Return a connection over a line on which nothing was said yet."""
+    with _faults():
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if tls is None:
+            return StreamConnection(line)
+        secured = tls.current().wrap_socket(line, server_hostname=host)
+    connection = StreamConnection(secured)
+    try:
+        select.select([secured], [], [], VERDICT_S)
+        connection.check()
+    except BaseException:
+        secured.close()
+        raise
+    return connection
 
 
 def _datagram_socket(address: CollectorAddress) -> socket.socket:
@@ -213,6 +230,8 @@ def _faults() -> Iterator[None]:
         yield
     except TimeoutError:
         raise CollectorFails("timeout") from None
+    except ssl.SSLEOFError:
+        raise CollectorFails("closed") from None
     except ssl.SSLError as error:
         raise CollectorFails(code_of(error)) from None
     except socket.gaierror:

@@ -11,7 +11,7 @@ SCHEMA = Path(__file__).with_name("audit_message.rnc")
 
 @pytest.fixture
 def faults(tmp_path: Path) -> Callable[[Iterable[bytes]], str]:
-    """Say what jing finds wrong with messages by the standard's schema; nothing where all is right."""
+    """Say what jing finds wrong with messages by the standard's schema; nothing if all is right."""
     jing = require_program("jing", "jing")
     folder = tmp_path / "messages"
 

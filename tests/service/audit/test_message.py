@@ -89,7 +89,7 @@ def test_a_message_is_one_line_however_hostile_the_names_in_it(text: str) -> Non
         assert message.splitlines() == [message]
         assert not any(ord(letter) < 32 for letter in message)
         assert len(message.encode("utf-8")) <= 32_768
-        assert [element.tag for element in fromstring(message)][0] == "EventIdentification"
+        assert fromstring(message)[0].tag == "EventIdentification"
 
 
 @pytest.mark.unit
