@@ -16,6 +16,7 @@ from service.api.access_description import describe_access
 from service.api.gate import Gate
 from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
+from service.audit.trail import AuditTrail
 from service.capacity.limiter import RequestLimiter
 from service.cores import available_cores
 from service.inbox.inbox import Inbox
@@ -69,10 +70,12 @@ def create_app(
     Raises
     ------
     StartupError
-        `settings` let nobody in, or everybody, or what is to watch the service cannot be opened.
+        `settings` let nobody in, or everybody, or what is to watch the service, or its audit
+        buffer, cannot be opened.
     """
     settings = settings or Settings()
     access = access or AccessControl(settings.access_options())
+    audit = AuditTrail("mammoseg serve", settings.audit_options(settings.inbox))
     telemetry = open_telemetry(settings.telemetry_options(), __version__)
     app = FastAPI(
         title="mammoseg",
@@ -86,11 +89,12 @@ def create_app(
             segmenter=segmenter,
             inbox=inbox,
             access=access,
+            audit=audit,
         ),
         # A redirection names http:// behind a proxy that speaks TLS; see `RequestContext`.
         redirect_slashes=False,
     )
-    app.add_middleware(Gate, access=access)
+    app.add_middleware(Gate, access=access, audit=audit)
     app.add_middleware(
         RequestContext,
         metrics=telemetry.metrics,
@@ -114,6 +118,7 @@ async def _lifespan(
     segmenter: Segmenter | None,
     inbox: Inbox | None,
     access: AccessControl,
+    audit: AuditTrail,
 ) -> AsyncIterator[None]:
     if segmenter is None:
         segmenter = await asyncio.to_thread(open_segmenter, settings)
@@ -131,10 +136,18 @@ async def _lifespan(
     )
     if inbox is None:
         inbox = await asyncio.to_thread(open_inbox, settings)
-    async with _working_on(inbox, settings, observed, limiter, telemetry) as inbox_worker:
+    async with _working_on(inbox, settings, observed, limiter, telemetry, audit) as inbox_worker:
         app.state.services = Services(
-            settings, metrics, segmenter, observed, limiter, inbox_worker, model_card(settings)
+            settings,
+            metrics,
+            segmenter,
+            observed,
+            limiter,
+            inbox_worker,
+            model_card(settings),
+            audit,
         )
+        await asyncio.to_thread(audit.start)
         access.start()
         log.info("ready", version=__version__)
         yield
@@ -143,6 +156,7 @@ async def _lifespan(
     await asyncio.to_thread(limiter.close)
     await asyncio.to_thread(segmenter.close)
     await asyncio.to_thread(telemetry.close)
+    await asyncio.to_thread(audit.close)
     log.info("stopped")
 
 
@@ -153,6 +167,7 @@ async def _working_on(
     observed: ObservedSegmenter,
     limiter: RequestLimiter,
     telemetry: Telemetry,
+    audit: AuditTrail,
 ) -> AsyncIterator[InboxWorker | None]:
     """Work on the inbox, if there is one, while in the context, and then close it."""
     if inbox is None:
@@ -161,7 +176,7 @@ async def _working_on(
     inbox.reader = observed.segmenter.reader
     await asyncio.to_thread(read_tables)
     with inbox:
-        worker = InboxWorker(inbox, settings, observed, limiter, telemetry.tracing)
+        worker = InboxWorker(inbox, settings, observed, limiter, telemetry.tracing, audit)
         worker.start()
         yield worker
         await worker.stop()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from service.audit.trail import AuditTrail
 from service.capacity.limiter import RequestLimiter
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
@@ -33,6 +34,8 @@ class Services:
         Works on the inbox; None where no destination for results is configured.
     model_card
         In Markdown; None where none lies beside the model file.
+    audit
+        Is told who did what with whose images.
     """
 
     settings: Settings
@@ -42,6 +45,7 @@ class Services:
     limiter: RequestLimiter
     inbox_worker: InboxWorker | None
     model_card: str | None
+    audit: AuditTrail
 
 
 def services(request: Request) -> Services:

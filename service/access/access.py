@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.access.caller import Caller
+from service.access.caller import Caller, NotInScope
 from service.access.credentials import Fields, NoCredentials, looks_like_token, secret_of
 from service.access.keyring import Keyring
 from service.access.options import AccessOptions, OidcOptions
 from service.access.scopes import Need, Scope, allows, need_of
 from service.access.token_buckets import TokenBuckets
-from service.errors import Forbidden, StartupError, TooManyRequests, Unauthenticated
+from service.errors import StartupError, TooManyRequests, Unauthenticated
 
 if TYPE_CHECKING:
     from service.access.tokens import TokenVerifier
@@ -95,7 +95,7 @@ class AccessControl:
 
         Raises
         ------
-        Unauthenticated, Forbidden
+        Unauthenticated, NotInScope
             It may not come in.
         TooManyRequests
             The sender asks too often.
@@ -112,7 +112,7 @@ class AccessControl:
             raise Unauthenticated(tried=tried)
         _refuse_if_over(self._known.take(caller.identity))
         if not allows(caller.scopes, need):
-            raise Forbidden(scope=str(need))
+            raise NotInScope(scope=str(need), caller=caller)
         return caller
 
     async def _caller(self, fields: Fields) -> tuple[Caller | None, bool]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from service.access.scopes import Scope
+from service.errors import Forbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +26,20 @@ class Caller:
     name: str
     identity: str
     scopes: frozenset[Scope]
-    subject: str | None = field(default=None, repr=False)
+    subject: str | None = field(default=None, repr=False, compare=False)
+
+
+class NotInScope(Forbidden):
+    """The caller is known, and none of its scopes allows this.
+
+    Parameters
+    ----------
+    scope
+        What it would need.
+    caller
+        Who it is.
+    """
+
+    def __init__(self, *, scope: str, caller: Caller) -> None:
+        super().__init__(scope=scope)
+        self.caller = caller

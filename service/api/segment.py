@@ -12,7 +12,7 @@ from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
-from service.api.gate import caller_of
+from service.api.gate import caller_of, requester_of
 from service.api.numbers import parse_integer, trimmed
 from service.api.options import (
     FIELDS,
@@ -24,6 +24,7 @@ from service.api.options import (
 from service.api.segmentation import caller_left, segment_upload
 from service.api.traced import trace_of
 from service.api.upload import Upload, receive_upload
+from service.audit.event import Participant
 from service.cancellation import CancelToken
 from service.imaging.frames import MAX_FRAMES
 from service.outputs.result import Render, SegmentationResult
@@ -157,11 +158,11 @@ async def segment(
             )
         slot.take()
         options = with_fields(options, upload.fields)
-        token = limiter.new_token()
+        token, who = limiter.new_token(), requester_of(request)
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, upload, options, forms, renders, max_side, token, trace),
+            lambda: _answer(opened, upload, options, forms, renders, max_side, token, who, trace),
         )
 
 
@@ -178,10 +179,11 @@ def _answer(
     renders: set[Render],
     max_side: int,
     token: CancelToken,
+    who: Participant,
     trace: Trace,
 ) -> Response:
     with ExitStack() as held:
-        findings = segment_upload(services, upload, options, token, held, trace)
+        findings = segment_upload(services, upload, options, token, held, who, trace)
         with services.observed.stage("outputs", trace):
             return encode(
                 findings,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -11,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.body import STEP, UNCLAIMED, Sender, SenderBounds, body_pieces, explained
 from service.api.description import BINARY, problem_responses
-from service.api.gate import caller_of
+from service.api.gate import caller_of, requester_of
 from service.api.media_types import DICOM_TYPES, GENERIC
 from service.api.traced import trace_of
+from service.audit.trail import AuditTrail
 from service.capacity.slot import Slot
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary, type_of_parts
 from service.dicomweb.store_response import (
@@ -25,6 +27,7 @@ from service.dicomweb.store_response import (
 )
 from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
 from service.imaging.elements import UID_PATTERN
+from service.inbox.audited import received_events
 from service.inbox.store_transaction import StoreTransaction
 from service.services import services
 from service.settings import Settings
@@ -104,10 +107,19 @@ async def _store(request: Request, study: str | None) -> Response:
         trace = trace_of(request)
         with opened.observed.stage("receive", trace):
             outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
+        await _tell(request, opened.audit, transaction)
     uids = [outcome.sop_instance_uid for outcome in outcomes if outcome.failure is None]
     worker.traces.arrived(filter(None, uids), trace.headers)
     worker.wake()
     return JSONResponse(store_response(outcomes), response_status(outcomes), media_type=DICOM_JSON)
+
+
+async def _tell(request: Request, audit: AuditTrail, transaction: StoreTransaction) -> None:
+    """Tell the audit trail before the answer: killed in between, the sender sends again."""
+    if audit.is_on:
+        sender = replace(requester_of(request), is_requestor=True)
+        events = received_events(sender, audit.process, transaction.received)
+        await asyncio.to_thread(audit.record, events)
 
 
 async def _receive(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
-from service.api.gate import caller_of
+from service.api.gate import caller_of, requester_of
 from service.api.numbers import trimmed
 from service.api.options import (
     FIELDS,
@@ -24,6 +24,7 @@ from service.api.problems import Problem, problem_of
 from service.api.segmentation import caller_left, segment_upload
 from service.api.traced import trace_of
 from service.api.upload import Upload, receive_uploads
+from service.audit.event import Participant
 from service.cancellation import CancelToken
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
@@ -145,10 +146,11 @@ async def study(
         options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         options = with_fields(options, uploads[0].fields)
         token = CancelToken(settings.deadline_s * len(uploads))
+        who, request_id = requester_of(request), request.state.request_id
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, uploads, options, token, request.state.request_id, trace),
+            lambda: _answer(opened, uploads, options, token, who, request_id, trace),
         )
 
 
@@ -157,6 +159,7 @@ def _answer(
     uploads: list[Upload],
     options: SegmentOptions,
     token: CancelToken,
+    who: Participant,
     request_id: str,
     trace: Trace,
 ) -> StudyResult:
@@ -165,7 +168,7 @@ def _answer(
     for index, upload in enumerate(uploads):
         try:
             with ExitStack() as held:
-                findings = segment_upload(services, upload, options, token, held, trace)
+                findings = segment_upload(services, upload, options, token, held, who, trace)
                 with services.observed.stage("outputs", trace):
                     result = result_of(findings, (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))

@@ -10,6 +10,14 @@ Action = Literal["C", "R", "U", "D", "E"]
 """Create, read, update, delete, execute."""
 
 
+PERSON: Literal["1"] = "1"
+SYSTEM_OBJECT: Literal["2"] = "2"
+"""Of ParticipantObjectTypeCode."""
+
+PATIENT, REPORT, QUERIED = "1", "3", "24"
+"""Of ParticipantObjectTypeCodeRole; a report is any document, a study too."""
+
+
 class Outcome(IntEnum):
     """EventOutcomeIndicator (PS3.15 A.5.2)."""
 

@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 
 from service.audit import codes
-from service.audit.event import Action, AuditEvent, Outcome, Participant, ParticipantObject
+from service.audit.event import (
+    QUERIED,
+    SYSTEM_OBJECT,
+    Action,
+    AuditEvent,
+    Outcome,
+    Participant,
+    ParticipantObject,
+)
 from service.audit.instances import InstanceIdentity, by_study, study_and_patient
 from service.audit.participants import in_role
 
@@ -207,7 +215,7 @@ def queried(
         Why it failed, if it did.
     """
     searched = ParticipantObject(
-        "QIDO-RS", codes.SEARCH_CRITERIA, "2", "24", query=query.encode("utf-8")
+        "QIDO-RS", codes.SEARCH_CRITERIA, SYSTEM_OBJECT, QUERIED, query=query.encode("utf-8")
     )
     return AuditEvent(
         codes.QUERY,

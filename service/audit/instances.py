@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pydicom.dataset import Dataset
 
 from service.audit.codes import PATIENT_NUMBER, STUDY_INSTANCE_UID
-from service.audit.event import ParticipantObject, SopClass
+from service.audit.event import PATIENT, PERSON, REPORT, SYSTEM_OBJECT, ParticipantObject, SopClass
 from service.imaging import elements
 
 UNKNOWN = "<none>"
@@ -14,9 +14,6 @@ UNKNOWN = "<none>"
 
 MAX_LISTED = 16
 """Instances that are listed one by one; of more, the number is enough (PS3.15 A.5.2)."""
-
-_SYSTEM_OBJECT, _PERSON = "2", "1"
-_REPORT, _PATIENT = "3", "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,16 @@ def study_and_patient(
         ParticipantObject(
             study,
             STUDY_INSTANCE_UID,
-            _SYSTEM_OBJECT,
-            _REPORT,
+            SYSTEM_OBJECT,
+            REPORT,
             name=study,
             sop_classes=_sop_classes(instances),
         ),
         ParticipantObject(
             first.patient_id or UNKNOWN,
             PATIENT_NUMBER,
-            _PERSON,
-            _PATIENT,
+            PERSON,
+            PATIENT,
             name=first.patient_name or UNKNOWN,
         ),
     )

@@ -18,6 +18,9 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
+from service.audit.events import node_refused
+from service.audit.participants import application_entity
+from service.audit.trail import NO_TRAIL
 from service.inbox.association_request import (
     INVALID,
     NO_SLOT,
@@ -34,6 +37,9 @@ log = structlog.get_logger("mammoseg")
 
 REQUEST_S = 10.0
 """The ARTIM timer (PS3.8 9.1.5), which the standard leaves to us: a request is sent at once."""
+
+NOT_KNOWN_HERE = frozenset(("caller", "tls-certificate"))
+"""Codes of refusals that the audit trail is told of: a node that did not prove who it is."""
 
 MAX_WAITING = 64
 """Connections at most that have not sent their request yet. For one more, the oldest is closed: a
@@ -110,6 +116,7 @@ class Acceptor(ThreadedAssociationServer):
         self.callers: frozenset[str] = frozenset()
         self.pdu_bytes, self.pdu_s = 2**17, 60.0
         self.tls: TlsContext | None = None
+        self.audit = NO_TRAIL
 
     def server_close(self) -> None:
         """Stop listening, and to those who have not asked yet."""
@@ -139,7 +146,7 @@ class Caller(RequestHandler):
             self._refuse(fault.code, fault.answer)
             return
         if server.callers and request.calling_ae_title.strip() not in server.callers:
-            self._refuse("caller", NOT_THAT_CALLER)
+            self._refuse("caller", NOT_THAT_CALLER, request.calling_ae_title)
             return
         if not server.slots.take():
             self._refuse("associations", NO_SLOT)
@@ -160,8 +167,12 @@ class Caller(RequestHandler):
         association.start()
         association.join()
 
-    def _refuse(self, code: str, answer: bytes) -> None:
+    def _refuse(self, code: str, answer: bytes, ae_title: str = "") -> None:
         log.warning("scp-refused", code=code, peer=self.client_address[0])
+        audit = cast(Acceptor, self.server).audit
+        if code in NOT_KNOWN_HERE:
+            who = application_entity(ae_title, self.client_address[0])
+            audit.record([node_refused(who, audit.process, code)])
         self._end(answer)
 
     def _end(self, last_words: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from service.audit.trail import AuditTrail
 from service.errors import StartupError
 from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.scp import StoreScp
@@ -136,7 +137,8 @@ def scp(
         with (
             closing(_reader(settings)) as reader,
             Inbox(settings, reader) as inbox,
-            StoreScp(inbox, settings),
+            AuditTrail("mammoseg scp", settings.audit_options(settings.inbox)) as audit,
+            StoreScp(inbox, settings, audit),
         ):
             stopped.wait()
     except StartupError as error:

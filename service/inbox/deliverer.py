@@ -6,8 +6,10 @@ from typing import cast
 
 import structlog
 
+from service.audit.trail import NO_TRAIL, AuditTrail
 from service.backoff import Backoff
 from service.destinations.destination import Client, CommittingClient, Destination
+from service.inbox.audited import DeliveryAudit
 from service.inbox.committer import MAX_ASKED, Committer, unreadable
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
@@ -41,8 +43,8 @@ class Deliverer:
         Of the attempts.
     poller
         When to look.
-    metrics, traces
-        Where attempts are counted, and traced.
+    metrics, traces, audit
+        Where attempts are counted, traced, and told of.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class Deliverer:
         poller: Poller,
         metrics: Metrics,
         traces: InboxTraces,
+        audit: AuditTrail = NO_TRAIL,
     ) -> None:
         self._inbox, self.client, self._backoff = inbox, client, backoff
         self._name = destination.name
         self.poller, self._traces = poller, traces
         self._counter, self._seconds = metrics.deliveries, metrics.delivery_seconds
+        self._audit = DeliveryAudit(audit, destination)
         self._unreachable = 0
         self._committer: Committer | None = None
         self._is_settled = False
@@ -92,7 +96,7 @@ class Deliverer:
 
     async def _send(self, delivery: Delivery) -> None:
         try:
-            warning = await self._attempt(delivery)
+            warning = await self._audited_attempt(delivery)
         except OSError as error:
             await self._failed(delivery, unreadable(error))
             return
@@ -109,6 +113,21 @@ class Deliverer:
         await asyncio.to_thread(self._inbox.deliveries.stored, delivery)
         self._counter.labels(self._name, "stored").inc()
         self._log(delivery, "inbox-stored")
+
+    async def _audited_attempt(self, delivery: Delivery) -> int | None:
+        """Tell before, and after, and only then enter it: killed in between, it is sent again."""
+        if not self._audit.is_on:
+            return await self._attempt(delivery)
+        file = self._inbox.files.result(delivery.result.digest)
+        await asyncio.to_thread(self._audit.begun, file)
+        try:
+            warning = await self._attempt(delivery)
+        except NotDelivered as error:
+            is_final = self._delay_s(delivery, error) is None
+            await asyncio.to_thread(self._audit.ended, file, error.code, is_final=is_final)
+            raise
+        await asyncio.to_thread(self._audit.ended, file, None)
+        return warning
 
     async def _attempt(self, delivery: Delivery) -> int | None:
         result, begin = delivery.result, time.perf_counter()
@@ -140,7 +159,7 @@ class Deliverer:
 
     async def _failed(self, delivery: Delivery, error: NotDelivered) -> None:
         deliveries = self._inbox.deliveries
-        delay_s = None if error.permanent else self._backoff.delay_s(delivery.attempts + 1)
+        delay_s = self._delay_s(delivery, error)
         if delay_s is None:
             await asyncio.to_thread(deliveries.dead, delivery, error.code)
             self._counter.labels(self._name, "dead").inc()
@@ -149,6 +168,10 @@ class Deliverer:
             await asyncio.to_thread(deliveries.failed, delivery, error.code, delay_s)
             self._counter.labels(self._name, "failed").inc()
             self._log(delivery, "inbox-not-delivered", code=error.code, again_s=round(delay_s, 1))
+
+    def _delay_s(self, delivery: Delivery, error: NotDelivered) -> float | None:
+        """Return when to try again, in seconds; None for never."""
+        return None if error.permanent else self._backoff.delay_s(delivery.attempts + 1)
 
     async def _reached(self, error: NotDelivered | None) -> None:
         """Pause after an attempt that did not reach the destination, longer each time."""

@@ -1,8 +1,9 @@
 """Which object a received file is: read from its header, before anything is promised."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.audit.instances import InstanceIdentity, identity_of
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsupportedMedia
 from service.imaging import elements
 from service.imaging.source_header import Head
@@ -24,6 +25,8 @@ class Header:
         This service made it, by its Manufacturer.
     digest
         As of `service.imaging.source_header.Head`.
+    identity
+        Whose it is, for the audit trail alone.
     """
 
     sop_class_uid: str | None
@@ -32,6 +35,7 @@ class Header:
     modality: str | None
     own: bool
     digest: str
+    identity: InstanceIdentity = field(repr=False)
 
 
 def look_at(path: Path, reader: Reader) -> Head:
@@ -69,4 +73,5 @@ def read_header(path: Path, reader: Reader) -> Header:
         modality=elements.text(dataset, "Modality"),
         own=elements.text(dataset, "Manufacturer") == MANUFACTURER,
         digest=head.digest,
+        identity=identity_of(dataset),
     )

@@ -5,7 +5,8 @@ Archives also bring here what they commit themselves to (PS3.4 annex J, N-EVENT-
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, cast
 
@@ -13,15 +14,22 @@ import structlog
 from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
+from service.audit.event import Participant
+from service.audit.instances import InstanceIdentity
+from service.audit.participants import application_entity as entity_of
+from service.audit.trail import NO_TRAIL, AuditTrail
 from service.destinations.commitment import PUSH_MODEL, report_of
 from service.dicomweb.store_response import OUT_OF_RESOURCES
 from service.errors import Overloaded
 from service.imaging.dicom import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
+from service.inbox.audited import received_events
 from service.inbox.inbox import Inbox
+from service.inbox.store_transaction import Received
 from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
@@ -48,6 +56,8 @@ class StoreScp:
         Where instances go.
     settings
         Address, AE title, who may call, TLS files, and bounds.
+    audit
+        Is told what came, and who was not let in.
 
     Raises
     ------
@@ -55,8 +65,10 @@ class StoreScp:
         The TLS files cannot be read.
     """
 
-    def __init__(self, inbox: Inbox, settings: Settings) -> None:
+    def __init__(self, inbox: Inbox, settings: Settings, audit: AuditTrail = NO_TRAIL) -> None:
         self._inbox, self._settings = inbox, settings
+        self._audit = audit
+        self._us = replace(audit.process, alternative_user_id=f"AETITLES={settings.scp_ae_title}")
         self._most_bytes = settings.max_body_mib << 20
         self._arrived: dict[Association, int] = {}
         self._entity = application_entity(settings)
@@ -102,6 +114,7 @@ class StoreScp:
         server.pdu_bytes = settings.scp_pdu_bytes + 6
         server.pdu_s = settings.upload_timeout_s
         server.tls = self._tls
+        server.audit = self._audit
         self._entity._servers.append(server)
         threading.Thread(target=server.serve_forever, name="scp", daemon=True).start()
         self.port = int(server.server_address[1])
@@ -146,15 +159,23 @@ class StoreScp:
             with self._inbox.store_transaction() as transaction:
                 transaction.adopt(event.dataset_path)
                 (outcome,) = transaction.commit()
+            # Before the answer: killed in between, the sender sends again.
+            self._tell(event, transaction.received)
         except Overloaded as error:
+            self._tell(event, [Received(_named(event), False, OUT_OF_RESOURCES)])
             log.warning("scp-refused", code=error.code)
             return OUT_OF_RESOURCES
         except Exception as error:
             log.error("scp-fault", error=type(error).__name__, at=where(error))
+            self._tell(event, [Received(_named(event), False, PROCESSING_FAILURE)])
             return PROCESSING_FAILURE
         status = outcome.failure or outcome.warning or SUCCESS
         log.info("scp-stored", status=f"{status:04x}")
         return status
+
+    def _tell(self, event: Event, received: Sequence[Received]) -> None:
+        if self._audit.is_on:
+            self._audit.record(received_events(_sender(event), self._us, received))
 
     def _reported(self, event: Event) -> tuple[int, None]:
         """Take what a destination has committed itself to; on the disk before the answer."""
@@ -184,6 +205,18 @@ def application_entity(settings: Settings) -> AE:
     # Whoever reports is SCP of this service, and says so, or does not (PS3.7 D.3.3.4).
     entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
     return entity
+
+
+def _sender(event: Event) -> Participant:
+    peer = event.assoc.requestor
+    return replace(entity_of(peer.ae_title, peer.address), is_requestor=True)
+
+
+def _named(event: Event) -> InstanceIdentity:
+    """Return what a request says of an instance that was not looked at."""
+    request = cast(C_STORE, event.request)
+    klass, uid = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
+    return InstanceIdentity(str(klass or "") or None, str(uid or "") or None)
 
 
 def _peer(event: Event) -> str:

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
+from service.audit.instances import InstanceIdentity
 from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,
     ELEMENTS_DISCARDED,
@@ -53,6 +54,24 @@ def aside_code(header: Header, bounds: Bounds) -> str | None:
     return None if header.modality in bounds.modalities else NOT_A_MAMMOGRAM
 
 
+class Received(NamedTuple):
+    """What a sender sent, for the audit trail.
+
+    Attributes
+    ----------
+    identity
+        Whose it is, as far as its header could be read.
+    is_new
+        The inbox had no copy, and has one now.
+    failure
+        Status with which it was refused; None where it was taken.
+    """
+
+    identity: InstanceIdentity
+    is_new: bool
+    failure: int | None
+
+
 @dataclass(slots=True)
 class _Incoming:
     """A file that is being written."""
@@ -84,6 +103,11 @@ class StoreTransaction:
     ------
     Overloaded
         From every method: the inbox is full, or its disk fails.
+
+    Attributes
+    ----------
+    received
+        What came, once it is committed.
     """
 
     def __init__(
@@ -104,6 +128,9 @@ class StoreTransaction:
         self._taken = 0
         self._closed = False
         self._outcomes: list[Outcome | Arrival] = []
+        self._identities: list[InstanceIdentity] = []
+        self._fresh: set[str] = set()
+        self.received: list[Received] = []
 
     def begin(self, failure: int | None = None) -> None:
         """Start an instance; of one that has failed already, the bytes are ignored."""
@@ -140,6 +167,7 @@ class StoreTransaction:
             incoming = self._opened()
             with incoming.file:
                 os.fsync(incoming.file.fileno())
+            self._identities.append(InstanceIdentity())
             self._outcomes.append(self._judge(incoming))
             self._open = None
             spare = incoming.reserved - disk_bytes(incoming.size)
@@ -161,6 +189,10 @@ class StoreTransaction:
                 if isinstance(each, Arrival)
                 else each
                 for each in self._outcomes
+            ]
+            self.received = [
+                Received(whose, isinstance(it, Arrival) and it.digest in self._fresh, said.failure)
+                for whose, it, said in zip(self._identities, self._outcomes, outcomes, strict=True)
             ]
         self.abandon()
         return outcomes
@@ -227,6 +259,7 @@ class StoreTransaction:
         except MammosegError as error:
             passes = error.code in PASSING_CODES
             return Outcome(None, None, PROCESSING_FAILURE if passes else CANNOT_UNDERSTAND)
+        self._identities[-1] = header.identity
         klass, instance = header.sop_class_uid, header.sop_instance_uid
         if klass is None or instance is None or header.study_instance_uid is None:
             return Outcome(klass, instance, CANNOT_UNDERSTAND)
@@ -242,6 +275,7 @@ class StoreTransaction:
         )
 
     def _keep(self, fresh: list[Arrival]) -> None:
+        self._fresh = {arrival.digest for arrival in fresh}
         self._files.keep_sources(
             [(self._paths.pop(arrival.digest), arrival.digest) for arrival in fresh]
         )

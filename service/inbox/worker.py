@@ -9,6 +9,7 @@ from typing import BinaryIO, get_args
 
 import structlog
 
+from service.audit.trail import NO_TRAIL, AuditTrail
 from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.destinations.destination import ClientOptions, CommitmentReport
@@ -50,8 +51,8 @@ class InboxWorker:
         The service's.
     observed, limiter
         The service's: instances are worked on beside requests.
-    tracing
-        Where traces go.
+    tracing, audit
+        Where traces go, and what is told of deliveries.
 
     Raises
     ------
@@ -66,6 +67,7 @@ class InboxWorker:
         observed: ObservedSegmenter,
         limiter: RequestLimiter,
         tracing: Tracing | None = None,
+        audit: AuditTrail = NO_TRAIL,
     ) -> None:
         self.inbox, self._settings, self._metrics = inbox, settings, observed.metrics
         self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
@@ -95,6 +97,7 @@ class InboxWorker:
                 poller=Poller(),
                 metrics=observed.metrics,
                 traces=self.traces,
+                audit=audit,
             )
             for destination in settings.destinations
         ]

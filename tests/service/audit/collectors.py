@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.certificates import Authority, Issued
@@ -143,39 +143,58 @@ template(name="parts" type="list") {{
 """
 
 
-@contextlib.contextmanager
-def rsyslog(folder: Path, authority: Authority, port: int) -> Iterator[Path]:
-    """Run rsyslog with gnutls on a port of the loopback; yields the file of what it took.
+class Rsyslog:
+    """rsyslog with gnutls on a port of the loopback, while in its context.
 
-    It asks for a client's certificate of the authority.
+    It asks for a client's certificate of the authority, whose server's certificate it shows.
     """
-    program = require_program("rsyslogd", "rsyslog")
-    if not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")):
-        skip_or_fail("needs lmnsd_gtls.so (package rsyslog-gnutls)")
-    folder.mkdir(exist_ok=True)
-    issued = authority.issue("rsyslog")
-    configuration = folder / "rsyslog.conf"
-    configuration.write_text(
-        RSYSLOG.format(
-            folder=folder,
-            port=port,
-            ca=authority.file,
-            certificate=issued.certificate,
-            key=issued.key,
+
+    def __init__(self, folder: Path, authority: Authority, port: int) -> None:
+        self._program = require_program("rsyslogd", "rsyslog")
+        if not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")):
+            skip_or_fail("needs lmnsd_gtls.so (package rsyslog-gnutls)")
+        folder.mkdir(exist_ok=True)
+        self._folder, self._port = folder, port
+        self.raw, self.parts = folder / "raw", folder / "parts"
+        issued = authority.issue("rsyslog")
+        (folder / "rsyslog.conf").write_text(
+            RSYSLOG.format(
+                folder=folder,
+                port=port,
+                ca=authority.file,
+                certificate=issued.certificate,
+                key=issued.key,
+            )
         )
-    )
-    with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(
-            [program, "-n", "-f", str(configuration), "-i", str(folder / "pid")],
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
-    try:
-        wait_for(lambda: _listens(port))
-        yield folder / "raw"
-    finally:
-        process.terminate()
-        process.wait(20)
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        (self._folder / "pid").unlink(missing_ok=True)
+        with (self._folder / "stderr").open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [self._program, "-n", "-f", "rsyslog.conf", "-i", "pid"],
+                cwd=self._folder,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        wait_for(lambda: _listens(self._port))
+
+    def kill(self) -> None:
+        """Kill it (SIGKILL)."""
+        self._process.kill()
+        self._process.wait(20)
+
+    def messages(self) -> list[bytes]:
+        """Return what it took."""
+        return self.raw.read_bytes().splitlines() if self.raw.is_file() else []
+
+    def __enter__(self) -> "Rsyslog":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(20)
 
 
 def _listens(port: int) -> bool:
@@ -184,7 +203,3 @@ def _listens(port: int) -> bool:
     return False
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

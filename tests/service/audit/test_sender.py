@@ -18,14 +18,14 @@ from service.audit.collector import CollectorAddress, connect
 from service.audit.sender import Sender
 from service.audit.trail import AuditTrail
 from service.errors import StartupError
+from service.server_process import free_port
 from service.settings import Settings
 from service.tls_files import TlsContext, TlsFiles, client_context
 from tests.certificates import Authority
 from tests.service.audit.collectors import (
     Collector,
+    Rsyslog,
     content_of,
-    free_port,
-    rsyslog,
     sequence_ids,
     server_context,
     wait_for,
@@ -225,14 +225,13 @@ def test_rsyslog_takes_every_kind_of_message_over_tls_as_it_was_made(
         audit_key=own.key,
     )
     hostile = instance(patient_id="4'2\n<&\"\0é", name="Müller^J\r\n85 <85>1 - ")
-    with rsyslog(tmp_path / "rsyslog", authority, port) as raw:
+    with Rsyslog(tmp_path / "rsyslog", authority, port) as collector:
         with AuditTrail("mammoseg test", settings.audit_options(tmp_path / "buffer")) as trail:
             trail.record(every_kind().values())
             trail.record(every_kind(hostile).values())
         count = 2 * len(every_kind()) + 2
-        wait_for(lambda: raw.is_file() and raw.read_bytes().count(b"\n") >= count)
-        messages = raw.read_bytes().splitlines()
-        parts = (tmp_path / "rsyslog" / "parts").read_text().splitlines()
+        wait_for(lambda: len(collector.messages()) >= count)
+        messages, parts = collector.messages(), collector.parts.read_text().splitlines()
     assert sequence_ids(messages) == list(range(1, count + 1))
     assert not faults(map(content_of, messages))
     assert {line.split("|")[1:3] == ["mammoseg", "DICOM+RFC3881"] for line in parts} == {True}
@@ -250,15 +249,14 @@ def test_rsyslog_that_was_away_gets_all_in_order(tmp_path: Path, buffer: AuditBu
     port = free_port()
     with sending(buffer, port, settle_s=60.0, tls=tls):
         add(buffer, range(50))
-        with rsyslog(tmp_path / "first", authority, port) as raw:
-            wait_for(lambda: raw.is_file() and raw.read_bytes().count(b"\n") >= 50)
-            assert sequence_ids(raw.read_bytes().splitlines()) == list(range(1, 51))
+        with Rsyslog(tmp_path / "first", authority, port) as first:
+            wait_for(lambda: len(first.messages()) >= 50)
+            assert sequence_ids(first.messages()) == list(range(1, 51))
         add(buffer, range(50))
-        with rsyslog(tmp_path / "second", authority, port) as raw:
-            wait_for(lambda: raw.is_file() and b'"100"' in raw.read_bytes())
-            found = sequence_ids(raw.read_bytes().splitlines())
+        with Rsyslog(tmp_path / "second", authority, port) as second:
+            wait_for(lambda: len(second.messages()) >= 100)
             # The first fifty again, which it may have lost when it ended, then the others.
-            assert found == list(range(1, 101))
+            assert sequence_ids(second.messages()) == list(range(1, 101))
 
 
 ENDS = """
