@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generator import network_tables, object_tables
+from docs.generator import audit_tables, network_tables, object_tables
 from service.destinations import association, store
 from service.destinations.line import MAX_PDU_BYTES
 from service.dicomweb import search
@@ -23,6 +23,7 @@ PAGES = {
 """Pages, and what they are made of."""
 
 TABLES: Mapping[str, Callable[[], str]] = {
+    "audit messages": audit_tables.audit_table,
     "character sets": network_tables.character_set_table,
     "cipher suites": network_tables.cipher_table,
     "configuration": network_tables.configuration_table,

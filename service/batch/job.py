@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from service import __version__
+from service.audit.trail import NO_TRAIL, AuditTrail
+from service.batch.audited import audited
 from service.batch.bodies import FileBody, look_at
 from service.batch.journal import Journal, Row
 from service.batch.report import Report
@@ -103,6 +105,7 @@ class Job:
         self._journal = Journal(out, made_by(settings, self._options))
         self._rows: dict[Source, Row] = {}
         self._counts: Counter[str] = Counter()
+        self._audit: AuditTrail = NO_TRAIL
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +163,11 @@ class Job:
     def _segment(self, sources: Iterable[Source], report: Report) -> None:
         sources = list(sources)
         report.opening()
-        with open_segmenter(self._settings) as segmenter:
+        audit = self._settings.audit_options(self._settings.inbox)
+        with (
+            open_segmenter(self._settings) as segmenter,
+            AuditTrail("mammoseg segment", audit) as self._audit,
+        ):
             task = Task(self._options, self._look_at, self._write)
             batch = Batch(segmenter, task, self._settings.memory, available_cores())
             report.begin(len(sources))
@@ -178,7 +185,8 @@ class Job:
 
     def _write(self, source: Source, body: FileBody, _: bytes, findings: Findings) -> Written:
         files = make_files(source.name, self._formats, findings)
-        write_files(self._out, files)
+        with audited(self._audit, findings, source.path.parent, self._out):
+            write_files(self._out, files)
         sizes = {name: len(content) for name, content in files.items()}
         return Written(row_of(source, findings), sizes, body.told)
 

@@ -67,7 +67,8 @@ class Archive:
         server: Server | None = None,
     ) -> None:
         self._server = server or Server(credentials)
-        self._study_url = f"{url.rstrip('/')}/studies/{study_uid}"
+        self.study_uid = study_uid
+        self.study_url = f"{url.rstrip('/')}/studies/{study_uid}"
 
     def mammograms(self, modalities: Iterable[str]) -> Iterator[InstanceReference]:
         """Search the study for instances of series of some modalities (PS3.18 10.6).
@@ -84,7 +85,7 @@ class Archive:
         known: set[str] = set()
         for modality in sorted(modalities):
             series = Search(
-                self._server, f"{self._study_url}/series", SERIES_UID, {"Modality": modality}
+                self._server, f"{self.study_url}/series", SERIES_UID, {"Modality": modality}
             )
             for found in series.results():
                 uid = value_of(found, SERIES_UID)
@@ -96,7 +97,7 @@ class Archive:
                     yield InstanceReference(uid, uid)
                     continue
                 search = Search(
-                    self._server, f"{self._study_url}/series/{uid}/instances", INSTANCE_UID
+                    self._server, f"{self.study_url}/series/{uid}/instances", INSTANCE_UID
                 )
                 for instance in search.results():
                     yield InstanceReference(uid, value_of(instance, INSTANCE_UID))
@@ -106,7 +107,7 @@ class Archive:
             raise ServerFailed("search-incomplete")
 
     def _search(self, path: str, key: str, filters: Mapping[str, str] | None = None) -> Search:
-        return Search(self._server, f"{self._study_url}/{path}", key, filters)
+        return Search(self._server, f"{self.study_url}/{path}", key, filters)
 
     def retrieve(self, reference: InstanceReference, most: int | None = None) -> bytes:
         """Retrieve an instance (PS3.18 10.4) in the transfer syntax that it is stored in.
@@ -116,7 +117,7 @@ class Archive:
         """
         if not reference.is_valid:
             raise ServerFailed("uid-invalid")
-        url = f"{self._study_url}/series/{reference.series_uid}/instances/{reference.instance_uid}"
+        url = f"{self.study_url}/series/{reference.series_uid}/instances/{reference.instance_uid}"
         accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
         answer, body = self._server.ask(
             "GET", url, most or MAX_INSTANCE_BYTES, headers={"Accept": accept}
@@ -141,7 +142,7 @@ class Archive:
         body, content_type = related([file], "application/dicom")
         headers = {"Content-Type": content_type, "Accept": DICOM_JSON}
         answer, said = self._server.ask(
-            "POST", self._study_url, MAX_ANSWER_BYTES, content=body, headers=headers
+            "POST", self.study_url, MAX_ANSWER_BYTES, content=body, headers=headers
         )
         try:
             judge(answer.status_code, said, uid)

@@ -9,10 +9,12 @@ from typing import Annotated
 import httpx
 import typer
 
+from service.audit.trail import AuditTrail
 from service.comma_list import comma_list
 from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import StartupError
 from service.imaging.elements import is_uid
+from service.integration.audited import RemoteAudit
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
@@ -22,6 +24,7 @@ from service.integration.service_client import ServiceClient
 from service.loading import open_segmenter
 from service.logs import configure_logs
 from service.outputs.dicom.registry import OUTPUTS
+from service.settings import Settings
 from service.terminal import console, fail, settings_or_exit, stderr
 
 app = typer.Typer(add_completion=False)
@@ -77,12 +80,19 @@ def follow(
     )
     position = _cursor(cursor, from_start)
     with (
+        _audit_trail(settings) as trail,
         httpx.Client(
             base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials(USERNAME, PASSWORD)
         ) as pacs,
         httpx.Client(base_url=service, timeout=TIMEOUT_S, headers=_key_header()) as server,
     ):
-        follower = Follower(Orthanc(pacs), ServiceClient(server), position, options)
+        follower = Follower(
+            Orthanc(pacs),
+            ServiceClient(server),
+            position,
+            options,
+            audit=RemoteAudit(trail, orthanc),
+        )
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: follower.stop.set())
         try:
@@ -119,8 +129,12 @@ def pull(
         out.mkdir(parents=True, exist_ok=True)
     archive = Archive(dicomweb, study, dicomweb_credentials())
     try:
-        with open_segmenter(settings) as segmenter:
-            task = Pull(segmenter, settings.read_limits(), wanted, out, store)
+        with (
+            open_segmenter(settings) as segmenter,
+            AuditTrail("mammoseg pull", settings.audit_options(settings.inbox)) as trail,
+        ):
+            audit = RemoteAudit(trail, dicomweb)
+            task = Pull(segmenter, settings.read_limits(), wanted, out, store, audit)
             refused = task.run(archive, _Console())
     except StartupError as error:
         fail(str(error))
@@ -137,6 +151,13 @@ class _Console:
 
     def refused(self, reference: InstanceReference, reason: str) -> None:
         stderr.print(f"{reference.shown}: {reason}", style="red", markup=False)
+
+
+def _audit_trail(settings: Settings) -> AuditTrail:
+    try:
+        return AuditTrail("mammoseg follow", settings.audit_options(settings.inbox))
+    except StartupError as error:
+        fail(str(error))
 
 
 def _split(text: str) -> list[str]:

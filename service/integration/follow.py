@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from service.backoff import doubled_s
+from service.integration.audited import RemoteAudit, identity_in
 from service.integration.cursor import Cursor
 from service.integration.orthanc import Change, Orthanc
 from service.integration.remote import Refused, Unavailable
@@ -62,6 +63,7 @@ class Follower:
     cursor: Cursor
     options: FollowOptions = field(default_factory=FollowOptions)
     stop: threading.Event = field(default_factory=threading.Event)
+    audit: RemoteAudit = field(default_factory=RemoteAudit)
 
     def run(self) -> None:
         """Follow until told to stop.
@@ -144,6 +146,8 @@ class Follower:
         ):
             return
         file = self.orthanc.file(instance)
+        if self.audit.is_on:
+            self.audit.fetched(identity_in(file))
         origin = origin_of(file, self.service.identity())
         missing = [
             kind
@@ -151,8 +155,18 @@ class Follower:
             if origin is None or not self.orthanc.holds(origin.uid(kind, "instance"))
         ]
         for result in self.service.results(file, missing) if missing else ():
-            self.orthanc.store(result)
+            self._store(result)
         log.info("followed", instance=instance, stored=missing)
+
+    def _store(self, result: bytes) -> None:
+        told = [identity_in(result)] if self.audit.is_on else []
+        self.audit.storing(told)
+        try:
+            self.orthanc.store(result)
+        except (Unavailable, Refused) as failure:
+            self.audit.stored(told, failure.reason)
+            raise
+        self.audit.stored(told)
 
     def _until_available(self, task: Callable[[], Answer]) -> Answer | None:
         """Do something, waiting out every outage; None when told to stop before that."""

@@ -1,12 +1,15 @@
 """`mammoseg pull`: the mammograms of a study, fetched, segmented here, results kept or stored."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from service.audit.instances import InstanceIdentity
 from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
+from service.integration.audited import RemoteAudit, identity_in
 from service.outputs.dicom.registry import dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_findings, write_whole
 from service.segmenter import Segmenter, SegmentOptions
@@ -39,6 +42,8 @@ class Pull:
         results as `<uid>-<kind>.dcm`; None for none.
     store
         Store the DICOM results into the study on the server.
+    audit
+        Is told of all that.
     """
 
     segmenter: Segmenter
@@ -46,6 +51,7 @@ class Pull:
     kinds: tuple[str, ...]
     out: Path | None
     store: bool
+    audit: RemoteAudit = field(default_factory=RemoteAudit)
 
     def run(self, archive: Archive, report: Report) -> int:
         """Go through a study; return how many mammograms were not dealt with.
@@ -56,12 +62,22 @@ class Pull:
             The server cannot be searched, or not to the end; what was found is dealt with.
         """
         refused = 0
-        for reference in archive.mammograms(self.limits.accept_modalities):
+        for reference in self._searched(archive):
             reason = self._attempt(archive, reference, report)
             if reason is not None:
                 report.refused(reference, reason)
                 refused += 1
         return refused
+
+    def _searched(self, archive: Archive) -> Iterator[InstanceReference]:
+        modalities = self.limits.accept_modalities
+        query = f"{archive.study_url}/series?Modality={','.join(sorted(modalities))}"
+        try:
+            yield from archive.mammograms(modalities)
+        except ServerFailed as failure:
+            self.audit.searched(query, failure.code)
+            raise
+        self.audit.searched(query)
 
     def _attempt(
         self, archive: Archive, reference: InstanceReference, report: Report
@@ -79,7 +95,7 @@ class Pull:
         return None
 
     def _segment(self, archive: Archive, reference: InstanceReference) -> float:
-        body = archive.retrieve(reference)
+        body = self._retrieved(archive, reference)
         side = max(picture_side(self.kinds), 0 if self.out is None else OVERLAY_SIDE)
         findings = self.segmenter.segment(body, options=SegmentOptions(picture_side=side))
         files = dicom_files(self.kinds, findings)
@@ -87,6 +103,31 @@ class Pull:
             write_findings(self.out, reference.instance_uid, findings)
             for kind, file in zip(self.kinds, files, strict=True):
                 write_whole(self.out / f"{reference.instance_uid}-{kind}.dcm", file)
-        if self.store and archive.store(files):
-            raise ServerFailed("not-stored")
+            if self.audit.is_on:
+                self.audit.exported(self.out, identity_in(body))
+        if self.store:
+            self._store(archive, files)
         return findings.has_mask.score
+
+    def _retrieved(self, archive: Archive, reference: InstanceReference) -> bytes:
+        try:
+            body = archive.retrieve(reference)
+        except ServerFailed as failure:
+            study, uid = archive.study_uid, reference.instance_uid
+            self.audit.fetched(InstanceIdentity(None, uid, study), failure.code)
+            raise
+        if self.audit.is_on:
+            self.audit.fetched(identity_in(body))
+        return body
+
+    def _store(self, archive: Archive, files: list[bytes]) -> None:
+        results = list(map(identity_in, files)) if self.audit.is_on else []
+        self.audit.storing(results)
+        try:
+            is_failed = archive.store(files) > 0
+        except ServerFailed as failure:
+            self.audit.stored(results, failure.code)
+            raise
+        self.audit.stored(results, "not-stored" if is_failed else None)
+        if is_failed:
+            raise ServerFailed("not-stored")

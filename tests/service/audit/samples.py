@@ -23,6 +23,7 @@ def every_kind(one: InstanceIdentity | None = None) -> dict[str, AuditEvent]:
     modality = application_entity("MAMMO1", "::ffff:10.0.0.8")
     (begun,) = events.begin_transferring(OURS, archive, [one])
     (stored,) = events.transferred(modality, OURS, [one], action="C")
+    (delivered,) = events.transferred(OURS, archive, [one])
     (failed,) = events.transferred(
         OURS, archive, [one], outcome=Outcome.SERIOUS_FAILURE, code="tls-certificate"
     )
@@ -42,6 +43,7 @@ def every_kind(one: InstanceIdentity | None = None) -> dict[str, AuditEvent]:
         "recording started": events.recording_started(OURS, 17),
         "transfer begun": begun,
         "received": stored,
+        "delivered": delivered,
         "not delivered": failed,
         "accessed": accessed,
         "access refused": refused,

@@ -1,8 +1,8 @@
 """Audit messages hold by the standard's schema, whatever the names in them are."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -12,6 +12,7 @@ from service.audit.event import AuditEvent
 from service.audit.instances import MAX_LISTED, InstanceIdentity
 from service.audit.message import AuditSource, to_xml
 from tests.service.audit.samples import OURS, SEGMENTATION, every_kind, instance
+from tests.service.audit.schema import faults_of
 
 NOW = datetime(2026, 11, 30, 12, 0, 0, 5, UTC)
 SOURCE = AuditSource("reader", "Clinic")
@@ -41,21 +42,18 @@ def parsed(event: AuditEvent) -> Element:
     return fromstring(xml(event))
 
 
-Faults = Callable[[Iterable[bytes]], str]
+@pytest.mark.integration
+def test_every_kind_of_event_is_valid(tmp_path: Path) -> None:
+    assert not faults_of(map(xml, every_kind().values()), tmp_path)
 
 
 @pytest.mark.integration
-def test_every_kind_of_event_is_valid(faults: Faults) -> None:
-    assert not faults(map(xml, every_kind().values()))
+def test_what_nobody_knows_of_an_instance_leaves_the_message_valid(tmp_path: Path) -> None:
+    assert not faults_of(map(xml, every_kind(InstanceIdentity()).values()), tmp_path)
 
 
 @pytest.mark.integration
-def test_what_nobody_knows_of_an_instance_leaves_the_message_valid(faults: Faults) -> None:
-    assert not faults(map(xml, every_kind(InstanceIdentity()).values()))
-
-
-@pytest.mark.integration
-def test_hostile_texts_leave_the_message_valid(faults: Faults) -> None:
+def test_hostile_texts_leave_the_message_valid(tmp_path: Path) -> None:
     made = []
     for text in HOSTILE:
         for event in every_kind(InstanceIdentity("1.2", "1.2.3", "1.2.4", text, text)).values():
@@ -64,11 +62,11 @@ def test_hostile_texts_leave_the_message_valid(faults: Faults) -> None:
                 for each in event.participants
             ]
             made.append(xml(replace(event, participants=tuple(who), description=text)))
-    assert not faults(made)
+    assert not faults_of(made, tmp_path)
 
 
 @pytest.mark.integration
-def test_the_schema_tells_a_wrong_message(faults: Faults) -> None:
+def test_the_schema_tells_a_wrong_message(tmp_path: Path) -> None:
     right = xml(every_kind()["received"])
     wrong = [
         right.replace(b"EventDateTime", b"EventTime"),
@@ -77,7 +75,7 @@ def test_the_schema_tells_a_wrong_message(faults: Faults) -> None:
         right.replace(b'UserIsRequestor="false"', b'UserIsRequestor="no"'),
     ]
     assert right not in wrong
-    found = faults([right, *wrong])
+    found = faults_of([right, *wrong], tmp_path)
     assert [f"/{number}.xml:" in found for number in range(5)] == [False, True, True, True, True]
 
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.service.audit.collectors import (
     wait_for,
 )
 from tests.service.audit.samples import every_kind, instance
+from tests.service.audit.schema import faults_of
 
 pytestmark = pytest.mark.integration
 
@@ -213,7 +214,7 @@ def test_over_udp_each_message_is_a_datagram(buffer: AuditBuffer) -> None:
 
 
 def test_rsyslog_takes_every_kind_of_message_over_tls_as_it_was_made(
-    tmp_path: Path, faults: Callable[[Iterable[bytes]], str]
+    tmp_path: Path,
 ) -> None:
     authority = Authority(tmp_path)
     own = authority.issue("sender", to_client=True)
@@ -233,7 +234,7 @@ def test_rsyslog_takes_every_kind_of_message_over_tls_as_it_was_made(
         wait_for(lambda: len(collector.messages()) >= count)
         messages, parts = collector.messages(), collector.parts.read_text().splitlines()
     assert sequence_ids(messages) == list(range(1, count + 1))
-    assert not faults(map(content_of, messages))
+    assert not faults_of(map(content_of, messages), tmp_path)
     assert {line.split("|")[1:3] == ["mammoseg", "DICOM+RFC3881"] for line in parts} == {True}
     assert {line.split("|")[0] for line in parts} == {"84", "85"}
     assert parts[16].split("|")[3] == '[meta sequenceId="17"]'

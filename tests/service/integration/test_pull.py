@@ -34,7 +34,10 @@ def test_no_more_detail_is_asked_for_than_the_results_show(
 
     segmenter = cast(Any, SimpleNamespace(segment=segment))
     archive = cast(
-        Any, SimpleNamespace(mammograms=lambda _: [None], retrieve=lambda _: b"", store=None)
+        Any,
+        SimpleNamespace(
+            study_url="", mammograms=lambda _: [None], retrieve=lambda _: b"", store=None
+        ),
     )
     with pytest.raises(Asked):
         Pull(segmenter, ReadLimits(), kinds, out, store=False).run(

@@ -1,0 +1,46 @@
+"""The table of audit messages (PS3.2 N.11.2.2), from events as the code makes them."""
+
+from service.audit.event import AuditEvent
+from tests.service.audit.samples import every_kind
+
+TRIGGERS = {
+    "started": "`serve`, `scp`, `follow`, `pull` or `segment` starts",
+    "stopped": "it ends in order",
+    "login refused": "401: no key or token, or none that is believed",
+    "function refused": "403: the scope is missing",
+    "node refused": "`scp`: an AE title that is not on the list, or a certificate that does not hold",
+    "recording stopped": "the buffer is full",
+    "recording started": "there is room again",
+    "transfer begun": "a result is about to be sent to a destination, or stored by `follow` or `pull`",
+    "received": "instances came by STOW-RS or C-STORE, or were fetched by `follow` or `pull`",
+    "delivered": "a destination has a result; `follow` or `pull` stored one",
+    "not delivered": "it has not: outcome 4 where it is tried again, else 8",
+    "accessed": "`POST /v1/segment` or `/v1/studies` judged a DICOM image",
+    "access refused": "it was refused, or failed",
+    "imported": "`segment` read a DICOM image from a folder",
+    "exported": "`segment` or `pull` wrote results into a folder",
+    "queried": "`pull` searched a study by QIDO-RS",
+}
+"""When each is sent."""
+
+
+def audit_table() -> str:
+    """Return which messages are sent, when, and what they say."""
+    rows = [
+        "| Message (EventID) | EventTypeCode | Action, outcome | Participants' roles | Sent when |",
+        "|---|---|---|---|---|",
+    ]
+    for name, event in every_kind().items():
+        rows.append(f"| {' | '.join((*_said(event), TRIGGERS[name]))} |")
+    return "\n".join(rows)
+
+
+def _said(event: AuditEvent) -> tuple[str, ...]:
+    kind = "" if event.type is None else f"{event.type.meaning} ({event.type.value})"
+    roles = [each.role.meaning if each.role else "no role" for each in event.participants]
+    return (
+        f"{event.id.meaning} ({event.id.value})",
+        kind,
+        f"{event.action}, {int(event.outcome)}",
+        "; ".join(roles),
+    )
