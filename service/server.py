@@ -18,6 +18,8 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from service.audit.events import node_refused
+from service.audit.participants import http_caller
 from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
@@ -47,6 +49,8 @@ def serve(app: FastAPI, settings: Settings) -> int:
     """
     allow_descriptors(settings.max_connections)
     handshakes = handshakes_of(settings)
+    if handshakes is not None:
+        handshakes.on_wrong_certificate = partial(_tell_of_wrong_certificate, app)
     try:
         Server(config_of(app, settings, handshakes), app, settings.lame_duck_s, handshakes).run()
     except SystemExit:
@@ -113,6 +117,14 @@ def config_of(
 
 def _tls_door(http: Any, handshakes: Handshakes, **uvicorns: Any) -> TlsDoor:
     return TlsDoor(http(**uvicorns), handshakes)
+
+
+def _tell_of_wrong_certificate(app: FastAPI, address: str) -> None:
+    """Tell the audit trail that a client was not let in; the event loop does not wait for it."""
+    opened = services_of(app)
+    if opened is not None and opened.audit.is_on:
+        event = node_refused(http_caller(None, address), opened.audit.process, "tls-certificate")
+        asyncio.get_running_loop().run_in_executor(None, opened.audit.record, [event])
 
 
 def device_failed(app: FastAPI) -> bool:

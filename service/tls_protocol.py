@@ -6,11 +6,12 @@ count those that are under way, nor close any.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 import structlog
 
-from service.tls_files import TlsContext
+from service.tls_files import TlsContext, code_of
 
 log = structlog.get_logger("mammoseg")
 
@@ -29,11 +30,17 @@ class Handshakes:
         At once; beyond, the one that began first is broken off.
     timeout_s
         Longest time for one, seconds.
+
+    Attributes
+    ----------
+    on_wrong_certificate
+        Called, on the event loop, with the address of a client whose certificate was refused.
     """
 
     def __init__(self, contexts: TlsContext, most: int, timeout_s: float) -> None:
         self.contexts, self.timeout_s = contexts, timeout_s
         self._most = most
+        self.on_wrong_certificate: Callable[[str], None] = lambda _: None
         # Of a dictionary, the first key is the oldest.
         self._under_way: dict[TlsDoor, None] = {}
 
@@ -126,6 +133,8 @@ class TlsDoor(asyncio.Protocol):
                 secured = await begun
         except OSError as error:
             log.info("tls-refused", reason=_reason(error))
+            if code_of(error) == "tls-certificate":
+                shake.on_wrong_certificate((transport.get_extra_info("peername") or ("",))[0])
             transport.abort()
             return
         finally:

@@ -38,9 +38,10 @@ CONFIGURED = (
     "scp_associations", "scp_pdu_bytes",
     "scp_tls_certificate", "scp_tls_key", "scp_tls_client_ca", "upload_timeout_s", "max_body_mib",
     "max_study_mib", "max_study_instances", "study_timeout_s", "accept_modalities", "destinations",
-    "audit", "audit_ca", "audit_certificate", "audit_key", "audit_folder", "audit_mib", "audit_source",
-    "audit_site", "inbox", "inbox_mib", "inbox_results", "inbox_report_not_run", "delivery_attempts",
+    "inbox", "inbox_mib", "inbox_results", "inbox_report_not_run", "delivery_attempts",
     "retry_first_s", "retry_longest_s",
+    "audit", "audit_ca", "audit_certificate", "audit_key", "audit_folder", "audit_mib",
+    "audit_source", "audit_site",
 )  # fmt: skip
 """Settings that conformance depends on."""
 

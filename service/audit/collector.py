@@ -117,6 +117,9 @@ def _stream(line: socket.socket, host: str, tls: TlsContext | None) -> "StreamCo
     """Return a connection over a line on which nothing was said yet."""
     with _faults():
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if line.getsockname() == line.getpeername():
+            # On this machine, where nobody listens, TCP may connect a socket to itself.
+            raise CollectorFails("unreachable")
         if tls is None:
             return StreamConnection(line)
         secured = tls.current().wrap_socket(line, server_hostname=host)

@@ -9,8 +9,10 @@ promised event must be in rsyslog's file; one that is there twice must be the sa
 """
 
 import argparse
+import contextlib
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.audit.buffer import AuditBuffer
-from service.server_process import free_port
 from tests.certificates import Authority
 from tests.service.audit.collectors import Rsyslog, sequence_ids, wait_for
 
@@ -28,8 +29,10 @@ import sys, time
 from pathlib import Path
 from service.audit.trail import AuditTrail
 from service.audit.events import queried
+from service.logs import configure_logs
 from service.settings import Settings
 
+configure_logs("error", "json")
 settings = Settings().audit_options(Path(sys.argv[1]))
 number = int(sys.argv[2])
 with AuditTrail("audit kills", settings) as trail:
@@ -38,7 +41,7 @@ with AuditTrail("audit kills", settings) as trail:
         trail.record([queried(trail.process, trail.process, "", f"event {number}")])
         sys.stdout.write(f"{number}\\n")
         sys.stdout.flush()
-        time.sleep(0.005)
+        time.sleep(0.02)
 """
 
 PROMISED = re.compile(rb"<EventOutcomeDescription>event (\d+)</EventOutcomeDescription>")
@@ -67,14 +70,13 @@ class Found:
 def run(kills: int, folder: Path, seed: int = 1) -> Found:
     """Kill so many times; see the module."""
     chance = random.Random(seed)
-    authority, port = Authority(folder), free_port()
+    authority, port = Authority(folder), _quiet_port(chance)
     own = authority.issue("sender", to_client=True)
     environment = {
         "MAMMOSEG_AUDIT": f"syslog-tls://localhost:{port}",
         "MAMMOSEG_AUDIT_CA": str(authority.file),
         "MAMMOSEG_AUDIT_CERTIFICATE": str(own.certificate),
         "MAMMOSEG_AUDIT_KEY": str(own.key),
-        "MAMMOSEG_LOG_LEVEL": "error",
     }
     promised = 0
     with Rsyslog(folder / "rsyslog", authority, port) as collector:
@@ -100,6 +102,14 @@ def run(kills: int, folder: Path, seed: int = 1) -> Found:
         wait_for(lambda: collector.raw.read_bytes().endswith(b"\n"))
         time.sleep(2.0)
         return _compared(promised, collector.raw.read_bytes().splitlines())
+
+
+def _quiet_port(chance: random.Random) -> int:
+    """Return a port that no connection gets by chance while nobody listens on it."""
+    while True:
+        port = chance.randrange(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _drain(buffer: Path, environment: dict[str, str]) -> None:

@@ -177,7 +177,7 @@ class Rsyslog:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
-        wait_for(lambda: _listens(self._port))
+        wait_for(lambda: _listens(self._port), 60.0)
 
     def kill(self) -> None:
         """Kill it (SIGKILL)."""
