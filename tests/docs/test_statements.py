@@ -1,5 +1,6 @@
 """The statements say what the code says, and the objects that are made are what they say."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,10 +13,12 @@ import pytest
 import yaml
 from pydicom import Dataset, dcmread
 
+from docs.generator.audit_tables import TRIGGERS
 from docs.generator.content_tree import key_of, value_of, walked
 from docs.generator.made_objects import KINDS, is_code, with_classes
 from docs.generator.object_tables import EXTENDED
 from docs.generator.statements import PAGES, ROOT, TABLES, VALUES, statements
+from service.audit import events
 from service.findings import Findings
 from service.imaging.frames import FRAME_OF_SEVERAL
 from service.inbox.scp import application_entity
@@ -25,6 +28,7 @@ from service.outputs.dicom.text import HeaderText, is_person_name
 from service.settings import Settings
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import VENDORS, full_header
+from tests.service.audit.samples import every_kind
 from tests.statement_page import PAGE, attributes, content_items, rows
 
 pytestmark = pytest.mark.integration
@@ -168,3 +172,14 @@ def test_what_the_ihe_statement_says_is_missing_is_missing() -> None:
     assert {path for path in paths if path.startswith("/dicom-web")} == {
         "/dicom-web/studies", "/dicom-web/studies/{study}",
     }  # fmt: skip
+
+
+def test_every_kind_of_audit_message_stands_in_the_table() -> None:
+    makers = {
+        name
+        for name, value in vars(events).items()
+        if inspect.isfunction(value) and value.__module__ == events.__name__ and name[0] != "_"
+    }
+    source = inspect.getsource(every_kind)
+    assert {name for name in makers if f"events.{name}(" not in source} == set()
+    assert every_kind().keys() == TRIGGERS.keys()

@@ -17,6 +17,7 @@ from tests.certificates import DAY, Authority, Issued
 from tests.e2e.conftest import Service, serving_tls
 from tests.identity_net import write_identity_net
 from tests.programs import require_program
+from tests.service.audit.recorded import told
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -248,3 +249,30 @@ def test_without_a_file_of_tls_the_service_does_not_start(tmp_path: Path, model:
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2 and "TLS: " in done.stderr
+
+
+def test_a_client_whose_certificate_is_refused_is_told_to_the_audit_trail(
+    tmp_path: Path, model: Path, authority: Authority
+) -> None:
+    server, right = authority.issue("audited"), authority.issue("right", to_client=True)
+    wrong = Authority(tmp_path, "strangers").issue("wrong", to_client=True)
+    context = ssl.create_default_context(cafile=authority.file)
+    context.load_cert_chain(right.certificate, right.key)
+    with serving_tls(
+        tmp_path,
+        context,
+        model=str(model),
+        readers="1",
+        runners="1",
+        tls_certificate=str(server.certificate),
+        tls_key=str(server.key),
+        tls_client_ca=str(authority.file),
+        audit="syslog-tcp://127.0.0.1:9",
+        audit_folder=str(tmp_path / "audit"),
+    ) as service:
+        trusting = ("--cacert", str(authority.file))
+        assert curl(*trusting, *certified(wrong), f"{service.url}/health/live")[0] != 0
+    start, refused, stop = told(tmp_path / "audit")
+    assert (start.event, stop.event) == ("Application Start", "Application Stop")
+    assert (refused.event, refused.why) == ("Node Authentication", "tls-certificate")
+    assert b'NetworkAccessPointID="127.0.0.1"' in refused.raw
