@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -21,15 +20,16 @@ from service.capacity.limiter import RequestLimiter
 from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
-from service.loading import open_segmenter
-from service.models import BUNDLED_MODEL
+from service.loading import open_models
 from service.outputs.dicom.tables import read_tables
 from service.segmenter import Segmenter
 from service.services import Services
+from service.serving.reloader import Reloader
+from service.serving.served_models import OpenModels, ServedModels
+from service.serving.shadow import Shadow
 from service.settings import Settings
-from service.telemetry.observed import ObservedSegmenter
+from service.starting import open_shadow, reloader_of, served_models
 from service.telemetry.opening import Telemetry, open_telemetry
-from service.telemetry.watching import watch
 
 log = structlog.get_logger("mammoseg")
 
@@ -50,7 +50,7 @@ def open_inbox(settings: Settings) -> Inbox | None:
 
 def create_app(
     settings: Settings | None = None,
-    segmenter: Segmenter | None = None,
+    segmenter: Segmenter | OpenModels | None = None,
     inbox: Inbox | None = None,
     access: AccessControl | None = None,
 ) -> FastAPI:
@@ -61,7 +61,8 @@ def create_app(
     settings
         Read from the environment when None.
     segmenter
-        An open one, closed with the application; opened from `settings` when None.
+        An open one, or the open models, closed with the application; opened from `settings` when
+        None.
     inbox
         An open one, closed with the application; opened from `settings` when None.
     access
@@ -115,37 +116,36 @@ async def _lifespan(
     *,
     settings: Settings,
     telemetry: Telemetry,
-    segmenter: Segmenter | None,
+    segmenter: Segmenter | OpenModels | None,
     inbox: Inbox | None,
     access: AccessControl,
     audit: AuditTrail,
 ) -> AsyncIterator[None]:
     if segmenter is None:
-        segmenter = await asyncio.to_thread(open_segmenter, settings)
+        segmenter = await asyncio.to_thread(open_models, settings)
+    are_files = isinstance(segmenter, OpenModels)
+    opened = segmenter if isinstance(segmenter, OpenModels) else OpenModels((segmenter,))
     metrics = telemetry.metrics
-    watch(segmenter, metrics)
-    observed = telemetry.observed(segmenter)
+    models = served_models(settings, opened, telemetry)
     limiter = RequestLimiter(
         slots=settings.max_in_flight,
         workers=2 * available_cores(),
         memory=settings.memory,
-        buffers=segmenter.reader.buffers,
+        buffers=models.reader.buffers,
         timeout_s=settings.deadline_s,
         metrics=metrics,
         connections=settings.max_connections,
     )
     if inbox is None:
         inbox = await asyncio.to_thread(open_inbox, settings)
-    async with _working_on(inbox, settings, observed, limiter, telemetry, audit) as inbox_worker:
+    shadow = open_shadow(settings, models, limiter, telemetry)
+    reloader = reloader_of(settings, models, limiter) if are_files else None
+    async with (
+        _working_on(inbox, settings, models, limiter, telemetry, audit, shadow) as inbox_worker,
+        _looking(reloader),
+    ):
         app.state.services = Services(
-            settings,
-            metrics,
-            segmenter,
-            observed,
-            limiter,
-            inbox_worker,
-            model_card(settings),
-            audit,
+            settings, metrics, models, limiter, inbox_worker, audit, shadow, reloader
         )
         await asyncio.to_thread(audit.start)
         access.start()
@@ -154,7 +154,9 @@ async def _lifespan(
         limiter.draining = True
     await access.close()
     await asyncio.to_thread(limiter.close)
-    await asyncio.to_thread(segmenter.close)
+    if shadow is not None:
+        await asyncio.to_thread(shadow.close)
+    await asyncio.to_thread(models.close)
     await asyncio.to_thread(telemetry.close)
     await asyncio.to_thread(audit.close)
     log.info("stopped")
@@ -164,25 +166,33 @@ async def _lifespan(
 async def _working_on(
     inbox: Inbox | None,
     settings: Settings,
-    observed: ObservedSegmenter,
+    models: ServedModels,
     limiter: RequestLimiter,
     telemetry: Telemetry,
     audit: AuditTrail,
+    shadow: Shadow | None,
 ) -> AsyncIterator[InboxWorker | None]:
     """Work on the inbox, if there is one, while in the context, and then close it."""
     if inbox is None:
         yield None
         return
-    inbox.reader = observed.segmenter.reader
+    inbox.reader = models.reader
+    model = models.find(settings.inbox_model)
     await asyncio.to_thread(read_tables)
     with inbox:
-        worker = InboxWorker(inbox, settings, observed, limiter, telemetry.tracing, audit)
+        worker = InboxWorker(inbox, settings, model, limiter, telemetry.tracing, audit, shadow)
         worker.start()
         yield worker
         await worker.stop()
 
 
-def model_card(settings: Settings) -> str | None:
-    """Return the card that lies beside the model file, in Markdown, or None."""
-    card = (settings.model or BUNDLED_MODEL).parent / "MODEL_CARD.md"
-    return Path(card).read_text(encoding="utf-8") if card.is_file() else None
+@asynccontextmanager
+async def _looking(reloader: Reloader | None) -> AsyncIterator[None]:
+    """Let new files of models be put to work while in the context."""
+    if reloader is None:
+        yield
+        return
+    task = asyncio.create_task(reloader.run())
+    yield
+    reloader.stop()
+    await task

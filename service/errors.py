@@ -115,6 +115,16 @@ class NoInbox(MammosegError):
     title = "No inbox is configured"
 
 
+class UnknownModel(MammosegError):
+    """404: no model is served under the name that was asked for."""
+
+    status = 404
+    title = "No such model"
+
+    def __init__(self) -> None:
+        super().__init__("unknown-model", "No model is served by this name: see GET /v1/model.")
+
+
 class NotAcceptable(MammosegError):
     """406: no encoder gives what `Accept` or `output` asks for."""
 
@@ -247,6 +257,10 @@ class StartupError(Exception):
 
 class ContractError(StartupError):
     """The ONNX file does not say what the contract demands, or says something else."""
+
+
+class SignatureError(StartupError):
+    """The model file must be signed, and is not, or not by a key that counts."""
 
 
 class DeviceError(StartupError):

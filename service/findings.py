@@ -27,6 +27,8 @@ class ModelIdentity:
         What is served was never compared with what the net's own framework answers.
     classes
         The classes of lesions that it tells apart.
+    id
+        What callers name it by, of several; see `service.inference.model_file.model_id`.
     """
 
     name: str
@@ -34,12 +36,13 @@ class ModelIdentity:
     sha256: str
     unproven: bool = False
     classes: tuple[LesionClass, ...] = ()
+    id: str = ""
 
     @classmethod
-    def of(cls, contract: Contract, sha256: str) -> "ModelIdentity":
+    def of(cls, contract: Contract, sha256: str, id: str = "") -> "ModelIdentity":
         """Name the model of a contract."""
         classes = contract.adopted.classes if contract.adopted is not None else ()
-        return cls(contract.name, contract.version, sha256, contract.is_unproven, classes)
+        return cls(contract.name, contract.version, sha256, contract.is_unproven, classes, id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Opening a model on a device, alone or behind a segmenter."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
@@ -8,12 +9,14 @@ from service.imaging.reader import ReadLimits
 from service.inference.autotune import open_fastest
 from service.inference.device import Device, Gpu, resolve_device
 from service.inference.memory_bound import memory_to_open
+from service.inference.model_file import ModelFile
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
 from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, Reader
 from service.segmenter import Segmenter
+from service.serving.served_models import OpenModels
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
@@ -54,22 +57,25 @@ def open_model(
 
 
 def open_net(
-    model: Path = BUNDLED_MODEL,
+    model: Path | ModelFile = BUNDLED_MODEL,
     *,
     device: Device = "cpu",
     gpu: Gpu | None = None,
     runners: int = 1,
+    bounded: bool = True,
 ) -> TileScheduler:
     """Load a model, prove it on the device with its golden tile, and warm it.
 
     Parameters
     ----------
     model
-        An ONNX file.
+        An ONNX file, or what was read of it.
     device, gpu
         Where it runs, and what it may take there.
     runners
         Tiles run at once on a CPU, one core each; a GPU always has one owner.
+    bounded
+        Bound this process's memory meanwhile, on a CPU.
 
     Raises
     ------
@@ -78,13 +84,15 @@ def open_net(
     """
     if device != "cpu":
         return TileScheduler(open_fastest(model, device, gpu or Gpu()))
-    with memory_to_open(2 * runners):
-        wide = Session.open(model, threads=runners) if runners > 1 else None
-        return TileScheduler(Session.open(model), runners=runners, wide=wide)
+    # Read once: both sessions are of the same bytes.
+    file = model if isinstance(model, ModelFile) else ModelFile.read(model)
+    with memory_to_open(2 * runners) if bounded else nullcontext():
+        wide = Session.open(file, threads=runners) if runners > 1 else None
+        return TileScheduler(Session.open(file), runners=runners, wide=wide)
 
 
 def open_segmenter(settings: Settings) -> Segmenter:
-    """Open the configured model behind readers in processes of their own.
+    """Open the configured model, of several the default one, behind readers of its own.
 
     Raises
     ------
@@ -93,14 +101,79 @@ def open_segmenter(settings: Settings) -> Segmenter:
     """
     reader = ReaderPool(settings.reader_options())
     try:
-        return Segmenter(_open_served(settings), reader)
+        return Segmenter(_open_served(settings, settings.model_paths[0]), reader)
     except BaseException:
         reader.close()
         raise
 
 
-def _open_served(settings: Settings) -> TileScheduler:
-    """Open the configured model on the configured device.
+def open_models(settings: Settings) -> OpenModels:
+    """Open every configured model, and the shadow, behind readers that they share.
+
+    Raises
+    ------
+    StartupError
+        A model, the device or the readers are not fit to serve.
+    """
+    reader = ReaderPool(settings.reader_options())
+    nets: list[TileScheduler] = []
+    try:
+        nets += (_open_served(settings, path) for path in settings.model_paths)
+        if settings.shadow is not None:
+            nets.append(_open_served(settings, settings.shadow))
+    except BaseException:
+        for net in nets:
+            net.close()
+        reader.close()
+        raise
+    segmenters = [Segmenter(net, reader) for net in nets]
+    shadow = None if settings.shadow is None else segmenters.pop()
+    return OpenModels(tuple(segmenters), shadow)
+
+
+def read_signed(settings: Settings, path: Path) -> ModelFile:
+    """Read a model file, and check its signature where the settings ask for one.
+
+    Raises
+    ------
+    ContractError, SignatureError
+        It is no model, or not signed by one of the keys.
+    """
+    if not settings.model_key:
+        return ModelFile.read(path)
+    # It takes 10 MiB.
+    from service.inference.signature import PublicKey
+
+    # Anew for each file: so keys can be changed while the service runs.
+    return ModelFile.read(path, [PublicKey.read(key) for key in settings.model_key])
+
+
+def open_beside(settings: Settings, file: ModelFile) -> TileScheduler:
+    """Open a file that is proven already, while others answer.
+
+    This process's memory is not bounded meanwhile: the others' would be, too.
+
+    Raises
+    ------
+    StartupError
+        It is not fit to serve on the device.
+    """
+    return open_net(
+        file,
+        device=resolve_device(settings.device),
+        gpu=settings.gpu(),
+        runners=_runners(settings, file.path),
+        bounded=False,
+    )
+
+
+def _runners(settings: Settings, path: Path) -> int:
+    """Return how many tiles of a model run at once; the shadow's come one by one."""
+    return 1 if path == settings.shadow else settings.runners
+
+
+def _open_served(settings: Settings, path: Path) -> TileScheduler:
+    """Open a configured model on the configured device.
 
     Raises
     ------
@@ -108,16 +181,17 @@ def _open_served(settings: Settings) -> TileScheduler:
         They are not fit to serve.
     """
     net = open_net(
-        settings.model or BUNDLED_MODEL,
+        read_signed(settings, path),
         device=resolve_device(settings.device),
         gpu=settings.gpu(),
-        runners=settings.runners,
+        runners=_runners(settings, path),
     )
     model_info = net.model_info
     log.info(
         "model-ready",
         device=model_info.device,
         setup=model_info.setup,
+        id=model_info.id,
         model=model_info.contract.name,
         sha256=model_info.sha256,
     )

@@ -5,7 +5,7 @@ bounded number of values, which are this project's own words or an operator's.
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,9 +23,12 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.001, 0.0025, *_SECONDS)
 _TILES = (1, 2, 4, 8, 16, 32)
 _SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_DIFFERENCES = (-0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _AREAS_MM2 = (0, 25, 50, 100, 200, 400, 800, 1600, 3200)
 _BITS = (8, 10, 12, 14, 16)
 _SPACINGS_MM = (0.04, 0.05, 0.06, 0.07, 0.085, 0.1, 0.12, 0.2)
+
+MODEL_LABELS = ("id", "role", "name", "version", "sha256", "device", "provider", "setup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Metrics:
             "queue_seconds", "How long a received mammogram waits for a worker.", _SHORT_SECONDS
         )
         self._add_images()
+        self._add_models()
         self._add_net()
         self._add_inbox()
 
@@ -108,13 +112,25 @@ class Metrics:
         """Show how many files wait for a reader, asked for when the metrics are."""
         self._gauge("reads_waiting", "Files that no reader has taken.").set_function(waiting)
 
-    def tell_of_build(self, version: str, model: dict[str, str]) -> None:
-        """Show what runs here: the service's version, and the model's labels."""
+    def tell_of_build(self, version: str) -> None:
+        """Show what runs here: the service's version, and Python's."""
         build = self._gauge("build_info", "What runs here; always 1.", "version", "python")
         build.labels(version, platform.python_version()).set(1)
-        self._gauge("model_info", "The model that answers; always 1.", *model).labels(**model).set(
-            1
-        )
+
+    def tell_of_models(self, models: Sequence[Mapping[str, str]]) -> None:
+        """Show which models there are now; those that were told of before are forgotten."""
+        self.model_info.clear()
+        for labels in models:
+            self.model_info.labels(**labels).set(1)
+
+    def observe_shadow(
+        self, answered: float, decision: bool, shadow: float, shadow_decision: bool
+    ) -> None:
+        """Count an image that the shadow model judged: both scores, and both decisions."""
+        self.shadow_difference.observe(shadow - answered)
+        lesion = {(True, True): "both", (True, False): "answer", (False, True): "shadow"}
+        found_by = lesion.get((decision, shadow_decision), "neither")
+        self.shadow_images.labels(found_by).inc()
 
     def observe_run(self, waited_s: list[float], seconds: float) -> None:
         """Count one run of the net: how long each of its tiles waited, and how long it took."""
@@ -167,6 +183,26 @@ class Metrics:
         )
         self.pixel_spacing_mm = self._histogram(
             "pixel_spacing_mm", "Millimetres between rows, where known.", _SPACINGS_MM, *unit
+        )
+
+    def _add_models(self) -> None:
+        self.model_info = self._gauge(
+            "model_info", "The models that there are; always 1.", *MODEL_LABELS
+        )
+        self.model_images = self._counter(
+            "model_images", "Images that came to an end, by the model asked.", "model", "outcome"
+        )
+        self.model_replacements = self._counter(
+            "model_replacements", "New files of a model, by what came of them.", "model", "outcome"
+        )
+        self.shadow_images = self._counter(
+            "shadow_images", "Images that the shadow judged, by who finds a lesion.", "lesion"
+        )
+        self.shadow_dropped = self._counter(
+            "shadow_dropped", "Images chosen for the shadow that it did not judge.", "reason"
+        )
+        self.shadow_difference = self._histogram(
+            "shadow_score_difference", "The shadow's score minus the answer's.", _DIFFERENCES
         )
 
     def _add_net(self) -> None:

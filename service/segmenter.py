@@ -117,7 +117,7 @@ class Segmenter:
         self.contract = model_info.contract
         self.device = model_info.device
         self._whole_pixels = model_info.whole_pixels
-        self.model = ModelIdentity.of(self.contract, model_info.sha256)
+        self.model = ModelIdentity.of(self.contract, model_info.sha256, model_info.id)
         self._caveats = model_caveats(self.contract)
 
     def segment(

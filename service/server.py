@@ -6,10 +6,13 @@ leaves by itself in the same way, for a supervisor to start it again.
 """
 
 import asyncio
+import os
 import resource
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -52,7 +55,9 @@ def serve(app: FastAPI, settings: Settings) -> int:
     if handshakes is not None:
         handshakes.on_wrong_certificate = partial(_tell_of_wrong_certificate, app)
     try:
-        Server(config_of(app, settings, handshakes), app, settings.lame_duck_s, handshakes).run()
+        server = Server(config_of(app, settings, handshakes), app, settings.lame_duck_s, handshakes)
+        with server.hearing_hangups():
+            server.run()
     except SystemExit:
         # Uvicorn could not start, and logged why; its own status is that of a failed device here.
         return START_FAILED
@@ -130,7 +135,7 @@ def _tell_of_wrong_certificate(app: FastAPI, address: str) -> None:
 def device_failed(app: FastAPI) -> bool:
     """Tell whether the device is lost to this process."""
     opened = services_of(app)
-    return opened is not None and opened.segmenter.net.failed
+    return opened is not None and opened.models.failed
 
 
 class Server(uvicorn.Server):
@@ -160,6 +165,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app, self._lame_duck_s, self._handshakes = app, lame_duck_s, handshakes
         self._leave_at: float | None = None
+        self._reload_asked = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
@@ -171,6 +177,25 @@ class Server(uvicorn.Server):
         # So that the process ends by the signal, as supervisors expect.
         self._captured_signals.append(sig)
 
+    @contextmanager
+    def hearing_hangups(self) -> Iterator[None]:
+        """Look for new files of the models on SIGHUP, while in the context, as daemons do.
+
+        But where it comes since the terminal was closed, it ends the service, as ever.
+        """
+        had_terminal = os.isatty(0)
+
+        def hear(sig: int, frame: FrameType | None) -> None:
+            if had_terminal and not os.isatty(0):
+                self.handle_exit(signal.SIGTERM, frame)
+            self._reload_asked = True
+
+        before = signal.signal(signal.SIGHUP, hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to go, and each second at connections."""
         if counter % TICKS_A_SECOND == 0:
@@ -178,7 +203,10 @@ class Server(uvicorn.Server):
             if self._handshakes is not None:
                 self._handshakes.contexts.look()
         opened = services_of(self._app)
-        if self._leave_at is None and opened is not None and opened.segmenter.net.failed:
+        if self._reload_asked and opened is not None and opened.reloader is not None:
+            self._reload_asked = False
+            opened.reloader.ask()
+        if self._leave_at is None and opened is not None and opened.models.failed:
             self._begin_to_leave(opened)
         if self._leave_at is not None and time.monotonic() >= self._leave_at:
             self.should_exit = True

@@ -10,8 +10,10 @@ from service.capacity.limiter import RequestLimiter
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
 from service.segmenter import Segmenter
+from service.serving.reloader import Reloader
+from service.serving.served_models import ServedModels
+from service.serving.shadow import Shadow
 from service.settings import Settings
-from service.telemetry.observed import ObservedSegmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +26,33 @@ class Services:
         The service's.
     metrics
         Where the routes count.
-    segmenter
-        Open, its model proven on the device.
-    observed
-        The same, watched: what judges images for callers.
+    models
+        Open, proven on the device, and watched: what judges images for callers.
     limiter
         Bounds what is received and worked on at once.
     inbox_worker
         Works on the inbox; None where no destination for results is configured.
-    model_card
-        In Markdown; None where none lies beside the model file.
     audit
         Is told who did what with whose images.
+    shadow
+        Judges a share of the images, too; None without one.
+    reloader
+        Puts new files of the models to work; None where they are not from files.
     """
 
     settings: Settings
     metrics: Metrics
-    segmenter: Segmenter
-    observed: ObservedSegmenter
+    models: ServedModels
     limiter: RequestLimiter
     inbox_worker: InboxWorker | None
-    model_card: str | None
     audit: AuditTrail
+    shadow: Shadow | None = None
+    reloader: Reloader | None = None
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The default model's, of the moment."""
+        return self.models.default.segmenter
 
 
 def services(request: Request) -> Services:

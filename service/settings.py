@@ -1,7 +1,6 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import DirectoryPath, Field, field_validator, model_validator
@@ -16,10 +15,11 @@ from service.imaging.reader import ReadLimits
 from service.inbox_settings import InboxSettings
 from service.inference.device import DeviceChoice, Gpu
 from service.reading.options import ReaderOptions
+from service.serving.settings import ServingSettings
 from service.telemetry.settings import TelemetrySettings
 
 
-class Settings(AccessSettings, AuditSettings, InboxSettings, TelemetrySettings):
+class Settings(AccessSettings, AuditSettings, InboxSettings, ServingSettings, TelemetrySettings):
     """The service's configuration, from keyword arguments or the environment."""
 
     model_config = SettingsConfigDict(
@@ -46,7 +46,6 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, TelemetrySettings):
         description="folder that is there, for the engines TensorRT builds; by default they are "
         "built at each start",
     )
-    model: Path | None = Field(default=None, description="ONNX file; the bundled one by default")
     runners: int = Field(
         default_factory=available_cores,
         ge=1,
@@ -193,6 +192,8 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, TelemetrySettings):
             max_body_mib=self.max_body_mib,
             readers=self.readers,
             reader_mib=self.reader_memory_mib,
+            models=len(self.model_paths),
+            shadow=self.shadow is not None,
         )
 
     def of_share(self, cpus: int, gpus: float) -> Self:

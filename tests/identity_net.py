@@ -76,8 +76,23 @@ def levels_contract() -> Contract:
     return identity_contract(input=spec)
 
 
-def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
-    """Write the net as an ONNX file with its contract and give the path."""
+def write_scored_net(path: Path, logit: float, version: str = "0.0.1") -> Path:
+    """Write an identity net that answers another logit than 2 to what is bright, replacing a file.
+
+    As it should be done beside a running service: the file is whole when it is there.
+    """
+    contract = identity_contract(version=version)
+    golden = contract.golden.model_copy(update={"has_mask_logit": logit})
+    new = path.with_name(f"{path.name}.new")
+    write_identity_net(new, contract.model_copy(update={"golden": golden}), logit)
+    return new.replace(path)
+
+
+def write_identity_net(path: Path, contract: Contract | None = None, logit: float = 2.0) -> Path:
+    """Write the net as an ONNX file with its contract and give the path.
+
+    `logit` is what it answers where anything is as bright as can be, as in the golden tile.
+    """
     contract = contract or identity_contract()
     floats = TensorProto.FLOAT
     nodes = [
@@ -90,7 +105,7 @@ def write_identity_net(path: Path, contract: Contract | None = None) -> Path:
         helper.make_node("Mul", ["flat", "four"], ["scaled"]),
         helper.make_node("Sub", ["scaled", "two"], ["has_mask"]),
     ]
-    constants = {"zero": 0.0, "one": 1.0, "two": 2.0, "four": 4.0}
+    constants = {"zero": 0.0, "one": 1.0, "two": 4.0 - logit, "four": 4.0}
     graph = helper.make_graph(
         nodes,
         "identity",

@@ -109,6 +109,8 @@ def _headers(findings: Findings) -> dict[str, str]:
     return {
         "Vary": "Accept",
         "Mammoseg-Model": f"{findings.model.name}/{findings.model.version}",
+        "Mammoseg-Model-Id": findings.model.id,
+        "Mammoseg-Model-Sha256": findings.model.sha256,
         "Mammoseg-Has-Mask": "yes" if findings.has_mask.decision else "no",
         "Mammoseg-Has-Mask-Score": f"{findings.has_mask.score:.6f}",
         "Mammoseg-Gated": "yes" if findings.gated else "no",

@@ -47,7 +47,7 @@ async def ready(request: Request) -> Response:
     opened = services(request)
     segmenter, limiter = opened.segmenter, opened.limiter
     status: Status = "draining" if limiter.leaving or limiter.draining else "ready"
-    if segmenter.net.failed:
+    if opened.models.failed:
         status = "device-failed"
     body = Ready(
         status=status,

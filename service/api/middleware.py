@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.after_answer import after_answer
 from service.api.lingering_close import Lingering
 from service.api.problems import problem_response
 from service.api.security_headers import with_security_headers
@@ -145,6 +146,8 @@ class RequestContext:
                 failure = MammosegError("internal", "An error on our side; it was logged.")
                 await problem_response(failure, request_id)(scope, receive, send_with_id)
         finally:
+            for call in after_answer(scope):
+                call()
             status = answered.get("status", 499)
             self._record(scope, method, status, time.perf_counter() - started)
             end_trace(trace, scope, method, status)

@@ -12,7 +12,7 @@ from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
-from service.api.gate import caller_of, requester_of
+from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
 from service.api.options import (
     FIELDS,
@@ -21,16 +21,12 @@ from service.api.options import (
     spacing_parameter,
     with_fields,
 )
-from service.api.segmentation import caller_left, segment_upload
-from service.api.traced import trace_of
+from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_upload
-from service.audit.event import Participant
 from service.cancellation import CancelToken
 from service.imaging.frames import MAX_FRAMES
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
-from service.services import Services, services
-from service.telemetry.tracing import Trace
 
 router = APIRouter(tags=["segmentation"])
 
@@ -131,16 +127,17 @@ async def segment(
         ),
         BeforeValidator(parse_integer),
     ] = None,
+    model: ModelName = None,
 ) -> Response:
     """Read the image, find the breast, run the net, answer with mask, score and regions.
 
     **Research use only: this is not a medical device.**
     """
-    refuse_repeated(request, "output", "include", "max_side", "gate", "frame")
+    refuse_repeated(request, "output", "include", "max_side", "gate", "frame", "model")
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
-    opened = services(request)
-    settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
+    work = Segmentation.of(request, model)
+    settings, limiter = work.services.settings, work.services.limiter
     options = SegmentOptions(
         parse_spacing(pixel_spacing_mm),
         gate,
@@ -149,7 +146,7 @@ async def segment(
         activation="activation" in forms,
     )
     with limiter.receiving("images", caller_of(request)) as slot:
-        with opened.observed.stage("receive", trace):
+        with work.stage("receive"):
             upload = await receive_upload(
                 request,
                 slot,
@@ -158,11 +155,11 @@ async def segment(
             )
         slot.take()
         options = with_fields(options, upload.fields)
-        token, who = limiter.new_token(), requester_of(request)
+        token = limiter.new_token()
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, upload, options, forms, renders, max_side, token, who, trace),
+            lambda: _answer(work, upload, options, forms, renders, max_side, token),
         )
 
 
@@ -172,19 +169,17 @@ def parse_include(text: str) -> set[Render]:
 
 
 def _answer(
-    services: Services,
+    work: Segmentation,
     upload: Upload,
     options: SegmentOptions,
     forms: tuple[Form, ...],
     renders: set[Render],
     max_side: int,
     token: CancelToken,
-    who: Participant,
-    trace: Trace,
 ) -> Response:
     with ExitStack() as held:
-        findings = segment_upload(services, upload, options, token, held, who, trace)
-        with services.observed.stage("outputs", trace):
+        findings = work.findings(upload, options, token, held)
+        with work.stage("outputs"):
             return encode(
                 findings,
                 forms,

@@ -105,7 +105,7 @@ async def _store(request: Request, study: str | None) -> Response:
         worker.inbox.store_transaction(study) as transaction,
     ):
         trace = trace_of(request)
-        with opened.observed.stage("receive", trace):
+        with opened.models.default.stage("receive", trace):
             outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
         await _tell(request, opened.audit, transaction)
     uids = [outcome.sop_instance_uid for outcome in outcomes if outcome.failure is None]

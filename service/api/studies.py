@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
-from service.api.gate import caller_of, requester_of
+from service.api.gate import caller_of
 from service.api.numbers import trimmed
 from service.api.options import (
     FIELDS,
@@ -21,10 +21,8 @@ from service.api.options import (
     with_fields,
 )
 from service.api.problems import Problem, problem_of
-from service.api.segmentation import caller_left, segment_upload
-from service.api.traced import trace_of
+from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_uploads
-from service.audit.event import Participant
 from service.cancellation import CancelToken
 from service.errors import MammosegError, MixedStudy
 from service.imaging import elements
@@ -34,8 +32,6 @@ from service.outputs.result import SegmentationResult, WarningPart, result_of
 from service.outputs.study import ImageScore, StudyPart, combine
 from service.reading.reader import Reader
 from service.segmenter import SegmentOptions
-from service.services import Services, services
-from service.telemetry.tracing import Trace
 
 router = APIRouter(tags=["segmentation"])
 
@@ -122,6 +118,7 @@ async def study(
         list[str] | None,
         Query(include_in_schema=False),
     ] = None,
+    model: ModelName = None,
 ) -> StudyResult:
     """Judge each image as `/v1/segment` does, one after another, and combine the scores.
 
@@ -130,11 +127,11 @@ async def study(
 
     **Research use only: this is not a medical device.**
     """
-    refuse_repeated(request, "gate")
-    opened = services(request)
-    settings, limiter, trace = opened.settings, opened.limiter, trace_of(request)
+    refuse_repeated(request, "gate", "model")
+    work = Segmentation.of(request, model)
+    settings, limiter = work.services.settings, work.services.limiter
     with limiter.receiving("images", caller_of(request)) as slot:
-        with opened.observed.stage("receive", trace):
+        with work.stage("receive"):
             uploads = await receive_uploads(
                 request,
                 slot,
@@ -146,30 +143,24 @@ async def study(
         options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
         options = with_fields(options, uploads[0].fields)
         token = CancelToken(settings.deadline_s * len(uploads))
-        who, request_id = requester_of(request), request.state.request_id
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(opened, uploads, options, token, who, request_id, trace),
+            lambda: _answer(work, uploads, options, token),
         )
 
 
 def _answer(
-    services: Services,
-    uploads: list[Upload],
-    options: SegmentOptions,
-    token: CancelToken,
-    who: Participant,
-    request_id: str,
-    trace: Trace,
+    work: Segmentation, uploads: list[Upload], options: SegmentOptions, token: CancelToken
 ) -> StudyResult:
-    caveats = _check_belonging(uploads, services.segmenter.reader, token)
+    services, request_id = work.services, work.request.state.request_id
+    caveats = _check_belonging(uploads, services.models.reader, token)
     entries = []
     for index, upload in enumerate(uploads):
         try:
             with ExitStack() as held:
-                findings = segment_upload(services, upload, options, token, held, who, trace)
-                with services.observed.stage("outputs", trace):
+                findings = work.findings(upload, options, token, held)
+                with work.stage("outputs"):
                     result = result_of(findings, (), 0)
             entries.append(StudyEntry(index=index, result=result, problem=None))
         except MammosegError as error:

@@ -23,7 +23,6 @@ from service.cores import available_cores
 from service.findings import Findings
 from service.inference.model_file import read_model
 from service.loading import open_segmenter
-from service.models import BUNDLED_MODEL
 from service.segmenter import SegmentOptions
 from service.settings import Settings
 
@@ -62,7 +61,7 @@ def made_by(settings: Settings, options: SegmentOptions) -> str:
     ContractError
         The model file cannot be read.
     """
-    model = sha256(read_model(settings.model or BUNDLED_MODEL)).hexdigest()
+    model = sha256(read_model(settings.model_paths[0])).hexdigest()
     return f"{model} {__version__} {options}"
 
 

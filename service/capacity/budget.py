@@ -150,7 +150,7 @@ class PixelBudget:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = self._free = size
+        self.size = self._free = size
         self._changed = threading.Condition()
         self._waiting: deque[object] = deque()
 
@@ -165,7 +165,7 @@ class PixelBudget:
         CallerLeft, DeadlineExceeded
             The caller left, or its deadline passed.
         """
-        size, ticket = min(size, self._size), object()
+        size, ticket = min(size, self.size), object()
         with self._changed:
             self._waiting.append(ticket)
             try:

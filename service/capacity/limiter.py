@@ -175,6 +175,18 @@ class RequestLimiter:
         """Hold memory for an image of so many pixels while in the context; waits for it."""
         return self._pixels.claim(count * BYTES_PER_PIXEL, token or self.new_token())
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no mammogram is held."""
+        return not self._held
+
+    def memory(self, mib: int) -> AbstractContextManager[None]:
+        """Hold memory for something else than images while in the context; waits for it.
+
+        At most half of what images may take, so that they are still worked on.
+        """
+        return self._pixels.claim(min(mib << 20, self._pixels.size // 2), CancelToken())
+
     async def work(self, task: Callable[[], Answer]) -> Answer:
         """Run a CPU-bound task on a worker thread and wait for it."""
         with self._rate.at_work():

@@ -15,6 +15,14 @@ from typing import Self
 SERVICE_MIB, RUNNER_MIB, READER_MIB = 272, 68, 88
 """Resident at rest: the service, each runner's tile in it, and each reader."""
 
+MODEL_MIB = 150
+"""Resident, of each model but the first, beside its runners' tiles: three more took 216 MiB each
+with one runner, 220 with two."""
+
+SHADOW_PIXELS_MIB = 256
+"""Of the one image that the shadow model works on; beside those of the requests, since none of
+these may wait for it."""
+
 MIN_READER_MIB = 192
 """What a reader may take beyond that: enough for a full-size mammogram in any transfer syntax, of
 which JPEG 2000 takes most, 8 bytes a pixel beside the file."""
@@ -62,6 +70,8 @@ class MemoryPlan:
         max_body_mib: int,
         readers: int | None = None,
         reader_mib: int | None = None,
+        models: int = 1,
+        shadow: bool = False,
     ) -> Self:
         """Share out `memory_mib`: half of what is not spoken for goes to the readers.
 
@@ -77,13 +87,21 @@ class MemoryPlan:
             Largest body.
         reader_mib
             What each reader may take.
+        models
+            That answer.
+        shadow
+            Whether there is one more, which runs one tile at a time.
 
         Raises
         ------
         ValueError
             It does not suffice; the message says for what, and how much would.
         """
-        rest = SERVICE_MIB + runners * RUNNER_MIB
+        rest = (
+            SERVICE_MIB + runners * RUNNER_MIB + (models - 1) * (MODEL_MIB + runners * RUNNER_MIB)
+        )
+        if shadow:
+            rest += MODEL_MIB + RUNNER_MIB + SHADOW_PIXELS_MIB
         free_mib = memory_mib - rest
         share = (free_mib - max_body_mib - MIN_PIXELS_MIB) // 2
         if readers is None:
@@ -96,9 +114,16 @@ class MemoryPlan:
         if free_mib < least:
             raise ValueError(
                 f"MEMORY_MIB={memory_mib} cannot hold the service with RUNNERS={runners}, "
+                f"{_said_of(models, shadow)}"
                 f"{readers} readers of {reader_mib} MiB, and a body of "
                 f"MAX_BODY_MIB={max_body_mib}: set it to {rest + least} at least, or "
                 "lower one of those"
             )
         bodies_mib = max(max_body_mib, (free_mib - taken) // 3)
         return cls(readers, reader_mib, bodies_mib, free_mib - taken - bodies_mib)
+
+
+def _said_of(models: int, shadow: bool) -> str:
+    """Return how many models there are, where there is not just one."""
+    several = f"{models} models, " if models > 1 else ""
+    return several + ("a shadow model, " if shadow else "")

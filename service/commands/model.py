@@ -1,4 +1,4 @@
-"""`mammoseg model info` and `mammoseg model verify`: an ONNX file, by itself."""
+"""`mammoseg model info`, `verify` and `sign`: an ONNX file, by itself."""
 
 import json
 from contextlib import closing
@@ -10,12 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from service.errors import StartupError
-from service.exit_status import SOME_FAILED
+from service.exit_status import SOME_FAILED, WRITE_FAILED
 from service.inference.contract import Contract
 from service.inference.device import DeviceChoice, resolve_device
 from service.inference.golden import check_golden
+from service.inference.memory_bound import memory_to_open
+from service.inference.model_file import ModelFile
 from service.inference.session import Session
-from service.loading import open_net
+from service.inference.signature_path import signature_path
+from service.loading import open_net, read_signed
 from service.logs import configure_logs
 from service.models import BUNDLED_MODEL
 from service.terminal import console, settings_or_exit, stderr
@@ -23,7 +26,7 @@ from service.terminal import console, settings_or_exit, stderr
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Say what an ONNX file is, or prove it on the device.",
+    help="Say what an ONNX file is, prove it on the device, or sign it.",
 )
 
 File = Annotated[Path | None, typer.Argument(help="An ONNX file; the bundled one by default.")]
@@ -59,21 +62,29 @@ def verify(
     device: Annotated[
         DeviceChoice | None, typer.Option(help="Where to prove it; MAMMOSEG_DEVICE by default.")
     ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key that must have signed it; MAMMOSEG_MODEL_KEY by default."),
+    ] = None,
 ) -> None:
     """Prove a model: its contract holds, and its golden tile comes out right on the device.
 
+    With a key, also that it was signed: several keys mean that one of them did.
+
     Exit status: 0; 1 where it does not hold.
     """
-    settings = settings_or_exit(device=device)
+    settings = settings_or_exit(device=device, model_key=tuple(key) if key else None)
     configure_logs("warning", "console")
     path = file or BUNDLED_MODEL
-    session = _opened(path)
-    contract, chosen = session.contract, resolve_device(settings.device)
+    chosen = resolve_device(settings.device)
     try:
-        deviation = check_golden(session)
-        setup = ""
+        model = read_signed(settings, path)
+        with memory_to_open(1):
+            session = Session.open(model)
+            deviation = check_golden(session)
+        contract, setup = session.contract, ""
         if chosen != "cpu":
-            with closing(open_net(path, device=chosen, gpu=settings.gpu())) as net:
+            with closing(open_net(model, device=chosen, gpu=settings.gpu())) as net:
                 setup = f" ({net.model_info.setup})"
     except StartupError as error:
         _refuse(path, error)
@@ -85,6 +96,55 @@ def verify(
         soft_wrap=True,
     )
     console.print(f"sha256 {session.sha256}", markup=False, highlight=False, soft_wrap=True)
+    if settings.model_key:
+        console.print(f"signed, see {signature_path(path)}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def sign(
+    file: Annotated[Path, typer.Argument(help="An ONNX file.")],
+    key: Annotated[Path, typer.Option(help="Private key, PEM: ECDSA on P-256, P-384 or P-521.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The signature's file; FILE.sig by default.")
+    ] = None,
+) -> None:
+    """Sign a model: all its bytes, the weights included; nobody is asked over a network.
+
+    The signature is what `model_signing verify key` takes, too. A key with a password asks for it.
+
+    \b
+    openssl ecparam -name prime256v1 -genkey -noout -out model-key.pem
+    openssl ec -in model-key.pem -pubout -out model-key.pub
+    mammoseg model sign model.onnx --key model-key.pem
+    mammoseg model verify model.onnx --key model-key.pub
+
+    Exit status: 0; 1 where the file is no model or the key cannot sign; 4 where nothing can be
+    written.
+    """  # noqa: D301 - click looks for this very character
+    configure_logs("warning", "console")
+    path = out or signature_path(file)
+    try:
+        signature = _signature(file, key)
+    except StartupError as error:
+        _refuse(file, error)
+    try:
+        path.write_bytes(signature)
+    except OSError as error:
+        stderr.print(f"{path}: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(WRITE_FAILED) from None
+    console.print(f"{path} signs {file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _signature(file: Path, key: Path) -> bytes:
+    # It takes 10 MiB.
+    from service.inference.signature import KeyNeedsPassword, sign
+
+    content = ModelFile.read(file).content
+    try:
+        return sign(file, content, key)
+    except KeyNeedsPassword:
+        password = typer.prompt("Password of the key", hide_input=True, err=True)
+        return sign(file, content, key, password.encode())
 
 
 def _opened(path: Path) -> Session:

@@ -9,7 +9,7 @@ from service.app import create_app, open_inbox
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
 from service.listening import check_address
-from service.loading import open_segmenter
+from service.loading import open_models
 from service.logs import configure_logs
 from service.server import handshakes_of
 from service.server import serve as run_server
@@ -33,8 +33,8 @@ def serve(
         # Again by the server; but before the model takes its time.
         handshakes_of(settings)
         inbox = open_inbox(settings)
-        segmenter = open_segmenter(settings)
-        served = create_app(settings, segmenter, inbox, access)
+        models = open_models(settings)
+        served = create_app(settings, models, inbox, access)
     except StartupError as error:
         fail(str(error))
     try:

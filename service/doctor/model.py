@@ -1,7 +1,8 @@
 """Looks at the model as it runs: its file, its golden tile, its time."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -34,6 +35,21 @@ def model_checks(segmenter: Segmenter) -> Iterator[Check]:
     yield golden_check(segmenter)
     yield sandbox_check(segmenter.reader.sandbox())
     yield timing_check(*timing_ms(segmenter))
+
+
+def other_model_check(segmenter: Segmenter, role: str) -> Check:
+    """Say which model is there beside the default one; that it opened, proves it."""
+    contract, model = segmenter.contract, segmenter.model
+    golden = golden_check(segmenter)
+    found = f"{role}: {contract.name} {contract.version}, sha256 {model.sha256[:16]}...; "
+    return Check(f"model {model.id}", golden.state, found + golden.found, golden.advice)
+
+
+def signatures_check(keys: Sequence[Path]) -> Check:
+    """Say whether models must be signed; that they opened, proves that they are."""
+    if not keys:
+        return well("signatures", "MODEL_KEY is not set: any file is served")
+    return well("signatures", f"every model is signed by one of {', '.join(map(str, keys))}")
 
 
 def golden_check(segmenter: Segmenter) -> Check:

@@ -1,18 +1,19 @@
 """All checks, in order, and the keys that programs read."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from service.doctor.check import Check, mend
 from service.doctor.decoders import decoders_check
 from service.doctor.machine import machine_checks
-from service.doctor.model import model_checks
+from service.doctor.model import model_checks, other_model_check, signatures_check
 from service.doctor.runtime import runtime_checks
 from service.doctor.settings import destination_checks, read_settings
 from service.errors import MammosegError, StartupError
 from service.inference.device import nvidia_device_visible, resolve_device
-from service.loading import open_segmenter
+from service.loading import open_models
 from service.segmenter import Segmenter
 from service.settings import Settings
 
@@ -82,18 +83,27 @@ def _checks(report: Report, destinations: bool) -> Iterator[Check]:
 
 def _with_model(report: Report, settings: Settings) -> Iterator[Check]:
     try:
-        segmenter = open_segmenter(settings)
+        models = open_models(settings)
     except StartupError as error:
         yield mend("model", str(error), MODEL_ADVICE)
         return
-    with segmenter:
+    with closing(models):
+        segmenter = models.served[0]
         report.facts |= _facts(segmenter)
+        report.facts["models"] = [
+            {"id": each.model.id, "role": role, "sha256": each.model.sha256}
+            for each, role in models.roles()
+        ]
         yield decoders_check(segmenter.reader)
         try:
             for check in model_checks(segmenter):
                 if check.name == "provider" and check.state != "well":
                     report.facts["golden_tile"] = "not reproduced"
                 yield check
+            yield signatures_check(settings.model_key)
+            for other, role in models.roles():
+                if other is not segmenter:
+                    yield other_model_check(other, role)
         except MammosegError as error:
             yield mend("model", error.detail, "the device or a reader failed: ask again")
 

@@ -40,7 +40,7 @@ class Reporter:
     inbox
         Whose instances.
     model
-        Which would have been asked.
+        Returns which would have been asked; its file may change.
     destinations
         Names of those that get the reports: as the results.
     backoff
@@ -56,7 +56,7 @@ class Reporter:
     def __init__(
         self,
         inbox: Inbox,
-        model: ModelIdentity,
+        model: Callable[[], ModelIdentity],
         destinations: list[str],
         *,
         backoff: Backoff,
@@ -107,12 +107,13 @@ class Reporter:
     def _make(self, entry: Entry, reason: str, kind: str) -> Report:
         state = cast(Literal["refused", "dead"], entry.state)
         why = NotRun(state, entry.code or "internal", reason, entry.digest)
-        name = report_uid(why, self._model, entry.sop_instance_uid)
+        model = self._model()
+        name = report_uid(why, model, entry.sop_instance_uid)
         before = self._inbox.reports.predecessors(entry.sop_instance_uid, name)
         head = self._look(entry)
         with foreign_errors_as(UNREADABLE_HEADER):
             content, reference = not_run_report(
-                replace(why, predecessors=before), self._model, head.header.dataset()
+                replace(why, predecessors=before), model, head.header.dataset()
             )
         (digest,) = self._inbox.files.write_results([content])
         result = StoredResult(kind, reference.sop_instance_uid, digest, disk_bytes(len(content)))

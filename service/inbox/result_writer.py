@@ -12,7 +12,8 @@ from service.inbox.states import Entry, StoredResult
 from service.outputs.dicom.document import DocumentReference
 from service.outputs.dicom.registry import dicom_files, picture_side, with_report
 from service.segmenter import SegmentOptions
-from service.telemetry.observed import ObservedSegmenter
+from service.serving.shadow import Shadow
+from service.telemetry.observed import Observed
 from service.telemetry.tracing import NO_TRACE, Trace
 
 
@@ -30,15 +31,19 @@ class ResultWriter:
     predecessors
         Returns, by SOP Instance UID, the reports that an image was not analysed: what is made now
         replaces them, by a report of its own if `kinds` have none.
+    shadow
+        Judges a share of the instances, too; None without one.
     """
 
     def __init__(
         self,
-        observed: ObservedSegmenter,
+        observed: Observed,
         files: Files,
         kinds: Sequence[str],
         predecessors: Callable[[str], Sequence[DocumentReference]] = lambda _: (),
+        shadow: Shadow | None = None,
     ) -> None:
+        self._shadow = shadow
         self._observed, self._files, self._kinds = observed, files, tuple(kinds)
         self._predecessors = predecessors
         self._options = SegmentOptions(picture_side=picture_side(kinds))
@@ -86,6 +91,11 @@ class ResultWriter:
             with self._observed.stage("outputs", trace):
                 contents = dicom_files(kinds, findings, predecessors)
                 digests = self._files.write_results(contents)
+            after = None
+            if self._shadow is not None:
+                after = self._shadow.offer(findings, body, "inbox")
+        if after is not None:
+            after()
         return [
             StoredResult(kind, _uid(content), digest, disk_bytes(len(content)))
             for kind, content, digest in zip(kinds, contents, digests, strict=True)

@@ -25,8 +25,9 @@ from service.logs import where
 from service.outputs.dicom import not_run
 from service.outputs.dicom.document import DocumentReference
 from service.outputs.dicom.registry import syntaxes_of
+from service.serving.shadow import Shadow
 from service.settings import Settings
-from service.telemetry.observed import ObservedSegmenter
+from service.telemetry.observed import Observed
 from service.telemetry.tracing import NoTracing, Tracing
 
 log = structlog.get_logger("mammoseg")
@@ -53,6 +54,8 @@ class InboxWorker:
         The service's: instances are worked on beside requests.
     tracing, audit
         Where traces go, and what is told of deliveries.
+    shadow
+        Judges a share of the instances, too; None without one.
 
     Raises
     ------
@@ -64,10 +67,11 @@ class InboxWorker:
         self,
         inbox: Inbox,
         settings: Settings,
-        observed: ObservedSegmenter,
+        observed: Observed,
         limiter: RequestLimiter,
         tracing: Tracing | None = None,
         audit: AuditTrail = NO_TRAIL,
+        shadow: Shadow | None = None,
     ) -> None:
         self.inbox, self._settings, self._metrics = inbox, settings, observed.metrics
         self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
@@ -75,7 +79,7 @@ class InboxWorker:
         self._poller = Poller()
         self._reporter = self._new_reporter(observed)
         self._writer = ResultWriter(
-            observed, inbox.files, settings.inbox_results, self._predecessors
+            observed, inbox.files, settings.inbox_results, self._predecessors, shadow
         )
         self._processor = Processor(
             inbox,
@@ -125,10 +129,10 @@ class InboxWorker:
             limiter = self._limiter
             return self._writer.write(entry, limiter.pixels, limiter.new_token(), trace)
 
-    def _new_reporter(self, observed: ObservedSegmenter) -> Reporter:
+    def _new_reporter(self, observed: Observed) -> Reporter:
         return Reporter(
             self.inbox,
-            observed.segmenter.model,
+            lambda: observed.segmenter.model,
             self._names,
             backoff=self._backoff(self._settings.delivery_attempts),
             poller=Poller(),

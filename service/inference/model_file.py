@@ -4,11 +4,18 @@ ONNX lets a tensor lie in another file. The runtime would look for that in the f
 and the hash of the model would not cover it.
 """
 
+import hashlib
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from service.errors import ContractError
+
+if TYPE_CHECKING:
+    from service.inference.signature import PublicKey
 
 MAX_MODEL_BYTES = 512 * 2**20
 
@@ -38,14 +45,76 @@ VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
 """Wire types of protocol buffers."""
 
 
+MAX_ID = 64
+
+
+def model_id(path: Path) -> str:
+    """Return what callers name a model by: its file's name without the ending.
+
+    At most `MAX_ID` letters, digits, points, hyphens and underscores of ASCII, so that it is fit
+    for headers and labels; other characters are hyphens.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:MAX_ID]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelFile:
+    """A model file that was read once: what was checked is what is opened.
+
+    Attributes
+    ----------
+    path
+        Where it was read.
+    content
+        All its bytes.
+    sha256
+        Of them, in hex.
+    """
+
+    path: Path
+    content: bytes
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path, keys: "Sequence[PublicKey]" = ()) -> Self:
+        """Read a model file; with `keys`, one of them must have signed it.
+
+        Raises
+        ------
+        ContractError
+            It cannot be read, is no regular file, is too large, is no ONNX model, or names further
+            files.
+        SignatureError
+            It is not signed as it must be.
+        """
+        content = read_bytes(path)
+        if keys:
+            # It takes 10 MiB.
+            from service.inference.signature import check_signature
+
+            # Before anything looks into bytes of who knows whom.
+            check_signature(path, content, keys)
+        check_content(path, content)
+        return cls(path, content, hashlib.sha256(content).hexdigest())
+
+    @property
+    def id(self) -> str:
+        """What callers name it by."""
+        return model_id(self.path)
+
+
 def read_model(path: Path) -> bytes:
-    """Read a model file.
+    """Read a model file, signed or not; see `ModelFile.read`."""
+    return ModelFile.read(path).content
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that may be a model.
 
     Raises
     ------
     ContractError
-        It cannot be read, is no regular file, is too large, is no ONNX model, or names further
-        files.
+        It cannot be read, is no regular file, or is too large.
     """
     try:
         # Before it is opened: whoever opens a FIFO waits.
@@ -57,6 +126,17 @@ def read_model(path: Path) -> bytes:
         raise ContractError(f"cannot read the model file {path}: {error.strerror}") from error
     if len(model) > MAX_MODEL_BYTES:
         raise ContractError(f"the model file {path} is over {MAX_MODEL_BYTES >> 20} MiB")
+    return model
+
+
+def check_content(path: Path, model: bytes) -> None:
+    """Check that bytes are an ONNX model, and all of it.
+
+    Raises
+    ------
+    ContractError
+        They are not; the message names `path`.
+    """
     try:
         external = has_external_data(model)
     except (IndexError, ValueError):
@@ -66,7 +146,6 @@ def read_model(path: Path) -> bytes:
             f"the model file {path} keeps tensors in other files (external data), where its hash "
             f"does not reach: save it as one file, or run {adopt_command(path)}, which does"
         )
-    return model
 
 
 FOREIGN_FOLDERS = {

@@ -33,6 +33,8 @@ class ModelInfo:
         The name of the way it is used.
     whole_pixels
         Up to so many pixels, a breast is one tile of its own shape; 0 where tiles are fixed.
+    id
+        What callers name it by; see `model_id`.
     """
 
     contract: Contract
@@ -42,6 +44,7 @@ class ModelInfo:
     runtime: str
     setup: str
     whole_pixels: int
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

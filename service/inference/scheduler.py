@@ -84,6 +84,7 @@ class TileScheduler:
             runtime=RUNTIME_VERSION,
             setup=session.setup.name,
             whole_pixels=session.whole_pixels,
+            id=session.id,
         )
 
     @property

@@ -1,7 +1,6 @@
 """The only file that imports onnxruntime: an ONNX file opened on exactly the device asked for."""
 
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from service.inference.binding import BoundRuns
 from service.inference.contract import PREFIX, Contract
 from service.inference.levels import quantize_into
 from service.inference.libraries import missing_library
-from service.inference.model_file import read_model, unwrapped
+from service.inference.model_file import ModelFile, unwrapped
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
@@ -82,15 +81,15 @@ class TileOutputs:
 class Session:
     """A model on a device. On a CPU, `run` may be called from several threads at once.
 
-    Use `Session.open`; attributes: `contract`, `sha256` (of the file, hex), `setup`, `device`.
+    Use `Session.open`; attributes: `contract`, `id` and `sha256` (of the file), `setup`, `device`.
     """
 
     def __init__(
-        self, runtime: Any, contract: Contract, sha256: str, setup: ProviderSetup, threads: int
+        self, runtime: Any, contract: Contract, file: ModelFile, setup: ProviderSetup, threads: int
     ) -> None:
         self._runtime = runtime
         self.contract = contract
-        self.sha256 = sha256
+        self.id, self.sha256 = file.id, file.sha256
         self.setup = setup
         self.device = setup.device
         self.threads = threads
@@ -108,13 +107,15 @@ class Session:
         return self.contract.tiling.whole_pixels if self.device == "cpu" else 0
 
     @classmethod
-    def open(cls, path: Path, *, setup: ProviderSetup = ON_CPU, threads: int = 1) -> "Session":
+    def open(
+        cls, model: Path | ModelFile, *, setup: ProviderSetup = ON_CPU, threads: int = 1
+    ) -> "Session":
         """Open an ONNX file.
 
         Parameters
         ----------
-        path
-            One file, no external data.
+        model
+            One file, no external data; or what was read of it.
         setup
             The device, and how it is used.
         threads
@@ -128,14 +129,14 @@ class Session:
         DeviceError
             The device does not work; the message names what is missing.
         """
-        model = read_model(path)
-        runtime = _open_runtime(model, setup, threads)
+        file = model if isinstance(model, ModelFile) else ModelFile.read(model)
+        runtime = _open_runtime(file.content, setup, threads)
         metadata = runtime.get_modelmeta().custom_metadata_map
         if not any(key.startswith(PREFIX) for key in metadata):
-            raise ContractError(f"{path} is an ONNX model, but {unwrapped(path)}")
+            raise ContractError(f"{file.path} is an ONNX model, but {unwrapped(file.path)}")
         contract = Contract.from_metadata(metadata)
         _check_graph(runtime, contract)
-        return cls(runtime, contract, hashlib.sha256(model).hexdigest(), setup, threads)
+        return cls(runtime, contract, file, setup, threads)
 
     def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return an array, of the input's type and of `shape`, to `quantize_into` and to `run`.

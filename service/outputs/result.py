@@ -22,6 +22,7 @@ class _Part(BaseModel):
 class ModelPart(_Part):
     """Which model answered."""
 
+    id: str = Field(description="What `?model=` calls it: its file's name without the ending.")
     name: str
     version: str
     sha256: str
@@ -144,6 +145,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
     pixel_mm2 = None if spacing is None else spacing[0] * spacing[1]
     return SegmentationResult(
         model=ModelPart(
+            id=findings.model.id,
             name=findings.model.name,
             version=findings.model.version,
             sha256=findings.model.sha256,

@@ -103,6 +103,8 @@ class InferenceLine(msgspec.Struct, frozen=True):
         What was found.
     timing_ms
         Milliseconds by stage.
+    model_id
+        What callers name the model by; empty in lines of services that had one.
     """
 
     time: str
@@ -122,6 +124,7 @@ class InferenceLine(msgspec.Struct, frozen=True):
     options: OptionsOfLine
     result: ResultOfLine
     timing_ms: dict[str, float]
+    model_id: str = ""
     event: Literal["inference"] = "inference"
 
 
@@ -254,4 +257,5 @@ class LineWriter:
             ),
             result=result_of_line(findings),
             timing_ms=findings.timing_ms,
+            model_id=findings.model.id,
         )

@@ -11,6 +11,7 @@ import structlog
 
 from service.errors import StartupError
 from service.telemetry.inference_line import InferenceLine
+from service.telemetry.shadow_line import ShadowLine
 
 log = structlog.get_logger("mammoseg")
 
@@ -18,7 +19,7 @@ log = structlog.get_logger("mammoseg")
 class InferenceLog(Protocol):
     """Takes lines; for several threads, and never raises."""
 
-    def write(self, line: InferenceLine) -> None:
+    def write(self, line: InferenceLine | ShadowLine) -> None:
         """Take a line."""
 
     def close(self) -> None:
@@ -37,7 +38,7 @@ class Lines:
     def __init__(self, handler: logging.Handler) -> None:
         self._handler = handler
 
-    def write(self, line: InferenceLine) -> None:
+    def write(self, line: InferenceLine | ShadowLine) -> None:
         """Take a line."""
         text = msgspec.json.encode(line).decode()
         try:

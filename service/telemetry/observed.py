@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from service.cancellation import CancelToken
 from service.errors import MammosegError
@@ -48,6 +49,34 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     if error.status == 499:
         return "left", error.code
     return "refused" if error.status < 500 else "failed", error.code
+
+
+class Observed(Protocol):
+    """What judges images for callers, watched: one segmenter, or a model whose file may change."""
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The one of the moment: for what is asked of it, not for what takes time."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where it is counted."""
+
+    def segment(
+        self,
+        body: bytes | memoryview,
+        kind: ImageKind | None,
+        options: SegmentOptions,
+        *,
+        source: Source,
+        token: CancelToken,
+        reserve_pixels: Callable[[int], None] = lambda _: None,
+        trace: Trace = NO_TRACE,
+    ) -> Findings:
+        """Take one file and say where the lesions are; as `ObservedSegmenter.segment`."""
+
+    def stage(self, name: str, trace: Trace) -> AbstractContextManager[None]:
+        """Count and trace what is done in the context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +131,13 @@ class ObservedSegmenter:
         except BaseException as error:
             outcome, failure = outcome_of(error)
             self.metrics.observe_failure(source, outcome, failure)
+            self.metrics.model_images.labels(self.segmenter.model.id, outcome).inc()
             raise
         finally:
             _trace_stages(trace, stopwatch, failure)
         self.metrics.observe_image(source, self._facts(findings))
+        outcome = "lesion" if findings.has_mask.decision else "no_lesion"
+        self.metrics.model_images.labels(findings.model.id, outcome).inc()
         if self.inference_log is not None and self.lines is not None:
             self.inference_log.write(self.lines.line(findings, body, kind, options, source))
         return findings

@@ -1,13 +1,12 @@
-"""Connects what is counted inside the net and the readers with the metrics."""
+"""Connects what is counted inside a net with the metrics."""
 
 import time
 
 import structlog
 
-from service import __version__
 from service.inference.device_memory import DeviceMemory
+from service.inference.net import Net
 from service.metrics import Metrics
-from service.segmenter import Segmenter
 
 log = structlog.get_logger("mammoseg")
 
@@ -15,26 +14,10 @@ MEMORY_EVERY_S = 5.0
 """Between two looks at a GPU's memory, which changes little once the net is warm."""
 
 
-def watch(segmenter: Segmenter, metrics: Metrics) -> None:
-    """Show what net and readers do, and what they are, from now on."""
-    net, reader, info = segmenter.net, segmenter.reader, segmenter.net.model_info
-    metrics.watch_net(lambda: net.waiting, lambda: net.net_seconds)
-    metrics.watch_readers(lambda: reader.waiting)
-    metrics.tell_of_build(
-        __version__,
-        {
-            "name": segmenter.model.name,
-            "version": segmenter.model.version,
-            "sha256": segmenter.model.sha256,
-            "device": info.device,
-            "provider": info.provider,
-            "setup": info.setup,
-        },
-    )
-    if info.device == "cpu":
-        net.listen(metrics.observe_run)
-        return
-    net.listen(RunWatcher(metrics, DeviceMemory()))
+def watch_runs(net: Net, metrics: Metrics) -> None:
+    """Count a net's runs from now on."""
+    on_cpu = net.model_info.device == "cpu"
+    net.listen(metrics.observe_run if on_cpu else RunWatcher(metrics, DeviceMemory()))
 
 
 class RunWatcher:

@@ -27,4 +27,4 @@ def test_an_application_opens_its_services_when_it_starts(
         assert opened.settings is settings
         assert opened.inbox_worker is None
         with pytest.raises(dataclasses.FrozenInstanceError):
-            opened.model_card = "another"  # type: ignore[misc]
+            opened.inbox_worker = None  # type: ignore[misc]

@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.inference.signature_path import signature_path
 from tests.identity_net import write_identity_net
+from tests.service.inference.test_signature import new_key
 
 pytestmark = pytest.mark.integration
 
@@ -64,3 +66,45 @@ def test_a_file_that_is_no_model_is_said(tmp_path: Path, command: str) -> None:
     assert run("model", command, text)[0] == 1
     status, said = run("model", command, tmp_path / "absent.onnx")
     assert (status, "cannot read the model file" in said) == (1, True)
+
+
+def test_a_model_is_signed_and_its_signature_verified(model: Path, tmp_path: Path) -> None:
+    key, other = new_key(tmp_path), new_key(tmp_path, "other").with_suffix(".pub")
+    public = key.with_suffix(".pub")
+    assert run("model", "verify", model, "--key", public)[0] == 1
+    status, said = run("model", "sign", model, "--key", key)
+    assert (status, said) == (0, f"{signature_path(model)} signs {model}")
+    status, said = run("model", "verify", model, "--key", other, "--key", public)
+    assert status == 0
+    assert f"signed, see {signature_path(model)}" in said
+    status, said = run("model", "verify", model, "--key", other)
+    assert status == 1
+    assert "made by none of the keys" in said
+    assert "signed, see" not in run("model", "verify", model)[1]
+
+
+def test_the_key_in_the_settings_holds_for_verify(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(tmp_path)
+    monkeypatch.setenv("MAMMOSEG_MODEL_KEY", str(key.with_suffix(".pub")))
+    assert run("model", "verify", model)[0] == 1
+    run("model", "sign", model, "--key", key)
+    assert run("model", "verify", model)[0] == 0
+
+
+def test_a_key_with_a_password_asks_for_it(model: Path, tmp_path: Path) -> None:
+    key = new_key(tmp_path, password=b"secret")
+    command = ["model", "sign", str(model), "--key", str(key)]
+    assert CliRunner().invoke(app, command, input="wrong\n").exit_code == 1
+    result = CliRunner().invoke(app, command, input="secret\n")
+    assert result.exit_code == 0
+    assert "secret" not in result.output
+
+
+def test_what_cannot_be_signed_or_written_is_told(model: Path, tmp_path: Path) -> None:
+    key, text = new_key(tmp_path), tmp_path / "text.onnx"
+    text.write_bytes(b"no model")
+    assert run("model", "sign", text, "--key", key)[0] == 1
+    assert run("model", "sign", model, "--key", tmp_path / "absent.pem")[0] == 1
+    assert run("model", "sign", model, "--key", key, "--out", tmp_path / "no" / "file")[0] == 4

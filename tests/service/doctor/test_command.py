@@ -55,7 +55,7 @@ def test_programs_find_the_keys_that_were_there_and_every_check() -> None:
     names = [check["name"] for check in report["checks"]]
     assert names == [
         *("settings", "python", "processor", "cores", "memory", "runtime", "decoders"),
-        *("model", "contract", "provider", "sandbox", "timing"),
+        *("model", "contract", "provider", "sandbox", "timing", "signatures"),
     ]
 
 
@@ -169,3 +169,20 @@ def test_an_archive_is_associated_with_on_request() -> None:
         assert archive.received == {}
         assert "called-ae-unknown" in check(archive.url().replace("ARCHIVE", "OTHER")).found
     assert check(f"dicom://ARCHIVE@127.0.0.1:{free_port()}").state == "mend"
+
+
+def test_every_model_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [write_identity_net(tmp_path / f"{name}.onnx") for name in ("one", "two", "next")]
+    monkeypatch.delenv("MAMMOSEG_MODEL")
+    monkeypatch.setenv("MAMMOSEG_MODELS", f"{files[0]},{files[1]}")
+    monkeypatch.setenv("MAMMOSEG_SHADOW", str(files[2]))
+    told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    assert [(one["id"], one["role"]) for one in told["models"]] == [
+        ("one", "default"),
+        ("two", "served"),
+        ("next", "shadow"),
+    ]
+    checks = {check["name"]: check["found"] for check in told["checks"]}
+    assert "golden tile off by" in checks["model two"]
+    assert "golden tile off by" in checks["model next"]
+    assert "any file is served" in checks["signatures"]

@@ -1,0 +1,1 @@
+"""The models that answer: several at once, replaced while they work, one in another's shadow."""

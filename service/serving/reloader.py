@@ -1,0 +1,151 @@
+"""Looks whether files of models were replaced, and puts the new ones to work beside requests."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.errors import StartupError
+from service.file_watch import FileWatch
+from service.inference.model_file import ModelFile
+from service.inference.net import Net
+from service.inference.signature_path import signature_path
+from service.logs import where
+from service.segmenter import Segmenter
+from service.serving.served_model import ServedModel
+from service.serving.served_models import ServedModels
+
+log = structlog.get_logger("mammoseg")
+
+LOOK_S = 1.0
+"""Between two looks at the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """How a file becomes a net beside others that work.
+
+    Attributes
+    ----------
+    read
+        Reads a file, and checks its signature where one is asked for.
+    prove
+        Proves it where it can do no harm.
+    open
+        Opens it on the device, and proves it there.
+    memory
+        Holds the memory that this takes while in the context.
+    """
+
+    read: Callable[[ServedModel], ModelFile]
+    prove: Callable[[ModelFile, Callable[[], bool]], None]
+    open: Callable[[ModelFile], Net]
+    memory: Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    model: ServedModel
+    watch: FileWatch
+    changed: bool = True
+    """At first: the file may have been replaced between its opening and the first look."""
+
+
+@dataclass(slots=True, eq=False)
+class Reloader:
+    """Replaces models by the files that lie in their places now.
+
+    A file counts once it has not changed for two seconds, so that one that is being copied is not
+    read by half; asked by a signal, at once.
+
+    Attributes
+    ----------
+    models
+        Those that are watched.
+    opener
+        Opens new files.
+    """
+
+    models: ServedModels
+    opener: Opener
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopped: bool = False
+    _watched: list[_Watched] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watched = [
+            _Watched(model, FileWatch((model.path, signature_path(model.path))))
+            for model in self.models.all
+        ]
+
+    def ask(self) -> None:
+        """Look at every file now; on the event loop's thread."""
+        for each in self._watched:
+            each.changed = True
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look until stopped."""
+        while not self._stopped:
+            due = [each for each in self._watched if self._is_due(each)]
+            self._asked.clear()
+            for each in due:
+                await asyncio.to_thread(self.reload, each.model)
+            if not self._stopped:
+                await self._pause()
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self._stopped = True
+        self._asked.set()
+
+    def reload(self, model: ServedModel) -> None:
+        """Put a model's file to work, if it is another than the one that works; never raises."""
+        try:
+            file = self.opener.read(model)
+            if file.sha256 == model.segmenter.model.sha256:
+                return
+            with self.opener.memory():
+                self.opener.prove(file, lambda: self._stopped)
+                net = self.opener.open(file)
+        except StartupError as error:
+            self._refused(model, reason=str(error))
+            return
+        except Exception as error:
+            self._refused(model, reason=type(error).__name__, at=where(error))
+            return
+        before = model.segmenter.model
+        model.replace(Segmenter(net, model.segmenter.reader))
+        log.info(
+            "model-replaced",
+            model=model.id,
+            version=model.segmenter.model.version,
+            sha256=file.sha256,
+            before=before.sha256,
+        )
+        self.models.replaced(model)
+        self._count(model, "replaced")
+
+    def _refused(self, model: ServedModel, **why: object) -> None:
+        log.error("model-refused", model=model.id, **why)
+        self._count(model, "refused")
+
+    def _count(self, model: ServedModel, outcome: str) -> None:
+        model.metrics.model_replacements.labels(model.id, outcome).inc()
+
+    def _is_due(self, each: _Watched) -> bool:
+        look = each.watch.look()
+        asked = each.changed and self._asked.is_set()
+        each.changed |= look.has_changed
+        if not each.changed or not (asked or not look.is_due):
+            return False
+        each.changed = False
+        return True
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._asked.wait(), LOOK_S)
+        except TimeoutError:
+            return

@@ -1,0 +1,145 @@
+"""A model under its name: the file's version of the moment, and those that still answer."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.cancellation import CancelToken
+from service.findings import Findings
+from service.imaging.reader import ImageKind
+from service.metrics import Metrics, Source
+from service.segmenter import Segmenter, SegmentOptions
+from service.telemetry.observed import ObservedSegmenter
+from service.telemetry.tracing import NO_TRACE, Trace
+
+log = structlog.get_logger("mammoseg")
+
+
+@dataclass(slots=True, eq=False)
+class _Version:
+    """One file's net, and how many use it now."""
+
+    observed: ObservedSegmenter
+    users: int = 0
+    replaced: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        return self.replaced and not self.users
+
+
+class ServedModel:
+    """Answers with the newest version; a replaced one ends with its last answer.
+
+    It is used as an `ObservedSegmenter` is, from several threads at once.
+
+    Parameters
+    ----------
+    path
+        The model's file.
+    segmenter
+        Open.
+    observe
+        Returns a segmenter as it is watched.
+    """
+
+    def __init__(
+        self, path: Path, segmenter: Segmenter, observe: Callable[[Segmenter], ObservedSegmenter]
+    ) -> None:
+        self.path, self.id = path, segmenter.model.id
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._current = _Version(observe(segmenter))
+        self._closed_net_seconds = 0.0
+        self.card = _card_beside(path)
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The version of the moment: for what is asked of it, not for what takes time."""
+        return self._current.observed.segmenter
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where it is counted."""
+        return self._current.observed.metrics
+
+    @property
+    def net_seconds(self) -> float:
+        """CPU time in the nets of all its versions, in seconds."""
+        return self._closed_net_seconds + self.segmenter.net.net_seconds
+
+    @contextmanager
+    def version(self) -> Iterator[ObservedSegmenter]:
+        """Hold the version of the moment: it stays open while in the context."""
+        with self._lock:
+            version = self._current
+            version.users += 1
+        try:
+            yield version.observed
+        finally:
+            with self._lock:
+                version.users -= 1
+                ends = version.is_idle
+            if ends:
+                self._close(version)
+
+    def segment(
+        self,
+        body: bytes | memoryview,
+        kind: ImageKind | None,
+        options: SegmentOptions,
+        *,
+        source: Source,
+        token: CancelToken,
+        reserve_pixels: Callable[[int], None] = lambda _: None,
+        trace: Trace = NO_TRACE,
+    ) -> Findings:
+        """Take one file and say where the lesions are; as `ObservedSegmenter.segment`."""
+        with self.version() as observed:
+            return observed.segment(
+                body,
+                kind,
+                options,
+                source=source,
+                token=token,
+                reserve_pixels=reserve_pixels,
+                trace=trace,
+            )
+
+    def stage(self, name: str, trace: Trace) -> AbstractContextManager[None]:
+        """Count and trace what is done in the context; as `ObservedSegmenter.stage`."""
+        return self._current.observed.stage(name, trace)
+
+    def replace(self, segmenter: Segmenter) -> None:
+        """Let whoever asks from now on have another version, open and proven."""
+        version = _Version(self._observe(segmenter))
+        self.card = _card_beside(self.path)
+        with self._lock:
+            before, self._current = self._current, version
+            before.replaced = True
+            ends = before.is_idle
+        if ends:
+            self._close(before)
+
+    def close(self) -> None:
+        """Answer what waits, then stop; the reader, which models share, stays open."""
+        self.segmenter.net.close()
+
+    def _close(self, version: _Version) -> None:
+        """Close a net that nobody uses; its time in the processor is not forgotten."""
+        net = version.observed.segmenter.net
+        net.close()
+        self._closed_net_seconds += net.net_seconds
+        log.info("model-closed", model=self.id, sha256=version.observed.segmenter.model.sha256)
+
+
+def _card_beside(path: Path) -> str | None:
+    """Return the card of a model in Markdown: of its own name, else its folder's; None without."""
+    for card in (path.with_suffix(".md"), path.parent / "MODEL_CARD.md"):
+        if card.is_file():
+            return card.read_text(encoding="utf-8")
+    return None
