@@ -7,7 +7,7 @@ import pytest
 from model_export.adopt.answers import FREE_TILE, Settled, check_values, settle
 from model_export.adopt.errors import AdoptError, Unanswered
 from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN, RANGES, Flags
-from model_export.adopt.foreign import Facts, InputRange
+from model_export.adopt.foreign import Activation, Facts, InputRange
 
 pytestmark = pytest.mark.unit
 
@@ -147,7 +147,7 @@ def test_one_logit_of_two_classes_is_the_seconds() -> None:
     ],
 )
 def test_an_activation_too_many_or_too_few_is_seen_in_the_answers(
-    activation: str, seen: tuple[float, float], said: str | None
+    activation: Activation, seen: tuple[float, float], said: str | None
 ) -> None:
     settled = settle(replace(ALL, activation=activation), Flags())
     if said is None:

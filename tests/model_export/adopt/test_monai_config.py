@@ -74,6 +74,7 @@ def test_a_pipeline_is_its_transforms_as_they_are_called_without_dictionaries() 
 
 def test_a_key_that_is_missing_is_named_by_its_path() -> None:
     assert needed({"a": {"b": 1}}, "a", "b", file="x.json") == 1
-    for stored in ({}, {"a": 1}, {"a": {}}):
+    lacking: tuple[dict[str, Any], ...] = ({}, {"a": 1}, {"a": {}})
+    for stored in lacking:
         with pytest.raises(AdoptError, match=r"x.json lacks a(\.b)?$"):
             needed(stored, "a", "b", file="x.json")

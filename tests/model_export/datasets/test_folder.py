@@ -10,7 +10,7 @@ from model_export.phantom import breast_phantom
 from tests.dicom_files import dicom_file, phantom
 from tests.model_export.samples import disc, write_all
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 TABLE = """name,patient,pixel_spacing_mm,laterality,view,has_lesion,density,manufacturer
 a,7,0.1,L,CC,1,B,GE

@@ -13,7 +13,7 @@ from model_export.phantom import breast_phantom
 from tests.model_export.datasets.written import SIZE, WRITTEN, Box, Boxes
 from tests.model_export.samples import disc
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 BOX = (20.0, 30.0, 24.0, 16.0)
 OTHER = (60.0, 80.0, 10.0, 30.0)

@@ -16,7 +16,7 @@ from model_export.phantom import breast_phantom
 from tests.model_export.datasets.written import runs, write_json
 from tests.model_export.samples import disc
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 SIDE = 128
 
