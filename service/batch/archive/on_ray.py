@@ -29,9 +29,6 @@ from service.logs import configure_logs
 MAX_IMAGES = 32
 """Handed to a worker at a time: what is done again where one is lost."""
 
-MAX_LOSSES = 8
-"""Of workers at the same images; then it is the images that end them."""
-
 
 class RayCluster:
     """Segments on a cluster.
@@ -83,10 +80,9 @@ class RayCluster:
             fn_constructor_args=(assignment, self._cpus),
             batch_size=None,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
             num_cpus=self._cpus,
             num_gpus=self._gpus or None,
-            ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": MAX_LOSSES},
         )
         for table in answered.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=1
@@ -146,9 +142,7 @@ def _connected(address: str) -> Generator[None]:
 
 def _named(error: ray.exceptions.RayError) -> Exception:
     """Return what an error of Ray's is here; its text may quote what a worker was given."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, StartupError):
-            return StartupError(str(cause).splitlines()[0])
-        cause = getattr(cause, "cause", None) or cause.__cause__
+    _, is_ours, sentence = str(error).rpartition("errors.StartupError: ")
+    if is_ours:
+        return StartupError(sentence.splitlines()[0])
     return EngineFailed(f"the Ray cluster failed ({type(error).__name__})")
