@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.audit.buffer import AuditBuffer
+from service.audit.syslog import MESSAGE_ID
 from tests.certificates import Authority
 from tests.service.audit.collectors import Rsyslog, sequence_ids, wait_for
 
@@ -44,6 +45,7 @@ with AuditTrail("audit kills", settings) as trail:
         time.sleep(0.02)
 """
 
+WHOLE, APP = re.compile(rb"<8[45]>1 .*</AuditMessage>"), MESSAGE_ID.encode("ascii")
 PROMISED = re.compile(rb"<EventOutcomeDescription>event (\d+)</EventOutcomeDescription>")
 
 
@@ -134,7 +136,8 @@ def _drain(buffer: Path, environment: dict[str, str]) -> None:
 def _compared(promised: int, messages: list[bytes]) -> Found:
     have: set[int] = set()
     by_number: dict[int, set[bytes]] = {}
-    whole = [each for each in messages if each.startswith(b"<8") and each.endswith(b"Message>")]
+    # What rsyslog was killed in the middle of writing, the next message follows on the same line.
+    whole = [each for each in messages if WHOLE.fullmatch(each) and each.count(APP) == 1]
     for number, message in zip(sequence_ids(whole), whole, strict=True):
         by_number.setdefault(number, set()).add(message)
         if found := PROMISED.search(message):

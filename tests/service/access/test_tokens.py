@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import RSAAlgorithm
 
 from service.access.access import AccessControl
-from service.access.caller import Caller
+from service.access.caller import Caller, NotInScope
 from service.access.options import AccessOptions, OidcOptions
 from service.access.scopes import Scope
 from service.access.secure_url import is_secure
@@ -26,7 +26,7 @@ from service.access.signing_keys import (
     STALE_S,
     signing_keys,
 )
-from service.errors import Forbidden, MammosegError, Overloaded, Unauthenticated
+from service.errors import MammosegError, Overloaded, Unauthenticated
 from tests.openid_providers import (
     AUDIENCE,
     LocalProvider,
@@ -104,7 +104,7 @@ def test_a_good_token_is_believed_for_what_it_says(provider: Provider, clock: Cl
     good, metrics = provider.token(), provider.token(scope="metrics")
     caller, refused = tried(provider.issuer, clock, good, metrics)
     assert caller.name == "oidc:pacs" and caller.scopes == {Scope.SEGMENT}
-    assert refused is Forbidden
+    assert refused is NotInScope
 
 
 BAD: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from service.access.scopes import Scope
 from service.app import create_app
 from service.audit.buffer import AuditBuffer
 from service.settings import Settings
@@ -74,7 +75,7 @@ def test_an_image_that_was_asked_about_is_told_with_who_asked(
 ) -> None:
     file = mammogram(1, PatientID="42", PatientName=PATIENT)
     answer = service.client.post(
-        "/v1/segment", content=file, headers=DICOM | bearing(secret_of("segment"))
+        "/v1/segment", content=file, headers=DICOM | bearing(secret_of(Scope.SEGMENT))
     )
     assert answer.status_code == 200
     (message,) = since()
@@ -90,7 +91,9 @@ def test_an_image_that_was_asked_about_is_told_with_who_asked(
 
 def test_each_image_of_a_study_is_told(service: Service, since: Since) -> None:
     files = [("file", mammogram(number)) for number in (1, 2)]
-    answer = service.client.post("/v1/studies", files=files, headers=bearing(secret_of("segment")))
+    answer = service.client.post(
+        "/v1/studies", files=files, headers=bearing(secret_of(Scope.SEGMENT))
+    )
     assert answer.status_code == 200
     assert [each.event for each in since()] == ["DICOM Instances Accessed"] * 2
 
@@ -98,7 +101,7 @@ def test_each_image_of_a_study_is_told(service: Service, since: Since) -> None:
 def test_an_image_that_was_refused_is_told_with_the_code(service: Service, since: Since) -> None:
     file = mammogram(1, Modality="CT")
     answer = service.client.post(
-        "/v1/segment", content=file, headers=DICOM | bearing(secret_of("segment"))
+        "/v1/segment", content=file, headers=DICOM | bearing(secret_of(Scope.SEGMENT))
     )
     assert answer.status_code == 422
     (message,) = since()
@@ -109,7 +112,7 @@ def test_an_image_that_was_refused_is_told_with_the_code(service: Service, since
 def test_an_image_that_names_nobody_is_not_told(
     service: Service, since: Since, phantom_png: bytes
 ) -> None:
-    headers = {"Content-Type": "image/png"} | bearing(secret_of("segment"))
+    headers = {"Content-Type": "image/png"} | bearing(secret_of(Scope.SEGMENT))
     assert service.client.post("/v1/segment", content=phantom_png, headers=headers).is_success
     assert since() == []
 
@@ -130,7 +133,7 @@ def test_who_was_not_believed_is_told_by_his_address(
 
 
 def test_who_wanted_more_than_he_may_is_told_by_his_name(service: Service, since: Since) -> None:
-    answer = service.client.get("/v1/model", headers=bearing(secret_of("metrics")))
+    answer = service.client.get("/v1/model", headers=bearing(secret_of(Scope.METRICS)))
     assert answer.status_code == 403
     (message,) = since()
     assert (message.event, message.outcome) == ("Use of Restricted Function", "4")
@@ -146,7 +149,7 @@ def test_what_is_open_to_all_is_not_told(service: Service, since: Since) -> None
 def test_what_came_by_stow_is_told_apart_new_known_and_refused(
     service: Service, since: Since
 ) -> None:
-    key = bearing(secret_of("inbox"))
+    key = bearing(secret_of(Scope.INBOX))
     one, two = mammogram(11, PatientName=PATIENT), mammogram(12)
     assert post(service.client, related(one), **key).status_code == 200
     assert post(service.client, related(one, two, b"rubbish"), **key).status_code == 202
@@ -164,7 +167,7 @@ def test_every_message_of_these_is_valid(service: Service, tmp_path: Path) -> No
 
 def test_no_log_names_a_patient(service: Service, capfd: pytest.CaptureFixture[str]) -> None:
     file = mammogram(1, PatientID=PATIENT, PatientName=PATIENT)
-    key = DICOM | bearing(secret_of("segment"))
+    key = DICOM | bearing(secret_of(Scope.SEGMENT))
     assert service.client.post("/v1/segment", content=file, headers=key).is_success
     assert PATIENT not in "".join(capfd.readouterr())
 

@@ -40,16 +40,16 @@ def test_settings_that_make_no_sense_end_the_start(given: dict[str, object]) -> 
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("syslog-tls://audit.clinic", ("tls", "audit.clinic", 6514)),
-        ("syslog-tls://[::1]:7000/", ("tls", "::1", 7000)),
-        ("syslog-tcp://10.0.0.1", ("tcp", "10.0.0.1", 601)),
-        ("syslog-udp://10.0.0.1", ("udp", "10.0.0.1", 514)),
+        ("syslog-tls://audit.clinic", CollectorAddress("tls", "audit.clinic", 6514)),
+        ("syslog-tls://[::1]:7000/", CollectorAddress("tls", "::1", 7000)),
+        ("syslog-tcp://10.0.0.1", CollectorAddress("tcp", "10.0.0.1", 601)),
+        ("syslog-udp://10.0.0.1", CollectorAddress("udp", "10.0.0.1", 514)),
     ],
 )
 def test_a_url_names_the_transport_the_host_and_the_port(
-    url: str, address: tuple[str, str, int]
+    url: str, address: CollectorAddress
 ) -> None:
-    assert parse_address(url) == CollectorAddress(*address)
+    assert parse_address(url) == address
 
 
 def test_it_is_off_by_default_and_waits_in_the_inbox_folder_where_it_is_on() -> None:
