@@ -52,7 +52,8 @@ class AuditTrail:
             return
         tls = None
         if options.collector.transport == "tls":
-            tls = TlsContext("the audit collector", options.tls_files, client_context)
+            files = options.tls_files
+            tls = TlsContext("the audit collector", files.paths, lambda: client_context(files))
         self._source = AuditSource(options.source_id or self._hostname, options.site_id)
         self._buffer = AuditBuffer(options.folder, options.max_bytes)
         self._sender = Sender(self._buffer, partial(connect, options.collector, tls))

@@ -69,8 +69,8 @@ def add(buffer: AuditBuffer, numbers: Iterable[int]) -> None:
 
 
 def trusting(authority: Authority, files: TlsFiles | None = None) -> TlsContext:
-    files = files or TlsFiles(ca=authority.file)
-    return TlsContext("test", files, client_context)
+    chosen = files or TlsFiles(ca=authority.file)
+    return TlsContext("test", chosen.paths, lambda: client_context(chosen))
 
 
 def test_messages_arrive_in_order_and_are_forgotten_once_they_have_settled(

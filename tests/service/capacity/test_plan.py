@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from service.capacity.plan import (
@@ -15,7 +17,7 @@ FULL_SIZE = 4096 * 3328
 
 
 def plan(memory_mib: int, **changes: int | None) -> MemoryPlan:
-    given: dict[str, int | None] = {"runners": 2, "cores": 2, "max_body_mib": 128}
+    given: dict[str, Any] = {"runners": 2, "cores": 2, "max_body_mib": 128}
     return MemoryPlan.of(memory_mib, **given | changes)
 
 
