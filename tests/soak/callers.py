@@ -117,7 +117,7 @@ def _as_seg(soak: Soak, sample: Sample, number: int, caller: Caller) -> None:
 def mask_of_seg(file: bytes) -> Mask:
     """Return the mask of a Segmentation, or of its data set alone."""
     pixels = dcmread(BytesIO(file), force=True).pixel_array
-    return mask_of(np.any(pixels, axis=0) if pixels.ndim == 3 else pixels > 0)
+    return mask_of(np.asarray(pixels.any(axis=0) if pixels.ndim == 3 else pixels > 0))
 
 
 def form(files: Sequence[bytes]) -> bytes:
