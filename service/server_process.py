@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
+MAMMOSEG = (sys.executable, "-m", __name__.rpartition(".")[0])
+"""The command `mammoseg` of this very package: it has another name where it is installed."""
+
 LOOPBACK = "127.0.0.1"
 READY = "/health/ready"
 
@@ -28,7 +31,7 @@ def free_port() -> int:
 
 def serve_command(port: int) -> list[str]:
     """Return the command that runs this service on a port of the loopback."""
-    return [sys.executable, "-m", __name__.rpartition(".")[0], "serve", "--port", str(port)]
+    return [*MAMMOSEG, "serve", "--port", str(port)]
 
 
 @contextmanager

@@ -114,6 +114,17 @@ def names_in_texts() -> Iterator[tuple[str, str]]:
                     yield str(file.relative_to(ROOT)), node.value
 
 
+def test_no_command_is_of_a_module_by_its_name_in_the_checkout() -> None:
+    found = []
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                parts = node.elts if isinstance(node, ast.List | ast.Tuple) else []
+                texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+                found += [str(file)] * ("-m" in texts and bool({*FOLDERS} & {*texts}))
+    assert found == []
+
+
 def test_no_text_names_a_module_which_would_have_another_name_in_the_wheel() -> None:
     found = []
     for file, text in names_in_texts():

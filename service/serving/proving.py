@@ -6,7 +6,6 @@ the process: at the start that is all that is lost, later it would be every requ
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 
 from service.errors import ContractError
 from service.inference.model_file import ModelFile
+from service.server_process import MAMMOSEG
 
 PROVING_MIB = 400
 """Resident in that process: 378 MiB with the bundled model."""
@@ -49,7 +49,7 @@ def prove(file: ModelFile, ends: Callable[[], bool] = lambda: False) -> None:
     environment = {name: text for name, text in os.environ.items() if name != NOT_FOR_THE_PROOF}
     with _copy(file) as (path, descriptors):
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "model", "verify", path, "--device", "cpu"],
+            [*MAMMOSEG, "model", "verify", path, "--device", "cpu"],
             env=environment,
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
