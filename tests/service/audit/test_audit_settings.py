@@ -19,7 +19,7 @@ WRONG: dict[str, dict[str, object]] = {
     "no port": {"audit": "syslog-tls://audit.clinic:0"},
     "a port beyond all": {"audit": "syslog-tls://audit.clinic:65536"},
     "a path": {"audit": "syslog-tls://audit.clinic/log"},
-    "credentials": {"audit": "syslog-tls://me:secret@audit.clinic"},
+    "credentials": {"audit": "syslog-tls://me:secret@audit.clinic"},  # pragma: allowlist secret
     "a broken address": {"audit": "syslog-tls://[::1"},
     "a key without a certificate": {"audit": TLS, "audit_key": "a.key"},
     "authorities without TLS": {"audit": "syslog-tcp://audit.clinic", "audit_ca": "ca.pem"},

@@ -27,7 +27,7 @@ from tests.service.integration.test_follow import Pair
 
 pytestmark = pytest.mark.integration
 
-URL = "http://me:secret@pacs.clinic/dicom-web"
+URL = "http://me:secret@pacs.clinic/dicom-web"  # pragma: allowlist secret
 SHOWN = "http://pacs.clinic/dicom-web"
 BEGIN, END = "Begin Transferring DICOM Instances", "DICOM Instances Transferred"
 

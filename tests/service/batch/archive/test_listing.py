@@ -37,7 +37,7 @@ def test_a_url_is_a_query_and_all_else_a_path(source: str, query: Query | None) 
 @pytest.mark.parametrize(
     "source",
     [
-        "https://name:word@pacs/dicom-web",
+        "https://name:word@pacs/dicom-web",  # pragma: allowlist secret
         "https://pacs/studies?limit=5",
         "https://pacs/studies?StudyDate=1&StudyDate=2",
         "https://pacs:port/dicom-web",
