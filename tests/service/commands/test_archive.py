@@ -239,9 +239,10 @@ def test_an_option_that_makes_no_sense_is_said(
     assert said in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize(
-    "source", ["empty", "absent", "https://name:word@pacs.invalid/dicom-web"]
-)  # pragma: allowlist secret
+SERVER = "https://name:word@pacs.invalid/dicom-web"  # pragma: allowlist secret
+
+
+@pytest.mark.parametrize("source", ["empty", "absent", SERVER])
 def test_an_archive_without_images_is_nothing_to_begin_with(tmp_path: Path, source: str) -> None:
     (tmp_path / "empty").mkdir()
     where = source if source.startswith("http") else tmp_path / source
