@@ -17,7 +17,7 @@ from mammoseg.client.others import DicomFile, ModelDescription
 from mammoseg.client.results import SegmentationResult
 from mammoseg.client.retry import Attempts, RetryPolicy
 from mammoseg.client.study import Study
-from mammoseg.client.synchronous import TIMEOUT, with_key
+from mammoseg.client.synchronous import TIMEOUT, with_key, with_model
 
 ResultT = TypeVar("ResultT")
 
@@ -31,6 +31,8 @@ class AsyncClient:
         Such as "http://127.0.0.1:8000".
     key
         Sent as `Authorization: Bearer KEY`, where the service asks for one.
+    model
+        Name of the model that answers, of those that the service has; its default one when None.
     retry
         How often and how long to ask again.
     timeout
@@ -46,12 +48,15 @@ class AsyncClient:
         url: str = "http://127.0.0.1:8000",
         *,
         key: str | None = None,
+        model: str | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         **options: Any,
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout, **with_key(options, key))
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=timeout, **with_model(with_key(options, key), model)
+        )
         self._retry, self._sleep = retry or RetryPolicy(), sleep
 
     async def segment(

@@ -19,16 +19,17 @@ Laterality = Literal["L", "R"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which model answered; `sha256` of its file, hexadecimal."""
+    """Which model answered; `sha256` of its file, hexadecimal; `id` is its name in the service."""
 
     name: str
     version: str
     sha256: str
+    id: str
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Model":
         """Read a `ModelPart`."""
-        return cls(document["name"], document["version"], document["sha256"])
+        return cls(document["name"], document["version"], document["sha256"], document["id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Client:
         Such as "http://127.0.0.1:8000".
     key
         Sent as `Authorization: Bearer KEY`, where the service asks for one.
+    model
+        Name of the model that answers, of those that the service has; its default one when None.
     retry
         How often and how long to ask again.
     timeout
@@ -51,12 +53,15 @@ class Client:
         url: str = "http://127.0.0.1:8000",
         *,
         key: str | None = None,
+        model: str | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], None] = time.sleep,
         **options: Any,
     ) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout, **with_key(options, key))
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout, **with_model(with_key(options, key), model)
+        )
         self._retry, self._sleep = retry or RetryPolicy(), sleep
 
     def segment(
@@ -225,3 +230,9 @@ def with_key(options: dict[str, Any], key: str | None) -> dict[str, Any]:
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
     return options | {"headers": headers}
+
+
+def with_model(options: dict[str, Any], model: str | None) -> dict[str, Any]:
+    """Return options of httpx that ask for a model with each request, if one is named."""
+    params = httpx.QueryParams(options.get("params"))
+    return options | {"params": params if model is None else params.set("model", model)}

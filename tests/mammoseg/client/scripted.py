@@ -10,7 +10,7 @@ from mammoseg.client import Client
 def result_document(**changes: Any) -> dict[str, Any]:
     """A `SegmentationResult` of 2 x 3 pixels, as openapi.yaml has it."""
     document = {
-        "model": {"name": "identity", "version": "0.0.1", "sha256": "ab" * 32},
+        "model": {"id": "a", "name": "identity", "version": "0.0.1", "sha256": "ab" * 32},
         "image": {
             "sop_instance_uid": "1.2.3",
             "rows": 2,

@@ -183,3 +183,17 @@ def test_arrays_and_open_files_may_be_sent_and_nothing_else() -> None:
     for call in (lambda: script.client().study([]), lambda: script.client().dicom(b"i", ())):
         with pytest.raises(ValueError, match="at least one"):
             call()
+
+
+def test_a_client_asks_for_its_model_with_every_request_beside_its_other_choices() -> None:
+    script = Script((httpx.Response(200, json=result_document()),))
+    with script.client(model="adopted", params={"site": "a"}) as client:
+        assert client.segment(b"image", gate=False).model.id == "a"
+        client.segment(b"image")
+    with script.client() as client:
+        client.segment(b"image")
+    assert [dict(request.url.params) for request in script.requests] == [
+        {"site": "a", "model": "adopted", "gate": "false"},
+        {"site": "a", "model": "adopted"},
+        {},
+    ]
