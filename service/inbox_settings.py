@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
 from service.outputs.dicom.registry import OUTPUTS
+from service.postgres_options import PostgresOptions
 
 
 class InboxSettings(BaseSettings):
@@ -23,7 +24,23 @@ class InboxSettings(BaseSettings):
     )
     inbox: Path = Field(
         default=Path("/var/lib/mammoseg"),
-        description="folder of the inbox, on a local disk; used when there are destinations",
+        description="folder of the inbox, on a local disk, or on a shared one where inbox_database "
+        "is set; used when there are destinations",
+    )
+    inbox_database: SecretStr | None = Field(
+        default=None,
+        description="postgresql://user@host/database, for several replicas on one inbox; by "
+        "default a file in the folder of the inbox, for one",
+    )
+    inbox_database_password_file: Path | None = Field(
+        default=None, description="file that holds the password of inbox_database, and no more"
+    )
+    inbox_lease_s: float = Field(
+        default=30.0,
+        ge=3,
+        le=3600,
+        description="time after which others take what a replica that says nothing worked on, "
+        "seconds",
     )
     inbox_mib: int = Field(
         default=10_240, ge=64, le=2**24, description="disk that the inbox may take, MiB; then 503"
@@ -133,6 +150,28 @@ class InboxSettings(BaseSettings):
         if len({destination.name for destination in value}) < len(value):
             raise ValueError("two destinations have the same name")
         return value
+
+    @model_validator(mode="after")
+    def _database_can_be_reached(self) -> Self:
+        self.postgres_options()
+        return self
+
+    def postgres_options(self) -> PostgresOptions | None:
+        """Return how the inbox's database is reached; None where it is a file in its folder."""
+        file, password = self.inbox_database_password_file, None
+        if self.inbox_database is None:
+            if file is not None:
+                raise ValueError("inbox_database_password_file needs inbox_database")
+            return None
+        if file is not None:
+            try:
+                password = file.read_text("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError):
+                raise ValueError("inbox_database_password_file cannot be read") from None
+        try:
+            return PostgresOptions.parse(self.inbox_database.get_secret_value(), password)
+        except ValueError as error:
+            raise ValueError(f"inbox_database {error}") from None
 
     @model_validator(mode="after")
     def _scp_tls_has_a_certificate(self) -> Self:

@@ -251,6 +251,13 @@ class Metrics:
             "delivery_seconds", "Time of one attempt to deliver.", _SECONDS, "destination"
         )
 
+    def clear_inbox(self) -> None:
+        """Say nothing of the inbox any more: another replica does."""
+        for labelled in (self.inbox_instances, self.inbox_deliveries, self.outbox_oldest_seconds):
+            labelled.clear()
+        for gauge in (self.inbox_bytes, self.inbox_max_bytes, self.inbox_oldest_seconds):
+            gauge.set(0)
+
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"mammoseg_{name}", about, labels, registry=self.registry)
 

@@ -148,6 +148,7 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, ServingSettings, Te
         "host",
         "model",
         "inbox",
+        "inbox_database_password_file",
         "engine_cache",
         "inference_log",
         "study_secret_file",

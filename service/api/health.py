@@ -12,7 +12,7 @@ from service.services import services
 
 router = APIRouter(tags=["health"])
 
-Status = Literal["ready", "draining", "device-failed"]
+Status = Literal["ready", "draining", "inbox-database-away", "device-failed"]
 
 
 class Live(BaseModel):
@@ -39,7 +39,12 @@ async def live() -> Live:
 @router.get(
     "/health/ready",
     response_model=Ready,
-    responses={503: {"model": Ready, "description": "Shutting down, or the device failed."}},
+    responses={
+        503: {
+            "model": Ready,
+            "description": "Shutting down, or the inbox's database or the device failed.",
+        }
+    },
     summary="Mammograms are taken",
 )
 async def ready(request: Request) -> Response:
@@ -47,6 +52,9 @@ async def ready(request: Request) -> Response:
     opened = services(request)
     segmenter, limiter = opened.segmenter, opened.limiter
     status: Status = "draining" if limiter.leaving or limiter.draining else "ready"
+    worker = opened.inbox_worker
+    if status == "ready" and worker is not None and worker.inbox.is_away:
+        status = "inbox-database-away"
     if opened.models.failed:
         status = "device-failed"
     body = Ready(

@@ -152,7 +152,7 @@ def _reader(settings: Settings) -> ReaderPool:
 
 def _open() -> Inbox:
     settings: Settings = settings_or_exit()
-    if not (settings.inbox / DATABASE_FILE).is_file():
+    if settings.inbox_database is None and not (settings.inbox / DATABASE_FILE).is_file():
         fail(f"there is no inbox in {settings.inbox}")
     try:
         return Inbox(settings)

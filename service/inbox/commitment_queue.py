@@ -32,12 +32,13 @@ class CommitmentQueue:
         self._database = database
 
     def unasked(self, destination: str, limit: int) -> list[Delivery]:
-        """Return results that a destination has and is to be asked for now, oldest first."""
-        rows = self._database.rows(
+        """Claim results that a destination has and is to be asked for now, oldest first."""
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
             WHERE delivery.state = 'stored' AND destination = ? AND due <= ? AND NOT EXISTS
             (SELECT 1 FROM commitment WHERE commitment.delivery = delivery.id AND outcome IS NULL)
-            ORDER BY delivery.id LIMIT ?""",
+            AND {self._database.free("delivery")} ORDER BY delivery.id LIMIT ?""",
             (destination, self._database.now(), limit),
         )
         return [delivery_of(row) for row in rows]
@@ -46,10 +47,19 @@ class CommitmentQueue:
         """Enter a request before it is sent, and how long its report may take."""
         due = self._database.now() + answer_s
         with self._database.transaction() as connection:
+            for delivery in deliveries:
+                self._database.check(connection, "delivery", delivery.id)
             connection.executemany(
                 "INSERT INTO commitment (delivery, transaction_uid, due) VALUES (?, ?, ?)",
                 [(delivery.id, transaction_uid, due) for delivery in deliveries],
             )
+
+    def begun(self, deliveries: Sequence[Delivery]) -> None:
+        """Let go of results that were asked for: their report may come to another replica."""
+        if self._database.lease is not None:
+            with self._database.transaction() as connection:
+                for delivery in deliveries:
+                    self._database.release(connection, "delivery", delivery.id)
 
     def report(self, report: CommitmentReport) -> int:
         """Enter a report; returns of how many results that were asked for under its UID."""
@@ -68,18 +78,19 @@ class CommitmentQueue:
             )
 
     def reported(self, destination: str) -> list[tuple[Delivery, str]]:
-        """Return what a destination said of results that wait for it.
+        """Claim what a destination said of results that wait for it.
 
         A commitment counts by whichever request it came, a failure by the last one alone.
         """
-        rows = self._database.rows(
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY}, outcome FROM commitment
             JOIN delivery ON delivery.id = commitment.delivery
             JOIN result ON result.id = delivery.result
             WHERE delivery.state = 'stored' AND destination = ? AND (outcome = ?
             OR (outcome <> ? AND commitment.id = (SELECT max(id) FROM commitment AS later
             WHERE later.delivery = delivery.id)))
-            ORDER BY commitment.id""",
+            AND {self._database.free("delivery")} ORDER BY commitment.id""",
             (destination, COMMITTED, UNANSWERED),
         )
         # Of several for one result the last stands.
@@ -87,15 +98,17 @@ class CommitmentQueue:
         return list({delivery.id: (delivery, outcome) for delivery, outcome in said}.values())
 
     def overdue(self, destination: str, longest_s: float) -> list[Delivery]:
-        """Return results whose report did not come in time.
+        """Claim results whose report did not come in time.
 
         None is waited for longer than `longest_s` from now: the clock may have been ahead.
         """
         now = self._database.now()
-        rows = self._database.rows(
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
-            WHERE delivery.state = 'stored' AND destination = ? AND EXISTS
-            (SELECT 1 FROM commitment WHERE commitment.delivery = delivery.id AND outcome IS NULL
+            WHERE delivery.state = 'stored' AND destination = ?
+            AND {self._database.free("delivery")} AND EXISTS (SELECT 1 FROM commitment
+            WHERE commitment.delivery = delivery.id AND outcome IS NULL
             AND NOT due BETWEEN ? AND ?)""",
             (destination, now, now + longest_s),
         )
@@ -107,6 +120,7 @@ class CommitmentQueue:
         A report that still comes counts.
         """
         with self._database.transaction() as connection:
+            self._database.release(connection, "delivery", delivery.id)
             connection.execute(
                 "UPDATE delivery SET attempts = attempts + 1, code = ?, due = ? WHERE id = ?",
                 (code, self._database.now() + delay_s, delivery.id),

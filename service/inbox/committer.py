@@ -97,6 +97,7 @@ class Committer:
         except NotDelivered as error:
             await self._unanswered(deliveries, error)
             return error
+        await asyncio.to_thread(commitments.begun, deliveries)
         return None
 
     async def _unanswered(

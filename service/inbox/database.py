@@ -1,139 +1,121 @@
-"""The inbox's database: one SQLite file, in which whatever is committed is on the disk."""
+"""What the inbox asks of its database: SQLite for one service, PostgreSQL for several replicas.
 
-import os
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from service.errors import StartupError
-from service.inbox.steady_time import SteadyTime
-
-VERSION = 3
-
-BUSY_S = 30.0
-"""How long to wait for another process's transaction; each takes milliseconds."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entry (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    sop_instance_uid TEXT NOT NULL,
-    sop_class_uid TEXT NOT NULL,
-    study_instance_uid TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    state TEXT NOT NULL,
-    code TEXT,
-    size INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due REAL NOT NULL,
-    received REAL NOT NULL,
-    changed REAL NOT NULL,
-    UNIQUE (sop_instance_uid, digest)
-);
-DROP INDEX IF EXISTS entry_by_state;
-CREATE INDEX IF NOT EXISTS entry_in_turn ON entry (state);
-CREATE INDEX IF NOT EXISTS entry_by_file ON entry (digest) WHERE size > 0;
-CREATE TABLE IF NOT EXISTS result (
-    id INTEGER PRIMARY KEY,
-    entry INTEGER NOT NULL REFERENCES entry ON DELETE CASCADE,
-    kind TEXT NOT NULL,
-    sop_instance_uid TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    UNIQUE (entry, kind)
-);
-CREATE INDEX IF NOT EXISTS result_by_file ON result (digest) WHERE size > 0;
-CREATE TABLE IF NOT EXISTS delivery (
-    id INTEGER PRIMARY KEY,
-    result INTEGER NOT NULL REFERENCES result ON DELETE CASCADE,
-    destination TEXT NOT NULL,
-    state TEXT NOT NULL,
-    code TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due REAL NOT NULL,
-    UNIQUE (result, destination)
-);
-DROP INDEX IF EXISTS delivery_by_state;
-CREATE INDEX IF NOT EXISTS delivery_in_turn ON delivery (state, destination);
-CREATE TABLE IF NOT EXISTS commitment (
-    id INTEGER PRIMARY KEY,
-    delivery INTEGER NOT NULL REFERENCES delivery ON DELETE CASCADE,
-    transaction_uid TEXT NOT NULL,
-    outcome TEXT,
-    due REAL NOT NULL,
-    UNIQUE (delivery, transaction_uid)
-);
-CREATE INDEX IF NOT EXISTS commitment_by_transaction ON commitment (transaction_uid);
-CREATE TABLE IF NOT EXISTS untold (
-    entry INTEGER PRIMARY KEY REFERENCES entry ON DELETE CASCADE,
-    reason TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS report (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    source_uid TEXT NOT NULL,
-    sop_class_uid TEXT NOT NULL,
-    sop_instance_uid TEXT NOT NULL,
-    series_instance_uid TEXT NOT NULL,
-    study_instance_uid TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS report_by_source ON report (source_uid);
+Both are asked in the same SQL, with `?` where a value goes. What differs is behind the methods of
+`Database`: where several replicas work on one inbox, a row that is worked on has an owner, and
+whoever is not its owner any more writes nothing (see `service.inbox.replica_lease`).
 """
 
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
 
-class Database:
-    """A connection that threads share; other processes may have the file open, too.
+Row = Sequence[Any]
+"""The columns of a row, in the order that they were asked for."""
+
+Table = Literal["entry", "delivery", "untold"]
+"""Tables whose rows are worked on, by one replica at a time."""
+
+
+class DatabaseFails(Exception):
+    """The database did not do what it was asked: nothing may be promised.
 
     Parameters
     ----------
-    file
-        Made when it is not there. Not on a network share: write-ahead logging needs shared memory.
-
-    Raises
-    ------
-    StartupError
-        It cannot be opened, or was written by a later version of the service.
+    code
+        Why: SQLSTATE as the database says it, or a word of ours; never its message.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._lock = threading.Lock()
-        self._time = SteadyTime()
-        try:
-            # Made here for its owner alone; SQLite gives its further files the same mode.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = sqlite3.connect(
-                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise StartupError(f"the inbox's database {file} cannot be opened: {reason}") from None
-        self._connection.row_factory = sqlite3.Row
-        try:
-            self._prepare()
-        except (sqlite3.Error, StartupError) as error:
-            self._connection.close()
-            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
-    def _prepare(self) -> None:
-        # A commit waits until the log is on the disk: an answer may promise what it holds.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise StartupError("the inbox was written by a later version of mammoseg")
-        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
+class LeaseLost(Exception):
+    """What was claimed is another replica's by now: this one must neither send nor write it."""
+
+
+class Lease(Protocol):
+    """The life of a replica, as the others see it."""
+
+    def start(self, destinations: Collection[str]) -> None:
+        """Begin it, and renew it from then on."""
+
+    def stop(self) -> None:
+        """End it: what this replica had claimed is free."""
+
+    def lead(self) -> bool:
+        """Say whether this replica, and no other, is to keep house."""
+
+    def destinations(self) -> set[str]:
+        """Return the names of the destinations of all replicas that are alive."""
+
+
+class Cursor(Protocol):
+    """The rows of a query, or how many a statement changed."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that were changed."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+
+    def fetchall(self) -> Sequence[Any]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """What is asked within a transaction."""
+
+    def execute(self, query: str, parameters: Sequence[Any] = (), /) -> Cursor:
+        """Run a statement."""
+
+    def executemany(self, query: str, parameters: Iterable[Sequence[Any]], /) -> object:
+        """Run a statement for each of several parameters."""
+
+
+class Database(ABC):
+    """A database that threads share.
+
+    Attributes
+    ----------
+    lease
+        Of this replica; None where one service at a time works on the inbox.
+    """
+
+    lease: Lease | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it did not answer when it was last asked."""
+        return False
+
+    @abstractmethod
     def now(self) -> float:
-        """Return the time by which the database count, seconds since 1970; see `SteadyTime`."""
-        return self._time.now()
+        """Return the time by which the database counts, seconds since 1970."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Yield a connection within a transaction; committed at the end, undone by an error."""
+
+    @abstractmethod
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
+        """Return the rows of a query."""
+
+    @abstractmethod
+    def insert(self, connection: Connection, query: str, parameters: Sequence[Any]) -> int:
+        """Insert a row, within a transaction; returns its id."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
 
     def earliest_now(self) -> float:
-        """Return that time, or the system clock's where that is earlier."""
+        """Return `now`, or the system clock's time where that is earlier."""
         return min(self.now(), time.time())
 
     def bound_waits(self, longest_s: float) -> None:
@@ -148,24 +130,38 @@ class Database:
                 connection.execute(f"UPDATE {table} SET due = ? WHERE due > ?", (due, due))
             connection.execute("UPDATE entry SET changed = ? WHERE changed > ?", (now, now))
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection within a transaction; committed at the end, undone by an error."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+    @abstractmethod
+    def lock_uids(self, connection: Connection, sop_instance_uids: Iterable[str]) -> None:
+        """Let nobody else enter instances of these UIDs before the end of the transaction."""
 
-    def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
-        """Return the rows of a query."""
-        with self._lock:
-            return self._connection.execute(query, parameters).fetchall()
+    @abstractmethod
+    def lock_entry(self, connection: Connection, id: int) -> None:
+        """Let nobody else settle what becomes of an instance before the end of the transaction."""
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+    @abstractmethod
+    def free(self, table: Table) -> str:
+        """Return a condition of SQL: no other replica works on the row."""
+
+    @abstractmethod
+    def claim(self, table: Table, query: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        """Return the rows of a query, the first column being the id in `table`, as their owner."""
+
+    @abstractmethod
+    def check(self, connection: Connection, table: Table, id: int) -> None:
+        """Hold on to a row that was claimed, to the end of the transaction.
+
+        Raises
+        ------
+        LeaseLost
+            It is another replica's by now.
+        """
+
+    @abstractmethod
+    def release(self, connection: Connection, table: Table, id: int) -> None:
+        """Let go of a row that was claimed; what the transaction does beside is done as its owner.
+
+        Raises
+        ------
+        LeaseLost
+            It is another replica's by now.
+        """

@@ -79,7 +79,13 @@ class Deliverer:
             )
 
     async def step(self) -> None:
-        """Deliver what has waited longest, or wait for the next round."""
+        """Deliver what has waited longest, or wait for the next round.
+
+        Raises
+        ------
+        LeaseLost
+            What was worked on is another replica's by now.
+        """
         if self._committer is None:
             await self._settle_stored()
         else:
@@ -132,6 +138,7 @@ class Deliverer:
     async def _attempt(self, delivery: Delivery) -> int | None:
         result, begin = delivery.result, time.perf_counter()
         try:
+            await asyncio.to_thread(self._inbox.deliveries.check, delivery)
             with self._traces.delivery(delivery) as trace:
                 file = self._inbox.files.result(result.digest)
                 return await self.client.store(file, result.sop_instance_uid, trace.headers)

@@ -1,9 +1,8 @@
 """What is to be delivered: which result is next for a destination, and what came of it."""
 
-import sqlite3
 from collections.abc import Collection
 
-from service.inbox.database import Database
+from service.inbox.database import Connection, Database
 from service.inbox.instance_store import DELIVERY, delivery_of
 from service.inbox.states import DEAD, DELIVERED, PROCESSED, Delivery
 
@@ -11,7 +10,7 @@ NO_DESTINATION = "destination-unknown"
 """Code of what was queued for a destination that is not configured any more."""
 
 
-def forget_commitments(connection: sqlite3.Connection, delivery: int) -> None:
+def forget_commitments(connection: Connection, delivery: int) -> None:
     """Forget what was asked for a delivery, within a transaction: it ends, or starts anew."""
     connection.execute("DELETE FROM commitment WHERE delivery = ?", (delivery,))
 
@@ -29,18 +28,31 @@ class DeliveryQueue:
         self._database = database
 
     def due(self, destination: str) -> Delivery | None:
-        """Return the delivery to a destination that was queued first of those whose time has come.
+        """Claim the delivery to a destination that was queued first of those whose time has come.
 
         The first attempt's has come whatever the clock, which may be set back, says of `due`.
         """
-        rows = self._database.rows(
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
             WHERE delivery.state = 'waiting' AND destination = ?
-            AND (due <= ? OR delivery.attempts = 0)
+            AND (due <= ? OR delivery.attempts = 0) AND {self._database.free("delivery")}
             ORDER BY delivery.id LIMIT 1""",
             (destination, self._database.now()),
         )
         return delivery_of(rows[0]) if rows else None
+
+    def check(self, delivery: Delivery) -> None:
+        """Say, before it is sent, that it is still ours.
+
+        Raises
+        ------
+        LeaseLost
+            It is another replica's by now.
+        """
+        if self._database.lease is not None:
+            with self._database.transaction() as connection:
+                self._database.check(connection, "delivery", delivery.id)
 
     def oldest_s(self) -> dict[str, float]:
         """Return, by destination, how long its oldest result has waited, in seconds.
@@ -66,6 +78,7 @@ class DeliveryQueue:
     def failed(self, delivery: Delivery, code: str, delay_s: float) -> None:
         """Enter that an attempt failed, and when the next may be made: the result is sent again."""
         with self._database.transaction() as connection:
+            self._database.release(connection, "delivery", delivery.id)
             connection.execute(
                 """UPDATE delivery SET attempts = attempts + 1, state = 'waiting', code = ?, due = ?
                 WHERE id = ?""",
@@ -76,16 +89,19 @@ class DeliveryQueue:
     def stored(self, delivery: Delivery) -> None:
         """Enter that the destination has the result, and is to be asked to commit itself to it."""
         with self._database.transaction() as connection:
+            self._database.release(connection, "delivery", delivery.id)
             connection.execute(
                 "UPDATE delivery SET state = 'stored', code = NULL, due = ? WHERE id = ?",
                 (self._database.now(), delivery.id),
             )
 
     def all_stored(self, destination: str) -> list[Delivery]:
-        """Return what a destination has and has not committed itself to."""
-        rows = self._database.rows(
+        """Claim what a destination has and has not committed itself to."""
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
-            WHERE delivery.state = 'stored' AND destination = ? ORDER BY delivery.id""",
+            WHERE delivery.state = 'stored' AND destination = ?
+            AND {self._database.free("delivery")} ORDER BY delivery.id""",
             (destination,),
         )
         return [delivery_of(row) for row in rows]
@@ -110,21 +126,24 @@ class DeliveryQueue:
 
     def bury_unknown(self, destinations: Collection[str]) -> int:
         """Give up what waits for other destinations; returns the number of deliveries."""
-        rows = self._database.rows(
+        names = [*destinations]
+        marks = ", ".join("?" * len(names)) or "NULL"
+        rows = self._database.claim(
+            "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
-            WHERE delivery.state IN ('waiting', 'stored')"""
+            WHERE delivery.state IN ('waiting', 'stored') AND destination NOT IN ({marks})
+            AND {self._database.free("delivery")}""",
+            names,
         )
-        orphans = [
-            delivery
-            for delivery in map(delivery_of, rows)
-            if delivery.destination not in destinations
-        ]
+        orphans = [delivery_of(row) for row in rows]
         for delivery in orphans:
             self._end(delivery, "dead", NO_DESTINATION)
         return len(orphans)
 
     def _end(self, delivery: Delivery, state: str, code: str | None) -> bool:
         with self._database.transaction() as connection:
+            self._database.release(connection, "delivery", delivery.id)
+            self._database.lock_entry(connection, delivery.entry)
             connection.execute(
                 "UPDATE delivery SET attempts = attempts + 1, state = ?, code = ? WHERE id = ?",
                 (state, code, delivery.id),
@@ -132,10 +151,11 @@ class DeliveryQueue:
             forget_commitments(connection, delivery.id)
             return self._settle(connection, delivery.entry)
 
-    def _settle(self, connection: sqlite3.Connection, entry: int) -> bool:
+    def _settle(self, connection: Connection, entry: int) -> bool:
         """Let the instance's state follow from those of its deliveries."""
         open_, dead, code = connection.execute(
-            """SELECT sum(delivery.state IN ('waiting', 'stored')), sum(delivery.state = 'dead'),
+            """SELECT count(CASE WHEN delivery.state IN ('waiting', 'stored') THEN 1 END),
+            count(CASE WHEN delivery.state = 'dead' THEN 1 END),
             max(CASE WHEN delivery.state = 'dead' THEN delivery.code END)
             FROM delivery JOIN result ON result.id = delivery.result WHERE result.entry = ?""",
             (entry,),

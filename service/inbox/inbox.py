@@ -5,14 +5,16 @@ from typing import Self
 import structlog
 
 from service.inbox.commitment_queue import CommitmentQueue
-from service.inbox.database import Database
+from service.inbox.database import Database, Lease
 from service.inbox.delivery_queue import DeliveryQueue
 from service.inbox.files import Files
 from service.inbox.instance_store import InstanceStore
+from service.inbox.postgres import PostgresDatabase
 from service.inbox.processing_queue import ProcessingQueue
 from service.inbox.quota import DiskQuota
 from service.inbox.recovery import Recovered, Recovery
 from service.inbox.report_queue import ReportQueue
+from service.inbox.sqlite import SqliteDatabase
 from service.inbox.states import FINISHED, State
 from service.inbox.store_transaction import Bounds, StoreTransaction
 from service.outputs.dicom.codes import MODALITIES
@@ -43,7 +45,7 @@ class Inbox:
     def __init__(self, settings: Settings, reader: Reader | None = None) -> None:
         self.reader = reader or InProcess(settings.read_limits())
         self.files = Files(settings.inbox)
-        self._database = Database(settings.inbox / DATABASE_FILE)
+        self._database = open_database(settings)
         self.instances = InstanceStore(self._database)
         self.processing = ProcessingQueue(self._database)
         self.deliveries = DeliveryQueue(self._database)
@@ -57,6 +59,16 @@ class Inbox:
             modalities = modalities | MODALITIES.keys()
         self._bounds = Bounds(settings.max_body_mib << 20, modalities)
         self._quota = DiskQuota(self.instances, settings.inbox_mib << 20)
+
+    @property
+    def lease(self) -> Lease | None:
+        """Of this replica; None where one service at a time works on the inbox."""
+        return self._database.lease
+
+    @property
+    def is_away(self) -> bool:
+        """Whether its database did not answer when it was last asked."""
+        return self._database.is_away
 
     def store_transaction(self, study: str | None = None) -> StoreTransaction:
         """Return a transaction for one sender; `study`: the UID that all instances must have."""
@@ -100,3 +112,17 @@ class Inbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the inbox's database: the one that is named, or else a file in its folder.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened.
+    """
+    options = settings.postgres_options()
+    if options is None:
+        return SqliteDatabase(settings.inbox / DATABASE_FILE)
+    return PostgresDatabase(options, settings.inbox_lease_s)

@@ -1,12 +1,11 @@
 """Entering what arrived, and what an operator may see and do."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from service.inbox.database import Database
+from service.inbox.database import Connection, Database, Row
 from service.inbox.result_rows import enter_results
 from service.inbox.states import (
     DEAD,
@@ -40,11 +39,17 @@ MAX_ASIDE = 100_000
 """Rows kept of what was set aside, and of what was refused: anybody may send such instances, they
 take no space on the disk but this, some 50 MB, and nothing is lost by forgetting the oldest."""
 
+PAGE = 100_000
+"""Rows of one answer, where all are wanted."""
+
+ALL = 2**62
+"""A limit that limits nothing."""
+
 ASIDE_STEP = 1000
 """Instances from one look at that to the next."""
 
 
-def entry_of(row: sqlite3.Row) -> Entry:
+def entry_of(row: Row) -> Entry:
     """Make an entry of the columns `ENTRY`."""
     return Entry(*row)
 
@@ -55,7 +60,7 @@ def delivery_of(row: Iterable[Any]) -> Delivery:
     return Delivery(id, entry, destination, state, code, attempts, due, StoredResult(*result))
 
 
-def forget_aside(connection: sqlite3.Connection) -> None:
+def forget_aside(connection: Connection) -> None:
     """Forget the oldest beyond `MAX_ASIDE` of those with no files, within a transaction."""
     for state in (SET_ASIDE, REFUSED):
         connection.execute(
@@ -99,12 +104,14 @@ class InstanceStore:
         """
         now = self._database.now()
         with self._database.transaction() as connection:
-            codes = []
+            self._database.lock_uids(connection, (each.sop_instance_uid for each in arrivals))
+            codes: list[str | None] = []
             fresh: list[Arrival] = []
             for arrival in arrivals:
                 known = self._known(connection, arrival)
                 if known is not None:
-                    codes.append(known["code"] if known["state"] == SET_ASIDE else None)
+                    state, code = known
+                    codes.append(code if state == SET_ASIDE else None)
                     continue
                 code = arrival.aside or self._conflict(connection, arrival)
                 codes.append(code)
@@ -115,15 +122,15 @@ class InstanceStore:
         return codes
 
     @staticmethod
-    def _known(connection: sqlite3.Connection, arrival: Arrival) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = connection.execute(
+    def _known(connection: Connection, arrival: Arrival) -> Row | None:
+        row: Row | None = connection.execute(
             "SELECT state, code FROM entry WHERE sop_instance_uid = ? AND digest = ?",
             (arrival.sop_instance_uid, arrival.digest),
         ).fetchone()
         return row
 
     @staticmethod
-    def _conflict(connection: sqlite3.Connection, arrival: Arrival) -> str | None:
+    def _conflict(connection: Connection, arrival: Arrival) -> str | None:
         """Say why not, if so: no destination must get an object twice with different contents."""
         earlier = connection.execute(
             """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
@@ -132,18 +139,19 @@ class InstanceStore:
         ).fetchone()
         return UID_KNOWN if earlier else None
 
-    @staticmethod
     def _insert(
-        connection: sqlite3.Connection, arrival: Arrival, code: str | None, now: float
-    ) -> None:
+        self, connection: Connection, arrival: Arrival, code: str | None, now: float
+    ) -> int:
         state, size = (RECEIVED, arrival.size) if code is None else (SET_ASIDE, 0)
-        id = connection.execute(
+        id = self._database.insert(
+            connection,
             """INSERT INTO entry (sop_class_uid, sop_instance_uid, study_instance_uid, digest,
             size, state, code, due, received, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             (*astuple(arrival)[:4], size, state, code, now, time.time(), now),
-        ).lastrowid
-        if id is not None and id % ASIDE_STEP == 0:
+        )
+        if id % ASIDE_STEP == 0:
             forget_aside(connection)
+        return id
 
     def bytes_held(self) -> int:
         """Return what the files of the database take on the disk."""
@@ -155,24 +163,27 @@ class InstanceStore:
 
     def digests_held(self) -> tuple[set[str], set[str]]:
         """Return the digests of the sources and of the results that are kept."""
-        return (
-            {row[0] for row in self._database.rows("SELECT digest FROM entry WHERE size > 0")},
-            {row[0] for row in self._database.rows("SELECT digest FROM result WHERE size > 0")},
-        )
+        return self._digests("entry", "size > 0"), self._digests("result", "size > 0")
 
     def digests(self) -> tuple[set[str], set[str]]:
         """Return the digests of all sources and of all results, kept or not."""
-        return (
-            {row[0] for row in self._database.rows("SELECT digest FROM entry")},
-            {row[0] for row in self._database.rows("SELECT digest FROM result")},
-        )
+        return self._digests("entry", "TRUE"), self._digests("result", "TRUE")
+
+    def _digests(self, table: str, condition: str) -> set[str]:
+        """Return the digests of a table, page by page: a database bounds how long it answers."""
+        digests: set[str] = set()
+        last, page = 0, f"SELECT id, digest FROM {table} WHERE {condition} AND id > ?"
+        while rows := self._database.rows(f"{page} ORDER BY id LIMIT {PAGE}", (last,)):
+            digests.update(digest for _, digest in rows)
+            last = rows[-1][0]
+        return digests
 
     def is_to_be_processed(self, uids: Iterable[str], has_source: Callable[[str], bool]) -> bool:
         """Say whether one of these instances waits to be processed, and its source is there."""
         return any(
-            has_source(row["digest"])
+            has_source(digest)
             for uid in uids
-            for row in self._database.rows(
+            for (digest,) in self._database.rows(
                 "SELECT digest FROM entry WHERE sop_instance_uid = ? AND state = ?",
                 (uid, RECEIVED),
             )
@@ -183,21 +194,31 @@ class InstanceStore:
     ) -> bool:
         """Enter a result whose instance is not known any more, and queue its delivery.
 
-        It stands for itself: as an entry that is processed. False when it was entered before.
+        It stands for itself: as an entry that is processed. False when it was entered before, or
+        when another has its SOP Instance UID: no destination must get that with other contents.
         """
         now = self._database.now()
         with self._database.transaction() as connection:
-            if self._known(connection, found) is not None:
+            self._database.lock_uids(connection, [found.sop_instance_uid])
+            if (
+                self._known(connection, found) is not None
+                or connection.execute(
+                    "SELECT 1 FROM result WHERE sop_instance_uid = ?", (result.sop_instance_uid,)
+                ).fetchone()
+            ):
                 return False
-            self._insert(connection, found, None, now)
-            (entry,) = connection.execute("SELECT last_insert_rowid()").fetchone()
-            enter_results(connection, entry, [result], destinations, now)
+            entry = self._insert(connection, found, None, now)
+            enter_results(self._database, connection, entry, [result], destinations, now)
         return True
+
+    def has_result(self, digest: str) -> bool:
+        """Say whether a result of that digest was entered."""
+        return bool(self._database.rows("SELECT 1 FROM result WHERE digest = ?", (digest,)))
 
     def counts(self) -> dict[str, int]:
         """Return how many instances are in each state."""
         rows = self._database.rows("SELECT state, count(*) FROM entry GROUP BY state")
-        return {row["state"]: row[1] for row in rows}
+        return dict(rows)
 
     def delivery_counts(self) -> dict[tuple[str, str], int]:
         """Return how many results are at each (destination, state), but for those delivered."""
@@ -209,9 +230,9 @@ class InstanceStore:
 
     def entries(self, state: State | None, limit: int) -> list[Entry]:
         """Return instances, the latest first."""
+        which, parameters = ("", ()) if state is None else ("WHERE state = ?", (state,))
         rows = self._database.rows(
-            f"SELECT {ENTRY} FROM entry WHERE ? IS NULL OR state = ? ORDER BY id DESC LIMIT ?",
-            (state, state, limit),
+            f"SELECT {ENTRY} FROM entry {which} ORDER BY id DESC LIMIT ?", (*parameters, limit)
         )
         return [entry_of(row) for row in rows]
 
@@ -245,10 +266,11 @@ class InstanceStore:
         again to the destinations that did not get them. So is a report that it was not analysed.
         """
         now, replayed = self._database.now(), 0
-        dead = {entry.id for entry in self.entries(DEAD, -1)}
-        dead |= {delivery.entry for delivery in self.dead_deliveries(-1)}
+        dead = {entry.id for entry in self.entries(DEAD, ALL)}
+        dead |= {delivery.entry for delivery in self.dead_deliveries(ALL)}
         with self._database.transaction() as connection:
-            for id in dead & set(ids) if ids else dead:
+            for id in sorted(dead & set(ids) if ids else dead):
+                self._database.lock_entry(connection, id)
                 waiting = connection.execute(
                     """UPDATE delivery SET state = 'waiting', code = NULL, attempts = 0, due = ?
                     WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",

@@ -22,14 +22,15 @@ class ProcessingQueue:
         self._database = database
 
     def due(self, busy: Collection[int], limit: int) -> list[Entry]:
-        """Return instances whose time has come, oldest first, without those that are worked on.
+        """Claim instances whose time has come, oldest first, without those that are worked on.
 
         The first attempt's has come whatever the clock, which may be set back, says of `due`; the
         oldest is the one that was entered first, whatever it says of that.
         """
-        rows = self._database.rows(
+        rows = self._database.claim(
+            "entry",
             f"""SELECT {ENTRY} FROM entry WHERE state = ? AND (due <= ? OR attempts = 0)
-            ORDER BY id LIMIT ?""",
+            AND {self._database.free("entry")} ORDER BY id LIMIT ?""",
             (RECEIVED, self._database.now(), limit + len(busy)),
         )
         return [entry for entry in map(entry_of, rows) if entry.id not in busy][:limit]
@@ -42,6 +43,7 @@ class ProcessingQueue:
     def begin(self, id: int, delay_s: float) -> None:
         """Count an attempt before it is made, and put off the next: it may take the process."""
         with self._database.transaction() as connection:
+            self._database.check(connection, "entry", id)
             connection.execute(
                 "UPDATE entry SET attempts = attempts + 1, due = ? WHERE id = ?",
                 (self._database.now() + delay_s, id),
@@ -53,7 +55,8 @@ class ProcessingQueue:
         """Enter the results of an instance, which are on the disk, and queue their delivery."""
         now = self._database.now()
         with self._database.transaction() as connection:
-            enter_results(connection, id, results, destinations, now)
+            self._database.release(connection, "entry", id)
+            enter_results(self._database, connection, id, results, destinations, now)
 
     def refused(self, id: int, code: str, reason: str | None = None) -> None:
         """Enter that the model must not judge the instance; with a reason, its study is told."""
@@ -66,10 +69,17 @@ class ProcessingQueue:
     def failed(self, id: int, code: str, delay_s: float) -> None:
         """Enter that an attempt failed, and when the next may be made."""
         with self._database.transaction() as connection:
+            self._database.release(connection, "entry", id)
             connection.execute(
                 "UPDATE entry SET code = ?, due = ? WHERE id = ?",
                 (code, self._database.now() + delay_s, id),
             )
+
+    def put_back(self, id: int) -> None:
+        """Let go of an instance that was claimed and not begun."""
+        if self._database.lease is not None:
+            with self._database.transaction() as connection:
+                self._database.release(connection, "entry", id)
 
     def source_gone(self, id: int) -> None:
         """Enter that the instance's file takes no space any more; to be deleted after this."""
@@ -79,6 +89,7 @@ class ProcessingQueue:
     def _stuck(self, id: int, state: State, code: str, reason: str | None) -> None:
         now = self._database.now()
         with self._database.transaction() as connection:
+            self._database.release(connection, "entry", id)
             connection.execute(
                 "UPDATE entry SET state = ?, code = ?, changed = ? WHERE id = ?",
                 (state, code, now, id),

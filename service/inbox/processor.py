@@ -8,6 +8,7 @@ import structlog
 from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.errors import PASSING_CODES, MammosegError, Overloaded
+from service.inbox.database import LeaseLost
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import PROCESS_DIED, Entry, StoredResult
@@ -86,8 +87,11 @@ class Processor:
     def _ended(self, id: int) -> None:
         task = self._running.pop(id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The database could not be written; the instance stays as it was.
-            log.error("inbox-books", error=type(error).__name__, at=where(error))
+            if isinstance(error, LeaseLost):
+                log.warning("inbox-not-ours", entry=id)
+            else:
+                # The database could not be written; the instance stays as it was.
+                log.error("inbox-books", error=type(error).__name__, at=where(error))
         self.poller.wake()
 
     async def _process(self, entry: Entry) -> None:
@@ -96,6 +100,7 @@ class Processor:
                 await slot.claim(entry.size)
                 await self._attempt(entry)
         except Overloaded:
+            await asyncio.to_thread(self._inbox.processing.put_back, entry.id)
             await asyncio.sleep(BUSY_S)
 
     async def _attempt(self, entry: Entry) -> None:

@@ -6,6 +6,7 @@ from service.errors import Overloaded
 from service.inbox.instance_store import InstanceStore
 
 RETRY_S = 60
+RETRY_AWAY_S = 10
 
 
 class DiskQuota:
@@ -46,6 +47,13 @@ class DiskQuota:
 def inbox_full() -> Overloaded:
     """Return the error for an instance that finds no space."""
     return Overloaded("inbox-full", "The inbox is full; send again later.", RETRY_S)
+
+
+def database_away() -> Overloaded:
+    """Return the error for an inbox whose database does not answer."""
+    return Overloaded(
+        "inbox-database-away", "The inbox's database does not answer; send later.", RETRY_AWAY_S
+    )
 
 
 def inbox_fails() -> Overloaded:

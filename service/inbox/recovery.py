@@ -143,9 +143,13 @@ class Recovery:
             # It will be made again, byte for byte; `sweep` looks after it if it is not.
             return False
         made = StoredResult(RECOVERED, instance, digest, disk_bytes(len(content)))
-        return self._instances.enter_result(
-            Arrival(klass, instance, study, digest, 0), made, self._destinations
-        )
+        arrival = Arrival(klass, instance, study, digest, 0)
+        if self._instances.enter_result(arrival, made, self._destinations):
+            return True
+        if not self._instances.has_result(digest):
+            # Another content of the same UID is entered, and may be delivered.
+            self._files.lose(path)
+        return False
 
     def _is_to_be_made(self, dataset: Dataset, study: str) -> bool:
         """Say whether what waits in the inbox will give this result."""

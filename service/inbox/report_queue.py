@@ -4,11 +4,11 @@ An instance is entered here in the transaction that refuses it or gives it up, a
 that queues its report: a kill in between makes the same report again.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.inbox.database import Database
+from service.inbox.database import Connection, Database, LeaseLost
+from service.inbox.instance_store import ALL
 from service.inbox.result_rows import queue_results
 from service.inbox.states import DEAD, NOT_RUN, RECEIVED, REFUSED, StoredResult
 from service.outputs.dicom.document import DocumentReference
@@ -55,10 +55,12 @@ class Report:
     result: StoredResult
 
 
-def enter_untold(connection: sqlite3.Connection, entry: int, reason: str, now: float) -> None:
+def enter_untold(connection: Connection, entry: int, reason: str, now: float) -> None:
     """Enter that a report is to be made of an instance, within the transaction that stops it."""
+    # Anew, and nobody's: whoever works on a report of what was before has lost it.
+    connection.execute("DELETE FROM untold WHERE entry = ?", (entry,))
     connection.execute(
-        "INSERT OR REPLACE INTO untold (entry, reason, due) VALUES (?, ?, ?)", (entry, reason, now)
+        "INSERT INTO untold (entry, reason, due) VALUES (?, ?, ?)", (entry, reason, now)
     )
 
 
@@ -75,15 +77,17 @@ class ReportQueue:
         self._database = database
 
     def due(self) -> Untold | None:
-        """Return the one that was entered first of those whose time has come.
+        """Claim the one that was entered first of those whose time has come.
 
         None is due while an instance of the same UID waits to be processed: what comes of that
         decides what is to be said.
         """
-        rows = self._database.rows(
-            """SELECT untold.entry, reason, untold.attempts FROM untold
+        rows = self._database.claim(
+            "untold",
+            f"""SELECT untold.entry, reason, untold.attempts FROM untold
             JOIN entry ON entry.id = untold.entry
-            WHERE (untold.due <= ? OR untold.attempts = 0) AND NOT EXISTS (SELECT 1 FROM entry other
+            WHERE (untold.due <= ? OR untold.attempts = 0) AND {self._database.free("untold")}
+            AND NOT EXISTS (SELECT 1 FROM entry AS other
                 WHERE other.sop_instance_uid = entry.sop_instance_uid AND other.state = ?)
             ORDER BY untold.entry LIMIT 1""",
             (self._database.now(), RECEIVED),
@@ -94,6 +98,15 @@ class ReportQueue:
         """Return the ids of all that wait for a report."""
         return [row[0] for row in self._database.rows("SELECT entry FROM untold ORDER BY entry")]
 
+    def claim_all(self) -> list[int]:
+        """Claim all that wait for a report, due or not; returns their ids."""
+        rows = self._database.claim(
+            "untold",
+            f"SELECT entry FROM untold WHERE {self._database.free('untold')} ORDER BY entry",
+            (),
+        )
+        return [row[0] for row in rows]
+
     def is_due_in(
         self, study: str, images: set[str] | None, has_source: Callable[[str], bool]
     ) -> bool:
@@ -103,15 +116,18 @@ class ReportQueue:
             AND (state = ? OR id IN (SELECT entry FROM untold))""",
             (study, RECEIVED),
         )
-        return any(
-            has_source(row["digest"])
-            for row in rows
-            if images is None or row["sop_instance_uid"] in images
-        )
+        return any(has_source(digest) for uid, digest in rows if images is None or uid in images)
 
     def begin(self, entry: int, delay_s: float) -> None:
-        """Count an attempt before it is made, and put off the next: it may take the process."""
+        """Count an attempt before it is made, and put off the next: it may take the process.
+
+        Raises
+        ------
+        LeaseLost
+            It is another replica's by now.
+        """
         with self._database.transaction() as connection:
+            self._database.check(connection, "untold", entry)
             connection.execute(
                 "UPDATE untold SET attempts = attempts + 1, due = ? WHERE entry = ?",
                 (self._database.now() + delay_s, entry),
@@ -122,9 +138,9 @@ class ReportQueue:
         return bool(
             self._database.rows(
                 """SELECT 1 FROM result WHERE (entry = ? AND kind = ?) OR (kind NOT LIKE ?
-                AND entry IN (SELECT other.id FROM entry other JOIN entry
+                AND entry IN (SELECT other.id FROM entry AS other JOIN entry
                     ON other.sop_instance_uid = entry.sop_instance_uid
-                    WHERE entry.id = ? AND other.id != entry.id)) LIMIT 1""",
+                    WHERE entry.id = ? AND other.id <> entry.id)) LIMIT 1""",
                 (entry, kind, f"{NOT_RUN}%", entry),
             )
         )
@@ -144,8 +160,8 @@ class ReportQueue:
         rows = self._database.rows(
             """SELECT sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid
             FROM report WHERE source_uid = ?
-            AND id < coalesce((SELECT id FROM report WHERE name = ?), 9e18) ORDER BY id""",
-            (sop_instance_uid, before),
+            AND id < coalesce((SELECT id FROM report WHERE name = ?), ?) ORDER BY id""",
+            (sop_instance_uid, before, ALL),
         )
         return tuple(DocumentReference(*row) for row in rows)
 
@@ -156,23 +172,31 @@ class ReportQueue:
 
         False when the instance was begun anew meanwhile, or another of its UID came: then there is
         nothing to report yet. `source_gone`: its file takes no space any more.
+
+        Raises
+        ------
+        LeaseLost
+            Another replica makes the report by now, or has: its file may be the same.
         """
         now, reference = self._database.now(), report.reference
         with self._database.transaction() as connection:
+            if not self._hold(connection, entry, report.result.digest):
+                return False
             stopped = connection.execute(
                 """SELECT sop_instance_uid FROM entry WHERE id = ? AND state IN (?, ?)
-                AND id IN (SELECT entry FROM untold) AND NOT EXISTS (SELECT 1 FROM entry other
+                AND id IN (SELECT entry FROM untold) AND NOT EXISTS (SELECT 1 FROM entry AS other
                 WHERE other.sop_instance_uid = entry.sop_instance_uid AND other.state = ?)""",
                 (entry, REFUSED, DEAD, RECEIVED),
             ).fetchone()
             if stopped is None:
                 return False
             connection.execute(
-                """INSERT OR IGNORE INTO report (name, source_uid, sop_class_uid, sop_instance_uid,
-                series_instance_uid, study_instance_uid) VALUES (?, ?, ?, ?, ?, ?)""",
+                """INSERT INTO report (name, source_uid, sop_class_uid, sop_instance_uid,
+                series_instance_uid, study_instance_uid) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO NOTHING""",
                 (
                     report.name,
-                    stopped["sop_instance_uid"],
+                    stopped[0],
                     reference.sop_class_uid,
                     reference.sop_instance_uid,
                     reference.series_instance_uid,
@@ -182,17 +206,36 @@ class ReportQueue:
             connection.execute(
                 "DELETE FROM report WHERE id <= (SELECT max(id) FROM report) - ?", (MAX_REPORTS,)
             )
-            queue_results(connection, entry, [report.result], destinations, now)
+            queue_results(self._database, connection, entry, [report.result], destinations, now)
             _leave(connection, entry, source_gone=source_gone)
         return True
 
     def drop(self, entry: int, *, source_gone: bool) -> None:
-        """Enter that no report is made; `source_gone` as of `told`."""
+        """Enter that no report is made; `source_gone` and errors as of `told`."""
         with self._database.transaction() as connection:
+            self._database.lock_entry(connection, entry)
+            self._database.release(connection, "untold", entry)
             _leave(connection, entry, source_gone=source_gone)
 
+    def _hold(self, connection: Connection, entry: int, digest: str) -> bool:
+        """Let go of one that was claimed, and keep others from its instance and its UID.
 
-def _leave(connection: sqlite3.Connection, entry: int, *, source_gone: bool) -> None:
+        False when nobody waits for its report any more, nor has this one.
+        """
+        uid = "SELECT sop_instance_uid FROM entry WHERE id = ?"
+        self._database.lock_uids(connection, [row[0] for row in connection.execute(uid, (entry,))])
+        self._database.lock_entry(connection, entry)
+        waits = "SELECT 1 FROM untold WHERE entry = ?"
+        if connection.execute(waits, (entry,)).fetchone() is None:
+            has_it = "SELECT 1 FROM result WHERE digest = ?"
+            if connection.execute(has_it, (digest,)).fetchone() is not None:
+                raise LeaseLost
+            return False
+        self._database.release(connection, "untold", entry)
+        return True
+
+
+def _leave(connection: Connection, entry: int, *, source_gone: bool) -> None:
     connection.execute("DELETE FROM untold WHERE entry = ?", (entry,))
     if source_gone:
         connection.execute("UPDATE entry SET size = 0 WHERE id = ?", (entry,))

@@ -69,7 +69,13 @@ class Reporter:
         self._counter = metrics.reports
 
     async def step(self) -> None:
-        """Make the report that has waited longest, or wait for the next round."""
+        """Make the report that has waited longest, or wait for the next round.
+
+        Raises
+        ------
+        LeaseLost
+            What was worked on is another replica's by now.
+        """
         untold = await asyncio.to_thread(self._inbox.reports.due)
         if untold is None:
             await self.poller.wait()
@@ -78,7 +84,7 @@ class Reporter:
 
     def forget(self) -> None:
         """Make no report of what waits for one: they are switched off."""
-        for id in self._inbox.reports.all_untold():
+        for id in self._inbox.reports.claim_all():
             entry = self._inbox.instances.entry(id)
             if entry is not None:
                 self._drop(entry)

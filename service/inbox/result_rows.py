@@ -1,20 +1,21 @@
 """Entering results that lie on the disk: part of the transaction that says what came of a file."""
 
-import sqlite3
 from collections.abc import Sequence
 
+from service.inbox.database import Connection, Database
 from service.inbox.states import DELIVERED, PROCESSED, StoredResult
 
 
 def enter_results(
-    connection: sqlite3.Connection,
+    database: Database,
+    connection: Connection,
     entry: int,
     results: Sequence[StoredResult],
     destinations: Sequence[str],
     now: float,
 ) -> None:
     """Enter that an instance is processed, and its results, within a transaction."""
-    queue_results(connection, entry, results, destinations, now)
+    queue_results(database, connection, entry, results, destinations, now)
     connection.execute(
         "UPDATE entry SET state = ?, code = NULL, changed = ? WHERE id = ?",
         (PROCESSED if results and destinations else DELIVERED, now, entry),
@@ -22,7 +23,8 @@ def enter_results(
 
 
 def queue_results(
-    connection: sqlite3.Connection,
+    database: Database,
+    connection: Connection,
     entry: int,
     results: Sequence[StoredResult],
     destinations: Sequence[str],
@@ -30,11 +32,12 @@ def queue_results(
 ) -> None:
     """Enter results of an instance and queue their delivery, within a transaction."""
     for result in results:
-        row = connection.execute(
+        row = database.insert(
+            connection,
             """INSERT INTO result (entry, kind, sop_instance_uid, digest, size)
             VALUES (?, ?, ?, ?, ?)""",
             (entry, result.kind, result.sop_instance_uid, result.digest, result.size),
-        ).lastrowid
+        )
         connection.executemany(
             """INSERT INTO delivery (result, destination, state, due)
             VALUES (?, ?, 'waiting', ?)""",

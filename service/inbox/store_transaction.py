@@ -19,10 +19,11 @@ from service.dicomweb.store_response import (
     Outcome,
 )
 from service.errors import PASSING_CODES, MammosegError, Overloaded, UnsupportedMedia
+from service.inbox.database import DatabaseFails
 from service.inbox.files import Files, disk_bytes, write_all
 from service.inbox.header import Header, read_header
 from service.inbox.instance_store import InstanceStore
-from service.inbox.quota import DiskQuota, inbox_fails
+from service.inbox.quota import DiskQuota, database_away, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 from service.reading.reader import Reader
 from service.store_status import PROCESSING_FAILURE
@@ -224,6 +225,8 @@ class StoreTransaction:
                 raise Overloaded("draining", "The transaction was given up.")
             try:
                 yield
+            except DatabaseFails:
+                raise database_away() from None
             except (OSError, sqlite3.Error):
                 raise inbox_fails() from None
 

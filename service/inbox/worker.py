@@ -13,6 +13,7 @@ from service.audit.trail import NO_TRAIL, AuditTrail
 from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.destinations.destination import ClientOptions, CommitmentReport
+from service.inbox.database import Lease, LeaseLost
 from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
@@ -42,7 +43,10 @@ FAULT_S = 5.0
 
 
 class InboxWorker:
-    """Works on an inbox while it runs; of several services on one inbox, only one does.
+    """Works on an inbox while it runs.
+
+    Of several services on one folder only one does; of several replicas on one database all do,
+    each on what it has claimed, and one of them keeps house: it recovers, forgets, sweeps, counts.
 
     Parameters
     ----------
@@ -107,6 +111,7 @@ class InboxWorker:
         ]
         self._task: asyncio.Task[None] | None = None
         self._tidied = 0.0
+        self._keeps_house = False
 
     def start(self) -> None:
         """Begin."""
@@ -179,29 +184,48 @@ class InboxWorker:
             deliverer.poller.wake()
 
     async def _run(self) -> None:
+        lease = self.inbox.lease
+        if lease is not None:
+            await self._run_as_replica(lease)
+            return
         lock = await self._locked()
         if lock is None:
             return
         with lock:
-            await self._recover()
-            log.info("inbox-open", destinations=self._names)
-            await asyncio.gather(
-                self._persist(self._poller, self._tidy),
-                self._process(),
-                self._persist(self._reporter.poller, self._report),
-                *(self._deliver(deliverer) for deliverer in self._deliverers),
-            )
+            # Without that nothing is begun, and nothing swept.
+            await self._until_done(self._recover)
+            await self._work()
 
-    async def _recover(self) -> None:
-        """Enter what the database has lost; without that nothing is begun, and nothing swept."""
+    async def _run_as_replica(self, lease: Lease) -> None:
+        await self._until_done(lambda: lease.start(self._names))
+        try:
+            await self._work()
+        finally:
+            await asyncio.to_thread(lease.stop)
+
+    async def _work(self) -> None:
+        log.info("inbox-open", destinations=self._names)
+        await asyncio.gather(
+            self._persist(self._poller, self._tidy),
+            self._process(),
+            self._persist(self._reporter.poller, self._report),
+            *(self._deliver(deliverer) for deliverer in self._deliverers),
+        )
+
+    async def _until_done(self, step: Callable[[], None]) -> None:
+        """Try something until it is done, or this is stopped."""
         while not self._poller.stopped:
             try:
-                await asyncio.to_thread(self.inbox.bound_waits, self._settings.retry_longest_s)
-                await asyncio.to_thread(self.inbox.recover, self._names)
+                await asyncio.to_thread(step)
                 return
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
                 await self._poller.pause(FAULT_S)
+
+    def _recover(self) -> None:
+        """Enter what the database has lost."""
+        self.inbox.bound_waits(self._settings.retry_longest_s)
+        self.inbox.recover(self._names)
 
     async def _locked(self) -> BinaryIO | None:
         """Wait until no other process works on the inbox; None when stopped meanwhile."""
@@ -239,14 +263,34 @@ class InboxWorker:
 
     async def _tidy(self) -> None:
         """Forget what is old, delete what crashes left, show how things stand; then wait."""
-        if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
-            await asyncio.to_thread(self._forget)
-            self._tidied = time.monotonic()
-        await asyncio.to_thread(self._show)
+        if await asyncio.to_thread(self._leads):
+            if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
+                await asyncio.to_thread(self._forget)
+                self._tidied = time.monotonic()
+            await asyncio.to_thread(self._show)
         await self._poller.wait()
 
+    def _leads(self) -> bool:
+        """Say whether this replica keeps house; one that begins to recovers first."""
+        lease = self.inbox.lease
+        if lease is None:
+            return True
+        leads = lease.lead()
+        if leads and not self._keeps_house:
+            log.info("inbox-leads")
+            self._recover()
+        elif self._keeps_house and not leads:
+            # What the others show counts: of all replicas' gauges the sum is right, and the most.
+            log.info("inbox-follows")
+            self._tidied = 0.0
+            self._metrics.clear_inbox()
+        self._keeps_house = leads
+        return leads
+
     def _forget(self) -> None:
-        self.inbox.deliveries.bury_unknown(self._names)
+        lease = self.inbox.lease
+        others = set() if lease is None else lease.destinations()
+        self.inbox.deliveries.bury_unknown(others.union(self._names))
         self.inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
         self.inbox.sweep()
 
@@ -269,6 +313,8 @@ class InboxWorker:
         while not poller.stopped:
             try:
                 await step()
+            except LeaseLost:
+                log.warning("inbox-not-ours")
             except Exception as error:
                 log.error("inbox-fault", error=type(error).__name__, at=where(error))
                 await poller.pause(FAULT_S)

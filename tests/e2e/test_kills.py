@@ -2,6 +2,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.service.inbox.conftest import mammogram
+from tests.soak import replicas
 from tests.soak.kills import DESTINATIONS, judge, run
 from tests.stow_server import StowServer
 
@@ -33,6 +34,17 @@ def test_ten_kills_lose_no_report_on_what_was_refused_and_double_none() -> None:
     assert tally.refused > 0
     assert tally.states.keys() == {"delivered", "refused"}
     assert sum(tally.states.values()) - tally.accepted in (0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_kills_pauses_and_an_absent_database_lose_and_double_nothing_of_two_replicas() -> None:
+    done = replicas.run(4, seed=4, replicas=2, refused_every=3)
+    assert done.tally.faults == [], done
+    assert done.tally.accepted > 0 and done.pauses >= 1 and done.restarts >= 1
+    # Each sender's last one may have been taken, and the answer lost with the service.
+    assert done.tally.states.keys() == {"delivered", "refused"}
+    assert sum(done.tally.states.values()) - done.tally.accepted in (0, 1, 2)
 
 
 def result(uid: str, source: str, modality: str, label: str = "") -> bytes:

@@ -9,6 +9,7 @@ model must not judge: its study is to get one report that says so, and nothing e
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import random
@@ -34,6 +35,7 @@ from service.inbox.database import Database
 from service.inbox.inbox import DATABASE_FILE
 from service.inbox.instance_store import InstanceStore
 from service.inbox.report_queue import ReportQueue
+from service.inbox.sqlite import SqliteDatabase
 from service.server_process import free_port, wait_until_ready
 from tests import http_client
 from tests.dicom_files import dicom_file
@@ -92,25 +94,30 @@ class Tally:
 
 
 class Sender(threading.Thread):
-    """Posts one instance after another, each until it is accepted."""
+    """Posts one instance after another, each until it is accepted.
 
-    def __init__(self, url: str, pause_s: float, refused_every: int = 0) -> None:
+    Of several URLs the next is tried where one does not take it.
+    """
+
+    def __init__(self, *urls: str, pause_s: float, refused_every: int = 0, series: int = 1) -> None:
         super().__init__()
-        self._url, self._pause_s, self._refused_every = url, pause_s, refused_every
+        self._urls, self._pause_s, self._series = urls, pause_s, series
+        self._refused_every = refused_every
         self.accepted: list[str] = []
         self.refused: set[str] = set()
+        self.answers: Counter[int] = Counter()
         self.ended = threading.Event()
 
     def run(self) -> None:
         while not self.ended.is_set():
             number = len(self.accepted) + 1
-            uid = f"{STUDY}.1.{number}"
+            uid = f"{STUDY}.{self._series}.{number}"
             refused = bool(self._refused_every) and number % self._refused_every == 0
             file = dicom_file(
                 NumberOfFrames="2" if refused else None,
                 SOPInstanceUID=uid,
                 StudyInstanceUID=STUDY,
-                SeriesInstanceUID=f"{STUDY}.1",
+                SeriesInstanceUID=f"{STUDY}.{self._series}",
                 PatientID="kills",
             )
             if self._until_accepted(file):
@@ -121,9 +128,12 @@ class Sender(threading.Thread):
     def _until_accepted(self, file: bytes) -> bool:
         body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n--b--\r\n"
         headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
-        while not self.ended.is_set():
+        for url in itertools.cycle(self._urls):
+            if self.ended.is_set():
+                break
             try:
-                answer = http_client.post(self._url, content=body, headers=headers, timeout=30)
+                answer = http_client.post(url, content=body, headers=headers, timeout=30)
+                self.answers[answer.status_code] += 1
                 if answer.status_code == 200:
                     return True
             except httpx.HTTPError:
@@ -139,11 +149,13 @@ class Service:
     the time of opening the model, and not of Python, too.
     """
 
-    def __init__(self, folder: Path, destination: str) -> None:
+    def __init__(
+        self, folder: Path, destination: str, name: str = "service", **more: object
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.inbox = folder / "inbox"
-        self.log = folder / "service.log"
+        self.log = folder / f"{name}.log"
         settings = {
             "model": write_identity_net(folder / "identity.onnx"),
             "destinations": destination,
@@ -155,6 +167,7 @@ class Service:
             "delivery_attempts": 1000,
             "port": self.port,
             **{"device": "cpu", "readers": 1, "runners": 1},
+            **more,
         }
         self._environment = {f"MAMMOSEG_{name.upper()}": str(settings[name]) for name in settings}
         self._context = multiprocessing.get_context("forkserver")
@@ -182,9 +195,13 @@ class Service:
             raise TimeoutError(self.log.read_text(errors="replace")[-2000:]) from None
 
     def stop(self, how: signal.Signals) -> None:
-        assert self._process is not None and self._process.pid is not None
-        os.kill(self._process.pid, how)
+        self.signal(how)
+        assert self._process is not None
         self._process.join()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None and self._process.pid is not None
+        os.kill(self._process.pid, number)
 
 
 def _serve(environment: dict[str, str], log: str) -> None:
@@ -236,7 +253,9 @@ def run(
     chance, unanswered = random.Random(seed), random.Random(f"answers {seed}")
     with tempfile.TemporaryDirectory() as folder, destination(to, unanswered) as (url, received):
         with Service(Path(folder), url) as service:
-            sender = Sender(f"{service.url}/dicom-web/studies", pause_s, refused_every)
+            sender = Sender(
+                f"{service.url}/dicom-web/studies", pause_s=pause_s, refused_every=refused_every
+            )
             _kill_while_sending(service, kills, chance, sender)
             service.start()
             states = _drained(service, drain_s)
@@ -271,19 +290,22 @@ def _kill_while_sending(
 
 def _drained(service: Service, drain_s: float) -> dict[str, int]:
     service.wait_ready()
-    database, deadline = Database(service.inbox / DATABASE_FILE), time.monotonic() + drain_s
+    database, deadline = SqliteDatabase(service.inbox / DATABASE_FILE), time.monotonic() + drain_s
     try:
         while True:
-            counts = InstanceStore(database).counts()
-            reports = ReportQueue(database).all_untold()
-            on_their_way = {state for _, state in InstanceStore(database).delivery_counts()}
-            under_way = reports or on_their_way & {"waiting", "stored"}
-            done = not under_way and not counts.keys() & {"received", "processed"}
-            if done or time.monotonic() > deadline:
-                return counts
+            if is_done(database) or time.monotonic() > deadline:
+                return InstanceStore(database).counts()
             time.sleep(0.2)
     finally:
         database.close()
+
+
+def is_done(database: Database) -> bool:
+    """Say whether nothing is left to process, to report or to deliver."""
+    instances = InstanceStore(database)
+    if instances.counts().keys() & {"received", "processed"} or ReportQueue(database).all_untold():
+        return False
+    return not {state for _, state in instances.delivery_counts()} & {"waiting", "stored"}
 
 
 def judge(

@@ -9,8 +9,8 @@ from io import BytesIO
 
 from pydicom import dcmread
 
-from service.inbox.database import Database
 from service.inbox.inbox import DATABASE_FILE
+from service.inbox.sqlite import SqliteDatabase
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.soak.callers import Soak, chosen, mask_of_seg, numbers
 from tests.soak.samples import Sample, refused_by_the_inbox, set_aside_by_the_inbox, uid_of
@@ -131,7 +131,7 @@ def _own(soak: Soak, chance: random.Random) -> Sample:
 
 def states(soak: Soak) -> dict[str, tuple[str, str | None]]:
     """Return how each instance in the inbox ended, by its UID."""
-    database = Database(soak.subject.inbox / DATABASE_FILE)
+    database = SqliteDatabase(soak.subject.inbox / DATABASE_FILE)
     try:
         rows = database.rows("SELECT sop_instance_uid, state, code FROM entry ORDER BY id")
         return {row[0]: (row[1], row[2]) for row in rows}

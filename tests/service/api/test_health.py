@@ -4,6 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.inbox.sqlite import SqliteDatabase
 from service.settings import Settings
 from tests.broken_device import broken_segmenter
 
@@ -28,3 +29,21 @@ def test_a_device_that_failed_is_told_by_code_and_never_in_its_own_words(
     assert (ready.status_code, ready.json()["status"]) == (503, "device-failed")
     assert 'mammoseg_problems_total{code="device-failed"} 2.0' in metrics.text
     assert not any("illegal" in one.text for one in (*answers, ready, metrics))
+
+
+def test_a_database_of_the_inbox_that_is_away_is_told_and_comes_back(
+    identity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        model=identity_model,
+        destinations="http://127.0.0.1:9/dicom-web",
+        inbox=tmp_path / "inbox",
+        device="cpu",
+    )
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/ready").json()["status"] == "ready"
+        monkeypatch.setattr(SqliteDatabase, "is_away", True)
+        away = client.get("/health/ready")
+        assert (away.status_code, away.json()["status"]) == (503, "inbox-database-away")
+        monkeypatch.setattr(SqliteDatabase, "is_away", False)
+        assert client.get("/health/ready").status_code == 200

@@ -15,6 +15,7 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.programs import require_program
 from tests.service.inbox.senders import changed
 
@@ -32,9 +33,38 @@ def mammogram(number: int = 1, **elements: Any) -> bytes:
     return dicom_file(**(uids | elements))
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def database(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Settings of a database: SQLite's, or PostgreSQL's where `BOTH_DATABASES` are asked for."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return {}
+    return request.getfixturevalue("postgres").emptied()
+
+
+BOTH_DATABASES = (
+    pytest.mark.usefixtures("database"),
+    pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True),
+)
+"""Marks of a module whose tests hold for either database."""
+
+
+def both_databases(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark one test so."""
+    for mark in BOTH_DATABASES:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: dict[str, Any]) -> Settings:
     return Settings(
+        **database,
         inbox=tmp_path / "inbox",
         destinations=("http://127.0.0.1:9/dicom-web",),
         max_body_mib=1,
@@ -67,7 +97,11 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
 @pytest.fixture
 def inbox(settings: Settings) -> Iterator[Inbox]:
     with Inbox(settings) as inbox:
+        if inbox.lease is not None:
+            inbox.lease.start(())
         yield inbox
+        if inbox.lease is not None:
+            inbox.lease.stop()
 
 
 @pytest.fixture
@@ -75,7 +109,10 @@ def receive(inbox: Inbox) -> Callable[..., list[Outcome]]:
     """Take files into the inbox in one transaction."""
 
     def take(*files: bytes, study: str | None = None) -> list[Outcome]:
-        return store(inbox, *files, study=study)
+        outcomes = store(inbox, *files, study=study)
+        # What is worked on is claimed before, which changes nothing in SQLite.
+        inbox.processing.due((), 1000)
+        return outcomes
 
     return take
 

@@ -16,10 +16,10 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.orthanc import AET, running_orthanc
 from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
-from tests.service.inbox.conftest import STUDY, mammogram, store
+from tests.service.inbox.conftest import BOTH_DATABASES, STUDY, mammogram, store
 from tests.store_scp import HANG_UP, report_dataset, send_report, store_scp
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
 
 
 def deliveries(inbox: Inbox) -> list[tuple[str, str | None]]:

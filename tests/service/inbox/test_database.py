@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import StartupError
-from service.inbox.database import Database
+from service.inbox.sqlite import SqliteDatabase
 
 pytestmark = pytest.mark.integration
 
@@ -13,14 +13,14 @@ INSERT = """INSERT INTO entry (sop_instance_uid, sop_class_uid, study_instance_u
 
 
 def test_a_commit_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
-    database = Database(tmp_path / "database")
+    database = SqliteDatabase(tmp_path / "database")
     assert database.rows("PRAGMA journal_mode")[0][0] == "wal"
     assert database.rows("PRAGMA synchronous")[0][0] == 2
     database.close()
 
 
 def test_a_transaction_is_done_or_undone(tmp_path: Path) -> None:
-    database = Database(tmp_path / "database")
+    database = SqliteDatabase(tmp_path / "database")
     with pytest.raises(KeyError), database.transaction() as connection:
         connection.execute(INSERT)
         raise KeyError
@@ -34,7 +34,7 @@ def test_a_transaction_is_done_or_undone(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_have_it_open(tmp_path: Path) -> None:
-    first, second = Database(tmp_path / "database"), Database(tmp_path / "database")
+    first, second = SqliteDatabase(tmp_path / "database"), SqliteDatabase(tmp_path / "database")
     with first.transaction() as connection:
         connection.execute(INSERT)
     assert len(second.rows("SELECT * FROM entry")) == 1
@@ -47,10 +47,10 @@ def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StartupError, match="later version"):
-        Database(tmp_path / "database")
+        SqliteDatabase(tmp_path / "database")
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "database").write_bytes(b"no database" * 1000)
     with pytest.raises(StartupError, match="cannot be opened"):
-        Database(tmp_path / "database")
+        SqliteDatabase(tmp_path / "database")

@@ -5,9 +5,9 @@ import pytest
 from service.inbox import instance_store
 from service.inbox.inbox import Inbox
 from service.inbox.states import StoredResult
-from tests.service.inbox.conftest import mammogram
+from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
 
 Receive = Callable[..., object]
 

@@ -20,9 +20,9 @@ from service.inbox.poller import Poller
 from service.inbox.processor import Processor
 from service.inbox.states import Entry, StoredResult
 from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
-from tests.service.inbox.conftest import mammogram
+from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
 
 
 def process(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from service.errors import UnreadableImage
 from service.inbox.inbox import DATABASE_FILE, Inbox
@@ -16,8 +17,9 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
+from tests.postgres_server import drop_inbox
 from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
-from tests.service.inbox.conftest import mammogram
+from tests.service.inbox.conftest import both_databases, mammogram
 from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.integration
@@ -26,6 +28,8 @@ PACS = ["pacs"]
 
 
 def lose_database(settings: Settings, how: str) -> None:
+    if (options := settings.postgres_options()) is not None:
+        drop_inbox(options)
     for path in settings.inbox.glob(f"{DATABASE_FILE}*"):
         path.unlink()
     if how == "empty":
@@ -47,6 +51,7 @@ def results_of(inbox: Inbox, number: int) -> list[StoredResult]:
     ]
 
 
+@both_databases
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_accepted_sources_are_processed_although_the_database_is_lost(
     settings: Settings, segmenter: Segmenter, how: str, monkeypatch: pytest.MonkeyPatch
@@ -65,6 +70,7 @@ def test_accepted_sources_are_processed_although_the_database_is_lost(
         assert {state for state, _ in states(inbox)} <= {"processed", "delivered"}
 
 
+@both_databases
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_results_that_nobody_has_are_delivered_although_the_database_is_lost(
     settings: Settings, segmenter: Segmenter, how: str, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +165,7 @@ def test_a_source_that_no_reader_survives_waits_for_the_next_start(
         assert later.recover(PACS) == Recovered(1, 0, lost=0)
 
 
+@both_databases
 def test_other_contents_of_a_known_uid_are_set_apart(
     inbox: Inbox, settings: Settings, receive: Receive, tmp_path: Path
 ) -> None:
@@ -178,6 +185,7 @@ def test_other_contents_of_a_known_uid_are_set_apart(
         assert [path.name for path in again.files.lost.iterdir()] == [f"sources-{first.name}"]
 
 
+@both_databases
 def test_results_that_are_made_again_are_left_alone(inbox: Inbox, receive: Receive) -> None:
     receive(mammogram(1))
     results_of(inbox, 1)
@@ -185,6 +193,7 @@ def test_results_that_are_made_again_are_left_alone(inbox: Inbox, receive: Recei
     assert states(inbox) == [("received", None)]
 
 
+@both_databases
 def test_a_sweep_deletes_what_is_done_with_and_sets_the_rest_apart(
     inbox: Inbox, settings: Settings, receive: Receive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +207,21 @@ def test_a_sweep_deletes_what_is_done_with_and_sets_the_rest_apart(
     assert not inbox.files.source(first.digest).exists()
     assert inbox.files.source(second.digest).exists()
     assert [path.read_bytes() for path in inbox.files.lost.iterdir()] == [b"x"]
+
+
+@both_databases
+def test_other_contents_of_a_results_uid_are_set_apart(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram(1))
+    (entry,) = inbox.instances.entries(None, 9)
+    # As if another machine had made other bytes, and came too late to enter them.
+    uids = [
+        str(dcmread(inbox.files.result(made.digest)).SOPInstanceUID)
+        for made in results_of(inbox, 1)
+    ]
+    made = [StoredResult(str(n), uid, f"{n}" * 64, 4096) for n, uid in enumerate(uids)]
+    inbox.processing.processed(entry.id, made, PACS)
+    assert inbox.recover(PACS) == Recovered(0, 0, lost=2)
+    assert len(inbox.instances.deliveries(entry.id)) == 2
 
 
 def test_nothing_is_begun_before_all_is_entered(

@@ -1,0 +1,183 @@
+"""The inbox's database as one SQLite file, in which whatever is committed is on the disk."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from service.errors import StartupError
+from service.inbox.database import Connection, Database, Row, Table
+from service.inbox.steady_time import SteadyTime
+
+VERSION = 3
+
+BUSY_S = 30.0
+"""How long to wait for another process's transaction; each takes milliseconds."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sop_instance_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    size INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    received REAL NOT NULL,
+    changed REAL NOT NULL,
+    UNIQUE (sop_instance_uid, digest)
+);
+DROP INDEX IF EXISTS entry_by_state;
+CREATE INDEX IF NOT EXISTS entry_in_turn ON entry (state);
+CREATE INDEX IF NOT EXISTS entry_by_file ON entry (digest) WHERE size > 0;
+CREATE TABLE IF NOT EXISTS result (
+    id INTEGER PRIMARY KEY,
+    entry INTEGER NOT NULL REFERENCES entry ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    UNIQUE (entry, kind)
+);
+CREATE INDEX IF NOT EXISTS result_by_file ON result (digest) WHERE size > 0;
+CREATE TABLE IF NOT EXISTS delivery (
+    id INTEGER PRIMARY KEY,
+    result INTEGER NOT NULL REFERENCES result ON DELETE CASCADE,
+    destination TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    UNIQUE (result, destination)
+);
+DROP INDEX IF EXISTS delivery_by_state;
+CREATE INDEX IF NOT EXISTS delivery_in_turn ON delivery (state, destination);
+CREATE TABLE IF NOT EXISTS commitment (
+    id INTEGER PRIMARY KEY,
+    delivery INTEGER NOT NULL REFERENCES delivery ON DELETE CASCADE,
+    transaction_uid TEXT NOT NULL,
+    outcome TEXT,
+    due REAL NOT NULL,
+    UNIQUE (delivery, transaction_uid)
+);
+CREATE INDEX IF NOT EXISTS commitment_by_transaction ON commitment (transaction_uid);
+CREATE TABLE IF NOT EXISTS untold (
+    entry INTEGER PRIMARY KEY REFERENCES entry ON DELETE CASCADE,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS report (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    source_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS report_by_source ON report (source_uid);
+"""
+
+
+class SqliteDatabase(Database):
+    """A connection that threads share; other processes may have the file open, too.
+
+    Parameters
+    ----------
+    file
+        Made when it is not there. Not on a network share: write-ahead logging needs shared memory.
+
+    Raises
+    ------
+    StartupError
+        It cannot be opened, or was written by a later version of the service.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.Lock()
+        self._time = SteadyTime()
+        try:
+            # Made here for its owner alone; SQLite gives its further files the same mode.
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(
+                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StartupError(f"the inbox's database {file} cannot be opened: {reason}") from None
+        try:
+            self._prepare()
+        except (sqlite3.Error, StartupError) as error:
+            self._connection.close()
+            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+
+    def _prepare(self) -> None:
+        # A commit waits until the log is on the disk: an answer may promise what it holds.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise StartupError("the inbox was written by a later version of mammoseg")
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def now(self) -> float:
+        """Return the time by which the database count, seconds since 1970; see `SteadyTime`."""
+        return self._time.now()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection within a transaction; committed at the end, undone by an error."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
+        """Return the rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, parameters).fetchall()
+
+    def insert(self, connection: Connection, query: str, parameters: Sequence[Any]) -> int:
+        """Insert a row, within a transaction; returns its id."""
+        # RETURNING would need SQLite 3.35.
+        return cast(int, cast(sqlite3.Cursor, connection.execute(query, parameters)).lastrowid)
+
+    # One service works on the folder, under a lock, and one transaction writes at a time: there is
+    # nobody to keep from a row.
+
+    def lock_uids(self, connection: Connection, sop_instance_uids: Iterable[str]) -> None:
+        """Do nothing."""
+
+    def lock_entry(self, connection: Connection, id: int) -> None:
+        """Do nothing."""
+
+    def free(self, table: Table) -> str:
+        """Return a condition of SQL that holds for every row."""
+        return "TRUE"
+
+    def claim(self, table: Table, query: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        """Return the rows of a query."""
+        return self.rows(query, parameters)
+
+    def check(self, connection: Connection, table: Table, id: int) -> None:
+        """Do nothing."""
+
+    def release(self, connection: Connection, table: Table, id: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
