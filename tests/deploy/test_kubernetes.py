@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from service.capacity.plan import MemoryPlan
+from service.postgres_options import PORT
 from service.settings import Settings
 from tests.deploy.round_trip import lost
 from tests.metric_names import families
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
-ENTRIES = ("base", "overlays/cpu", "overlays/gpu")
+ENTRIES = ("base", "overlays/cpu", "overlays/gpu", "overlays/replicas")
 VERSIONS = ("1.29", "1.32", "1.37")
 """Of Kubernetes: the oldest that has all that is used, and newer ones."""
 
@@ -146,6 +147,8 @@ def test_a_container_is_given_settings_that_there_are_and_memory_for_them(entry:
         given, limits = values(container), container["resources"]["limits"]
         assert given.keys() <= Settings.model_fields.keys()
         settings: dict[str, Any] = given | {"destinations": "http://archive/dicom-web"}
+        if "inbox_database" in given:
+            settings["inbox_database"] = "postgresql://a@b/c"
         Settings(**settings).access_options()
         # On an address that is not the loopback it does not start without.
         (keys,) = (one for one in container["volumeMounts"] if one["name"] == "keys")
@@ -280,6 +283,32 @@ def test_the_inbox_fits_its_volume_and_is_a_folder_in_it() -> None:
         )
         # The volume's own folder may be looked into by others, which an inbox refuses.
         assert Path(mount) in Path(given["inbox"]).parents
+
+
+def test_replicas_of_the_inbox_share_a_volume_and_a_database() -> None:
+    (inbox,) = of_kind("overlays/replicas", "StatefulSet")
+    (claim,) = of_kind("overlays/replicas", "PersistentVolumeClaim")
+    assert inbox["spec"]["replicas"] > 1
+    assert "volumeClaimTemplates" not in inbox["spec"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    pod = inbox["spec"]["template"]["spec"]
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    named = volumes["inbox"]["persistentVolumeClaim"]["claimName"]
+    assert named == claim["metadata"]["name"]
+    storage = mib(claim["spec"]["resources"]["requests"]["storage"])
+    for container in pod["containers"]:
+        assert storage >= 1.1 * int(values(container)["inbox_mib"])
+        mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        assert Path(mounts["inbox"]) in Path(values(container)["inbox"]).parents
+        (database,) = (one for one in container["env"] if one["name"] == "MAMMOSEG_INBOX_DATABASE")
+        secret = database["valueFrom"]["secretKeyRef"]["name"]
+        assert secret == volumes["database"]["secret"]["secretName"]
+    (policy,) = (
+        one["spec"]
+        for one in of_kind("overlays/replicas", "NetworkPolicy")
+        if one["metadata"]["name"] == "mammoseg-inbox-database"
+    )
+    assert policy["egress"][0]["ports"][0]["port"] == PORT
 
 
 def test_a_metrics_key_stands_where_prometheus_looks_for_it() -> None:
