@@ -57,7 +57,7 @@ class PostgresServer:
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self._port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", *options]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)  # type: ignore[call-overload]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
         ends = time.monotonic() + START_S
         while time.monotonic() < ends:
             try:

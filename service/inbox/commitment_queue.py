@@ -37,9 +37,11 @@ class CommitmentQueue:
             "delivery",
             f"""SELECT {DELIVERY} FROM delivery JOIN result ON result.id = delivery.result
             WHERE delivery.state = 'stored' AND destination = ? AND due <= ? AND NOT EXISTS
-            (SELECT 1 FROM commitment WHERE commitment.delivery = delivery.id AND outcome IS NULL)
+            (SELECT 1 FROM commitment WHERE commitment.delivery = delivery.id
+            AND (outcome IS NULL OR outcome = ?))
             AND {self._database.free("delivery")} ORDER BY delivery.id LIMIT ?""",
-            (destination, self._database.now(), limit),
+            # A commitment that came since `reported` was asked is seen to in the next round.
+            (destination, self._database.now(), COMMITTED, limit),
         )
         return [delivery_of(row) for row in rows]
 

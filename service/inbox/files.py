@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -174,12 +175,13 @@ class Files:
                     moved += 1
         return moved
 
-    def _stale(self, folder: Path, kept: set[str]) -> list[Path]:
+    def _stale(self, folder: Path, kept: set[str]) -> Iterator[Path]:
         """Return the files but those kept that this process has seen unchanged for so long.
 
         Their own times are of the system's clock, which may have been set since: not looked at.
+        Each was looked at just now: one that was sent again meanwhile is another file.
         """
-        now, stale = time.monotonic(), []
+        now = time.monotonic()
         earlier = {path: seen for path, seen in self._seen.items() if path.parent == folder}
         for path in folder.iterdir():
             if path.stem in kept:
@@ -192,10 +194,9 @@ class Files:
                     seen = known
                 self._seen[path] = seen
                 if now - seen.since >= STALE_S:
-                    stale.append(path)
+                    yield path
         for path in earlier:
             del self._seen[path]
-        return stale
 
 
 def _check_private(folder: Path) -> None:

@@ -218,7 +218,7 @@ class InstanceStore:
     def counts(self) -> dict[str, int]:
         """Return how many instances are in each state."""
         rows = self._database.rows("SELECT state, count(*) FROM entry GROUP BY state")
-        return dict(rows)
+        return {str(state): int(count) for state, count in rows}
 
     def delivery_counts(self) -> dict[tuple[str, str], int]:
         """Return how many results are at each (destination, state), but for those delivered."""

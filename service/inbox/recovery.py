@@ -5,6 +5,7 @@ promised to a sender, or is a result that no destination may have: it is never d
 database says that all is done with it.
 """
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Recovered:
 
 
 class Recovery:
-    """Enters what the database does not name; while no other process works on the inbox.
+    """Enters what the database does not name; one process at a time, others may work meanwhile.
 
     Parameters
     ----------
@@ -83,11 +84,14 @@ class Recovery:
         entered = lost = made = 0
         # First: their results are then known to be made again.
         for path in self._files.unnamed_sources(sources):
-            entered += self._enter_source(path)
-            lost += not path.exists()
+            # Another replica may have entered one meanwhile, and be done with it.
+            with contextlib.suppress(FileNotFoundError):
+                entered += self._enter_source(path)
+                lost += not path.exists()
         for path in self._files.unnamed_results(results):
-            made += self._enter_result(path)
-            lost += not path.exists()
+            with contextlib.suppress(FileNotFoundError):
+                made += self._enter_result(path)
+                lost += not path.exists()
         recovered = Recovered(entered, made, lost)
         if entered or made or lost:
             log.warning("inbox-recovered", sources=entered, results=made, lost=lost)

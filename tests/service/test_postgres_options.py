@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -90,7 +91,7 @@ def test_the_password_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> No
     ],
 )
 def test_settings_that_contradict_each_other_are_refused_without_the_secret(
-    tmp_path: Path, given: dict[str, object], why: str
+    tmp_path: Path, given: dict[str, Any], why: str
 ) -> None:
     (tmp_path / "here").write_text("x")
     if "inbox_database_password_file" in given:

@@ -11,6 +11,7 @@ from service.capacity.plan import MemoryPlan
 from service.capacity.slot import Slot
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
+from service.inbox.sqlite import SqliteDatabase
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
 from service.segmenter import Segmenter
@@ -85,3 +86,9 @@ def work_until(
 
     asyncio.run(run())
     assert done(), (states(inbox), inbox.instances.deliveries(1))
+
+
+def sqlite_of(inbox: Inbox) -> SqliteDatabase:
+    """Return an inbox's database, with what is its own."""
+    assert isinstance(inbox._database, SqliteDatabase)
+    return inbox._database

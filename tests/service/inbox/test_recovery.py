@@ -18,7 +18,7 @@ from service.settings import Settings
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 from tests.postgres_server import drop_inbox
-from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
+from tests.service.inbox.bench import Receive, all_are, quick, sqlite_of, states, work_until
 from tests.service.inbox.conftest import both_databases, mammogram
 from tests.stow_server import stow_server
 
@@ -96,7 +96,7 @@ def test_an_older_backup_loses_nothing(
     receive(mammogram(1))
     with inbox._database.transaction():
         pass
-    inbox._database._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sqlite_of(inbox)._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     backup = tmp_path / "backup"
     shutil.copy(settings.inbox / DATABASE_FILE, backup)
     receive(mammogram(2))
@@ -222,6 +222,36 @@ def test_other_contents_of_a_results_uid_are_set_apart(inbox: Inbox, receive: Re
     inbox.processing.processed(entry.id, made, PACS)
     assert inbox.recover(PACS) == Recovered(0, 0, lost=2)
     assert len(inbox.instances.deliveries(entry.id)) == 2
+
+
+def test_a_file_that_is_sent_again_while_others_are_swept_is_left_alone(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {inbox.files.source(digit * 64) for digit in "01"}
+    for path in paths:
+        path.write_bytes(b"old")
+    inbox.files.sweep(set(), set())
+    monkeypatch.setattr("service.inbox.files.STALE_S", 0.0)
+    lose = inbox.files.lose
+
+    def lose_as_the_other_comes_again(path: Path) -> None:
+        lose(path)
+        for other in paths - {path}:
+            other.write_bytes(b"new one")
+        monkeypatch.setattr("service.inbox.files.STALE_S", 1.0)
+
+    monkeypatch.setattr(inbox.files, "lose", lose_as_the_other_comes_again)
+    assert inbox.files.sweep(set(), set()) == 1
+    assert [path.read_bytes() for path in paths if path.exists()] == [b"new one"]
+
+
+def test_a_file_that_another_replica_is_done_with_ends_no_recovery(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = [inbox.files.source("0" * 64), inbox.files.result("1" * 64)]
+    monkeypatch.setattr(inbox.files, "unnamed_sources", lambda known: gone[:1])
+    monkeypatch.setattr(inbox.files, "unnamed_results", lambda known: gone[1:])
+    assert inbox.recover(PACS) == Recovered(0, 0, 0)
 
 
 def test_nothing_is_begun_before_all_is_entered(

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
 from service.errors import Overloaded, StartupError
 from service.inbox.database import DatabaseFails, LeaseLost
 from service.inbox.inbox import Inbox
+from service.inbox.replica_lease import ReplicaLease
 from service.settings import Settings
 from tests.postgres_server import PostgresServer
 from tests.service.inbox.bench import states
@@ -35,17 +37,23 @@ def other(inbox: Inbox, settings: Settings) -> Iterator[Inbox]:
         other.lease.stop()
 
 
+def lease_of(inbox: Inbox) -> ReplicaLease:
+    """Return a replica's lease, with what is its own."""
+    assert isinstance(inbox.lease, ReplicaLease)
+    return inbox.lease
+
+
 def run_out(inbox: Inbox) -> None:
     """Let a replica's lease run out, as while it is paused."""
     with inbox._database.transaction() as connection:
-        connection.execute("UPDATE replica SET expires = 0 WHERE id = ?", (inbox.lease.id,))
+        connection.execute("UPDATE replica SET expires = 0 WHERE id = ?", (lease_of(inbox).id,))
 
 
-def at_once(*calls: Callable[[], object]) -> list[object]:
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
     """Call all at the same time; returns what they return, or raise."""
     barrier = threading.Barrier(len(calls))
 
-    def wait_and(call: Callable[[], object]) -> object:
+    def wait_and(call: Callable[[], Any]) -> Any:
         barrier.wait()
         try:
             return call()
@@ -103,7 +111,7 @@ def test_a_replica_that_was_paused_for_longer_than_its_lease_writes_and_sends_no
         with pytest.raises(LeaseLost):
             write()
     # Under a new number it takes up what nobody else has, and nothing that somebody has.
-    inbox.lease._renew()
+    lease_of(inbox)._renew()
     assert inbox.processing.due((), 9) == []
     make(other, late.id, PACS)
     other.deliveries.delivered(delivery)
@@ -131,7 +139,7 @@ def test_one_replica_keeps_house_and_another_when_it_is_gone(inbox: Inbox, other
     assert (first.lease.lead(), second.lease.lead()) == (True, False)
     run_out(first)
     assert (first.lease.lead(), second.lease.lead()) == (False, True)
-    first.lease._renew()
+    lease_of(first)._renew()
     assert (first.lease.lead(), second.lease.lead()) == (False, True)
 
 
@@ -199,7 +207,7 @@ def test_a_lease_is_probed_and_renewed_by_itself(
 ) -> None:
     monkeypatch.setattr("service.inbox.replica_lease.PROBE_S", 0.1)
     inbox.lease.stop()
-    inbox.lease._lease_s = 3.0
+    lease_of(inbox)._lease_s = 3.0
     inbox.lease.start(())
     postgres.stop()
     try:

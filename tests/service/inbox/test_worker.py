@@ -12,7 +12,7 @@ from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.server_process import free_port
 from service.settings import Settings
-from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
+from tests.service.inbox.bench import Receive, all_are, quick, sqlite_of, states, work_until
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import Reply, failed, stored, stow_server
 
@@ -213,7 +213,7 @@ def test_the_metrics_show_for_how_long_the_oldest_has_waited(
 ) -> None:
     assert inbox.processing.oldest_s() == 0 and inbox.deliveries.oldest_s() == {}
     receive(mammogram(1))
-    inbox._database._time._offset += 100.0
+    sqlite_of(inbox)._time._offset += 100.0
     receive(mammogram(2))
     assert 100 <= inbox.processing.oldest_s() < 160
     metrics = Metrics()
@@ -228,7 +228,7 @@ def test_the_metrics_show_for_how_long_the_oldest_has_waited(
             return waiting == 4 and value("mammoseg_inbox_oldest_seconds") == 0
 
         work_until(inbox, configured, segmenter, shown, metrics)
-    inbox._database._time._offset += 50.0
+    sqlite_of(inbox)._time._offset += 50.0
     assert 50 <= inbox.deliveries.oldest_s()[labels["destination"]] < 110
     assert value("mammoseg_outbox_oldest_seconds", labels) < 60
     assert value("mammoseg_inbox_max_bytes") == 64 << 20
