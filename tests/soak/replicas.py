@@ -44,6 +44,9 @@ PAUSES, RESTARTS = 0.15, 0.08
 
 MAX_AWAY_S = 3.0
 
+PAUSE_S = 1.5
+"""Of each sender between two instances."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicasTally:
@@ -116,7 +119,7 @@ def run(
     replicas: int = 3,
     to: str = "stow",
     longest_s: float = 86_400.0,
-    drain_s: float = 600.0,
+    drain_s: float = 3600.0,
     refused_every: int = 0,
 ) -> ReplicasTally:
     """Kill replicas so many times, let the others and them finish, and see what is there.
@@ -168,7 +171,7 @@ def _send_while(
         Sender(
             *urls[number:],
             *urls[:number],
-            pause_s=0.2,
+            pause_s=PAUSE_S,
             refused_every=refused_every,
             series=number + 1,
         )
