@@ -11,6 +11,7 @@ from service.capacity.plan import MemoryPlan
 from service.capacity.slot import Slot
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
+from service.inbox.replica_lease import NOBODY, ReplicaLease
 from service.inbox.sqlite import SqliteDatabase
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
@@ -72,7 +73,12 @@ def work_until(
     done: Callable[[], bool],
     metrics: Metrics | None = None,
 ) -> None:
-    """Run a worker until something is so, then stop it as at the end of the service."""
+    """Run a worker until something is so, then stop it as at the end of the service.
+
+    Where the inbox had a lease, it has one again.
+    """
+    lease = inbox.lease
+    had_lease = isinstance(lease, ReplicaLease) and lease.id != NOBODY
 
     async def run() -> None:
         worker = InboxWorker(
@@ -85,6 +91,8 @@ def work_until(
         await worker.stop()
 
     asyncio.run(run())
+    if lease is not None and had_lease:
+        lease.start(())
     assert done(), (states(inbox), inbox.instances.deliveries(1))
 
 

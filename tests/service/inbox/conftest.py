@@ -1,6 +1,7 @@
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,23 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
         yield segmenter
 
 
-@pytest.fixture
-def inbox(settings: Settings) -> Iterator[Inbox]:
+@contextmanager
+def opened(settings: Settings) -> Iterator[Inbox]:
+    """Open an inbox, with a lease where it has one."""
     with Inbox(settings) as inbox:
         if inbox.lease is not None:
             inbox.lease.start(())
+        try:
+            yield inbox
+        finally:
+            if inbox.lease is not None:
+                inbox.lease.stop()
+
+
+@pytest.fixture
+def inbox(settings: Settings) -> Iterator[Inbox]:
+    with opened(settings) as inbox:
         yield inbox
-        if inbox.lease is not None:
-            inbox.lease.stop()
 
 
 @pytest.fixture
