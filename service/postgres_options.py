@@ -49,7 +49,7 @@ class PostgresOptions:
 
     @classmethod
     def parse(cls, url: str, password: str | None = None) -> Self:
-        """Take a URL apart: `postgresql://user:password@host:port/database?sslmode=verify-full`.
+        """Take a URL apart: `postgresql://user@host:port/database?sslmode=verify-full`.
 
         Parameters
         ----------
