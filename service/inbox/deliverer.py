@@ -124,6 +124,8 @@ class Deliverer:
         """Tell before, and after, and only then enter it: killed in between, it is sent again."""
         if not self._audit.is_on:
             return await self._attempt(delivery)
+        # Nothing is told of what another replica sends by now.
+        await asyncio.to_thread(self._inbox.deliveries.check, delivery)
         file = self._inbox.files.result(delivery.result.digest)
         await asyncio.to_thread(self._audit.begun, file)
         try:

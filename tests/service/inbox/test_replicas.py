@@ -1,25 +1,33 @@
 """Several replicas on one PostgreSQL: who works on what, and what becomes of those that pause."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from service.audit.trail import AuditTrail
 from service.backoff import Backoff
+from service.destinations.destination import Client
 from service.errors import Overloaded, StartupError
 from service.inbox.database import DatabaseFails, LeaseLost
+from service.inbox.deliverer import Deliverer
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.replica_lease import ReplicaLease
 from service.inbox.reporter import Reporter
+from service.inbox.traces import InboxTraces
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.settings import Settings
+from service.telemetry.tracing import NoTracing
 from tests.postgres_server import PostgresServer
+from tests.service.audit.recorded import told
 from tests.service.inbox.bench import states
 from tests.service.inbox.conftest import mammogram, store
 from tests.service.inbox.test_instance_store import make
@@ -229,6 +237,33 @@ def test_a_report_on_what_was_replayed_elsewhere_meanwhile_is_not_entered(
     with pytest.raises(LeaseLost):
         inbox.reports.told(claimed.id, report, [PACS], source_gone=False)
     assert other.reports.due() is not None
+
+
+def test_the_audit_trail_is_told_of_no_transfer_by_a_replica_whose_lease_ran_out(
+    inbox: Inbox, other: Inbox, settings: Settings, tmp_path: Path
+) -> None:
+    store(inbox, mammogram())
+    (entry,) = inbox.processing.due((), 1)
+    make(inbox, entry.id, PACS)
+    delivery = inbox.deliveries.due(PACS)
+    assert delivery is not None
+    run_out(inbox)
+    assert other.deliveries.due(PACS) is not None
+    audit = Settings(audit="syslog-tcp://127.0.0.1:9").audit_options(tmp_path / "audit")
+    with AuditTrail("mammoseg serve", audit) as trail:
+        deliverer = Deliverer(
+            inbox,
+            settings.destinations[0],
+            cast(Client, None),
+            backoff=Backoff(0.01, 0.02, 3),
+            poller=Poller(),
+            metrics=Metrics(),
+            traces=InboxTraces(NoTracing()),
+            audit=trail,
+        )
+        with pytest.raises(LeaseLost):
+            asyncio.run(deliverer._send(delivery))
+        assert [each.event for each in told(tmp_path / "audit")] == ["Application Start"]
 
 
 def test_what_was_claimed_and_not_begun_is_put_back(inbox: Inbox, other: Inbox) -> None:
