@@ -152,11 +152,12 @@ def test_what_is_lost_doubled_or_made_for_nothing_is_seen(
     for number in (1, 2, 3):
         for modality in ("SEG", "SR"):
             pacs.received[f"{number} {modality}"].append(result(number, modality))
+    pacs.received["4 SR"].append(result(4, "SR"))
     senders.judge(soak, sent, pacs)
     assert soak.subject.ledger.faults == []
     del pacs.received["1 SEG"]
     pacs.received["2 SEG again"].append(result(2, "SEG", again=1))
-    pacs.received["4 SR"].append(result(4, "SR"))
+    pacs.received["4 SEG"].append(result(4, "SEG"))
     pacs.received["5 SR"].append(result(5, "SR"))
     ended[uid_of(3)] = ("dead", "internal")
     senders.judge(soak, sent, pacs)

@@ -51,12 +51,14 @@ def test_where_names_the_place_and_never_the_text() -> None:
 def test_what_a_command_does_to_logs_ends_with_its_test(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = structlog.get_logger("mammoseg")
+    log, level = structlog.get_logger("mammoseg"), logging.getLogger("highdicom").level
+    logging.getLogger("highdicom").setLevel(logging.INFO)
     with kept():
         configure_logs("critical", "json")
         log.warning("hidden")
-        assert logging.getLogger("pydicom").level > logging.CRITICAL
+        assert logging.getLogger("highdicom").level > logging.CRITICAL
     log.warning("seen")
     output, errors = capsys.readouterr()
     assert "seen" in output and "hidden" not in output + errors
-    assert logging.getLogger("pydicom").level == logging.NOTSET
+    assert logging.getLogger("highdicom").level == logging.INFO
+    logging.getLogger("highdicom").setLevel(level)

@@ -19,7 +19,7 @@ from tests.soak.callers import (
 from tests.soak.disturbances import GOOD_ENDS, Disturber
 from tests.soak.rude import leave, send_slowly
 from tests.soak.samples import Sample
-from tests.soak.senders import Sender, judge, states
+from tests.soak.senders import Sender, is_all_delivered, judge
 from tests.soak.subject import Subject
 from tests.soak.watch import Look, Watch
 from tests.soak.wire import Caller
@@ -93,7 +93,7 @@ class Side:
     def _drain(self) -> None:
         until = time.monotonic() + DRAINED_S
         while time.monotonic() < until:
-            if not {"received", "processed"} & {state for state, _ in states(self.soak).values()}:
+            if is_all_delivered(self.soak):
                 return
             time.sleep(0.5)
 

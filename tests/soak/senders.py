@@ -28,6 +28,9 @@ DELIVERED, REFUSED, SET_ASIDE = ("delivered", None), ("refused", "intent"), (
     "set-aside",
     "modality-not-accepted",
 )  # fmt: skip
+REPORT = Counter({"SR": 1})
+"""What arrives of an instance that was refused: that it was not analysed."""
+
 REFUSED_FILE, ASIDE_FILE = refused_by_the_inbox(), set_aside_by_the_inbox()
 
 
@@ -139,6 +142,19 @@ def states(soak: Soak) -> dict[str, tuple[str, str | None]]:
         database.close()
 
 
+def is_all_delivered(soak: Soak) -> bool:
+    """Say whether nothing is left to do: every instance has its end, and every result arrived."""
+    database = SqliteDatabase(soak.subject.inbox / DATABASE_FILE)
+    try:
+        left = database.rows(
+            "SELECT 1 FROM entry WHERE state IN ('received', 'processed') UNION ALL "
+            "SELECT 1 FROM untold UNION ALL SELECT 1 FROM delivery WHERE state != 'delivered'"
+        )
+        return not list(left)
+    finally:
+        database.close()
+
+
 def judge(soak: Soak, sent: Sent, destination: StowServer) -> None:
     """Compare what was accepted with what arrived: each has one of each result, and its own."""
     ledger, ended = soak.subject.ledger, states(soak)
@@ -149,7 +165,7 @@ def judge(soak: Soak, sent: Sent, destination: StowServer) -> None:
             ledger.fault(f"accepted, and is {ended.get(uid, 'lost')} in place of {expected}")
         if sample is not None:
             _judge_results(soak, sample, results[uid], masks.get(uid))
-        elif results[uid]:
+        elif results[uid] != (REPORT if expected == REFUSED else Counter()):
             ledger.fault(f"{expected}, and {dict(results[uid])} arrived")
     for uid, sample in sent.perhaps.items():
         if uid in ended:

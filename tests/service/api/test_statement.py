@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from pydicom._uid_dict import UID_dictionary
 
 from service.app import create_app
+from service.errors import UnreadableImage
 from service.settings import Settings
 from tests.service.api.test_stow import post, reasons, related, uids
 from tests.service.inbox.conftest import mammogram
@@ -78,9 +79,11 @@ def test_all_other_syntaxes_fail_with_c122(client: TestClient) -> None:
     assert len(others) > 40
 
 
-def test_every_reason_that_is_listed_is_given_when_it_says(client: TestClient) -> None:
+def test_every_reason_that_is_listed_is_given_when_it_says(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = {word.removesuffix(", a warning") for word, _ in rows("Reason", "When")}
-    assert listed == {"A700", "A901", "C000", "C122", "B006"}
+    assert listed == {"A700", "A901", "C000", "C122", "B006", "0110"}
     assert failure(post(client, related(mammogram(1, pixel_data=bytes(2**21))))) == 0xA700
     assert failure(post(client, related(mammogram(501)), "/dicom-web/studies/1.9.9")) == 0xA901
     assert failure(post(client, related(b"no DICOM file"))) == 0xC000
@@ -90,6 +93,12 @@ def test_every_reason_that_is_listed_is_given_when_it_says(client: TestClient) -
         answer = post(client, related(mammogram(504, PatientID=patient)))
     assert answer.status_code == 202
     assert reasons(answer, REFERENCED, WARNING_REASON) == [0xB006]
+    monkeypatch.setattr("service.inbox.store_transaction.read_header", no_reader_survives)
+    assert failure(post(client, related(mammogram(505)))) == 0x0110
+
+
+def no_reader_survives(*_: object) -> None:
+    raise UnreadableImage("decode-failed", "Two readers ended.")
 
 
 def failure(answer: httpx2.Response) -> int:

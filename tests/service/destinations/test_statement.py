@@ -8,6 +8,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from service.destinations.destination import ClientOptions
 from service.destinations.store import DicomDestination, StoreClient
+from service.outputs.dicom import not_run
 from service.outputs.dicom.registry import OUTPUTS, syntaxes_of
 from tests.service.inbox.conftest import mammogram
 from tests.statement_page import rows
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.integration
 def test_what_is_proposed_is_what_is_listed(tmp_path: Path) -> None:
     file = tmp_path / "result.dcm"
     file.write_bytes(mammogram(SOPClassUID=OUTPUTS["seg"].sop_class_uid, Modality="SEG"))
-    options = ClientOptions("MAMMOSEG", syntaxes_of(OUTPUTS), lambda report: None)
+    options = ClientOptions(
+        "MAMMOSEG", syntaxes_of(OUTPUTS) | not_run.SYNTAXES, lambda report: None
+    )
 
     async def send(url: str) -> None:
         async with StoreClient(DicomDestination(url=url, commitment=True), options) as client:
