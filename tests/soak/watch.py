@@ -19,6 +19,9 @@ MAX_GROWTH_MIB = 32.0
 WARM_SHARE = 0.2
 """Of a run: until then caches fill, and growth is not looked for."""
 
+MIN_SPAN_S = 60.0
+"""Over less, growth says how warm readers are, each of which keeps what its largest image took."""
+
 MAX_MORE_FILES = 8
 """Descriptors of the service at rest, over those at rest before."""
 
@@ -98,7 +101,7 @@ class Watch:
         """Hold growth and what is open to their bounds."""
         ledger, (own, tree) = self._subject.ledger, self.growth()
         for name, grown in (("alone", own), ("with its readers", tree)):
-            if grown > MAX_GROWTH_MIB:
+            if grown > MAX_GROWTH_MIB and self.looks[-1].at >= MIN_SPAN_S:
                 ledger.fault(f"{self._subject.name} grew by {grown:.0f} MiB, {name}")
         if before is not None and after is not None:
             if after.files > before.files + MAX_MORE_FILES:
