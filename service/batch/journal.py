@@ -4,7 +4,6 @@ An image is done when its line says so of this very file, by this model and thes
 result files are there at the size they were written with.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from service.batch.folder_lock import open_locked
 from service.batch.results import NotWritten
 from service.batch.sources import Source
 
@@ -82,17 +82,7 @@ class Journal:
 
     def __init__(self, folder: Path, made_by: str) -> None:
         self.folder, self._made_by = folder, made_by
-        path = folder / NAME
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+", encoding="ascii")
-        except OSError as error:
-            raise NotWritten(f"{folder} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise NotWritten(f"another process writes into {folder}") from None
+        self._file = open_locked(folder, NAME)
         self._file.seek(0)
         read = (Line.read(text) for text in self._file.read().splitlines())
         self._lines = {line.name: line for line in read if line is not None}

@@ -6,7 +6,6 @@ at all, then their row. Whatever ends it in between, the next run makes the same
 the same names.
 """
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Self
 
 from service.batch.archive.items import Item, shown
 from service.batch.archive.judge import Answer, Judged
+from service.batch.folder_lock import open_locked
 from service.batch.journal import Row
 from service.batch.results import BadName, NotWritten, write_files
 from service.errors import StartupError
@@ -82,16 +82,7 @@ class Ledger:
 
     def __init__(self, folder: Path, bound: dict[str, str]) -> None:
         self.folder, self.bound = folder, bound
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / LOCK_NAME).open("a")
-        except OSError as error:
-            raise NotWritten(f"{folder} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise NotWritten(f"another process writes into {folder}") from None
+        self._lock = open_locked(folder, LOCK_NAME)
         self._connection = sqlite3.connect(folder / NAME, isolation_level=None)
         try:
             with self._written():
