@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.figures import machine
 from service.capacity.plan import MIN_READER_MIB
 from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
 from service.settings import Settings
@@ -40,17 +40,17 @@ _JPEG = "1.2.840.10008.1.2.4."
 class Case:
     """A transfer syntax, and what it may take; None where nobody set a budget.
 
-    All of the image is read, or as much as `resolution` asks for.
+    All of the image is read, or half its resolution where `reduction` allows it.
     """
 
     name: str
     uid: str
     budget_ms: float | None = None
     bits: int = 12
-    resolution: SufficientResolution | None = None
+    reduction: ReducedDecoding | None = None
 
 
-HALF = SufficientResolution(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
+HALF = ReducedDecoding(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
 """What a net at 0.4 mm wants of a detector's image, without pictures."""
 
 
@@ -72,9 +72,9 @@ CASES = (
     Case("HTJ2K", f"{_JPEG}203", 120),
     Case("JPEG 2000, lossless", f"{_JPEG}90", 1500),
     Case("JPEG 2000", f"{_JPEG}91", 1500),
-    Case("HTJ2K, lossless, at half", f"{_JPEG}201", resolution=HALF),
-    Case("JPEG 2000, lossless, at half", f"{_JPEG}90", resolution=HALF),
-    Case("JPEG 2000, at half", f"{_JPEG}91", resolution=HALF),
+    Case("HTJ2K, lossless, at half", f"{_JPEG}201", reduction=HALF),
+    Case("JPEG 2000, lossless, at half", f"{_JPEG}90", reduction=HALF),
+    Case("JPEG 2000, at half", f"{_JPEG}91", reduction=HALF),
 )
 
 
@@ -113,7 +113,7 @@ def core_seconds(processes: list[psutil.Process]) -> float:
 
 
 def least_ms(
-    readers: ReaderPool, body: bytes, resolution: SufficientResolution | None, repeat: int
+    readers: ReaderPool, body: bytes, reduction: ReducedDecoding | None, repeat: int
 ) -> tuple[float, float]:
     """Read a file again and again; give the least time of the core, and of the clock."""
     here = psutil.Process()
@@ -121,7 +121,7 @@ def least_ms(
     core, wall = [], []
     for _ in range(repeat):
         before, started = core_seconds(both), time.perf_counter()
-        readers.read(ReadRequest(body, "dicom", resolution=resolution))
+        readers.read(ReadRequest(body, "dicom", reduction=reduction))
         wall.append(time.perf_counter() - started)
         core.append(core_seconds(both) - before)
     return min(core) * 1e3, min(wall) * 1e3
@@ -136,7 +136,7 @@ def measure(repeat: int) -> list[Timing]:
         took = []
         for case in track(CASES, "Reading", console=Console(stderr=True)):
             body = encoded(stored, case)
-            took.append((case, len(body), *least_ms(readers, body, case.resolution, repeat)))
+            took.append((case, len(body), *least_ms(readers, body, case.reduction, repeat)))
     finally:
         readers.close()
     native = next(core for case, _, core, _ in took if case is NATIVE)

@@ -23,9 +23,9 @@ from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.orientation import Turn, upright
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.imaging.resample import WorkingImage, to_working_grid
 from service.imaging.stitch import stitch_activation
-from service.imaging.sufficient_resolution import SufficientResolution
 from service.imaging.tiles import cut
 from service.inference.net import Net
 from service.reading.reader import Reader, ReadRequest
@@ -154,7 +154,7 @@ class Segmenter:
         stopwatch, token = stopwatch or Stopwatch(), token or CancelToken()
         options = options or SegmentOptions()
         mammogram = self.reader.read(
-            ReadRequest(body, kind, options.frame, self._sufficient_resolution(options)), token
+            ReadRequest(body, kind, options.frame, self._reduced_decoding(options)), token
         )
         stopwatch.lap("read")
         reserve_pixels(mammogram.rows * mammogram.columns)
@@ -224,12 +224,12 @@ class Segmenter:
             activation_map=activation_map,
         )
 
-    def _sufficient_resolution(self, options: SegmentOptions) -> SufficientResolution | None:
+    def _reduced_decoding(self, options: SegmentOptions) -> ReducedDecoding | None:
         """Say how fine the image must be for the net, and for the pictures."""
         if options.picture_side is None:
             return None
         enough_mm = self.contract.spacing.working_mm / MIN_SHRINKING
-        return SufficientResolution(enough_mm, options.picture_side, options.pixel_spacing_mm)
+        return ReducedDecoding(enough_mm, options.picture_side, options.pixel_spacing_mm)
 
     def _placed(
         self, mammogram: Mammogram, options: SegmentOptions

@@ -17,8 +17,8 @@ from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.imaging.source_header import excerpt, snapshot
-from service.imaging.sufficient_resolution import SufficientResolution
 
 ImageKind = Literal["dicom", "png", "jpeg", "tiff"]
 
@@ -63,7 +63,7 @@ def read_image(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    resolution: SufficientResolution | None = None,
+    reduction: ReducedDecoding | None = None,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
@@ -79,7 +79,7 @@ def read_image(
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an image that
         has but one.
-    resolution
+    reduction
         How fine it must be; JPEG 2000 is read at half its resolution where that suffices, and
         brought to the grid of the whole image before anything else: what is taken from the pixels,
         such as the observed range where there is no window, is taken from these. All there is when
@@ -98,7 +98,7 @@ def read_image(
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
-        return read_dicom(body, limits, frame, resolution=resolution, sandboxed=sandboxed)
+        return read_dicom(body, limits, frame, reduction=reduction, sandboxed=sandboxed)
     # Pillow and imagecodecs want bytes of their own; DICOM is read where it lies.
     return read_raster(bytes(body), limits, frame)
 
@@ -108,20 +108,20 @@ def read_dicom(
     limits: ReadLimits,
     frame: int | None = None,
     *,
-    resolution: SufficientResolution | None = None,
+    reduction: ReducedDecoding | None = None,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
     error = UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.")
     with foreign_errors_as(error, too_much_memory()):
-        return _read_dicom(body, limits, frame, resolution, sandboxed)
+        return _read_dicom(body, limits, frame, reduction, sandboxed)
 
 
 def _read_dicom(
     body: bytes | memoryview,
     limits: ReadLimits,
     frame: int | None,
-    resolution: SufficientResolution | None,
+    reduction: ReducedDecoding | None,
     sandboxed: bool,
 ) -> Mammogram:
     file = parse(body, limits.max_inflated_bytes)
@@ -133,10 +133,10 @@ def _read_dicom(
     geometry, anatomy = read_geometry(dataset), read_anatomy(dataset)
     # Between padding and what it surrounds there would come values that are neither.
     half = (
-        resolution is not None
+        reduction is not None
         and "PixelPaddingValue" not in dataset
         and layout.bits_stored >= MIN_BITS_TO_HALVE
-        and resolution.allows_half((layout.rows, layout.columns), geometry.pixel_spacing_mm)
+        and reduction.allows_half((layout.rows, layout.columns), geometry.pixel_spacing_mm)
     )
     codes, layout = read_codes(file, layout, frame or 1, sandboxed=sandboxed, half=half)
     pixels, caveats = to_display(codes, layout, dataset)

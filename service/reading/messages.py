@@ -16,6 +16,7 @@ from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Caveat, Intent, Laterality, Mammogram
 from service.imaging.reader import ImageKind
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.imaging.source_header import (
     GRAYSCALE,
     MAX_TABLE_BYTES,
@@ -28,7 +29,6 @@ from service.imaging.source_header import (
     SourceHeader,
     tag_of,
 )
-from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.channel import BadMessage
 from service.reading.refusals import REFUSALS
 
@@ -62,7 +62,7 @@ class Read(Message, frozen=True, kw_only=True):
     kind: ImageKind | None
     limits: ReadLimits
     frame: int | None
-    resolution: SufficientResolution | None
+    reduction: ReducedDecoding | None
     sandboxed: bool
 
 

@@ -117,7 +117,7 @@ class ReaderProcess(Watched):
             kind=request.kind,
             limits=limits,
             frame=request.frame,
-            resolution=request.resolution,
+            reduction=request.reduction,
             sandboxed=sandboxed,
         )
         try:

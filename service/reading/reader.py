@@ -9,8 +9,8 @@ from service.cancellation import CancelToken
 from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ImageKind, read_image
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.imaging.source_header import Head, look
-from service.imaging.sufficient_resolution import SufficientResolution
 from service.reading.shared_buffer import map_file
 
 
@@ -26,14 +26,14 @@ class ReadRequest:
         What it is declared to be; None where nobody says.
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
-    resolution
+    reduction
         How fine the image must be; all there is when None.
     """
 
     body: bytes | memoryview
     kind: ImageKind | None = None
     frame: int | None = None
-    resolution: SufficientResolution | None = None
+    reduction: ReducedDecoding | None = None
 
 
 class Reader(Protocol):
@@ -78,7 +78,7 @@ class InProcess:
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file."""
         return read_image(
-            request.body, request.kind, self.limits, request.frame, resolution=request.resolution
+            request.body, request.kind, self.limits, request.frame, reduction=request.reduction
         )
 
     def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:

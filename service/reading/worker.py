@@ -77,7 +77,7 @@ class Worker:
                 request.kind,
                 request.limits,
                 request.frame,
-                resolution=request.resolution,
+                reduction=request.reduction,
                 sandboxed=request.sandboxed,
             )
         except MammosegError as error:

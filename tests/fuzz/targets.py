@@ -23,7 +23,7 @@ from service.imaging.dicom import parse
 from service.imaging.frames import MAX_FRAMES, as_of_frame
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom, read_raster
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
 from tests.corpus.write import corpus
@@ -42,7 +42,7 @@ LIMITS = ReadLimits(
 )
 MAX_BODY = 2**20
 
-HALF = SufficientResolution(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
+HALF = ReducedDecoding(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
 """For which half the resolution will always do."""
 
 
@@ -71,8 +71,8 @@ class Target:
 def run_dicom(data: bytes, *, sandboxed: bool = False) -> None:
     """Admit and decode; two odd bytes of the preamble ask for the first frame, and for half."""
     frame = 1 if data[:1] and data[0] % 2 else None
-    resolution = HALF if data[1:2] and data[1] % 2 else None
-    _read(lambda: read_dicom(data, LIMITS, frame, resolution=resolution, sandboxed=sandboxed))
+    reduction = HALF if data[1:2] and data[1] % 2 else None
+    _read(lambda: read_dicom(data, LIMITS, frame, reduction=reduction, sandboxed=sandboxed))
 
 
 def run_source(data: bytes) -> None:

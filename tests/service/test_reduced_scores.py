@@ -52,7 +52,7 @@ class Fast(InProcess):
             request.kind,
             self.limits,
             request.frame,
-            resolution=request.resolution,
+            reduction=request.reduction,
             sandboxed=True,
         )
 

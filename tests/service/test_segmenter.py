@@ -10,7 +10,7 @@ from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
@@ -114,28 +114,28 @@ def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "resolution"),
+    ("options", "reduction"),
     (
         (SegmentOptions(), None),
-        (SegmentOptions(picture_side=0), SufficientResolution(1 / MIN_SHRINKING, 0)),
+        (SegmentOptions(picture_side=0), ReducedDecoding(1 / MIN_SHRINKING, 0)),
         (
             SegmentOptions(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
-            SufficientResolution(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
+            ReducedDecoding(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
         ),
     ),
 )
 def test_the_reader_is_told_how_fine_the_image_must_be(
-    segmenter: Segmenter, options: SegmentOptions, resolution: SufficientResolution | None
+    segmenter: Segmenter, options: SegmentOptions, reduction: ReducedDecoding | None
 ) -> None:
     told = []
 
     class Spy(InProcess):
         def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
-            told.append(request.resolution)
+            told.append(request.reduction)
             return Mammogram(phantom(), (1.0, 1.0))
 
     Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", options=options)
-    assert told == [resolution]
+    assert told == [reduction]
 
 
 def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature() -> None:

@@ -113,7 +113,7 @@ class _Sandboxed(InProcess):
             request.kind,
             self.limits,
             request.frame,
-            resolution=request.resolution,
+            reduction=request.reduction,
             sandboxed=True,
         )
 

@@ -69,7 +69,7 @@ def test_the_segmenter_is_told_of_it(
     def spy(segmenter: Segmenter, options: SegmentOptions) -> None:
         told.append(options.picture_side)
 
-    monkeypatch.setattr(Segmenter, "_sufficient_resolution", spy)
+    monkeypatch.setattr(Segmenter, "_reduced_decoding", spy)
     answer = client.post(f"/v1/segment?{query}", content=mammogram(), headers=DICOM)
     assert answer.status_code == 200, answer.text
     assert told == [side]

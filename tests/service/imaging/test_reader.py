@@ -12,7 +12,7 @@ from service.imaging import reader
 from service.imaging.dicom import DEFLATED, EXPLICIT_LITTLE, HTJ2K, JPEG_2000, JPEG_LS, RLE
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import ReadLimits, read_dicom, read_image, read_raster, sniff
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, meta_length, phantom
 from tests.service.imaging.test_rasters import GREY, file_of
 
@@ -171,28 +171,28 @@ def test_no_message_holds_anything_from_the_file():
 
 
 @pytest.mark.parametrize(
-    ("elements", "resolution", "half"),
+    ("elements", "reduction", "half"),
     (
-        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 0), True),
-        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 36), True),
-        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.2, 37), False),
-        ({"PixelSpacing": [0.1, 0.1]}, SufficientResolution(0.19, 0), False),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 0), True),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 36), True),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 37), False),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.19, 0), False),
         ({"PixelSpacing": [0.1, 0.1]}, None, False),
-        ({}, SufficientResolution(0.2, 0), False),
-        ({}, SufficientResolution(0.2, 0, (0.1, 0.1)), True),
-        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, SufficientResolution(0.2, 0), False),
+        ({}, ReducedDecoding(0.2, 0), False),
+        ({}, ReducedDecoding(0.2, 0, (0.1, 0.1)), True),
+        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, ReducedDecoding(0.2, 0), False),
     ),
 )
-def test_half_the_resolution_is_read_where_it_suffices(elements, resolution, half):
+def test_half_the_resolution_is_read_where_it_suffices(elements, reduction, half):
     body = dicom_file(syntax=min(JPEG_2000), **elements)
     whole = read_dicom(body, LIMITS)
-    read = read_image(body, None, LIMITS, resolution=resolution)
+    read = read_image(body, None, LIMITS, reduction=reduction)
     assert read.pixels.shape == whole.pixels.shape
     assert np.array_equal(read.pixels, whole.pixels) is not half
     assert np.abs(read.pixels.astype(int) - whole.pixels).mean() < 2000
     assert dataclasses.replace(read, pixels=whole.pixels).caveats == whole.caveats
     native = dicom_file(**elements)
-    pixels = read_image(native, None, LIMITS, resolution=resolution).pixels
+    pixels = read_image(native, None, LIMITS, reduction=reduction).pixels
     np.testing.assert_array_equal(pixels, read_dicom(native, LIMITS).pixels)
 
 

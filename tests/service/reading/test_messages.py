@@ -6,7 +6,7 @@ import pytest
 
 from service import imaging
 from service.imaging.limits import ReadLimits
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.reading.messages import (
     Look,
     LookAtFile,
@@ -55,7 +55,7 @@ REQUESTS: tuple[Request, ...] = (
         kind="dicom",
         limits=ReadLimits(memory_bytes=9),
         frame=None,
-        resolution=SufficientResolution(0.2, 5, (0.1, 0.2)),
+        reduction=ReducedDecoding(0.2, 5, (0.1, 0.2)),
         sandboxed=True,
     ),
 )

@@ -19,7 +19,7 @@ import pytest
 from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.process import ReaderProcess
@@ -79,11 +79,9 @@ def test_a_worker_reads_what_this_process_reads(
 
 def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
     body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
-    half, here = SufficientResolution(0.2, 0), InProcess(LIMITS)
-    there = workers.read(ReadRequest(body, "dicom", resolution=half))
-    np.testing.assert_array_equal(
-        there.pixels, here.read(ReadRequest(body, resolution=half)).pixels
-    )
+    half, here = ReducedDecoding(0.2, 0), InProcess(LIMITS)
+    there = workers.read(ReadRequest(body, "dicom", reduction=half))
+    np.testing.assert_array_equal(there.pixels, here.read(ReadRequest(body, reduction=half)).pixels)
     assert not np.array_equal(there.pixels, workers.read(ReadRequest(body, "dicom")).pixels)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.imaging.sufficient_resolution import SufficientResolution
+from service.imaging.reduced_decoding import ReducedDecoding
 
 pytestmark = pytest.mark.unit
 
@@ -21,10 +21,10 @@ LARGE = (3328, 2560)
     ),
 )
 def test_half_is_enough_where_spacing_and_size_are_left(shape, stated_mm, half):
-    assert SufficientResolution(0.18, 1024).allows_half(shape, stated_mm) is half
+    assert ReducedDecoding(0.18, 1024).allows_half(shape, stated_mm) is half
 
 
 def test_a_spacing_that_is_given_outranks_the_stated_one():
-    assert SufficientResolution(0.18, 0, (0.07, 0.07)).allows_half(LARGE, None)
-    assert SufficientResolution(0.18, 0, (0.07, 0.07)).allows_half(LARGE, (0.2, 0.2))
-    assert not SufficientResolution(0.18, 0, (0.2, 0.2)).allows_half(LARGE, (0.07, 0.07))
+    assert ReducedDecoding(0.18, 0, (0.07, 0.07)).allows_half(LARGE, None)
+    assert ReducedDecoding(0.18, 0, (0.07, 0.07)).allows_half(LARGE, (0.2, 0.2))
+    assert not ReducedDecoding(0.18, 0, (0.2, 0.2)).allows_half(LARGE, (0.07, 0.07))

@@ -1,11 +1,13 @@
-"""How fine an image must be read: a decoder may leave out what nobody will look at."""
+"""When JPEG 2000 and HTJ2K may be decoded at half the resolution: nobody looks at what is finer."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class SufficientResolution:
-    """The resolution that suffices for net and pictures; a decoder may leave out what is finer.
+class ReducedDecoding:
+    """When a decoder may halve an image: net and pictures still get all that they look at.
+
+    It refuses no image: a coarse one is decoded whole.
 
     Attributes
     ----------
