@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from service.errors import ContractError, DeviceError
 from service.inference.batching import BATCH_SIZES
 from service.inference.binding import BoundRuns
 from service.inference.contract import PREFIX, Contract
+from service.inference.graph_shapes import axes, check_answer, check_graph
 from service.inference.levels import quantize_into
 from service.inference.libraries import missing_library
 from service.inference.model_file import ModelFile, unwrapped
@@ -50,10 +50,6 @@ def load_cuda() -> None:
     """
     with contextlib.redirect_stdout(sys.stderr):
         onnxruntime.preload_dlls()
-
-
-KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
-"""What the runtime calls an input of each type that a contract may name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +131,7 @@ class Session:
         if not any(key.startswith(PREFIX) for key in metadata):
             raise ContractError(f"{file.path} is an ONNX model, but {unwrapped(file.path)}")
         contract = Contract.from_metadata(metadata)
-        _check_graph(runtime, contract)
+        check_graph(runtime, contract)
         return cls(runtime, contract, file, setup, threads)
 
     def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -160,7 +156,7 @@ class Session:
             outputs = self._runtime.run(self._outputs, {self.contract.input.name: tiles})
         else:
             outputs = self._bound.run(tiles)
-        _check_answer(outputs, tiles.shape, self.contract)
+        check_answer(outputs, tiles.shape, self.contract)
         probability, has_mask, activation, *classes = outputs
         return TileOutputs(probability[:, 0], has_mask[:, 0], activation[:, 0], *classes)
 
@@ -234,80 +230,6 @@ class BareGraph:
             answer: NDArray[np.float32] = self._runtime.run([name.name], {first.name: values})[0]
         except Exception as error:
             raise ContractError(
-                f"the graph does not run on {_axes(values.shape)}: {type(error).__name__}"
+                f"the graph does not run on {axes(values.shape)}: {type(error).__name__}"
             ) from error
         return answer
-
-
-def _check_graph(runtime: Any, contract: Contract) -> None:
-    """Hold a graph's inputs and outputs against its contract, as far as the graph states them."""
-    shape = contract.tiling.tile_shape
-    inputs = runtime.get_inputs()
-    if len(inputs) != 1:
-        raise ContractError(f"the graph has {len(inputs)} inputs, and the contract knows of one")
-    (tile,) = inputs
-    # A side is a number where the graph takes no other, else the name of a free one, or None.
-    free = [not isinstance(side, int) for side in tile.shape[2:]]
-    sides = [
-        wanted if any_side else side
-        for wanted, side, any_side in zip(shape, tile.shape[2:], free, strict=False)
-    ]
-    if (
-        tile.name != contract.input.name
-        or tile.type != KINDS[contract.input.dtype]
-        or len(tile.shape) != 4
-        or [tile.shape[1], *sides] != [1, *shape]
-        or ((contract.tiling.narrower or contract.tiling.whole) and not all(free))
-    ):
-        raise ContractError("the graph's input is not the one that the contract names")
-    outputs = {output.name: output for output in runtime.get_outputs()}
-    missing = set(contract.outputs.named) - set(outputs)
-    if missing:
-        raise ContractError(f"the graph lacks the outputs {sorted(missing)}")
-    for name, wanted in _wanted_shapes(contract).items():
-        stated = outputs[name].shape
-        if (
-            outputs[name].type != KINDS["float32"]
-            or len(stated) != len(wanted)
-            or any(
-                isinstance(side, int) and needed is not None and side != needed
-                for side, needed in zip(stated[1:], wanted[1:], strict=True)
-            )
-        ):
-            raise ContractError(
-                f"the graph's output {name} is {outputs[name].type} of {_axes(stated)}; the "
-                f"contract needs tensor(float) of {_axes(wanted)}"
-            )
-
-
-def _wanted_shapes(contract: Contract) -> dict[str, tuple[int | None, ...]]:
-    """Return the shape of each output for the largest tile; None where any number will do."""
-    names, sides = contract.outputs, contract.tiling.tile_shape
-    wanted: dict[str, tuple[int | None, ...]] = {
-        names.probability: (None, 1, *sides),
-        names.has_mask: (None, 1),
-        names.activation: (None, 1, None, None),
-    }
-    if names.classes is not None and contract.adopted is not None:
-        wanted[names.classes] = (None, contract.adopted.channels, *sides)
-    return wanted
-
-
-def _axes(shape: Sequence[Any]) -> str:
-    return "(" + ", ".join("?" if side is None else str(side) for side in shape) + ")"
-
-
-def _check_answer(
-    outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], contract: Contract
-) -> None:
-    """Hold an answer's shapes against the tiles': a graph need not state its outputs' shapes."""
-    batch, _, *sides = shape
-    wanted = [(batch, 1, *sides), (batch, 1), (batch, 1, *outputs[2].shape[2:])]
-    if contract.adopted is not None and contract.outputs.classes is not None:
-        wanted.append((batch, contract.adopted.channels, *sides))
-    for name, output, right in zip(contract.outputs.named, outputs, wanted, strict=True):
-        if output.shape != right or output.ndim != len(right):
-            raise ContractError(
-                f"the graph's output {name} came out as {_axes(output.shape)} instead of "
-                f"{_axes(right)}"
-            )
