@@ -9,6 +9,7 @@ editable installation is the repository as it is.
 import ast
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDERS = ("service", "model_export")
 NAME = "mammoseg"
-BUILT = Path("build") / "one-import-name" / NAME
 EXAMPLE = re.compile(rf"^(\s*(?:>>>|\.\.\.) from )({'|'.join(FOLDERS)})(?=[.\s])", re.MULTILINE)
 """An import in an example of a docstring."""
 
@@ -28,8 +28,10 @@ class OneImportName(BuildHookInterface[Any]):
         """Write the renamed package, and have it packed in place of the folders."""
         if version == "editable":
             return
-        root, built = Path(self.root), Path(self.root) / BUILT
-        shutil.rmtree(built, ignore_errors=True)
+        root = Path(self.root)
+        # Its own each time: two builds of one checkout may run at once. Gone with this hook.
+        self._folder = tempfile.TemporaryDirectory(prefix="mammoseg-wheel-")
+        built = Path(self._folder.name) / NAME
         leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(root / NAME, built, ignore=leave_out)
         for folder in FOLDERS:
@@ -37,6 +39,11 @@ class OneImportName(BuildHookInterface[Any]):
         for file in built.rglob("*.py"):
             file.write_text(renamed(file.read_text("utf-8")), "utf-8")
         build_data["force_include"][str(built)] = NAME
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Delete what was packed."""
+        if version != "editable":
+            self._folder.cleanup()
 
 
 def renamed(source: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from requirements.one_import_name import FOLDERS, renamed
+from requirements.one_import_name import FOLDERS, OneImportName, renamed
 
 hatchling = pytest.importorskip("hatchling.builders.wheel")
 
@@ -53,6 +53,19 @@ def test_it_installs_one_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mammoseg"}
+
+
+def test_two_builds_at_once_share_no_folder(tmp_path: Path) -> None:
+    hooks = [OneImportName(str(ROOT), {}, None, None, str(tmp_path), "wheel") for _ in range(2)]
+    packed: list[dict[str, dict[str, str]]] = [{"force_include": {}} for _ in hooks]
+    for hook, data in zip(hooks, packed, strict=True):
+        hook.initialize("standard", data)
+    one, other = (Path(*data["force_include"]) for data in packed)
+    hooks[0].finalize("standard", packed[0], "")
+    assert not one.exists()
+    assert (other / "service" / "segmenter.py").exists()
+    hooks[1].finalize("standard", packed[1], "")
+    assert not other.exists()
 
 
 def test_all_that_the_folders_hold_is_in_it(installed: Path) -> None:
