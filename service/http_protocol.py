@@ -25,6 +25,7 @@ from service.http_header import (
     last_answer,
     url_too_long,
 )
+from service.unread_answer import UnreadAnswer
 
 log = structlog.get_logger("mammoseg")
 
@@ -44,9 +45,6 @@ MAX_PIPELINED = 16
 LINGER_S = 5.0
 """Seconds that a caller has to read a refusal; what it sends meanwhile is thrown away. A connection
 that is closed while bytes wait unread is reset, and the reset overtakes the answer."""
-
-MIN_READ_BYTES_S = 500.0
-"""Rate at which answers must be read, bytes a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._offered = False
         self._deaf_until: float | None = None
         self._aborted = False
-        self._unread = 0
-        self._unread_since: float | None = None
+        self._unread = UnreadAnswer(limits.send_s)
 
     # What uvicorn's server and the event loop call.
 
@@ -141,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
         now
             The event loop's time, seconds.
         """
-        if self._stuck(now):
+        if self._unread.stuck(self.transport.get_write_buffer_size(), now):
             self._abort()
         elif self._deaf_until is not None:
             if now > self._deaf_until and (self.waits or self.cycle.disconnected):
@@ -155,7 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Go on: what was written is being read."""
-        self._unread_since = None
+        self._unread.is_read()
         super().resume_writing()
 
     # What the parser calls.
@@ -291,16 +288,3 @@ class HttpProtocol(HttpToolsProtocol):
     def _abort(self) -> None:
         self._aborted = True
         self.transport.abort()
-
-    def _stuck(self, now: float) -> bool:
-        """Tell whether an answer lies unread for too long."""
-        unread = self.transport.get_write_buffer_size()
-        if not unread:
-            self._unread_since = None
-        elif self._unread_since is None:
-            self._unread, self._unread_since = unread, now
-        elif now - self._unread_since > self._limits.send_s:
-            if self._unread - unread < MIN_READ_BYTES_S * self._limits.send_s:
-                return True
-            self._unread, self._unread_since = unread, now
-        return False

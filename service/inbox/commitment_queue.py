@@ -7,8 +7,8 @@ took it: so neither a crash nor a report that comes first loses any.
 from collections.abc import Sequence
 
 from service.destinations.destination import CommitmentReport
+from service.inbox.columns import DELIVERY, delivery_of
 from service.inbox.database import Database
-from service.inbox.instance_store import DELIVERY, delivery_of
 from service.inbox.states import Delivery
 
 COMMITTED = "committed"

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from service.inbox.columns import DELIVERY, delivery_of
 from service.inbox.database import Connection, Database
-from service.inbox.instance_store import DELIVERY, delivery_of
 from service.inbox.states import DEAD, DELIVERED, PROCESSED, Delivery
 
 NO_DESTINATION = "destination-unknown"

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
-from typing import Any
 
+from service.inbox.columns import DELIVERY, ENTRY, delivery_of, entry_of
 from service.inbox.database import Connection, Database, Row
 from service.inbox.result_rows import enter_results
 from service.inbox.states import (
@@ -23,14 +23,6 @@ from service.inbox.states import (
     StoredResult,
 )
 
-ENTRY = """entry.id, entry.sop_instance_uid, entry.sop_class_uid, entry.study_instance_uid,
-    entry.digest, entry.state, entry.code, entry.size, entry.attempts, entry.due, entry.received,
-    entry.changed"""
-DELIVERY = """delivery.id, result.entry, delivery.destination, delivery.state, delivery.code,
-    delivery.attempts, delivery.due, result.kind, result.sop_instance_uid, result.digest,
-    result.size"""
-
-
 TELLING = """(entry.id IN (SELECT entry FROM untold) OR entry.id IN (SELECT result.entry FROM result
     JOIN delivery ON delivery.result = result.id WHERE delivery.state IN ('waiting', 'stored')))"""
 """Of an instance that is done with: the report on it is still to be made, or on its way."""
@@ -47,17 +39,6 @@ ALL = 2**62
 
 ASIDE_STEP = 1000
 """Instances from one look at that to the next."""
-
-
-def entry_of(row: Row) -> Entry:
-    """Make an entry of the columns `ENTRY`."""
-    return Entry(*row)
-
-
-def delivery_of(row: Iterable[Any]) -> Delivery:
-    """Make a delivery of the columns `DELIVERY`."""
-    id, entry, destination, state, code, attempts, due, *result = row
-    return Delivery(id, entry, destination, state, code, attempts, due, StoredResult(*result))
 
 
 def forget_aside(connection: Connection) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from service.inbox.columns import ENTRY, entry_of
 from service.inbox.database import Database
-from service.inbox.instance_store import ENTRY, entry_of
 from service.inbox.report_queue import enter_untold
 from service.inbox.result_rows import enter_results
 from service.inbox.states import DEAD, RECEIVED, REFUSED, Entry, State, StoredResult

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import fcntl
 import time
 from collections.abc import Awaitable, Callable
-from typing import BinaryIO, get_args
 
 import structlog
 
@@ -15,13 +13,15 @@ from service.capacity.limiter import RequestLimiter
 from service.destinations.destination import ClientOptions, CommitmentReport
 from service.inbox.database import Lease, LeaseLost
 from service.inbox.deliverer import Deliverer
+from service.inbox.gauges import InboxGauges
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor
 from service.inbox.reporter import Reporter
 from service.inbox.result_writer import ResultWriter
-from service.inbox.states import FINISHED, Entry, State, StoredResult
+from service.inbox.states import FINISHED, Entry, StoredResult
 from service.inbox.traces import InboxTraces
+from service.inbox.work_lock import locked
 from service.logs import where
 from service.outputs.dicom import not_run
 from service.outputs.dicom.document import DocumentReference
@@ -33,7 +33,6 @@ from service.telemetry.tracing import NoTracing, Tracing
 
 log = structlog.get_logger("mammoseg")
 
-LOCK = "worker.lock"
 TIDY_S = 3600.0
 GRACE_S = 5.0
 """How long a delivery that is under way may take to end when the service stops."""
@@ -77,9 +76,10 @@ class InboxWorker:
         audit: AuditTrail = NO_TRAIL,
         shadow: Shadow | None = None,
     ) -> None:
-        self.inbox, self._settings, self._metrics = inbox, settings, observed.metrics
+        self.inbox, self._settings = inbox, settings
         self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
         self._names = [destination.name for destination in settings.destinations]
+        self._gauges = InboxGauges(inbox, observed.metrics, self._names, settings.inbox_mib << 20)
         self._poller = Poller()
         self._reporter = self._new_reporter(observed)
         self._writer = ResultWriter(
@@ -188,7 +188,7 @@ class InboxWorker:
         if lease is not None:
             await self._run_as_replica(lease)
             return
-        lock = await self._locked()
+        lock = await locked(self.inbox.files.folder, self._poller)
         if lock is None:
             return
         with lock:
@@ -227,20 +227,6 @@ class InboxWorker:
         self.inbox.bound_waits(self._settings.retry_longest_s)
         self.inbox.recover(self._names)
 
-    async def _locked(self) -> BinaryIO | None:
-        """Wait until no other process works on the inbox; None when stopped meanwhile."""
-        file = (self.inbox.files.folder / LOCK).open("ab")
-        while not self._poller.stopped:
-            try:
-                # The kernel lets go of it however a process ends.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await self._poller.wait()
-                continue
-            return file
-        file.close()
-        return None
-
     async def _process(self) -> None:
         await self._persist(self._processor.poller, self._processor.step)
         await self._processor.finish()
@@ -267,7 +253,7 @@ class InboxWorker:
             if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
                 await asyncio.to_thread(self._forget)
                 self._tidied = time.monotonic()
-            await asyncio.to_thread(self._show)
+            await asyncio.to_thread(self._gauges.show)
         await self._poller.wait()
 
     def _leads(self) -> bool:
@@ -283,7 +269,7 @@ class InboxWorker:
             # What the others show counts: of all replicas' gauges the sum is right, and the most.
             log.info("inbox-follows")
             self._tidied = 0.0
-            self._metrics.clear_inbox()
+            self._gauges.clear()
         self._keeps_house = leads
         return leads
 
@@ -293,21 +279,6 @@ class InboxWorker:
         self.inbox.deliveries.bury_unknown(others.union(self._names))
         self.inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
         self.inbox.sweep()
-
-    def _show(self) -> None:
-        instances, metrics = self.inbox.instances, self._metrics
-        counts, open_ = instances.counts(), instances.delivery_counts()
-        for state in get_args(State):
-            metrics.inbox_instances.labels(state).set(counts.get(state, 0))
-        for name in self._names:
-            for state in ("waiting", "stored", "dead"):
-                metrics.inbox_deliveries.labels(name, state).set(open_.get((name, state), 0))
-        metrics.inbox_bytes.set(instances.bytes_held())
-        metrics.inbox_max_bytes.set(self._settings.inbox_mib << 20)
-        metrics.inbox_oldest_seconds.set(self.inbox.processing.oldest_s())
-        oldest_s = self.inbox.deliveries.oldest_s()
-        for name in self._names:
-            metrics.outbox_oldest_seconds.labels(name).set(oldest_s.get(name, 0.0))
 
     async def _persist(self, poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
         while not poller.stopped:
