@@ -28,6 +28,9 @@ DELIVERED, REFUSED, SET_ASIDE = ("delivered", None), ("refused", "intent"), (
     "set-aside",
     "modality-not-accepted",
 )  # fmt: skip
+RESULTS = {DELIVERED: 2, REFUSED: 1, SET_ASIDE: 0}
+"""How many results arrive of an instance, by how it ends."""
+
 REPORT = Counter({"SR": 1})
 """What arrives of an instance that was refused: that it was not analysed."""
 
@@ -44,11 +47,20 @@ class Sent:
         By UID: how it must end, and the sample that it is, where it is one.
     perhaps
         The same of those whose answer nobody waited for.
+    results
+        How many results must arrive of what was accepted.
     """
 
     accepted: dict[str, tuple[tuple[str, str | None], Sample | None]] = field(default_factory=dict)
     perhaps: dict[str, Sample] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    results: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def accept(self, uid: str, ends: tuple[str, str | None], sample: Sample | None = None) -> None:
+        """Enter that an instance was accepted, and how it must end."""
+        with self._lock:
+            self.accepted[uid] = ends, sample
+            self.results += RESULTS[ends]
 
 
 def related(files: Sequence[bytes]) -> bytes:
@@ -66,7 +78,7 @@ class Sender:
 
     def step(self, soak: Soak, chance: random.Random, caller: Caller) -> None:
         """Send new instances, or such as were sent before, or leave."""
-        if 2 * len(self.sent.accepted) - len(self._destination.received) > MAX_WAITING:
+        if self.sent.results - len(self._destination.received) > MAX_WAITING:
             return
         kind = chance.random()
         if kind < 0.1 and self._again:
@@ -79,7 +91,7 @@ class Sender:
             number = next(numbers)
             renamed = file.replace(SOP_INSTANCE_UID.encode(), uid_of(number).encode())
             if self._until_taken(soak, [renamed], caller):
-                self.sent.accepted[uid_of(number)] = ends, None
+                self.sent.accept(uid_of(number), ends)
         else:
             self._new(soak, chance, caller)
 
@@ -89,9 +101,8 @@ class Sender:
         files = [one.numbered(number) for one, number in zip(samples, ours, strict=True)]
         rubbish = [chance.randbytes(500)] if chance.random() < 0.1 else []
         if self._until_taken(soak, files + rubbish, caller, len(files)):
-            with self.sent.lock:
-                for sample, number in zip(samples, ours, strict=True):
-                    self.sent.accepted[uid_of(number)] = DELIVERED, sample
+            for sample, number in zip(samples, ours, strict=True):
+                self.sent.accept(uid_of(number), DELIVERED, sample)
             self._again = [*self._again[-9:], files[0]]
 
     def _until_taken(
