@@ -1,3 +1,6 @@
+import platform
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,7 +10,7 @@ import torch
 from model_export.export.folding import fold
 from model_export.export.graph import build_graph
 from model_export.export.verify import MAX_FILE_BYTES, PARITY
-from model_export.networks import NetworkOptions, SmallOptions
+from model_export.networks import LiteOptions, NetworkOptions, SmallOptions
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
 
 pytestmark = pytest.mark.integration
@@ -56,6 +59,23 @@ def test_the_graph_is_the_net(options: NetworkOptions) -> None:
     np.testing.assert_allclose(probability, torch.sigmoid(maps.logits), rtol=0, atol=PARITY)
     np.testing.assert_allclose(has_mask, maps.has_mask, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(activation, maps.activation, rtol=1e-4, atol=1e-3)
+
+
+def test_a_map_of_one_channel_is_not_worked_on_in_blocks_of_channels(tmp_path: Path) -> None:
+    model = build_graph(fold(lived_in(LiteOptions())), 128)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    content = model.SerializeToString()
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(options.optimized_model_filepath).graph.node
+    makers = {output: node for node in nodes for output in node.output}
+    kinds, node = [], makers["probability"]
+    while node.op_type != "Conv":
+        kinds.append((node.domain, node.op_type))
+        node = makers[node.input[0]]
+    assert kinds[:3] == [("", "Sigmoid"), ("", "Resize"), ("", "Reshape")]
+    if platform.machine() == "x86_64":
+        assert (node.domain, len(kinds)) == ("com.microsoft.nchwc", 4)
 
 
 def test_turned_kernels_are_written_once() -> None:
