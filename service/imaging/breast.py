@@ -65,9 +65,10 @@ class Breast:
             np.intp
         )
         height, width = self.thumbnail.shape
-        return self.thumbnail[
-            np.ix_(np.minimum(row_of, height - 1), np.minimum(column_of, width - 1))
-        ]
+        # Columns first: then whole rows are copied.
+        wide: NDArray[np.bool_] = self.thumbnail[:, np.minimum(column_of, width - 1)]
+        region: NDArray[np.bool_] = wide[np.minimum(row_of, height - 1)]
+        return region
 
     def area_pixels(self, source_shape: tuple[int, int]) -> float:
         """Area of the region in source pixels, estimated from the thumbnail."""

@@ -16,6 +16,10 @@ FEW_PIXELS = 12
 """Up to so many source pixels a cell, all are interpolated: to tell cells apart takes longer."""
 
 
+BAND = 8
+"""Rows of cells that are interpolated together."""
+
+
 class ThresholdedMap:
     """The pieces of a map at or above a threshold.
 
@@ -37,7 +41,7 @@ class ThresholdedMap:
             return
         part = span_of(reaches, 0), span_of(reaches, 1)
         if enlarged.pixels_per_cell <= FEW_PIXELS:
-            drawn = _drawn(enlarged, np.float32(threshold), part)
+            drawn = _drawn(enlarged, np.float32(threshold), reaches, part)
         else:
             self._cells = _Cells(enlarged, np.float32(threshold), reaches)
             drawn = self._cells.drawn(part)
@@ -159,17 +163,30 @@ class _Cells:
 
 
 def _drawn(
-    enlarged: EnlargedMap, threshold: np.float32, part: tuple[slice, slice]
+    enlarged: EnlargedMap,
+    threshold: np.float32,
+    reaches: NDArray[np.bool_],
+    part: tuple[slice, slice],
 ) -> NDArray[np.uint8]:
-    """Draw the source's pixels of some cells, each interpolated."""
+    """Draw the source's pixels of some cells, each interpolated, from first to last in a band.
+
+    Candidates are few and lie apart: between them nothing is interpolated.
+    """
     rows, columns = enlarged.rows.starts, enlarged.columns.starts
-    area = Box(
-        int(rows[part[0].start]), int(columns[part[1].start]),
-        int(rows[part[0].stop]), int(columns[part[1].stop]),
-    )  # fmt: skip
-    drawn = np.empty((area.rows, area.columns), np.bool_)
-    for strip, values in enlarged.strips(area):
-        np.greater_equal(values, threshold, out=drawn[strip])
+    top, left = int(rows[part[0].start]), int(columns[part[1].start])
+    shape = int(rows[part[0].stop]) - top, int(columns[part[1].stop]) - left
+    drawn = np.zeros(shape, np.bool_)
+    for first in range(part[0].start, part[0].stop, BAND):
+        end = min(first + BAND, part[0].stop)
+        hits = np.flatnonzero(reaches[first:end].any(axis=0))
+        if not hits.size:
+            continue
+        box = Box(
+            int(rows[first]), int(columns[hits[0]]), int(rows[end]), int(columns[hits[-1] + 1])
+        )
+        here = drawn[box.top - top : box.bottom - top, box.left - left : box.right - left]
+        for strip, values in enlarged.strips(box):
+            np.greater_equal(values, threshold, out=here[strip])
     return drawn.view(np.uint8)
 
 
