@@ -12,6 +12,9 @@ from service.services import services
 
 router = APIRouter(tags=["health"])
 
+RETRY_AFTER_S = 1
+"""Seconds until whoever is told that the service is not ready may ask again."""
+
 Status = Literal["ready", "draining", "inbox-database-away", "device-failed"]
 
 
@@ -63,7 +66,9 @@ async def ready(request: Request) -> Response:
         version=segmenter.model.version,
         device=segmenter.device,
     )
-    return JSONResponse(body.model_dump(), 200 if status == "ready" else 503)
+    if status == "ready":
+        return JSONResponse(body.model_dump())
+    return JSONResponse(body.model_dump(), 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 @router.get("/metrics", include_in_schema=False)

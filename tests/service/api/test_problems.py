@@ -86,7 +86,8 @@ def test_a_draining_service_is_not_ready(identity_model: Path, phantom_png: byte
     with TestClient(create_app(settings)) as client:
         opened(client).limiter.draining = True
         check_problem(client.post(URL, content=phantom_png), 503, "draining")
-        assert client.get("/health/ready").status_code == 503
+        ready = client.get("/health/ready")
+        assert (ready.status_code, ready.headers["Retry-After"]) == (503, "1")
         assert client.get("/health/live").status_code == 200
 
 
