@@ -88,6 +88,8 @@ class Subject:
         When it was not to be there, by our own doing.
     reader_losses
         When readers were killed, monotonic seconds.
+    lives
+        How many processes were started, those included that were killed as they started.
     """
 
     def __init__(self, name: str, folder: Path, model: Path, destination: str) -> None:
@@ -99,6 +101,7 @@ class Subject:
         self.temporary.mkdir(parents=True)
         self.interruptions: list[Interruption] = []
         self.reader_losses: list[float] = []
+        self.lives = 0
         self.process: subprocess.Popen[bytes] | None = None
         settings = SETTINGS | {
             "model": str(model),
@@ -137,6 +140,7 @@ class Subject:
                 stderr=log,
             )
         _mains.add(self.process.pid)
+        self.lives += 1
 
     def wait_ready(self) -> None:
         """Wait until it takes images."""

@@ -57,8 +57,8 @@ class Caller:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
     ) -> Answer:
         """Ask, and count the answer; a status from 500 on is a fault unless it may come."""
-        if self._life != (life := len(self._subject.interruptions)):
-            # What was opened to the process before goes nowhere.
+        if self._life != (life := self._subject.lives):
+            # What was opened to a process before goes nowhere.
             self.leave()
             self._life = life
         start = time.monotonic()
