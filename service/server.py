@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from service.audit.events import node_refused
 from service.audit.participants import http_caller
 from service.exit_status import DEVICE_FAILED, START_FAILED
+from service.heap import give_back
 from service.http_protocol import ConnectionLimits, HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
@@ -40,6 +41,9 @@ HANDSHAKE_SHARE = 4
 
 TICKS_A_SECOND = 10
 """Of uvicorn's `on_tick`."""
+
+GIVE_BACK_S = 60
+"""Between two times that memory which is free goes back to the system, seconds."""
 
 
 def serve(app: FastAPI, settings: Settings) -> int:
@@ -202,6 +206,8 @@ class Server(uvicorn.Server):
             self._look_at_connections()
             if self._handshakes is not None:
                 self._handshakes.contexts.look()
+        if counter and counter % (GIVE_BACK_S * TICKS_A_SECOND) == 0:
+            asyncio.get_running_loop().run_in_executor(None, give_back)
         opened = services_of(self._app)
         if self._reload_asked and opened is not None and opened.reloader is not None:
             self._reload_asked = False

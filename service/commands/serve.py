@@ -8,6 +8,7 @@ from service.access.access import AccessControl
 from service.app import create_app, open_inbox
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
+from service.heap import spare_what_is_loaded
 from service.listening import check_address
 from service.loading import open_models
 from service.logs import configure_logs
@@ -37,6 +38,7 @@ def serve(
         served = create_app(settings, models, inbox, access)
     except StartupError as error:
         fail(str(error))
+    spare_what_is_loaded()
     try:
         status = run_server(served, settings)
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import MammosegError
+from service.heap import spare_what_is_loaded
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import read_image
 from service.imaging.source_header import look
@@ -111,6 +112,7 @@ def main(descriptor: int, memory_mib: int) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     _be_silent()
     worker = Worker()
+    spare_what_is_loaded()
     with contextlib.suppress(EOFError, ConnectionError):
         channel.send(encode(Ready(0, sandbox.enter())))
         while True:

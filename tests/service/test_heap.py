@@ -1,12 +1,16 @@
+import asyncio
 import os
 import subprocess
 import sys
 
 import pytest
+from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from service.cli import app
 from service.heap import CHOSEN
+from service.server import Server, config_of
+from service.settings import Settings
 
 pytestmark = [
     pytest.mark.integration,
@@ -57,3 +61,76 @@ def test_every_command_bounds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.cli.bound_heap", lambda: called.append(True))
     assert CliRunner().invoke(app, ["model", "info"]).exit_code == 0
     assert called == [True]
+
+
+HOLES = """
+import ctypes, sys, psutil
+from service.heap import bound_heap, give_back
+bound_heap()
+malloc = ctypes.CDLL(None).malloc
+malloc.restype = ctypes.c_void_p
+free = ctypes.CDLL(None).free
+free.argtypes = [ctypes.c_void_p]
+def block(size):
+    at = malloc(size)
+    ctypes.memset(at, 1, size)
+    return at
+me = psutil.Process()
+before = me.memory_info().rss
+blocks = [(block(1 << 20), block(9999)) for _ in range(100)]
+for large, _ in blocks:
+    free(large)
+kept = me.memory_info().rss - before
+give_back()
+print(kept >> 20, (me.memory_info().rss - before) >> 20)
+"""
+
+
+def test_memory_that_is_free_between_blocks_in_use_goes_back() -> None:
+    kept, left = map(int, subprocess.check_output([sys.executable, "-c", HOLES]).split())
+    assert kept > 90
+    assert left < 10
+
+
+SPARED = """
+import gc
+import service.commands.serve
+from service.heap import MAX_SURVIVORS, spare_what_is_loaded
+spare_what_is_loaded()
+at_start = gc.get_freeze_count(), len(gc.get_objects())
+tables = [[] for _ in range(2 * MAX_SURVIVORS)]
+gc.collect()
+loaded = gc.get_freeze_count() - at_start[0]
+class Node: pass
+node = Node()
+node.self = node
+import weakref
+gone = weakref.ref(node)
+del node
+gc.collect()
+print(*at_start, loaded, gone() is None)
+"""
+
+
+def test_what_is_loaded_is_searched_for_cycles_no_more_and_what_is_new_is() -> None:
+    told = subprocess.check_output([sys.executable, "-c", SPARED], text=True).split()
+    frozen, searched, loaded = map(int, told[:3])
+    assert frozen > 50_000
+    assert searched < 1_000
+    assert loaded >= 40_000
+    assert told[3] == "True"
+
+
+def test_the_server_gives_memory_back_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr("service.server.give_back", lambda: given.append(tick))
+    settings = Settings(device="cpu")
+    server = Server(config_of(FastAPI(), settings), FastAPI(), 0.0)
+
+    async def at(tick: int) -> None:
+        await server.on_tick(tick)
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    for tick in (0, 599, 600, 601, 1200):
+        asyncio.run(at(tick))
+    assert given == [600, 1200]
