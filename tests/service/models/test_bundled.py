@@ -21,7 +21,8 @@ FOLDER = BUNDLED_MODEL.parent
 GOLDEN_VIEW = ("sfm-benign-0", "1-131.dcm")
 GOLDEN_SCORE = 0.6643
 GOLDEN_MASK_PIXELS = 23_054
-"""Of model 0.4.0, ungated, on a CPU in float32. A new model has new ones; nothing else may."""
+"""Of models 0.4.0 and 0.4.1, ungated, on a CPU in float32. Other weights have new ones; nothing
+else may."""
 
 
 @pytest.fixture(scope="module")
