@@ -4,7 +4,7 @@ from service.audit.event import AuditEvent
 from tests.service.audit.samples import every_kind
 
 TRIGGERS = {
-    "started": "`serve`, `scp`, `follow`, `pull` or `segment` starts",
+    "started": "`serve`, `scp`, `follow`, `pull`, `segment` or `archive` starts",
     "stopped": "it ends in order",
     "login refused": "401: no key or token, or none that is believed",
     "function refused": "403: the scope is missing",
@@ -12,14 +12,14 @@ TRIGGERS = {
     "recording stopped": "the buffer is full",
     "recording started": "there is room again",
     "transfer begun": "a result is about to be sent to a destination, or by `follow` or `pull`",
-    "received": "instances came by STOW-RS or C-STORE, or were fetched by `follow` or `pull`",
+    "received": "instances came by STOW-RS or C-STORE; `follow`, `pull` or `archive` fetched them",
     "delivered": "a destination has a result; `follow` or `pull` stored one",
     "not delivered": "it has not: outcome 4 where it is tried again, else 8",
     "accessed": "`POST /v1/segment` or `/v1/studies` judged a DICOM image",
     "access refused": "it was refused, or failed",
-    "imported": "`segment` read a DICOM image from a folder",
-    "exported": "`segment` or `pull` wrote results into a folder",
-    "queried": "`pull` searched a study by QIDO-RS",
+    "imported": "`segment` or `archive` read a DICOM image from a folder",
+    "exported": "`segment`, `archive` or `pull` wrote results into a folder",
+    "queried": "`pull` searched a study by QIDO-RS, or `archive` for studies",
 }
 """When each is sent."""
 

@@ -4,8 +4,11 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+from service.audit.trail import AuditTrail
+from service.batch.archive.audited import ArchiveAudit, tell_of_search
 from service.batch.archive.engine import Engine, ThisMachine, on_ray
 from service.batch.archive.items import Query
 from service.batch.archive.judge import Assignment
@@ -86,20 +89,33 @@ def run(source: str, choices: Choices) -> int:
 def _work(
     source: str, query: Query | None, settings: Settings, choices: Choices, report: Report
 ) -> int:
-    try:
-        from service.batch.archive.job import ArchiveJob
-    except ImportError:
-        raise StartupError("PyArrow is not installed: pip install 'mammoseg[archive]'") from None
+    if find_spec("pyarrow") is None:
+        raise StartupError("PyArrow is not installed: pip install 'mammoseg[archive]'")
     assignment = _assignment(query, settings, choices)
     engine = _engine(assignment, choices.ray)
-    listed = _listed(source, query, settings, choices.out)
+    with AuditTrail("mammoseg archive", settings.audit_options(settings.inbox)) as trail:
+        listed = _listed(source, query, settings, choices.out, trail)
+        audit = ArchiveAudit(trail, choices.out, query)
+        return _judged(listed, engine, choices, report, _bound(source, query, assignment), audit)
+
+
+def _judged(
+    listed: Listed,
+    engine: Engine,
+    choices: Choices,
+    report: Report,
+    bound: dict[str, str],
+    audit: ArchiveAudit,
+) -> int:
+    from service.batch.archive.job import ArchiveJob
+
     for fault in listed.faults:
         report.fault(fault)
     if not listed.items:
         others = f": {listed.others} files are none" if listed.others else ""
         fail(f"there is no image{others}")
-    with Ledger(choices.out, _bound(source, query, assignment)) as ledger:
-        refused = ArchiveJob(ledger, engine, report).run(listed)
+    with Ledger(choices.out, bound) as ledger:
+        refused = ArchiveJob(ledger, engine, report, audit).run(listed)
     return SOME_FAILED if refused or listed.faults else 0
 
 
@@ -112,7 +128,9 @@ def _assignment(query: Query | None, settings: Settings, choices: Choices) -> As
     if choices.pseudonymous and secret is None:
         raise StartupError("--pseudonymous needs MAMMOSEG_STUDY_SECRET_FILE")
     made = made_by(settings, options)
-    return Assignment(settings, options, choices.formats, made, query, secret)
+    return Assignment(
+        settings, options, choices.formats, made, query, secret, settings.audit is not None
+    )
 
 
 def _engine(assignment: Assignment, ray: OnRay | None) -> Engine:
@@ -121,12 +139,17 @@ def _engine(assignment: Assignment, ray: OnRay | None) -> Engine:
     return on_ray(assignment, ray.address, ray.workers, ray.cpus, ray.gpus)
 
 
-def _listed(source: str, query: Query | None, settings: Settings, out: Path) -> Listed:
+def _listed(
+    source: str, query: Query | None, settings: Settings, out: Path, trail: AuditTrail
+) -> Listed:
     if query is None:
         return list_files(source, out)
     try:
-        return list_instances(query, settings.read_limits().accept_modalities)
+        listed = list_instances(query, settings.read_limits().accept_modalities)
+        tell_of_search(trail, query)
+        return listed
     except ServerFailed as failure:
+        tell_of_search(trail, query, failure.code)
         raise StartupError(f"{query.root} cannot be searched ({failure.code})") from None
 
 

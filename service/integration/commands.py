@@ -12,14 +12,15 @@ import typer
 from service.audit.trail import AuditTrail
 from service.comma_list import comma_list
 from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
+from service.dicomweb.audited import RemoteAudit
+from service.dicomweb.url import without_credentials
 from service.errors import StartupError
 from service.imaging.elements import is_uid
-from service.integration.audited import RemoteAudit
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.pull import Pull
-from service.integration.remote import Denied, without_credentials
+from service.integration.remote import Denied
 from service.integration.service_client import ServiceClient
 from service.loading import open_segmenter
 from service.logs import configure_logs

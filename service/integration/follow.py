@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from service.backoff import doubled_s
-from service.integration.audited import RemoteAudit, identity_in
+from service.dicomweb.audited import RemoteAudit, identity_in
 from service.integration.cursor import Cursor
 from service.integration.orthanc import Change, Orthanc
 from service.integration.remote import Refused, Unavailable

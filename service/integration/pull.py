@@ -7,9 +7,9 @@ from typing import Protocol
 
 from service.audit.instances import InstanceIdentity
 from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
+from service.dicomweb.audited import RemoteAudit, identity_in
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
-from service.integration.audited import RemoteAudit, identity_in
 from service.outputs.dicom.registry import dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_findings, write_whole
 from service.segmenter import Segmenter, SegmentOptions

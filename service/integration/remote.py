@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from service.dicomweb.url import without_credentials
+
 TRY_AGAIN = frozenset((408, 425, 429))
 """Of the refusals, those that speak of the moment and not of what was sent; so do all 5xx."""
 
@@ -73,14 +75,6 @@ def ask(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.R
         where = without_credentials(str(client.base_url))
         raise Denied(f"{where} answers {answer.status_code}: check the credentials")
     raise Refused(_problem_code(answer) or f"http-{answer.status_code}")
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL for an operator's eyes: without the name and password that may stand in it."""
-    try:
-        return str(httpx.URL(url).copy_with(userinfo=b""))
-    except httpx.InvalidURL:
-        return "the URL"
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

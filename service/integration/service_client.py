@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import httpx
 
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary
+from service.dicomweb.url import without_credentials
 from service.errors import PASSING_CODES, InvalidRequest, MammosegError
 from service.findings import ModelIdentity
 from service.imaging import elements
 from service.imaging.dicom import parse
 from service.imaging.geometry import read_geometry
 from service.imaging.limits import ReadLimits
-from service.integration.remote import Denied, Refused, Unavailable, ask, without_credentials
+from service.integration.remote import Denied, Refused, Unavailable, ask
 from service.outputs.dicom.identity import Origin
 from service.outputs.dicom.registry import OUTPUTS
 

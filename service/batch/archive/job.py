@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from service import __version__
+from service.batch.archive.audited import NOT_AUDITED, ArchiveAudit
 from service.batch.archive.engine import Engine
 from service.batch.archive.items import Item, shown
 from service.batch.archive.judge import Answer
@@ -13,7 +14,7 @@ from service.batch.archive.ledger import Ledger
 from service.batch.archive.listing import Listed
 from service.batch.archive.tables import write_tables
 from service.batch.report import Report
-from service.batch.results import write_file
+from service.batch.results import NotWritten, write_file
 from service.batch.run import Outcome
 
 SUMMARY_NAME = "summary.json"
@@ -35,10 +36,15 @@ class ArchiveJob:
         Who does it.
     report
         Who is told.
+    audit
+        Who is told whose images they are.
     """
 
-    def __init__(self, ledger: Ledger, engine: Engine, report: Report) -> None:
+    def __init__(
+        self, ledger: Ledger, engine: Engine, report: Report, audit: ArchiveAudit = NOT_AUDITED
+    ) -> None:
         self._ledger, self._engine, self._report = ledger, engine, report
+        self._audit = audit
         self._counts: Counter[str] = Counter()
         self._seconds = 0.0
 
@@ -91,7 +97,12 @@ class ArchiveJob:
             self._take(Outcome(item, "refused", problem=NO_ANSWER), version)
 
     def _take(self, answer: Answer, version: str) -> None:
-        state, problem = self._ledger.take(answer, version)
+        try:
+            state, problem = self._ledger.take(answer, version)
+        except NotWritten:
+            self._audit.not_written(answer)
+            raise
+        self._audit.taken(answer, state, problem)
         self._counts[state] += 1
         if state != "refused" or problem is None:
             return

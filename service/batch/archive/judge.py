@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from service.audit.instances import InstanceIdentity, identity_of
 from service.batch.archive.items import Fetcher, InstanceBody, Item, Query
 from service.batch.bodies import FileBody
 from service.batch.job import made_by
@@ -48,6 +49,8 @@ class Assignment:
         Where instances are; None for an archive of files.
     secret
         The site's, for pseudonyms in place of UIDs; None for UIDs.
+    is_audited
+        Whoever keeps the ledger is to know whose each image is.
     """
 
     settings: Settings = field(repr=False)
@@ -56,6 +59,7 @@ class Assignment:
     made_by: str
     query: Query | None = None
     secret: bytes | None = field(default=None, repr=False)
+    is_audited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Judged:
         Rows of `regions.parquet`.
     files
         Content of each result file, by its name in the folder of the results.
+    whose
+        For the audit trail; None where there is none, and of what is no DICOM instance.
     """
 
     image: str
@@ -81,6 +87,7 @@ class Judged:
     row: Row
     regions: tuple[Row, ...]
     files: dict[str, bytes] = field(repr=False)
+    whose: InstanceIdentity | None = None
 
 
 Answer = Outcome[Item, Judged]
@@ -136,7 +143,9 @@ class Judge:
         row |= {"results": None} if self._assignment.secret else {"results": name}
         del row["sop_instance_uid"]
         files = make_files(name, self._assignment.formats, findings)
-        return Judged(image, digest, row, region_rows(result, keys), files)
+        header = findings.mammogram.header if self._assignment.is_audited else None
+        whose = None if header is None else identity_of(header.dataset())
+        return Judged(image, digest, row, region_rows(result, keys), files, whose)
 
     def _keys(self, findings: Findings, image: str, content: bytes) -> Row:
         """Return what image and study are called in the tables."""

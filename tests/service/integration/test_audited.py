@@ -11,9 +11,9 @@ import pytest
 
 from service.audit.trail import AuditTrail
 from service.dicomweb.archive import InstanceReference, ServerFailed
+from service.dicomweb.audited import RemoteAudit
 from service.imaging.limits import ReadLimits
 from service.integration import pull as module
-from service.integration.audited import RemoteAudit
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc

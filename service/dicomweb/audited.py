@@ -11,10 +11,10 @@ from service.audit.events import begin_transferring, exported, queried, transfer
 from service.audit.instances import InstanceIdentity, identity_of
 from service.audit.participants import medium, web_server
 from service.audit.trail import NO_TRAIL, AuditTrail
+from service.dicomweb.url import without_credentials
 from service.errors import MammosegError
 from service.imaging.dicom import parse
 from service.imaging.source_header import HEADER_BYTES
-from service.integration.remote import without_credentials
 
 
 class RemoteAudit:

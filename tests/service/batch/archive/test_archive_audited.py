@@ -1,0 +1,107 @@
+"""`mammoseg archive` tells the audit trail whose images it reads, and where their results go."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.audit.instances import InstanceIdentity
+from service.audit.trail import NO_TRAIL, AuditTrail
+from service.batch.archive.audited import ArchiveAudit, tell_of_search
+from service.batch.archive.items import FileItem, InstanceItem, Item, Query
+from service.batch.archive.judge import Answer, Judged
+from service.batch.run import Outcome
+from service.cli import app
+from service.dicomweb.archive import InstanceReference
+from service.settings import Settings
+from tests.archive_files import write_archive
+from tests.identity_net import write_identity_net
+from tests.service.audit.recorded import Told, told
+from tests.service.audit.schema import faults_of
+
+pytestmark = pytest.mark.integration
+
+STUDY = "1.2.3"
+WHOSE = InstanceIdentity("1.2.840.10008.5.1.4.1.1.1.2", "1.2.3.4", STUDY, "42", "ZANARIE")
+QUERY = Query("https://pacs.example/dicom-web", (("StudyDate", "20200101-"),), ("me", "secret"))
+ON_SERVER = InstanceItem(STUDY, InstanceReference("1.2.3.9", "1.2.3.4"))
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Iterator[AuditTrail]:
+    options = Settings(audit="syslog-tcp://127.0.0.1:9").audit_options(tmp_path / "audit")
+    with AuditTrail("mammoseg archive", options) as trail:
+        yield trail
+
+
+def between(folder: Path) -> list[Told]:
+    found = told(folder / "audit")[1:]
+    assert not faults_of((each.raw for each in found), folder)
+    return found
+
+
+def answer(item: Item, whose: InstanceIdentity | None = WHOSE) -> Answer:
+    return Outcome(item, "done", made=Judged("1.2.3.4", "0" * 64, {}, (), {}, whose))
+
+
+def test_a_file_is_imported_and_its_results_are_exported(trail: AuditTrail, tmp_path: Path) -> None:
+    audit, item = ArchiveAudit(trail, tmp_path / "out"), FileItem(tmp_path / "a.dcm")
+    audit.taken(answer(item), "done", None)
+    audit.taken(answer(item), "duplicate", None)
+    audit.not_written(answer(item))
+    audit.taken(answer(item, whose=None), "done", None)
+    audit.taken(Outcome(item, "refused", problem=("truncated", "")), "refused", ("truncated", ""))
+    found = between(tmp_path)
+    assert [(each.event, each.outcome, each.why) for each in found] == [
+        ("Import", "0", None),
+        ("Export", "0", None),
+        ("Import", "0", None),
+        ("Import", "0", None),
+        ("Export", "8", "not-written"),
+    ]
+    assert found[0].users[1] == tmp_path.as_uri()
+    assert found[1].users[1] == (tmp_path / "out").as_uri()
+    assert all(each.objects == [STUDY, "42"] and b"ZANARIE" in each.raw for each in found)
+
+
+def test_an_instance_is_fetched_or_it_is_said_why_not(trail: AuditTrail, tmp_path: Path) -> None:
+    audit = ArchiveAudit(trail, tmp_path / "out", QUERY)
+    tell_of_search(trail, QUERY)
+    audit.taken(answer(ON_SERVER), "done", None)
+    gone: Answer = Outcome(ON_SERVER, "refused", problem=("http-404", "Not there."))
+    audit.taken(gone, "refused", gone.problem)
+    tell_of_search(trail, QUERY, "unreachable")
+    found = between(tmp_path)
+    assert [(each.event, each.outcome, each.why) for each in found] == [
+        ("Query", "0", None),
+        ("DICOM Instances Transferred", "0", None),
+        ("Export", "0", None),
+        ("DICOM Instances Transferred", "4", "http-404"),
+        ("Query", "4", "unreachable"),
+    ]
+    assert found[1].objects == [STUDY, "42"] and found[3].objects[0] == STUDY
+    assert b"secret" not in b"".join(each.raw for each in found)
+
+
+def test_where_there_is_no_trail_nothing_is_told(tmp_path: Path) -> None:
+    audit = ArchiveAudit(NO_TRAIL, tmp_path, QUERY)
+    audit.taken(answer(ON_SERVER), "done", None)
+    audit.not_written(answer(ON_SERVER))
+    tell_of_search(NO_TRAIL, QUERY)
+
+
+def test_the_command_tells_of_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra archive")
+    source, out = write_archive(tmp_path / "archive", 2, (120, 96)), tmp_path / "out"
+    model = write_identity_net(tmp_path / "identity.onnx")
+    settings = {"MODEL": model, "DEVICE": "cpu", "READERS": 1, "AUDIT": "syslog-tcp://127.0.0.1:9"}
+    settings |= {"AUDIT_FOLDER": tmp_path / "audit"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MAMMOSEG_{name}", str(value))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    result = CliRunner().invoke(app, ["archive", str(source), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    start, *between, stop = (each.event for each in told(tmp_path / "audit"))
+    assert (start, stop) == ("Application Start", "Application Stop")
+    assert between == ["Import", "Export"] * 2
