@@ -122,15 +122,15 @@ def test_what_is_loaded_is_searched_for_cycles_no_more_and_what_is_new_is() -> N
 
 
 def test_the_server_gives_memory_back_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[int] = []
-    monkeypatch.setattr("service.server.give_back", lambda: given.append(tick))
-    settings = Settings(device="cpu")
-    server = Server(config_of(FastAPI(), settings), FastAPI(), 0.0)
+    given: list[bool] = []
+    monkeypatch.setattr("service.server.give_back", lambda: given.append(True))
+    server = Server(config_of(FastAPI(), Settings(device="cpu")), FastAPI(), 0.0)
 
-    async def at(tick: int) -> None:
+    async def times_given(tick: int) -> int:
+        given.clear()
         await server.on_tick(tick)
         await asyncio.get_running_loop().shutdown_default_executor()
+        return len(given)
 
-    for tick in (0, 599, 600, 601, 1200):
-        asyncio.run(at(tick))
-    assert given == [600, 1200]
+    ticks = (0, 599, 600, 601, 1200)
+    assert [asyncio.run(times_given(tick)) for tick in ticks] == [0, 0, 1, 0, 1]
