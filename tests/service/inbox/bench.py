@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from service.backoff import Backoff
 from service.buffer_pool import BufferPool
 from service.capacity.limiter import RequestLimiter
 from service.capacity.plan import MemoryPlan
 from service.capacity.slot import Slot
 from service.errors import Overloaded
 from service.inbox.inbox import Inbox
+from service.inbox.poller import Poller
+from service.inbox.processor import Processor
 from service.inbox.replica_lease import NOBODY, ReplicaLease
 from service.inbox.sqlite import SqliteDatabase
+from service.inbox.states import Entry, StoredResult
 from service.inbox.worker import InboxWorker
 from service.metrics import Metrics
 from service.segmenter import Segmenter
@@ -100,3 +104,47 @@ def sqlite_of(inbox: Inbox) -> SqliteDatabase:
     """Return an inbox's database, with what is its own."""
     assert isinstance(inbox._database, SqliteDatabase)
     return inbox._database
+
+
+def process(
+    inbox: Inbox,
+    make_results: Callable[[Entry], list[StoredResult]],
+    bench: Bench,
+    done: Callable[[], bool],
+    stopped: Callable[[], None] | None = None,
+) -> None:
+    """Run a processor with a work of our own until something is so."""
+
+    async def run() -> None:
+        processor = Processor(
+            inbox,
+            make_results,
+            bench,
+            ["pacs"],
+            at_once=2,
+            backoff=Backoff(0.01, 0.02, 3),
+            poller=Poller(),
+            done=lambda: None,
+            stopped=stopped,
+        )
+        ends = time.monotonic() + WAIT_S
+        while not done() and time.monotonic() < ends:
+            processor.poller.wake()
+            await processor.step()
+            await asyncio.sleep(0.005)
+        await processor.finish()
+
+    asyncio.run(run())
+    assert done(), states(inbox)
+
+
+def make(inbox: Inbox, id: int, *destinations: str) -> list[StoredResult]:
+    """Enter an SR and a SEG as results, with their files."""
+    contents = [f"{kind} of {id}".encode() for kind in ("seg", "sr")]
+    digests = inbox.files.write_results(contents)
+    made = [
+        StoredResult(kind, f"2.25.{id}{number}", digest, 4096)
+        for number, (kind, digest) in enumerate(zip(("seg", "sr"), digests, strict=True))
+    ]
+    inbox.processing.processed(id, made, destinations)
+    return made

@@ -19,6 +19,7 @@ from tests.identity_net import write_identity_net
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.programs import require_program
 from tests.service.inbox.senders import changed
+from tests.stow_server import StowServer, stow_server
 
 STUDY = "1.2.3.4"
 
@@ -149,3 +150,9 @@ def send(tmp_path: Path) -> Callable[..., str]:
         return done.stdout + done.stderr
 
     return storescu
+
+
+@pytest.fixture
+def pacs() -> Iterator[StowServer]:
+    with stow_server() as server:
+        yield server

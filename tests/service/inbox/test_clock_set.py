@@ -9,8 +9,8 @@ import pytest
 from service.inbox.files import STALE_S
 from service.inbox.inbox import Inbox
 from service.settings import Settings
+from tests.service.inbox.bench import make
 from tests.service.inbox.conftest import mammogram, store
-from tests.service.inbox.test_instance_store import make
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ import pytest
 
 from service.inbox import instance_store
 from service.inbox.inbox import Inbox
-from service.inbox.states import StoredResult
+from tests.service.inbox.bench import make
 from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
 pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
@@ -12,18 +12,6 @@ pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
 Receive = Callable[..., object]
 
 PACS, BACKUP = "pacs/dicom-web", "backup/dicom-web"
-
-
-def make(inbox: Inbox, id: int, *destinations: str) -> list[StoredResult]:
-    """Enter an SR and a SEG as results, with their files."""
-    contents = [f"{kind} of {id}".encode() for kind in ("seg", "sr")]
-    digests = inbox.files.write_results(contents)
-    made = [
-        StoredResult(kind, f"2.25.{id}{number}", digest, 4096)
-        for number, (kind, digest) in enumerate(zip(("seg", "sr"), digests, strict=True))
-    ]
-    inbox.processing.processed(id, made, destinations)
-    return made
 
 
 def deliver_all(inbox: Inbox, destination: str) -> bool:

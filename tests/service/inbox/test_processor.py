@@ -1,13 +1,10 @@
 """The processor with a work of our own: what is tried again, and what comes first."""
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
-from service.backoff import Backoff
 from service.errors import (
     DeadlineExceeded,
     MammosegError,
@@ -16,45 +13,11 @@ from service.errors import (
     UnsuitableImage,
 )
 from service.inbox.inbox import Inbox
-from service.inbox.poller import Poller
-from service.inbox.processor import Processor
 from service.inbox.states import Entry, StoredResult
-from tests.service.inbox.bench import WAIT_S, Bench, Receive, all_are, states
+from tests.service.inbox.bench import Bench, Receive, all_are, process, states
 from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
 pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
-
-
-def process(
-    inbox: Inbox,
-    make_results: Callable[[Entry], list[StoredResult]],
-    bench: Bench,
-    done: Callable[[], bool],
-    stopped: Callable[[], None] | None = None,
-) -> None:
-    """Run a processor with a work of our own until something is so."""
-
-    async def run() -> None:
-        processor = Processor(
-            inbox,
-            make_results,
-            bench,
-            ["pacs"],
-            at_once=2,
-            backoff=Backoff(0.01, 0.02, 3),
-            poller=Poller(),
-            done=lambda: None,
-            stopped=stopped,
-        )
-        ends = time.monotonic() + WAIT_S
-        while not done() and time.monotonic() < ends:
-            processor.poller.wake()
-            await processor.step()
-            await asyncio.sleep(0.005)
-        await processor.finish()
-
-    asyncio.run(run())
-    assert done(), states(inbox)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,8 @@ from service.settings import Settings
 from service.telemetry.tracing import NoTracing
 from tests.postgres_server import PostgresServer
 from tests.service.audit.recorded import told
-from tests.service.inbox.bench import states
+from tests.service.inbox.bench import make, states
 from tests.service.inbox.conftest import mammogram, store
-from tests.service.inbox.test_instance_store import make
 
 pytestmark = [
     pytest.mark.integration,
