@@ -18,6 +18,7 @@ from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.programs import require_program
+from tests.service.inbox.replicas import PACS
 from tests.service.inbox.senders import changed
 from tests.stow_server import StowServer, stow_server
 
@@ -54,6 +55,12 @@ BOTH_DATABASES = (
     pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True),
 )
 """Marks of a module whose tests hold for either database."""
+
+ON_POSTGRESQL = (
+    pytest.mark.usefixtures("database"),
+    pytest.mark.parametrize("database", ["postgresql"], indirect=True),
+)
+"""Marks of a module whose tests are of PostgreSQL alone."""
 
 
 def both_databases(test: Callable[..., None]) -> Callable[..., None]:
@@ -156,3 +163,13 @@ def send(tmp_path: Path) -> Callable[..., str]:
 def pacs() -> Iterator[StowServer]:
     with stow_server() as server:
         yield server
+
+
+@pytest.fixture
+def other(inbox: Inbox, settings: Settings) -> Iterator[Inbox]:
+    """Be a second replica."""
+    with Inbox(settings) as other:
+        assert other.lease is not None
+        other.lease.start((PACS,))
+        yield other
+        other.lease.stop()
