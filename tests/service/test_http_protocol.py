@@ -1,124 +1,13 @@
 """Raw bytes against the protocol, with an application that says what it was sent."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
 
 import pytest
-import uvicorn
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
-from service.http_protocol import MAX_HEAD_BYTES, MAX_PIPELINED, ConnectionLimits, HttpProtocol
+from service.http_protocol import MAX_PIPELINED
+from tests.service.http_wire import CHUNKED, LATER, Wire, answer_of, ask, on_a_wire, post
 
 pytestmark = pytest.mark.integration
-
-LIMITS = ConnectionLimits(connections=8, header_s=60, send_s=60)
-LATER = 1e9
-"""Seconds that no bound allows."""
-
-
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with what was asked; /large is an answer that takes long to read."""
-    request = Request(scope, receive)
-    if request.url.path == "/large":
-        await Response(b"." * 2**24)(scope, receive, send)
-        return
-    if request.url.path == "/early":
-        await Response(status_code=413)(scope, receive, send)
-        return
-    body = await request.body()
-    said = {"method": request.method, "path": request.url.path, "size": len(body)}
-    await JSONResponse(said | {"body": body[:64].decode("latin-1")})(scope, receive, send)
-
-
-class Wire:
-    """A listening server with this protocol, and its connections."""
-
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self.state = ServerState()
-        self._writers: list[asyncio.StreamWriter] = []
-        self._limits, self._config = limits, uvicorn.Config(echo, log_config=None, ws="none")
-
-    @property
-    def connections(self) -> list[HttpProtocol]:
-        return [one for one in self.state.connections if isinstance(one, HttpProtocol)]
-
-    async def __aenter__(self) -> "Wire":
-        self._config.load()
-        make = partial(HttpProtocol, self._config, self.state, {}, limits=self._limits)
-        self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-        self._port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
-        for connection in tuple(self.state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0.01)
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers.append(writer)
-        return reader, writer
-
-    async def comes_to(self, connections: int) -> None:
-        """Wait until there are so many."""
-        while len(self.state.connections) != connections:
-            await asyncio.sleep(0.005)
-
-    def look(self, after_s: float) -> None:
-        now = asyncio.get_running_loop().time() + after_s
-        for connection in tuple(self.state.connections):
-            assert isinstance(connection, HttpProtocol)
-            connection.look(now)
-
-
-def on_a_wire(limits: ConnectionLimits = LIMITS) -> Callable[[Any], Callable[[], None]]:
-    """Make a test of a coroutine that is given a `Wire`."""
-
-    def decorate(scenario: Callable[[Wire], Awaitable[None]]) -> Callable[[], None]:
-        async def run() -> None:
-            async with asyncio.timeout(20), Wire(limits) as wire:
-                await scenario(wire)
-
-        def test() -> None:
-            asyncio.run(run())
-
-        return test
-
-    return decorate
-
-
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
-    """Read one answer: its status and, if it has any, its JSON."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(head.split("content-length: ")[1].split("\r\n")[0])
-    body = await reader.readexactly(length)
-    return int(head.split()[1]), json.loads(body) if body else {}
-
-
-async def ask(wire: Wire, *pieces: bytes) -> tuple[int, dict[str, Any]]:
-    reader, writer = await wire.connect()
-    for piece in pieces:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0)
-    answer = await answer_of(reader)
-    writer.close()
-    return answer
-
-
-def post(*fields: str, body: bytes = b"abc", length: str | None = "3") -> bytes:
-    lengths = [] if length is None else [f"Content-Length: {length}"]
-    lines = ["POST /x HTTP/1.1", "Host: h", *lengths, *fields, "", ""]
-    return "\r\n".join(lines).encode() + body
 
 
 OFFERS = {
@@ -178,8 +67,6 @@ def test_what_an_offer_hides_is_no_second_request() -> None:
 
     scenario()
 
-
-CHUNKED = "Transfer-Encoding: chunked"
 
 REFUSED = {
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
@@ -311,123 +198,5 @@ def test_a_body_nobody_wants_does_not_hold_the_connection() -> None:
         writer.write(post(length="99999999999").replace(b"/x", b"/early"))
         assert (await answer_of(reader))[0] == 413
         assert await reader.read() == b""
-
-    scenario()
-
-
-@pytest.mark.parametrize("begun", [b"", b"G", b"POST / HTTP/1.1\r\nA: b\r\n"])
-@pytest.mark.parametrize("again", [False, True])
-def test_a_header_that_does_not_come_ends_the_connection(begun: bytes, again: bool) -> None:
-    @on_a_wire()
-    async def scenario(wire: Wire) -> None:
-        reader, writer = await wire.connect()
-        if again:
-            writer.write(post())
-            await answer_of(reader)
-        writer.write(begun)
-        await asyncio.sleep(0.02)
-        wire.look(59)
-        assert len(wire.state.connections) == 1
-        wire.look(61)
-        if again and not begun:
-            # It is kept as long as uvicorn is told.
-            assert len(wire.state.connections) == 1
-            return
-        assert (await answer_of(reader))[0] == 408
-        assert await reader.read() == b""
-
-    scenario()
-
-
-def test_a_request_that_is_worked_on_has_its_time() -> None:
-    @on_a_wire()
-    async def scenario(wire: Wire) -> None:
-        reader, writer = await wire.connect()
-        writer.write(post(body=b"ab"))
-        await asyncio.sleep(0.02)
-        wire.look(LATER)
-        writer.write(b"c")
-        assert (await answer_of(reader))[0] == 200
-
-    scenario()
-
-
-def test_an_answer_that_nobody_reads_ends_the_connection() -> None:
-    @on_a_wire()
-    async def scenario(wire: Wire) -> None:
-        _, writer = await wire.connect()
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
-        await asyncio.sleep(0.2)
-        wire.look(0)
-        wire.look(59)
-        assert len(wire.state.connections) == 1
-        wire.look(61)
-        await wire.comes_to(0)
-
-    scenario()
-
-
-def test_an_answer_that_is_read_slowly_is_read_to_its_end() -> None:
-    @on_a_wire()
-    async def scenario(wire: Wire) -> None:
-        reader, writer = await wire.connect()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        left = 2**24
-        # The system says what was read in lumps of megabytes.
-        for round_ in range(4):
-            wire.look(round_ * 61.0)
-            left -= len(await reader.readexactly(2**22))
-            await asyncio.sleep(0.02)
-        assert left == 0
-
-    scenario()
-
-
-def test_beyond_the_bound_the_one_that_waited_longest_makes_room() -> None:
-    @on_a_wire(ConnectionLimits(connections=2, header_s=60, send_s=60))
-    async def scenario(wire: Wire) -> None:
-        waiting = []
-        for count in (1, 2):
-            waiting.append(await wire.connect())
-            await wire.comes_to(count)
-        for _ in range(3):
-            assert (await ask(wire, post()))[0] == 200
-            await wire.comes_to(1)
-        waiting[1][1].write(post())
-        assert (await answer_of(waiting[1][0]))[0] == 200
-        assert await waiting[0][0].read() == b""
-        assert len(wire.state.connections) <= 2
-
-    scenario()
-
-
-def test_where_all_are_at_work_one_more_is_told_to_come_again() -> None:
-    @on_a_wire(ConnectionLimits(connections=2, header_s=60, send_s=60))
-    async def scenario(wire: Wire) -> None:
-        busy = [await wire.connect() for _ in range(2)]
-        for _, writer in busy:
-            writer.write(post(body=b"ab"))
-        while sum(one.cycle is not None for one in wire.connections) < 2:
-            await asyncio.sleep(0.005)
-        reader, _ = await wire.connect()
-        assert (await answer_of(reader))[0] == 503
-        for reader, writer in busy:
-            writer.write(b"c")
-            assert (await answer_of(reader))[0] == 200
-
-    scenario()
-
-
-def test_little_is_held_of_an_endless_header() -> None:
-    @on_a_wire()
-    async def scenario(wire: Wire) -> None:
-        _, writer = await wire.connect()
-        writer.write(b"GET / HTTP/1.1\r\nA: " + b"a" * (MAX_HEAD_BYTES - 20))
-        await asyncio.sleep(0.02)
-        (connection,) = wire.state.connections
-        assert isinstance(connection, HttpProtocol)
-        assert connection._head_bytes < MAX_HEAD_BYTES
 
     scenario()
