@@ -15,14 +15,13 @@ from service.destinations.destination import ClientOptions
 from service.destinations.registry import KINDS
 from service.destinations.store import DicomDestination
 from service.errors import StartupError
-from service.outputs.dicom.registry import OUTPUTS, syntaxes_of
+from service.outputs.dicom.registry import syntaxes_of
 from service.server_process import free_port
 from service.store_status import NotDelivered
 from tests.certificates import DAY, Authority, Issued
 from tests.dcmtk import storescp
 from tests.orthanc import running_orthanc
 from tests.programs import require_program
-from tests.service.inbox.conftest import mammogram
 
 pytestmark = pytest.mark.integration
 
@@ -48,13 +47,6 @@ def server(authority: Authority) -> Issued:
 @pytest.fixture(scope="module")
 def client(authority: Authority) -> Issued:
     return authority.issue("mammoseg", to_client=True)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "result.dcm"
-    path.write_bytes(mammogram(SOPClassUID=OUTPUTS["seg"].sop_class_uid, Modality="SEG"))
-    return path
 
 
 def send(file: Path, **settings: Any) -> int | None:
