@@ -11,7 +11,7 @@ from service.server_process import free_port
 from tests.e2e.conftest import serving
 from tests.identity_net import write_identity_net
 from tests.orthanc import running_orthanc
-from tests.service.access.test_keys import TODAY
+from tests.service.access.api_keys import TODAY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ from service.access.keys import changing_keys
 from service.access.options import AccessOptions, OidcOptions
 from service.access.scopes import Scope, need_of
 from service.errors import StartupError
-from tests.service.access.test_keys import key
+from tests.service.access.api_keys import key
 
 pytestmark = pytest.mark.unit
 

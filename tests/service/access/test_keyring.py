@@ -6,7 +6,7 @@ import pytest
 from service.access.keyring import LOOK_S, Keyring
 from service.access.keys import ApiKey, KeysFileError, changing_keys, digest_of
 from service.access.scopes import Scope
-from tests.service.access.test_keys import key
+from tests.service.access.api_keys import key
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,6 @@ import json
 import os
 import stat
 import threading
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from typer.testing import CliRunner
 from service.access.keys import (
     MAX_FILE_BYTES,
     PREFIX,
-    ApiKey,
     KeysFileError,
     changing_keys,
     digest_of,
@@ -20,14 +18,9 @@ from service.access.keys import (
 )
 from service.access.scopes import Scope
 from service.commands.keys import app
+from tests.service.access.api_keys import key
 
 pytestmark = pytest.mark.unit
-
-TODAY = date(2026, 11, 29)
-
-
-def key(name: str, secret: str = "x", scopes: tuple[Scope, ...] = (Scope.SEGMENT,)) -> ApiKey:
-    return ApiKey(name, digest_of(secret), frozenset(scopes), TODAY)
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from service.access.scopes import Scope, need_of
 from service.app import create_app
 from service.errors import TooManyRequests
 from service.settings import Settings
-from tests.service.access.test_keys import TODAY
+from tests.service.access.api_keys import TODAY
 from tests.service.api.conftest import opened
 
 pytestmark = pytest.mark.integration
