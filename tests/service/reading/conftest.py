@@ -1,0 +1,34 @@
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from service.reading.options import ReaderOptions
+from service.reading.pool import ReaderPool
+from tests.hostile_reader import __file__ as HOSTILE
+from tests.service.reading.pools import LIMITS, OTHERS, worker_pids
+
+
+@pytest.fixture
+def others() -> Iterator[None]:
+    """Pass over the readers that there are already."""
+    OTHERS.extend(worker_pids())
+    yield
+    OTHERS.clear()
+
+
+@pytest.fixture
+def workers(others: None) -> Iterator[ReaderPool]:
+    """Two readers."""
+    workers = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20))
+    yield workers
+    workers.close()
+
+
+@pytest.fixture
+def mortal(others: None) -> Iterator[ReaderPool]:
+    """One reader with a decoder that faults on some bodies, as C code does."""
+    options = ReaderOptions(1, LIMITS, 512, deadline_s=20)
+    workers = ReaderPool(options, (sys.executable, "-I", HOSTILE))
+    yield workers
+    workers.close()
