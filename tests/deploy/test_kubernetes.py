@@ -2,10 +2,7 @@
 
 import json
 import re
-import subprocess
 import tomllib
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +12,27 @@ import yaml
 from service.capacity.plan import MemoryPlan
 from service.postgres_options import PORT
 from service.settings import Settings
-from tests.deploy.round_trip import lost
-from tests.metric_names import families
-from tests.programs import require_program, which
+from tests.deploy.kubernetes_objects import (
+    ENTRIES,
+    ROOT,
+    Object,
+    built,
+    containers,
+    made,
+    mib,
+    of_kind,
+    pods,
+    selects,
+    values,
+    workloads,
+)
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy" / "kubernetes"
-ENTRIES = ("base", "overlays/cpu", "overlays/gpu", "overlays/replicas")
 VERSIONS = ("1.29", "1.32", "1.37")
 """Of Kubernetes: the oldest that has all that is used, and newer ones."""
 
 MARGIN_MIB = 256
 """Of a container's limit over MEMORY_MIB."""
-
-Object = dict[str, Any]
-
-
-def built(folder: Path) -> tuple[Object, ...]:
-    """Return the objects that `kubectl apply -k` would send."""
-    kubectl = which("kubectl")
-    if kubectl is None:
-        # In no package of Debian 12, so CI does not ask for it.
-        pytest.skip("needs kubectl, 1.27 or newer")
-    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
-
-
-@cache
-def made(entry: str) -> tuple[Object, ...]:
-    return built(FOLDER / entry)
-
-
-def of_kind(entry: str, *kinds: str) -> list[Object]:
-    return [one for one in made(entry) if one["kind"] in kinds]
-
-
-def workloads(entry: str) -> list[Object]:
-    return of_kind(entry, "Deployment", "StatefulSet")
-
-
-def pods(entry: str) -> Iterator[Object]:
-    yield from (one["spec"]["template"]["spec"] for one in workloads(entry))
-
-
-def containers(entry: str) -> Iterator[Object]:
-    for pod in pods(entry):
-        yield from pod["containers"]
-
-
-def values(container: Object) -> dict[str, str]:
-    """Return the settings that a container has, but for secret ones."""
-    return {
-        one["name"].removeprefix("MAMMOSEG_").lower(): one.get("value", "")
-        for one in container["env"]
-        if one["name"].startswith("MAMMOSEG_")
-    }
 
 
 def hold_against_schema(one: Object, version: str) -> None:
@@ -81,15 +41,6 @@ def hold_against_schema(one: Object, version: str) -> None:
     import kubernetes_validate
 
     kubernetes_validate.validate(one, version, strict=True)
-
-
-def mib(quantity: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()
-    return int(number) * (1024 if unit == "Gi" else 1)
-
-
-def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
-    return selector.items() <= labels.items()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -109,19 +60,6 @@ def test_the_schema_refuses_a_field_that_there_is_not() -> None:
     one["metadata"]["colour"] = "x"
     with pytest.raises(ValidationError):
         hold_against_schema(one, VERSIONS[0])
-
-
-def test_the_prometheus_operators_own_types_know_every_field_of_the_monitor() -> None:
-    (monitor,) = of_kind("overlays/cpu", "ServiceMonitor")
-    from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor
-
-    back = ServiceMonitor.model_validate(monitor).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
-    assert lost(monitor, back) == []
-    wrong = monitor | {"spec": monitor["spec"] | {"colour": "x"}}
-    back = ServiceMonitor.model_validate(wrong).model_dump(by_alias=True, exclude_none=True)
-    assert lost(wrong, back) == ["/spec/colour"]
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -226,39 +164,6 @@ def test_what_selects_pods_selects_pods_that_there_are(entry: str) -> None:
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
-@pytest.mark.parametrize("entry", ["overlays/cpu", "overlays/gpu"])
-def test_replicas_follow_a_metric_of_the_service_and_the_inbox_does_not(entry: str) -> None:
-    (scaler,) = of_kind(entry, "HorizontalPodAutoscaler")
-    target = scaler["spec"]["scaleTargetRef"]
-    (deployment,) = of_kind(entry, "Deployment")
-    assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
-    assert "replicas" not in deployment["spec"]
-    (metric,) = (one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"])
-    assert families()[metric] == ("gauge", ())
-    (inbox,) = of_kind(entry, "StatefulSet")
-    assert inbox["spec"]["replicas"] == 1
-
-
-def test_promtool_takes_the_query_that_the_adapter_makes(tmp_path: Path) -> None:
-    promtool = require_program("promtool", "prometheus")
-    values = FOLDER / "components" / "autoscaling" / "adapter-values.yaml"
-    (rule,) = yaml.safe_load(values.read_text("utf-8"))["rules"]["custom"]
-    (scaler,) = of_kind("overlays/cpu", "HorizontalPodAutoscaler")
-    asked = scaler["spec"]["metrics"][0]["pods"]["metric"]["name"]
-    assert rule["seriesQuery"].startswith(asked + "{")
-    assert rule["name"]["as"] == asked and re.fullmatch(rule["name"]["matches"], asked)
-    query = rule["metricsQuery"]
-    for place, text in {"Series": asked, "LabelMatchers": 'pod=~"a|b"', "GroupBy": "pod"}.items():
-        assert f"<<.{place}>>" in query
-        query = query.replace(f"<<.{place}>>", text)
-    rules = [{"record": "asked", "expr": expr} for expr in (query, rule["seriesQuery"])]
-    file = tmp_path / "rules.yaml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "adapter", "rules": rules}]}))
-    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True)
-    # Two records of one name are warned of, not refused.
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_images_are_of_this_version_and_secrets_are_named_only(entry: str) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -309,16 +214,6 @@ def test_replicas_of_the_inbox_share_a_volume_and_a_database() -> None:
         if one["metadata"]["name"] == "mammoseg-inbox-database"
     )
     assert policy["egress"][0]["ports"][0]["port"] == PORT
-
-
-def test_a_metrics_key_stands_where_prometheus_looks_for_it() -> None:
-    (monitor,) = of_kind("overlays/cpu", "ServiceMonitor")
-    (endpoint,) = monitor["spec"]["endpoints"]
-    for service in of_kind("overlays/cpu", "Service"):
-        labels = service["metadata"]["labels"]
-        assert selects(monitor["spec"]["selector"]["matchLabels"], labels)
-        assert labels[monitor["spec"]["jobLabel"]] == "mammoseg"
-        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
 def test_a_sites_own_folder_is_made_as_the_page_says(tmp_path: Path) -> None:
