@@ -18,7 +18,7 @@ from service.inference.signature_path import signature_path
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import identity_contract, write_identity_net, write_scored_net
 from tests.service.api.conftest import phantom_png
-from tests.service.inference.test_signature import new_key
+from tests.service.inference.signed import new_key
 
 __all__ = ["phantom_png"]
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.inference.signature_path import signature_path
 from tests.identity_net import write_identity_net
-from tests.service.inference.test_signature import new_key
+from tests.service.inference.signed import new_key
 
 pytestmark = pytest.mark.integration
 

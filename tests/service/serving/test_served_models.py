@@ -21,7 +21,7 @@ from service.settings import Settings
 from service.telemetry.observed import ObservedSegmenter
 from tests.identity_net import write_identity_net, write_scored_net
 from tests.service.api.conftest import opened, phantom_png
-from tests.service.inference.test_signature import new_key
+from tests.service.inference.signed import new_key
 
 __all__ = ["phantom_png"]
 
