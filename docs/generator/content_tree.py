@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from docs.generator.made_objects import Presence, cases, code_of, follows, presence
+from docs.generator.made_objects import Presence, code_of, follows, presence
+from docs.generator.result_cases import cases
 
 Key = tuple[str, str, str]
 """Of a content item: relationship to its parent, value type, concept name."""

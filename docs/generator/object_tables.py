@@ -10,7 +10,8 @@ from highdicom._standard_utils import (
 from pydicom.datadict import dictionary_description, tag_for_keyword
 
 from docs.generator.content_tree import ContentItem, content_items
-from docs.generator.made_objects import KINDS, Attribute, attributes, cases
+from docs.generator.made_objects import KINDS, Attribute, attributes
+from docs.generator.result_cases import cases
 
 USAGES = ("M", "C", "U")
 EXTENDED = "Of no module of the IOD"

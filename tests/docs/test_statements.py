@@ -15,8 +15,9 @@ from pydicom import Dataset, dcmread
 
 from docs.generator.audit_tables import TRIGGERS
 from docs.generator.content_tree import key_of, value_of, walked
-from docs.generator.made_objects import KINDS, is_code, with_classes
+from docs.generator.made_objects import KINDS, is_code
 from docs.generator.object_tables import EXTENDED
+from docs.generator.result_cases import with_classes
 from docs.generator.statements import PAGES, ROOT, TABLES, VALUES, statements
 from service.audit import events
 from service.findings import Findings
