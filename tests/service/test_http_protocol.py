@@ -9,7 +9,6 @@ from tests.service.http_wire import CHUNKED, LATER, Wire, answer_of, ask, on_a_w
 
 pytestmark = pytest.mark.integration
 
-
 OFFERS = {
     "Java": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA"),
     "Apache": ("Connection: Upgrade", "Upgrade: TLS/1.2"),

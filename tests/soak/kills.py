@@ -9,25 +9,18 @@ model must not judge: its study is to get one report that says so, and nothing e
 """
 
 import argparse
-import itertools
-import multiprocessing
-import os
 import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Self
 
-import httpx
 from pydicom import dcmread
 from rich.console import Console
 
@@ -36,17 +29,14 @@ from service.inbox.inbox import DATABASE_FILE
 from service.inbox.instance_store import InstanceStore
 from service.inbox.report_queue import ReportQueue
 from service.inbox.sqlite import SqliteDatabase
-from service.server_process import free_port, wait_until_ready
-from tests import http_client
-from tests.dicom_files import dicom_file
-from tests.identity_net import write_identity_net
+from tests.soak.killed_service import Service
+from tests.soak.persistent_sender import Sender
 from tests.store_scp import HANG_UP, store_scp
 from tests.stow_server import stored, stow_server
 
 KINDS = {"SEG", "SR"}
 REPORT = {"SR"}
 """What there is of an image that was refused."""
-STUDY = "1.2.826.0.1.3680043.10.1.9"
 WHILE_STARTING = 0.2
 """Share of the kills that hit a service before it is ready."""
 UNANSWERED = 0.1
@@ -91,128 +81,6 @@ class Tally:
     sent_again: int
     faults: list[str]
     seconds: float
-
-
-class Sender(threading.Thread):
-    """Posts one instance after another, each until it is accepted.
-
-    Of several URLs the next is tried where one does not take it.
-    """
-
-    def __init__(self, *urls: str, pause_s: float, refused_every: int = 0, series: int = 1) -> None:
-        super().__init__()
-        self._urls, self._pause_s, self._series = urls, pause_s, series
-        self._refused_every = refused_every
-        self.accepted: list[str] = []
-        self.refused: set[str] = set()
-        self.answers: Counter[int] = Counter()
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        while not self.ended.is_set():
-            number = len(self.accepted) + 1
-            uid = f"{STUDY}.{self._series}.{number}"
-            refused = bool(self._refused_every) and number % self._refused_every == 0
-            file = dicom_file(
-                NumberOfFrames="2" if refused else None,
-                SOPInstanceUID=uid,
-                StudyInstanceUID=STUDY,
-                SeriesInstanceUID=f"{STUDY}.{self._series}",
-                PatientID="kills",
-            )
-            if self._until_accepted(file):
-                self.accepted.append(uid)
-                self.refused |= {uid} if refused else set()
-            self.ended.wait(self._pause_s)
-
-    def _until_accepted(self, file: bytes) -> bool:
-        body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n--b--\r\n"
-        headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
-        for url in itertools.cycle(self._urls):
-            if self.ended.is_set():
-                break
-            try:
-                answer = http_client.post(url, content=body, headers=headers, timeout=30)
-                self.answers[answer.status_code] += 1
-                if answer.status_code == 200:
-                    return True
-            except httpx.HTTPError:
-                pass
-            self.ended.wait(0.02)
-        return False
-
-
-class Service:
-    """`mammoseg serve` on one inbox, started anew after each kill.
-
-    Each is a process of its own, forked from one that has imported all it needs: so a start takes
-    the time of opening the model, and not of Python, too.
-    """
-
-    def __init__(
-        self, folder: Path, destination: str, name: str = "service", **more: object
-    ) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.inbox = folder / "inbox"
-        self.log = folder / f"{name}.log"
-        settings = {
-            "model": write_identity_net(folder / "identity.onnx"),
-            "destinations": destination,
-            "inbox": self.inbox,
-            "retry_first_s": 0.1,
-            "retry_longest_s": 2.0,
-            # A kill counts as an attempt of what was in work, and these kills are no image's fault.
-            "inbox_attempts": 1000,
-            "delivery_attempts": 1000,
-            "port": self.port,
-            **{"device": "cpu", "readers": 1, "runners": 1},
-            **more,
-        }
-        self._environment = {f"MAMMOSEG_{name.upper()}": str(settings[name]) for name in settings}
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["service.commands.serve"])
-        self._process: ForkServerProcess | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.is_alive():
-            self.stop(signal.SIGKILL)
-
-    def start(self) -> None:
-        self._process = self._context.Process(
-            target=_serve, args=(self._environment, str(self.log))
-        )
-        self._process.start()
-
-    def wait_ready(self) -> None:
-        assert self._process is not None
-        try:
-            wait_until_ready(self.port, self._process.is_alive, timeout_s=120)
-        except TimeoutError:
-            raise TimeoutError(self.log.read_text(errors="replace")[-2000:]) from None
-
-    def stop(self, how: signal.Signals) -> None:
-        self.signal(how)
-        assert self._process is not None
-        self._process.join()
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None and self._process.pid is not None
-        os.kill(self._process.pid, number)
-
-
-def _serve(environment: dict[str, str], log: str) -> None:
-    """Be `mammoseg serve`."""
-    os.environ |= environment
-    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(sink, stream)
-    from service.commands.serve import serve
-
-    serve()
 
 
 @contextmanager

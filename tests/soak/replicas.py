@@ -27,16 +27,9 @@ from service.inbox.instance_store import InstanceStore
 from service.inbox.postgres import PostgresDatabase
 from service.postgres_options import PostgresOptions
 from tests.postgres_server import PASSWORD, PostgresServer, postgres_server
-from tests.soak.kills import (
-    DESTINATIONS,
-    WHILE_STARTING,
-    Sender,
-    Service,
-    Tally,
-    destination,
-    is_done,
-    judge,
-)
+from tests.soak.killed_service import Service
+from tests.soak.kills import DESTINATIONS, WHILE_STARTING, Tally, destination, is_done, judge
+from tests.soak.persistent_sender import Sender
 
 LEASE_S = 3.0
 PAUSES, RESTARTS = 0.15, 0.08
