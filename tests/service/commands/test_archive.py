@@ -1,63 +1,28 @@
 import json
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pydicom
 import pytest
-from typer.testing import CliRunner, Result
 
-from service.batch.results import NotWritten
-from service.batch.run import EngineFailed
-from service.cli import app
 from service.commands import archiving
-from service.errors import DeviceFailed
 from service.telemetry.inference_line import Pseudonyms
-from tests.archive_files import instance_uid, numbered, path_of, small_mammogram, write_archive
+from tests.archive_files import instance_uid, numbered, path_of, small_mammogram
 from tests.dicom_files import dicom_file, phantom
-from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
+from tests.service.commands.runs import SHAPE, invoke, states, summary, table
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("identity")]
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra archive")
 
-SHAPE = (120, 96)
 SECRET = b"a secret of sixteen bytes"
 
 
-@pytest.fixture(autouse=True)
-def _identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
-    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
-    monkeypatch.setenv("MAMMOSEG_READERS", "1")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr("service.commands.archiving.configure_logs", lambda *_: None)
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    return write_archive(tmp_path / "archive", 6, SHAPE)
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["archive", *map(str, arguments)], env={"COLUMNS": "120"})
-
-
-def table(out: Path, name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
-    return rows
-
-
-def summary(out: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((out / "summary.json").read_bytes())
-    return told
-
-
-def states(out: Path) -> dict[str, str]:
-    return {Path(row["location"]).name: row["code"] or row["state"] for row in table(out, "items")}
+run = partial(invoke, "archive")
 
 
 def test_every_image_has_one_row_its_regions_and_its_objects(archive: Path, tmp_path: Path) -> None:
@@ -250,52 +215,6 @@ def test_an_archive_without_images_is_nothing_to_begin_with(tmp_path: Path, sour
     assert result.exit_code == 2
     assert "cannot start" in result.stderr and "word@" not in result.stderr
     assert not (tmp_path / "out").exists()
-
-
-def _full(*_: object) -> None:
-    raise NotWritten("results cannot be written: No space left on device")
-
-
-def _lost(*_: object, **__: object) -> None:
-    raise DeviceFailed
-
-
-def _failed(*_: object) -> None:
-    raise EngineFailed("the Ray cluster failed (NodeDiedError)")
-
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    ("where", "fault", "status", "said"),
-    [
-        ("service.batch.archive.ledger.write_files", _full, 4, "No space left on device; the same"),
-        ("service.batch.archive.job.write_tables", _full, 4, "No space left on device; the same"),
-        ("service.segmenter.Segmenter.segment", _lost, 3, "the device failed; the same command"),
-        ("service.batch.archive.job.ArchiveJob._take", _failed, 3, "the Ray cluster failed"),
-        ("service.batch.archive.job.ArchiveJob._take", _interrupted, 130, "interrupted; the same"),
-    ],
-)
-def test_what_ends_a_run_is_said_and_the_next_goes_on(
-    archive: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    fault: Callable[..., None],
-    status: int,
-    said: str,
-) -> None:
-    out = tmp_path / "out"
-    with monkeypatch.context() as broken:
-        broken.setattr(where, fault)
-        result = run(archive, "--out", out, "--format", "json")
-    assert result.exit_code == status, result.output
-    assert said in " ".join(result.stderr.split())
-    assert "Traceback" not in result.output
-    assert run(archive, "--out", out, "--format", "json").exit_code == 0
-    assert len(table(out, "scores")) == len(list((out / "images").rglob("*.json"))) == 6
 
 
 def test_an_engine_that_forgets_an_image_is_found_out(

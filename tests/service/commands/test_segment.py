@@ -1,33 +1,20 @@
-import csv
 import json
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-from typer.testing import CliRunner, Result
 
-from service.batch.results import NotWritten
-from service.cli import app
-from service.errors import DeviceFailed
 from service.loading import open_segmenter
 from service.segmenter import Segmenter
 from tests.dicom_files import dicom_file, phantom
-from tests.identity_net import write_identity_net
 from tests.mammogram_headers import as_file, full_header
 from tests.service.api.conftest import breast_phantom
+from tests.service.commands.runs import invoke, rows
 
-pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(autouse=True)
-def _identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
-    monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
-    monkeypatch.setenv("MAMMOSEG_READERS", "1")
-    monkeypatch.setattr("service.commands.segmenting.configure_logs", lambda *_: None)
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("identity")]
 
 
 @pytest.fixture
@@ -56,13 +43,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return times
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["segment", *map(str, arguments)], env={"COLUMNS": "120"})
-
-
-def rows(out: Path) -> list[dict[str, str]]:
-    with (out / "scores.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+run = partial(invoke, "segment")
 
 
 def test_a_folder_is_segmented_and_what_is_no_mammogram_is_passed_over(
@@ -183,47 +164,6 @@ def test_a_folder_that_cannot_be_written_is_said(study: Path, tmp_path: Path) ->
     result = run(study / "m.dcm", "--out", tmp_path / "file" / "out")
     assert result.exit_code == 4
     assert "cannot be written: Not a directory" in result.stderr
-
-
-def _full(*_: object) -> None:
-    raise NotWritten("findings cannot be written: No space left on device")
-
-
-def _lost(*_: object, **__: object) -> None:
-    raise DeviceFailed
-
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    ("where", "fault", "status", "said"),
-    [
-        ("service.batch.job.write_files", _full, 4, "No space left on device; the same command"),
-        ("service.segmenter.Segmenter.segment", _lost, 3, "the device failed; the same command"),
-        ("service.batch.job.Job._take", _interrupted, 130, "interrupted; the same command goes"),
-    ],
-)
-def test_what_ends_a_run_is_said_and_the_next_goes_on(
-    study: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    fault: Callable[..., None],
-    status: int,
-    said: str,
-) -> None:
-    out = tmp_path / "out"
-    with monkeypatch.context() as broken:
-        broken.setattr(where, fault)
-        result = run(study, "--out", out)
-    assert result.exit_code == status
-    assert said in " ".join(result.stderr.split())
-    assert "Traceback" not in result.output
-    assert not list(out.rglob("*.partial"))
-    assert run(study, "--out", out).exit_code == 0
-    assert len(rows(out)) == 2
 
 
 def test_a_file_that_cannot_be_opened_is_refused_and_a_pipe_is_not_waited_for(
