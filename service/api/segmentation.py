@@ -91,15 +91,16 @@ class Segmentation:
         token.raise_if_cancelled()
         limiter, shadow = self.services.limiter, self.services.shadow
         try:
-            findings = self.model.segment(
-                upload.body,
-                upload.kind,
-                options,
-                source="request",
-                reserve_pixels=lambda pixels: held.enter_context(limiter.pixels(pixels, token)),
-                token=token,
-                trace=self.trace,
-            )
+            with self.model.version() as observed:
+                findings = observed.segment(
+                    upload.body,
+                    upload.kind,
+                    options,
+                    source="request",
+                    reserve_pixels=lambda pixels: held.enter_context(limiter.pixels(pixels, token)),
+                    token=token,
+                    trace=self.trace,
+                )
         except MammosegError as error:
             self._tell(upload, error.code)
             raise

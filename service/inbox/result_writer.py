@@ -79,15 +79,16 @@ class ResultWriter:
         kinds = with_report(self._kinds) if predecessors else self._kinds
         body = self._files.source(entry.digest).read_bytes()
         with ExitStack() as held:
-            findings = self._observed.segment(
-                body,
-                "dicom",
-                self._options,
-                source="inbox",
-                reserve_pixels=lambda count: held.enter_context(pixels(count, token)),
-                token=token,
-                trace=trace,
-            )
+            with self._observed.version() as observed:
+                findings = observed.segment(
+                    body,
+                    "dicom",
+                    self._options,
+                    source="inbox",
+                    reserve_pixels=lambda count: held.enter_context(pixels(count, token)),
+                    token=token,
+                    trace=trace,
+                )
             with self._observed.stage("outputs", trace):
                 contents = dicom_files(kinds, findings, predecessors)
                 digests = self._files.write_results(contents)

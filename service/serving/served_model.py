@@ -8,13 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from service.cancellation import CancelToken
-from service.findings import Findings
-from service.imaging.reader import ImageKind
-from service.metrics import Metrics, Source
-from service.segmenter import Segmenter, SegmentOptions
+from service.metrics import Metrics
+from service.segmenter import Segmenter
 from service.telemetry.observed import ObservedSegmenter
-from service.telemetry.tracing import NO_TRACE, Trace
+from service.telemetry.tracing import Trace
 
 log = structlog.get_logger("mammoseg")
 
@@ -35,7 +32,7 @@ class _Version:
 class ServedModel:
     """Answers with the newest version; a replaced one ends with its last answer.
 
-    It is used as an `ObservedSegmenter` is, from several threads at once.
+    For several threads; see `Observed`.
 
     Parameters
     ----------
@@ -86,29 +83,6 @@ class ServedModel:
                 ends = version.is_idle
             if ends:
                 self._close(version)
-
-    def segment(
-        self,
-        body: bytes | memoryview,
-        kind: ImageKind | None,
-        options: SegmentOptions,
-        *,
-        source: Source,
-        token: CancelToken,
-        reserve_pixels: Callable[[int], None] = lambda _: None,
-        trace: Trace = NO_TRACE,
-    ) -> Findings:
-        """Take one file and say where the lesions are; as `ObservedSegmenter.segment`."""
-        with self.version() as observed:
-            return observed.segment(
-                body,
-                kind,
-                options,
-                source=source,
-                token=token,
-                reserve_pixels=reserve_pixels,
-                trace=trace,
-            )
 
     def stage(self, name: str, trace: Trace) -> AbstractContextManager[None]:
         """Count and trace what is done in the context; as `ObservedSegmenter.stage`."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,18 +62,8 @@ class Observed(Protocol):
     def metrics(self) -> Metrics:
         """Where it is counted."""
 
-    def segment(
-        self,
-        body: bytes | memoryview,
-        kind: ImageKind | None,
-        options: SegmentOptions,
-        *,
-        source: Source,
-        token: CancelToken,
-        reserve_pixels: Callable[[int], None] = lambda _: None,
-        trace: Trace = NO_TRACE,
-    ) -> Findings:
-        """Take one file and say where the lesions are; as `ObservedSegmenter.segment`."""
+    def version(self) -> AbstractContextManager["ObservedSegmenter"]:
+        """Hold the one of the moment, to judge with: it stays open while in the context."""
 
     def stage(self, name: str, trace: Trace) -> AbstractContextManager[None]:
         """Count and trace what is done in the context."""
@@ -102,6 +92,10 @@ class ObservedSegmenter:
     equipment: Equipment = field(default_factory=Equipment)
     lines: LineWriter | None = None
     inference_log: InferenceLog | None = None
+
+    def version(self) -> AbstractContextManager["ObservedSegmenter"]:
+        """Return a context with itself, which whoever made it keeps open."""
+        return nullcontext(self)
 
     def segment(
         self,

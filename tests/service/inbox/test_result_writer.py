@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,10 +29,9 @@ def test_no_more_detail_is_asked_for_than_the_results_show(
 
     anything = cast(
         Any,
-        SimpleNamespace(
-            segment=segment, source=lambda _: source, digest="", sop_instance_uid="1.2"
-        ),
+        SimpleNamespace(source=lambda _: source, digest="", sop_instance_uid="1.2"),
     )
+    anything.version = lambda: nullcontext(SimpleNamespace(segment=segment))
     writer = ResultWriter(anything, anything, kinds)
     with pytest.raises(Asked):
         writer.write(anything, anything, CancelToken())
