@@ -187,11 +187,8 @@ class MixedStudy(MammosegError):
     title = "Not one study"
 
 
-class TooManyRequests(MammosegError):
-    """429: this caller asks more often, or for more at once, than its share."""
-
-    status = 429
-    title = "Too many requests"
+class Retryable(MammosegError):
+    """Base of what is of the moment: the request may be sent again after `retry_after_s`."""
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 1.0) -> None:
         super().__init__(code, detail)
@@ -201,6 +198,13 @@ class TooManyRequests(MammosegError):
     def headers(self) -> dict[str, str]:
         """Say when to come back."""
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+
+
+class TooManyRequests(Retryable):
+    """429: this caller asks more often, or for more at once, than its share."""
+
+    status = 429
+    title = "Too many requests"
 
 
 class HeadersTooLarge(MammosegError):
@@ -210,20 +214,11 @@ class HeadersTooLarge(MammosegError):
     title = "Headers too large"
 
 
-class Overloaded(MammosegError):
-    """503: full or draining; the request may be sent again after `retry_after_s`."""
+class Overloaded(Retryable):
+    """503: full or draining."""
 
     status = 503
     title = "The service is busy"
-
-    def __init__(self, code: str, detail: str, retry_after_s: float = 1.0) -> None:
-        super().__init__(code, detail)
-        self.retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Say when to come back."""
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
 
 
 class DeviceFailed(Overloaded):
