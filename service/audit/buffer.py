@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from service import sqlite_file
 from service.errors import StartupError
 
 FILE = "audit.sqlite3"
@@ -26,6 +27,12 @@ BUSY_S = 2.0
 
 STRANGERS_SHARE = 0.5
 """Of the bound, what may be taken by events that anybody can cause, as refused keys."""
+
+_PRAGMAS = (
+    *("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=NORMAL"),
+    "secure_delete=ON",
+)
+"""What was deleted is overwritten, and pages that it took are given back."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -100,33 +107,15 @@ class AuditBuffer:
         file = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Made here for its owner alone; SQLite gives its further files the same mode.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            _close_to_others(file)
-            self._connection = sqlite3.connect(
-                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite_file.open_private(file, BUSY_S)
         except (OSError, sqlite3.Error) as error:
             raise _cannot_open(file, error) from None
         try:
-            self._prepare()
-        except sqlite3.Error as error:
+            _close_to_others(file)
+            sqlite_file.prepare(self._connection, _PRAGMAS, _SCHEMA, VERSION)
+        except (OSError, sqlite3.Error) as error:
             self._connection.close()
             raise _cannot_open(file, error) from None
-
-    def _prepare(self) -> None:
-        connection = self._connection
-        # What was deleted is overwritten, and pages that it took are given back.
-        for pragma in (
-            *("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=NORMAL"),
-            "secure_delete=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise sqlite3.DatabaseError("it was written by a later version of mammoseg")
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def add(self, header: str, content: bytes, *, of_stranger: bool = False) -> Addition:
         """Keep a message.
@@ -224,14 +213,8 @@ class AuditBuffer:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, sqlite_file.transaction(self._connection) as connection:
+            yield connection
 
 
 def _close_to_others(file: Path) -> None:

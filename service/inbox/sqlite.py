@@ -1,6 +1,5 @@
 """The inbox's database as one SQLite file, in which whatever is committed is on the disk."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from service import sqlite_file
 from service.errors import StartupError
 from service.inbox.database import Connection, Database, Row, Table
 from service.inbox.steady_time import SteadyTime
@@ -16,6 +16,9 @@ VERSION = 3
 
 BUSY_S = 30.0
 """How long to wait for another process's transaction; each takes milliseconds."""
+
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+"""A commit waits until the log is on the disk: an answer may promise what it holds."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -104,29 +107,15 @@ class SqliteDatabase(Database):
         self._lock = threading.Lock()
         self._time = SteadyTime()
         try:
-            # Made here for its owner alone; SQLite gives its further files the same mode.
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = sqlite3.connect(
-                file, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite_file.open_private(file, BUSY_S)
         except (OSError, sqlite3.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise StartupError(f"the inbox's database {file} cannot be opened: {reason}") from None
         try:
-            self._prepare()
-        except (sqlite3.Error, StartupError) as error:
+            sqlite_file.prepare(self._connection, PRAGMAS, SCHEMA, VERSION)
+        except sqlite3.Error as error:
             self._connection.close()
             raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
-
-    def _prepare(self) -> None:
-        # A commit waits until the log is on the disk: an answer may promise what it holds.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise StartupError("the inbox was written by a later version of mammoseg")
-        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def now(self) -> float:
         """Return the time by which the database count, seconds since 1970; see `SteadyTime`."""
@@ -135,14 +124,8 @@ class SqliteDatabase(Database):
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection within a transaction; committed at the end, undone by an error."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, sqlite_file.transaction(self._connection) as connection:
+            yield connection
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
         """Return the rows of a query."""

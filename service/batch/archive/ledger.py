@@ -19,11 +19,18 @@ from service.batch.folder_lock import open_locked
 from service.batch.journal import Row
 from service.batch.results import BadName, NotWritten, write_files
 from service.errors import StartupError
+from service.sqlite_file import LaterVersion, prepare, transaction
 
 NAME = ".mammoseg-archive.sqlite"
 LOCK_NAME = ".mammoseg-archive.lock"
 
 VERSION = 1
+
+PRAGMAS = (
+    *("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"),
+    "foreign_keys=ON",
+)
+"""Alone, write-ahead logging needs no shared memory: it works on a network share, too."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bound (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -93,15 +100,10 @@ class Ledger:
             raise
 
     def _prepare(self) -> None:
-        # Alone, write-ahead logging needs no shared memory: it works on a network share, too.
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise OtherWork(f"{self.folder} was written by a later version of mammoseg")
-        self._connection.executescript(
-            f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT; PRAGMA foreign_keys = ON;"
-        )
+        try:
+            prepare(self._connection, PRAGMAS, SCHEMA, VERSION)
+        except LaterVersion:
+            raise OtherWork(f"{self.folder} was written by a later version of mammoseg") from None
 
     def _bind(self, bound: dict[str, str]) -> None:
         before = dict(self._connection.execute("SELECT key, value FROM bound"))
@@ -144,7 +146,7 @@ class Ledger:
             The disk takes nothing more.
         """
         state, problem, image = str(answer.state), answer.problem, None
-        with self._written(), self._transaction():
+        with self._written(), transaction(self._connection):
             if answer.made is not None:
                 image = answer.made.image
                 try:
@@ -230,17 +232,6 @@ class Ledger:
             yield
         except sqlite3.Error as error:
             raise NotWritten(f"{self.folder / NAME} cannot be written: {error}") from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Let another process in."""
