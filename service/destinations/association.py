@@ -185,7 +185,10 @@ class RequestedAssociation:
 
     def release(self) -> None:
         """End it in good order, or else within `RELEASE_S`."""
-        if self.is_open:
+        with self._lock:
+            is_hung_up = self._ended
+        # Whoever reads the line may not know yet, and a release would wait for its whole time.
+        if self.is_open and not is_hung_up:
             assert self._association is not None
             self._association.release()
         self.close()

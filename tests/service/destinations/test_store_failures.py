@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from pynetdicom import build_context
 
+from service.destinations.association import Peer, RequestedAssociation
 from service.outputs.dicom.registry import OUTPUTS
 from service.server_process import free_port
 from tests.service.destinations.c_store import SEG, UID, refusal, send
@@ -54,6 +57,22 @@ def test_an_archive_that_accepts_no_context_is_asked_again(file: Path) -> None:
     with store_scp(classes={"1.2.840.10008.1.1"}) as archive:
         error = refusal(file, archive.url())
     assert (error.code, error.permanent, error.reachable) == ("contexts-rejected", False, True)
+
+
+def test_where_the_line_was_hung_up_no_release_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread that reads the line may be late to notice: then the association looks open."""
+    with store_scp() as archive:
+        url = urlsplit(archive.url())
+        association = RequestedAssociation(Peer("127.0.0.1", url.port or 0, "PACS", "US", 10.0))
+        association.request([build_context(SEG)], lambda _: None)
+        asked: list[str] = []
+        monkeypatch.setattr(association._association, "release", lambda: asked.append("release"))
+        monkeypatch.setattr(RequestedAssociation, "is_open", True)
+        association.hang_up()
+        association.release()
+    assert asked == []
 
 
 def test_a_wrong_title_is_said(file: Path) -> None:
