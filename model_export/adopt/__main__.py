@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 
 from model_export.adopt.errors import AdoptError, Unanswered
 from model_export.adopt.flags import RANGES, Flags
 from model_export.adopt.run import AdoptResult, Naming, adopt, picture_of, warnings_of
+from model_export.adopt.what_if import Progress
 
 app = typer.Typer(add_completion=False)
 console = Console(soft_wrap=True)
@@ -89,7 +92,16 @@ def command(
     )
     naming = Naming(name, model_version, licence, tuple(trained_on or ()))
     try:
-        result = adopt(source, sample, out, flags, naming=naming, expected_path=expected)
+        with stderr.status("Reading the net") as status:
+            result = adopt(
+                source,
+                sample,
+                out,
+                flags,
+                naming=naming,
+                expected_path=expected,
+                progress=telling(status),
+            )
     except Unanswered as error:
         stderr.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(QUESTIONS) from error
@@ -97,6 +109,20 @@ def command(
         stderr.print(f"not adopted: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
     report(result, out)
+
+
+def telling(status: Status) -> Progress:
+    """Return what shows the flag that is being tried; off a terminal, once, that any are."""
+    told = False
+
+    def tell(trial: str) -> None:
+        nonlocal told
+        status.update(f"not proven; trying other flags on the sample, {escape(trial)}")
+        if not told and not stderr.is_terminal:
+            stderr.print("not proven; trying other flags on the sample", highlight=False)
+        told = True
+
+    return tell
 
 
 def report(result: AdoptResult, out: Path) -> None:

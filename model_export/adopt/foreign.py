@@ -131,6 +131,8 @@ class Foreign:
         What the files say.
     predictor
         None where the framework has none, or is not installed; `why_not` then says which.
+    follows
+        Fields of `Flags` that the predictor follows, so that its answer proves nothing of them.
     """
 
     framework: str
@@ -139,3 +141,4 @@ class Foreign:
     facts: Facts
     predictor: Predictor | None = None
     why_not: str = field(default="")
+    follows: frozenset[str] = frozenset()

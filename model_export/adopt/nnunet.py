@@ -25,6 +25,9 @@ IMPORTABLE = re.compile(r"torch\.nn(\.modules\.\w+)?\.\w+")
 PICTURES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 """Of files that say no spacing nnU-Net takes 1."""
 
+FOLLOWED = frozenset(("pixels", "mirroring"))
+"""Flags that `nnUNetPredictor` is asked with, too."""
+
 STEP = 0.5
 """Of a patch from tile to tile, nnU-Net's own."""
 
@@ -76,7 +79,8 @@ def read(path: Path, flags: Flags) -> Foreign:
     )
     predictor = _predictor(plans, dataset, name, nets, checkpoints, plan, flags)
     why = "" if predictor else "nnunetv2 is not installed"
-    return Foreign("nnunet", str(dataset.get("name") or path.name), model, facts, predictor, why)
+    known_as = str(dataset.get("name") or path.name)
+    return Foreign("nnunet", known_as, model, facts, predictor, why, FOLLOWED)
 
 
 def _checkpoints(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Is what is served what the framework answers? Compared on the sample before a file is written."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,9 @@ from model_export.adopt.answers import Settled
 from model_export.adopt.errors import AdoptError, NotProven
 from model_export.adopt.foreign import Predictor, View
 from model_export.adopt.graph import exclusive
-from model_export.adopt.sample import Sample
+from model_export.adopt.sample import Sample, breast_of
 from service.imaging.breast import Box
+from service.imaging.mammogram import Mammogram
 from service.imaging.stitch import LesionMap
 
 CLOSE = 0.01
@@ -169,18 +171,57 @@ def _values(path: Path) -> NDArray[np.float32]:
     return scaled
 
 
-def demand(found: Agreement, what: str, hints: list[str]) -> None:
-    """Let an agreement pass that proves, and say what may be wrong of any other.
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """The right answer to a mammogram, which what is served is held against.
 
-    Raises
-    ------
-    NotProven
-        The answers are not the same.
+    Attributes
+    ----------
+    mammogram
+        That is shown.
+    values
+        Probabilities of a lesion, float32, shape (rows, columns), on the mammogram's pixels.
+    breast
+        Where they count; bool, of the same shape.
+    mask_only
+        `values` are a mask.
+    who
+        Whose answer it is, in words.
     """
-    if found.proves:
-        return
+
+    mammogram: Mammogram
+    values: NDArray[np.float32]
+    breast: NDArray[np.bool_]
+    mask_only: bool
+    who: str
+
+    @classmethod
+    def by_caller(cls, expected: Expected, sample: Sample) -> "Wanted":
+        """Return the caller's answer, on the sample's own pixels."""
+        shown = sample.mammogram
+        breast = breast_of(View(shown.pixels, sample.spacing_mm[0]))
+        return cls(shown, expected.values, breast, expected.is_mask, "--expected")
+
+    @classmethod
+    def by_framework(
+        cls, predictor: Predictor, framework: str, settled: Settled, sample: Sample
+    ) -> "Wanted":
+        """Return the framework's own answer, at the spacing that the net works at."""
+        view = sample.view(settled.spacing_mm)
+        side = view.spacing_mm
+        shown = replace(sample.mammogram, pixels=view.pixels, pixel_spacing_mm=(side, side))
+        return cls(shown, predicted(predictor, view, settled), breast_of(view), False, framework)
+
+    def held_against(self, lesion_map: LesionMap) -> Agreement:
+        """Compare an answer to the same mammogram."""
+        served = served_frame(lesion_map)
+        return agreement(served, self.values, self.breast, mask_only=self.mask_only)
+
+
+def refusal(found: Agreement, who: str, hints: Sequence[str]) -> NotProven:
+    """Return what is raised of answers that are not the same, with what may be wrong."""
     said = "".join(f"\n  - {hint}" for hint in hints)
-    raise NotProven(
-        f"what would be served is not what {what} says: {found} (needed: {SHARE:.1%} within "
+    return NotProven(
+        f"what would be served is not what {who} says: {found} (needed: {SHARE:.1%} within "
         f"{CLOSE}, Dice {MIN_DICE}). Nothing was written.{said}"
     )

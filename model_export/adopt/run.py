@@ -2,45 +2,39 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from model_export.adopt import graph, symptoms
-from model_export.adopt.answers import Settled, check_values, settle
+from model_export.adopt import graph, symptoms, what_if
+from model_export.adopt.answers import Settled, settle
 from model_export.adopt.contract import Proof, contract_of, golden_of
 from model_export.adopt.errors import AdoptError
 from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
 from model_export.adopt.frameworks import read
+from model_export.adopt.other_flags import said_of
 from model_export.adopt.picture import draw
-from model_export.adopt.proof import (
-    Agreement,
-    Expected,
-    agreement,
-    demand,
-    predicted,
-    served_frame,
-)
+from model_export.adopt.proof import Agreement, Expected, Wanted, refusal, served_frame
 from model_export.adopt.sample import Sample, breast_of
+from model_export.adopt.trial import UNGATED, check_bare
+from model_export.adopt.what_if import Progress, Trials
 from model_export.whole_file import whole_file
 from service.errors import StartupError
 from service.findings import Findings
-from service.imaging.breast import Box
 from service.imaging.mammogram import Mammogram
 from service.inference.contract import Contract
-from service.inference.session import BareGraph, Session
+from service.inference.session import Session
 from service.loading import open_model
-from service.segmenter import SegmentOptions
 from service.stopwatch import Stopwatch
 
-OTHER_SIZE = (160, 192)
-"""On which a net that says it takes any size is tried."""
-
-UNGATED = SegmentOptions(gate=False)
+ALWAYS_FOLLOWED = frozenset(("spacing_mm", "lesion_class", "classes"))
+"""Fields of `Flags` that every framework's own answer follows: it is shown the view at that
+spacing, and asked for those classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +80,7 @@ def adopt(
     *,
     naming: Naming,
     expected_path: Path | None = None,
+    progress: Progress = lambda _: None,
 ) -> AdoptResult:
     """Read a net of another framework and write it as a file that the service serves.
 
@@ -101,6 +96,8 @@ def adopt(
         What the caller says.
     expected_path
         What the framework answers to the sample: a mask or a probability on its pixels.
+    progress
+        Told what is tried where the answer is not right, which may take minutes.
 
     Raises
     ------
@@ -112,20 +109,16 @@ def adopt(
     expected = None if expected_path is None else Expected.read(expected_path, sample)
     settled = settle(foreign.facts, flags)
     try:
-        _check_bare(foreign, settled, sample)
-        return _written(foreign, settled, sample, target, naming, expected)
+        check_bare(foreign, settled, sample)
+        return _written(Trials(foreign, settled, sample, progress), target, naming, expected)
     except StartupError as error:
         raise AdoptError(f"the service would refuse the file: {error}") from error
 
 
 def _written(
-    foreign: Foreign,
-    settled: Settled,
-    sample: Sample,
-    target: Path,
-    naming: Naming,
-    expected: Expected | None,
+    trials: Trials, target: Path, naming: Naming, expected: Expected | None
 ) -> AdoptResult:
+    foreign, settled, sample = trials.foreign, trials.settled, trials.sample
     model = graph.wrap(foreign.model, settled)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "adopted.onnx"
@@ -135,18 +128,19 @@ def _written(
         contract = contract.model_copy(update={"golden": golden})
         _write(model, contract, file)
         findings = _answer(file, sample.mammogram)
-        found, proof, remarks = _proven(file, foreign, settled, sample, findings, expected)
+        found, proof, remarks = _proven(file, trials, findings, expected)
         if found is None:
             inside = _over_breast(findings, sample, settled)
             lesion = " or ".join(settled.names[one] for one in settled.lesions)
-            remarks += symptoms.check(findings, inside, lesion)
+            others = partial(what_if.plausible, trials)
+            remarks += symptoms.check(findings, inside, lesion, others)
         assert contract.adopted is not None
         adopted = contract.adopted.model_copy(update={"proof": proof})
         contract = contract.model_copy(update={"adopted": adopted})
     target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(target) as partial:
-        _write(model, contract, partial)
-        Session.open(partial)
+    with whole_file(target) as half:
+        _write(model, contract, half)
+        Session.open(half)
     draw(findings, picture_of(target))
     return AdoptResult(contract, findings, found, tuple(remarks), settled)
 
@@ -175,44 +169,6 @@ def _write(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _check_bare(foreign: Foreign, settled: Settled, sample: Sample) -> None:
-    """Run the net itself on part of the sample: its values, and whether it takes other sizes."""
-    bare = BareGraph(graph.raw(foreign.model, settled).SerializeToString())
-    pixels = sample.view(settled.spacing_mm).pixels.astype(np.float32) / np.float32(65535.0)
-    if settled.pixels.statistic != "display":
-        low, scale = (
-            (pixels.min(), np.ptp(pixels))
-            if settled.pixels.statistic == "min_max"
-            else (pixels.mean(), pixels.std())
-        )
-        pixels = (pixels - low) / np.float32(max(float(scale), 1e-8))
-    raw = bare.run(_fitted(pixels, settled.tile))
-    if raw.shape != (1, settled.facts.outputs, *settled.tile):
-        raise AdoptError(
-            f"the net answers in {raw.shape[2:]} to {settled.tile}: a map of the input's own size "
-            "is what is served"
-        )
-    check_values(settled, (float(raw.min()), float(raw.max())))
-    if settled.free:
-        try:
-            bare.run(_fitted(pixels, OTHER_SIZE))
-        except StartupError:
-            rows, columns = settled.tile
-            raise AdoptError(
-                "the graph says that it takes any size, and does not: say the one that it takes, "
-                f"as --tile {rows}x{columns}"
-            ) from None
-
-
-def _fitted(pixels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Cut or pad to a shape, around the brightest part: (1, 1, rows, columns)."""
-    window = np.zeros(shape, np.float32)
-    rows, columns = (min(a, b) for a, b in zip(pixels.shape, shape, strict=True))
-    top, left = ((a - b) // 2 for a, b in zip(pixels.shape, (rows, columns), strict=True))
-    window[:rows, :columns] = pixels[top : top + rows, left : left + columns]
-    return window[np.newaxis, np.newaxis]
-
-
 def _answer(file: Path, mammogram: Mammogram) -> Findings:
     with open_model(file) as segmenter:
         return segmenter.segment_mammogram(mammogram, UNGATED, Stopwatch())
@@ -224,36 +180,41 @@ def _over_breast(findings: Findings, sample: Sample, settled: Settled) -> NDArra
 
 
 def _proven(
-    file: Path,
-    foreign: Foreign,
-    settled: Settled,
-    sample: Sample,
-    findings: Findings,
-    expected: Expected | None,
+    file: Path, trials: Trials, findings: Findings, expected: Expected | None
 ) -> tuple[Agreement | None, Proof, list[str]]:
-    """Compare the served answer with the caller's, or with the framework's own."""
+    """Compare the served answer with the caller's, or with the framework's own.
+
+    Raises
+    ------
+    NotProven
+        They differ; the message names the flag where there is one.
+    """
+    foreign, settled, sample = trials.foreign, trials.settled, trials.sample
     if expected is not None:
-        whole = Box(0, 0, sample.mammogram.rows, sample.mammogram.columns)
-        shape = (whole.rows, whole.columns)
-        view = replace(sample.view(settled.spacing_mm), pixels=sample.mammogram.pixels)
-        served = served_frame(findings.lesion_map, shape)
-        found = agreement(served, expected.values, breast_of(view), mask_only=expected.is_mask)
-        demand(found, "--expected", [])
-        return found, "expected-mask", []
-    if foreign.predictor is None:
+        proof: Proof = "expected-mask"
+        wanted, lesion_map = Wanted.by_caller(expected, sample), findings.lesion_map
+    elif foreign.predictor is not None:
+        proof = "predictor"
+        wanted = Wanted.by_framework(foreign.predictor, foreign.framework, settled, sample)
+        lesion_map = _answer(file, wanted.mammogram).lesion_map
+    else:
         said = foreign.why_not or "no predictor of the framework is known here"
         return None, "unproven", [f"unproven: {said}. --expected MASK would prove it."]
-    view = sample.view(settled.spacing_mm)
-    shown = replace(
-        sample.mammogram,
-        pixels=view.pixels,
-        pixel_spacing_mm=(view.spacing_mm, view.spacing_mm),
+    follows = None if expected is not None else ALWAYS_FOLLOWED | foreign.follows
+    found = wanted.held_against(lesion_map)
+    if not found.proves:
+        raise refusal(found, wanted.who, what_if.mends(trials, wanted, found, lesion_map, follows))
+    taken = said_of(settled.flags, follows or ())
+    if not taken:
+        return found, proof, []
+    return (
+        found,
+        proof,
+        [
+            f"taken as said, since {foreign.framework} was asked the same way: {taken}. "
+            "--expected MASK, of your own code, would prove them too."
+        ],
     )
-    lesion_map = _answer(file, shown).lesion_map
-    wanted = predicted(foreign.predictor, view, settled)
-    found = agreement(served_frame(lesion_map), wanted, breast_of(view))
-    demand(found, foreign.framework, [])
-    return found, "predictor", []
 
 
 def warnings_of(result: AdoptResult) -> Sequence[str]:

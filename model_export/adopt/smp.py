@@ -21,6 +21,9 @@ IMAGENET = re.compile(r"(resnet|resnext|densenet|vgg|efficientnet-|mobilenet_v2|
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ENDINGS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+FOLLOWED = frozenset(("pixels", "mean", "deviation", "activation"))
+"""Flags that plain smp is asked with, too: a checkpoint says none of them."""
+
 PREFIXES = ("model.", "net.", "module.")
 """What trainers put before the names of weights."""
 
@@ -77,7 +80,7 @@ def read(path: Path, flags: Flags) -> Foreign:
     predictor = _predictor(net, pixels or shown or None, facts, flags)
     name = path.name if folder else path.stem
     why = "--pixels LOW..HIGH has no counterpart in smp"
-    return Foreign("smp", name, model, facts, predictor, "" if predictor else why)
+    return Foreign("smp", name, model, facts, predictor, "" if predictor else why, FOLLOWED)
 
 
 def _library() -> Any:

@@ -55,7 +55,28 @@ WRONG: dict[str, dict[str, Any]] = {
     "transposed": {"transpose": True, "tile": "320x320"},
     "polarity inverted": {"invert": True},
     "wrong class count": {"classes": "background,mass,calcification"},
+    "8-bit values": {"pixels": "0..255"},
+    "z-score": {"pixels": "z-score"},
+    "another mean": {"mean": "0.5", "deviation": "0.5"},
+    "mirrored": {"facing": "right"},
 }
+
+NAMED = {
+    "the background's class": "say --lesion-class b instead of --lesion-class 0",
+    "channels swapped": "leave out --bgr",
+    "normalisation absent": "say --pixels imagenet instead of --pixels 0..1",
+    "sigmoid missing": "say --activation sigmoid or --activation softmax",
+    "one of two classes by a sigmoid": "say --activation softmax instead of --activation sigmoid",
+    "spacing wrong by two": "say --spacing 0.8 instead of --spacing 1.6",
+    "transposed": "leave out --transpose",
+    "polarity inverted": "leave out --invert",
+    "wrong class count": "the net has 2 output channel(s), and 3 classes are named",
+    "8-bit values": "say --pixels imagenet instead of --pixels 0..255",
+    "z-score": "say --pixels imagenet instead of --pixels z-score",
+    "another mean": "leave out --mean 0.5 --deviation 0.5",
+    "mirrored": "leave out --facing right",
+}
+"""What `adopt` says of each where it is told the right answer."""
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +111,16 @@ def test_the_right_wrapping_is_proven(net: tuple[Path, Path, Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_a_wrong_wrapping_is_refused_where_the_right_answer_is_known(
+def test_a_wrong_wrapping_is_refused_and_its_flag_named_where_the_right_answer_is_known(
     name: str, net: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     target = tmp_path / "wrong.onnx"
-    with pytest.raises(AdoptError):
+    with pytest.raises(AdoptError) as refused:
         wrapped(net, target, proof=True, **WRONG[name])
     assert list(tmp_path.iterdir()) == []
+    (hint,) = str(refused.value).lower().split("\n")[1:] or [str(refused.value).lower()]
+    assert NAMED[name].lower() in hint
+    assert isinstance(refused.value, NotProven) == ("then it is proven" in hint)
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
