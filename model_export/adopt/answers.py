@@ -1,15 +1,19 @@
 """What the files say and what the caller says -> everything that is to be known of a net."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from model_export.adopt.errors import AdoptError, Unanswered
-from model_export.adopt.flags import RANGES, Flags, range_of
+from model_export.adopt.flags import RANGES, Flags, name_of, range_of
 from model_export.adopt.foreign import Activation, Facts, InputRange, Shape
 
 FREE_TILE = (512, 512)
 """Of a net that takes any size: the largest run at once, unless `--tile` says otherwise."""
+
+LESION = "lesion"
+"""What a class is called of which nothing else is known."""
 
 BACKGROUND = re.compile(r"back ?ground|bg|normal|healthy|breast|tissue", re.IGNORECASE)
 
@@ -42,6 +46,12 @@ class Settled:
     def transposed(self) -> bool:
         """The net has columns before rows."""
         return self.facts.columns_first != self.flags.transpose
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody says what kind of lesion the lesions are."""
+        said = self.flags.classes is not None or self.facts.class_names is not None
+        return said and any(self.names[one].lower() != LESION for one in self.lesions)
 
 
 def settle(facts: Facts, flags: Flags) -> Settled:
@@ -90,9 +100,14 @@ def check_values(settled: Settled, seen: tuple[float, float]) -> None:
     Raises
     ------
     AdoptError
-        A sigmoid is missing, or one is too many.
+        It answers no numbers, a sigmoid is missing, or one is too many.
     """
     low, high = seen
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise AdoptError(
+            "the net answers no numbers (NaN or infinity) to the sample: look at --pixels, --mean "
+            "and --deviation, or at its weights"
+        )
     inside = low >= -1e-4 and high <= 1 + 1e-4
     if settled.activation == "none" and not inside:
         raise AdoptError(
@@ -109,12 +124,12 @@ def check_values(settled: Settled, seen: tuple[float, float]) -> None:
 def _pixels(facts: Facts, flags: Flags, questions: list[str]) -> InputRange | None:
     known = facts.pixels
     if flags.pixels is not None:
-        given = range_of(flags.pixels)
-        if known is not None and given.statistic != known.statistic:
+        given = _as_the_files_go_on(range_of(flags.pixels), facts)
+        if known is not None and _is_other(given, known):
             raise AdoptError(
-                f"--pixels {flags.pixels} contradicts the files, which say {known.statistic}"
+                f"--pixels {flags.pixels} contradicts the files, which say {name_of(known)}"
             )
-        known = replace(given, region=facts.region) if known is None else known
+        known = given if known is None else known
     if known is None:
         questions.append(
             "which values the net takes its pixels in. One of --pixels "
@@ -136,15 +151,37 @@ def _pixels(facts: Facts, flags: Flags, questions: list[str]) -> InputRange | No
     return known
 
 
+def _as_the_files_go_on(given: InputRange, facts: Facts) -> InputRange:
+    """Return a range that was said with what the files say of it all the same."""
+    return replace(
+        given,
+        region=facts.region,
+        mean=facts.mean or given.mean,
+        deviation=facts.deviation or given.deviation,
+    )
+
+
+def _is_other(given: InputRange, known: InputRange) -> bool:
+    """Say whether two ranges differ in what `--pixels` can say."""
+    return replace(given, region=known.region, over=known.over, taken=known.taken) != known
+
+
 def _numbers(flag: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(one) for one in text.split(","))
+        numbers = tuple(float(one) for one in text.split(","))
     except ValueError:
         raise AdoptError(f"{flag} {text}: numbers, separated by commas") from None
+    if not all(math.isfinite(one) for one in numbers):
+        raise AdoptError(f"{flag} {text}: finite numbers")
+    if flag == "--deviation" and 0.0 in numbers:
+        raise AdoptError(f"{flag} {text}: nothing is divided by 0")
+    return numbers
 
 
 def _spacing(facts: Facts, flags: Flags, questions: list[str]) -> float | None:
     known = facts.spacing_mm
+    if flags.spacing_mm is not None and not 0 < flags.spacing_mm < math.inf:
+        raise AdoptError(f"--spacing {flags.spacing_mm:g}: millimetres, above 0")
     if known is not None and flags.spacing_mm is not None:
         if abs(known - flags.spacing_mm) > 0.01 * known:
             raise AdoptError(
@@ -183,13 +220,15 @@ def _names(facts: Facts, flags: Flags) -> tuple[str, ...]:
     names = given or facts.class_names
     if names is None:
         return tuple(
-            "lesion" if facts.outputs == 1 else f"class {index}" for index in range(facts.outputs)
+            LESION if facts.outputs == 1 else f"class {index}" for index in range(facts.outputs)
         )
     if len(names) != facts.outputs and (facts.outputs != 1 or len(names) != 2):
         raise AdoptError(
             f"the net has {facts.outputs} output channel(s), and {len(names)} classes are named: "
             f"{', '.join(names)}"
         )
+    if not all(names) or len({*names}) < len(names):
+        raise AdoptError(f"two classes have one name, or one has none: {', '.join(names)}")
     # One logit of two classes is the second's.
     return names[-1:] if facts.outputs == 1 else names
 

@@ -2,12 +2,14 @@
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from model_export.adopt.answers import Settled
 from model_export.adopt.errors import AdoptError
@@ -53,6 +55,39 @@ CODES = {
 """Of names that speak for themselves (PS3.16, SNOMED CT)."""
 
 
+FLAG_OF = {
+    ("Tiling", "tile_size"): "--tile",
+    ("Tiling", "tile_columns"): "--tile",
+    ("Spacing", "working_mm"): "--spacing",
+    ("Contract", "version"): "--model-version",
+    ("LesionClass", "name"): "--classes",
+    ("ClassCode", "value"): "--code",
+    ("ClassCode", "scheme"): "--code",
+    ("ClassCode", "meaning"): "--code",
+}
+"""By part and field of a contract: the flag that it comes from, unless the files say it."""
+
+
+@contextmanager
+def naming_flags() -> Iterator[None]:
+    """Say of a value that no contract takes which flag it comes from.
+
+    Raises
+    ------
+    AdoptError
+        A contract made in the context is out of its bounds.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][-1]) if first["loc"] else ""
+        flag = FLAG_OF.get((error.title, field), f"{error.title} {field}".strip())
+        said = "" if field == "" else f", not {first['input']!r}"
+        raise AdoptError(f"{flag}: {first['msg']}{said}") from error
+
+
+@naming_flags()
 def contract_of(
     settled: Settled,
     *,
@@ -131,10 +166,10 @@ def _classes(settled: Settled) -> tuple[LesionClass, ...]:
     for name in (settled.names[lesion] for lesion in settled.lesions):
         if not name.isascii():
             raise AdoptError(
-                f"a class is called {name}, and DICOM results hold ASCII alone: rename it in the "
-                "file that names the classes"
+                f"a class is called {name}, and DICOM results hold ASCII alone: rename it, with "
+                "--classes or in the file that names the classes"
             )
-    codes = CODES | dict(_code(one) for one in settled.flags.codes)
+    codes = CODES | codes_of(settled)
     every = settled.facts.blend_logits
     return tuple(
         LesionClass(
@@ -145,6 +180,25 @@ def _classes(settled: Settled) -> tuple[LesionClass, ...]:
         )
         for index, lesion in enumerate(settled.lesions)
     )
+
+
+@naming_flags()
+def codes_of(settled: Settled) -> dict[str, ClassCode]:
+    """Return the codes that the caller gives, by names in lower case.
+
+    Raises
+    ------
+    AdoptError
+        One is not written as it must be, or is of a class that is no lesion's.
+    """
+    codes = dict(_code(one) for one in settled.flags.codes)
+    lesions = {settled.names[lesion].lower() for lesion in settled.lesions}
+    for name in codes:
+        if name not in lesions:
+            raise AdoptError(
+                f"--code {name}=...: no lesion is called so, but {', '.join(sorted(lesions))}"
+            )
+    return codes
 
 
 def _code(text: str) -> tuple[str, ClassCode]:

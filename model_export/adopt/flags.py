@@ -1,14 +1,17 @@
 """What the caller says of a net, as the command line takes it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model_export.adopt.errors import AdoptError
 from model_export.adopt.foreign import Activation, InputRange, Shape
+from service.inference.tiling import MAX_SIDE, MIN_SIDE
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+MAX_DISPLAY = 65535
 
 RANGES = {
     "0..1": InputRange(),
@@ -71,14 +74,27 @@ class Flags:
         Raises
         ------
         AdoptError
-            It is no ROWSxCOLUMNS.
+            It is no ROWSxCOLUMNS, or of a size that no contract takes.
         """
         if self.tile is None:
             return None
         found = re.fullmatch(r"(\d+)x(\d+)", self.tile)
         if found is None:
             raise AdoptError(f"--tile {self.tile}: ROWSxCOLUMNS, as 512x256")
-        return int(found[1]), int(found[2])
+        rows, columns = int(found[1]), int(found[2])
+        if not (min(rows, columns) >= MIN_SIDE and max(rows, columns) <= MAX_SIDE):
+            raise AdoptError(f"--tile {self.tile}: sides of {MIN_SIDE} to {MAX_SIDE} pixels")
+        return rows, columns
+
+
+def name_of(known: InputRange) -> str:
+    """Return a range as `--pixels` would say it, as far as it can."""
+    plain = replace(known, region="frame", over="image", taken="working")
+    names = {value: name for name, value in RANGES.items()}
+    bare = replace(plain, mean=(0.0,), deviation=(1.0,))
+    if plain in names:
+        return names[plain]
+    return f"{names.get(bare, known.statistic)} with a mean and a deviation"
 
 
 def range_of(text: str) -> InputRange:
@@ -92,6 +108,8 @@ def range_of(text: str) -> InputRange:
     if text in RANGES:
         return RANGES[text]
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)", text)
-    if found is None or float(found[1]) >= float(found[2]):
-        raise AdoptError(f"--pixels {text}: one of {', '.join(RANGES)}, or LOW..HIGH")
+    if found is None or not float(found[1]) < float(found[2]) <= MAX_DISPLAY:
+        raise AdoptError(
+            f"--pixels {text}: one of {', '.join(RANGES)}, or LOW..HIGH, of 0 to {MAX_DISPLAY}"
+        )
     return InputRange(window=(float(found[1]), float(found[2])))

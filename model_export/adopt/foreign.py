@@ -71,6 +71,8 @@ class Facts:
         The output has no axis of classes: (N, H, W).
     exclusive
         Probabilities that the net gives itself sum to 1 over its classes.
+    mean, deviation
+        What is subtracted and divided by after a range that the files do not state.
     stride, placement, blend, blend_logits
         How the framework lays its tiles and blends their answers.
     """
@@ -87,6 +89,8 @@ class Facts:
     activation: Activation | None = None
     class_names: tuple[str, ...] | None = None
     lesions: tuple[int, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
     spacing_mm: float | None = None
     stride: Shape | None = None
     placement: Literal["even", "stepped"] = "even"
@@ -108,6 +112,17 @@ class View:
 
     pixels: NDArray[np.uint16]
     spacing_mm: float
+
+    def as_stored(self, pixels: str | None) -> NDArray[np.float32]:
+        """Return the pixels in the range of the training files.
+
+        Parameters
+        ----------
+        pixels
+            What `--pixels` says: 8 bits, [0, 1], or else 16 bits.
+        """
+        scale = {"0..1": 1 / 65535.0, "0..255": 1 / 257.0}.get(pixels or "", 1.0)
+        return self.pixels.astype(np.float32) * np.float32(scale)
 
 
 Predictor = Callable[[View], NDArray[np.float32]]

@@ -191,7 +191,7 @@ def _heads(graph: _Graph, answer: str, settled: Settled) -> None:
         graph.add("Concat", rest, probability, axis=1, output="classes")
     elif facts.blend_logits:
         graph.add("Identity", answer, output="classes")
-    elif len(lesions) > 1:
+    elif class_channels(settled):
         graph.add("Identity", own, output="classes")
     _score(graph, probability, settled)
 
@@ -242,7 +242,9 @@ def class_channels(settled: Settled) -> int:
     """Return how many channels the output `classes` has; 0 where there is none."""
     if settled.facts.blend_logits:
         return max(2, settled.facts.outputs)
-    return len(settled.lesions) if len(settled.lesions) > 1 else 0
+    if len(settled.lesions) > 1 or settled.is_named:
+        return len(settled.lesions)
+    return 0
 
 
 def _value(name: str, channels: int, *sides: int | str | None) -> onnx.ValueInfoProto:

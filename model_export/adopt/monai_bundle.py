@@ -26,6 +26,9 @@ from model_export.adopt.monai_config import arguments, component, pipeline
 METADATA, INFERENCE = Path("configs/metadata.json"), Path("configs/inference.json")
 MODELS = ("models/model.ts", "models/model.pt")
 
+FOLLOWED = frozenset(("pixels", "activation"))
+"""Flags that MONAI itself is asked with, too, where a bundle leaves them open."""
+
 GEOMETRY = {
     "LoadImage", "EnsureChannelFirst", "AddChannel", "AsChannelFirst", "Orientation", "Spacing",
     "EnsureType", "ToTensor", "CastToType",
@@ -67,12 +70,18 @@ def read(path: Path, flags: Flags) -> Foreign:
     model = graph_of_script(script, channels, roi)
     seen = facts_of(model)
     tile = None if roi is None else (roi[::-1] if columns_first else roi)
-    activation = _activation(pipeline(config, "postprocessing"), seen.outputs)
+    # The inferer's blend goes before it, whoever says what it is.
+    activation = _activation(pipeline(config, "postprocessing"), seen.outputs) or flags.activation
+    pixels = _pixels(transforms)
+    asked = pixels if pixels is not None and pixels.scale != 1.0 else None
     facts = replace(
         seen,
         tile=tile,
         columns_first=columns_first,
-        pixels=_pixels(transforms),
+        # Fixed numbers are of stored values, and nobody says how many bits those had.
+        pixels=None if asked is not None else pixels,
+        mean=None if asked is None else asked.mean,
+        deviation=None if asked is None else asked.deviation,
         activation=activation,
         exclusive=activation == "softmax",
         # The inferer blends what the net answers; activations come after it.
@@ -83,10 +92,10 @@ def read(path: Path, flags: Flags) -> Foreign:
         placement="stepped",
         blend="gaussian-floor" if inferer.get("mode") == "gaussian" else "constant",
     )
-    predictor = _predictor(script, transforms, inferer, facts)
+    predictor = _predictor(script, transforms, inferer, facts, flags)
     why = "" if predictor else "monai is not installed"
     name = str(metadata.get("name") or path.name)
-    return Foreign("monai", name, model, facts, predictor, why)
+    return Foreign("monai", name, model, facts, predictor, why, FOLLOWED)
 
 
 def _format(metadata: dict[str, Any], side: str, name: str) -> dict[str, Any]:
@@ -178,6 +187,8 @@ def _normalized(one: dict[str, Any], known: InputRange | None) -> InputRange:
     if one.get("channel_wise") and isinstance(one.get("subtrahend"), list):
         raise AdoptError("NormalizeIntensity by channel is not read here")
     subtrahend, divisor = one.get("subtrahend"), one.get("divisor")
+    if one.get("nonzero") and not (subtrahend is None and divisor is None):
+        raise AdoptError("NormalizeIntensity by given numbers, of pixels above 0, is not read here")
     if subtrahend is None and divisor is None:
         over: Literal["image", "nonzero"] = "nonzero" if one.get("nonzero") else "image"
         return InputRange("z_score", over=over)
@@ -227,6 +238,7 @@ def _predictor(
     transforms: Sequence[dict[str, Any]],
     inferer: dict[str, Any],
     facts: Facts,
+    flags: Flags,
 ) -> Predictor | None:
     """Return MONAI's own transforms and inferer; None where it is not installed."""
     if find_spec("monai") is None:
@@ -237,7 +249,7 @@ def _predictor(
         import monai.transforms
         import torch
 
-        values = view.pixels.astype(np.float32)
+        values = view.as_stored(flags.pixels if facts.mean is not None else None)
         image: Any = torch.from_numpy(values.T.copy() if facts.columns_first else values)[None]
         if facts.pixels is not None and facts.pixels.statistic == "display":
             # The files had 8 or 12 bits; what a display shows has 16.

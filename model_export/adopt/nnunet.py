@@ -248,7 +248,7 @@ def _predictor(
             checkpoints[0].get("inference_allowed_mirroring_axes"),
         )
         channels = len(dataset.get("channel_names") or ())
-        image = np.repeat(_as_files_had_them(view, flags)[None, None], channels, axis=0)
+        image = np.repeat(view.as_stored(flags.pixels)[None, None], channels, axis=0)
         side = view.spacing_mm if in_mm else 1.0
         _, classes = predictor.predict_single_npy_array(
             image, {"spacing": [999.0, side, side]}, None, None, True
@@ -256,10 +256,3 @@ def _predictor(
         return np.asarray(classes[:, 0], np.float32)
 
     return predict
-
-
-def _as_files_had_them(view: View, flags: Flags) -> NDArray[np.float32]:
-    """Return pixels in the range of the training files: 8 bits where the caller says so."""
-    values = view.pixels.astype(np.float32)
-    scale = {"0..1": 1 / 65535.0, "0..255": 1 / 257.0}.get(flags.pixels or "", 1.0)
-    return values * np.float32(scale)

@@ -1,7 +1,7 @@
 """From a foreign net to a served file, proven on the sample before it is written."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_export.adopt import graph, symptoms, what_if
 from model_export.adopt.answers import Settled, settle
-from model_export.adopt.contract import Proof, contract_of, golden_of
+from model_export.adopt.contract import Proof, codes_of, contract_of, golden_of, naming_flags
 from model_export.adopt.errors import AdoptError
 from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
@@ -104,15 +104,33 @@ def adopt(
     AdoptError
         Nothing was written, and the message says why.
     """
+    _check_target(target, {source, sample_path, *([expected_path] if expected_path else [])})
     sample = Sample.read(sample_path)
     foreign = read(source, flags)
     expected = None if expected_path is None else Expected.read(expected_path, sample)
     settled = settle(foreign.facts, flags)
+    codes_of(settled)
     try:
         check_bare(foreign, settled, sample)
         return _written(Trials(foreign, settled, sample, progress), target, naming, expected)
     except StartupError as error:
         raise AdoptError(f"the service would refuse the file: {error}") from error
+    except OSError as error:
+        raise AdoptError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _check_target(target: Path, sources: Collection[Path]) -> None:
+    """Refuse a file that is none to write, before anything takes long."""
+    if target.suffix != ".onnx":
+        raise AdoptError(f"--out {target}: a file that ends in .onnx")
+    taken = {one.resolve() for one in sources}
+    for written in (target, picture_of(target)):
+        if written.resolve() in taken:
+            raise AdoptError(
+                f"--out {target}: {written} would be written over, and is what is read"
+            )
+        if written.is_dir():
+            raise AdoptError(f"--out {target}: {written} is a folder")
 
 
 def _written(
@@ -124,7 +142,8 @@ def _written(
         file = Path(folder) / "adopted.onnx"
         contract = _contract(foreign, settled, naming, "unproven")
         _write(model, contract, file)
-        golden = golden_of(settled, Session.open(file).run)
+        with naming_flags():
+            golden = golden_of(settled, Session.open(file).run)
         contract = contract.model_copy(update={"golden": golden})
         _write(model, contract, file)
         findings = _answer(file, sample.mammogram)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pydicom
@@ -127,6 +128,31 @@ def test_a_net_of_one_class_gives_regions_no_label(tmp_path: Path) -> None:
     with open_model(tmp_path / "adopted.onnx") as segmenter:
         findings = segmenter.segment(view.read_bytes())
     assert findings.regions and all(region.label is None for region in findings.regions)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "activation", "classes"), [(1, "sigmoid", "mass"), (2, "softmax", "back,mass")]
+)
+def test_a_single_lesion_that_has_a_name_carries_it_with_its_code(
+    outputs: int, activation: Any, classes: str, tmp_path: Path
+) -> None:
+    view = view_file(tmp_path)
+    net = aim(SpotNet(1, outputs), display_of(view)[None])
+    onnx.save(as_onnx(net), str(tmp_path / "net.onnx"))
+    flags = Flags(
+        pixels="0..1",
+        spacing_mm=SPACING_MM,
+        activation=activation,
+        classes=classes,
+        lesion_class=("mass",),
+    )
+    target = tmp_path / "adopted.onnx"
+    adopt(tmp_path / "net.onnx", view, target, flags, naming=Naming())
+    with TestClient(create_app(Settings(model=target, device="cpu"))) as client:
+        seg = pydicom.dcmread(BytesIO(ask(client, view, "seg")))
+    (segment,) = seg.SegmentSequence[:1]
+    assert segment.SegmentLabel.split(": ")[1].split(" (")[0] == "mass"
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "4147007"
 
 
 def test_an_adopted_file_is_calibrated_and_evaluated(

@@ -63,7 +63,7 @@ def test_flags_answer_what_the_files_do_not_say() -> None:
     [
         (Flags(mean="0.5"), (0.5,), (1.0,)),
         (Flags(mean="0.5,0.4,0.3", deviation="2"), (0.5, 0.4, 0.3), (2.0,)),
-        (Flags(pixels="imagenet"), (0.0,), (1.0,)),
+        (Flags(pixels="0..1", mean="0.5,0.4,0.3"), (0.5, 0.4, 0.3), (1.0,)),
     ],
 )
 def test_mean_and_deviation_come_after_what_is_known_of_the_pixels(
@@ -71,6 +71,21 @@ def test_mean_and_deviation_come_after_what_is_known_of_the_pixels(
 ) -> None:
     pixels = settle(replace(ALL, channels=3), flags).pixels
     assert (pixels.mean, pixels.deviation) == (mean, deviation)
+
+
+def test_numbers_of_the_files_go_after_the_range_that_is_said() -> None:
+    of_stored_values = replace(ALL, pixels=None, mean=(90.0,), deviation=(60.0,))
+    with pytest.raises(Unanswered, match="--pixels"):
+        settle(of_stored_values, Flags())
+    assert settle(of_stored_values, Flags(pixels="0..255")).pixels == InputRange(
+        scale=255.0, mean=(90.0,), deviation=(60.0,)
+    )
+
+
+@pytest.mark.parametrize("seen", [(float("nan"), float("nan")), (0.0, float("inf"))])
+def test_a_net_that_answers_no_numbers_is_refused(seen: tuple[float, float]) -> None:
+    with pytest.raises(AdoptError, match="answers no numbers"):
+        check_values(settle(ALL, Flags()), seen)
 
 
 def test_imagenets_numbers_are_those_of_three_channels() -> None:
@@ -86,7 +101,25 @@ def test_imagenets_numbers_are_those_of_three_channels() -> None:
     ("facts", "flags", "said"),
     [
         (replace(ALL, pixels=RANGES["z-score"]), Flags(pixels="0..1"), "contradicts the files"),
-        (ALL, Flags(pixels="min-max"), "contradicts the files, which say display"),
+        (ALL, Flags(pixels="min-max"), "contradicts the files, which say 0..1"),
+        (replace(ALL, channels=3), Flags(pixels="imagenet"), "which say 0..1"),
+        (
+            replace(ALL, channels=3, pixels=RANGES["imagenet"]),
+            Flags(pixels="0..1"),
+            "--pixels 0..1 contradicts the files, which say imagenet",
+        ),
+        (replace(ALL, pixels=RANGES["0..255"]), Flags(pixels="9..90"), "which say 0..255"),
+        (
+            replace(ALL, pixels=InputRange(mean=(0.4,))),
+            Flags(pixels="0..1"),
+            "which say 0..1 with a mean and a deviation",
+        ),
+        (ALL, Flags(mean="nan"), "--mean nan: finite numbers"),
+        (ALL, Flags(deviation="0"), "nothing is divided by 0"),
+        (replace(ALL, spacing_mm=None), Flags(spacing_mm=0.0), "--spacing 0: millimetres"),
+        (replace(ALL, spacing_mm=None), Flags(spacing_mm=float("nan")), "--spacing nan"),
+        (CLASSES, Flags(classes="a,b,b"), "two classes have one name"),
+        (CLASSES, Flags(classes="a,,b"), "two classes have one name, or one has none"),
         (ALL, Flags(mean="a"), "--mean a: numbers"),
         (ALL, Flags(deviation="1,2"), "takes 1 channel"),
         (ALL, Flags(spacing_mm=0.21), "contradicts the files, which say 0.2 mm"),

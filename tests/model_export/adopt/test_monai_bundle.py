@@ -1,6 +1,7 @@
 """MONAI bundles, by MONAI's own transforms and inferer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.adopt.errors import AdoptError
+from model_export.adopt.errors import AdoptError, NotProven, Unanswered
 from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
@@ -41,6 +42,7 @@ def write_bundle(
     intensity: dict[str, Any] = Z_SCORE,
     reader: dict[str, Any] | None = None,
     mode: str = "gaussian",
+    stored: float = 1.0,
 ) -> tuple[Path, np.ndarray]:
     """Write a bundle of a small U-Net, and return it with what MONAI answers to the view."""
     import monai
@@ -51,7 +53,7 @@ def write_bundle(
     ).eval()
     columns_first = reader is None
     display = display_of(view)
-    upright = torch.from_numpy(display.T.copy() if columns_first else display)[None]
+    upright = torch.from_numpy(display.T.copy() if columns_first else display)[None] * stored
     name, options = intensity["_target_"][:-1], intensity
     options = {key: value for key, value in options.items() if key not in ("_target_", "keys")}
     image = torch.as_tensor(np.asarray(getattr(monai.transforms, name)(**options)(upright)))[None]
@@ -109,7 +111,7 @@ def write_bundle(
 @pytest.mark.parametrize(
     ("intensity", "reader", "mode"),
     [
-        (Z_SCORE, None, "gaussian"),
+        pytest.param(Z_SCORE, None, "gaussian", marks=pytest.mark.frameworks),
         (MIN_MAX, {"reverse_indexing": False}, "constant"),
     ],
 )
@@ -126,6 +128,47 @@ def test_a_bundle_is_proven_and_served_as_monai_answers(
     assert result.contract.adopted.proof == "predictor"
     assert result.contract.tiling.tile_shape == ((160, 128) if reader is None else (128, 160))
     demand_the_same(probability_from(target, view), wanted, display_of(view))
+
+
+EIGHT_BITS = {
+    "_target_": "NormalizeIntensityd", "keys": "image", "subtrahend": 90.0, "divisor": 60.0,
+}  # fmt: skip
+
+
+def test_fixed_numbers_are_of_files_whose_bits_are_asked_for(view: Path, tmp_path: Path) -> None:
+    folder, wanted = write_bundle(tmp_path / "bundle", view, EIGHT_BITS, stored=255.0)
+    target = tmp_path / "adopted.onnx"
+    with pytest.raises(Unanswered, match="--pixels"):
+        adopt(folder, view, target, FLAGS, naming=Naming())
+    flags = replace(FLAGS, pixels="0..255")
+    result = adopt(folder, view, target, flags, naming=Naming())
+    assert result.contract.adopted.proof == "predictor"
+    assert "taken as said" in result.remarks[0] and "--pixels 0..255" in result.remarks[0]
+    demand_the_same(probability_from(target, view), wanted, display_of(view))
+
+
+def test_a_bundle_without_an_activation_is_asked_for_it_and_proven(
+    view: Path, tmp_path: Path
+) -> None:
+    folder, wanted = write_bundle(tmp_path / "bundle", view)
+    file = folder / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    del config["postprocessing"]
+    file.write_text(json.dumps(config))
+    target = tmp_path / "adopted.onnx"
+    with pytest.raises(Unanswered, match="--activation"):
+        adopt(folder, view, target, FLAGS, naming=Naming())
+    flags = replace(FLAGS, activation="softmax")
+    result = adopt(folder, view, target, flags, naming=Naming())
+    assert result.contract.adopted.proof == "predictor"
+    demand_the_same(probability_from(target, view), wanted, display_of(view))
+
+
+def test_a_flag_that_is_wrong_is_named_by_monais_own_answer(view: Path, tmp_path: Path) -> None:
+    folder, _ = write_bundle(tmp_path / "bundle", view)
+    with pytest.raises(NotProven, match="leave out --transpose: then it is proven"):
+        flags = replace(FLAGS, transpose=True)
+        adopt(folder, view, tmp_path / "a.onnx", flags, naming=Naming())
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def asked_of_a_framework(
     model = as_onnx(net[0])
 
     def predict(view: View) -> NDArray[np.float32]:
-        return sigmoid(logits_of(net[0], (view.pixels / np.float32(65535))[None]))
+        return sigmoid(logits_of(net[0], view.as_stored("0..1")[None]))
 
     foreign = Foreign("spots", "spots", model, facts_of(model), predict, follows=follows)
     monkeypatch.setattr(run, "read", lambda *_: replace(foreign))
