@@ -51,6 +51,17 @@ def read(source: Path, flags: Flags) -> Foreign:
         raise AdoptError(f"there is no {source}")
     for one in FRAMEWORKS:
         if one.recognises(source):
-            return one.read(source, flags)
+            return _read(one, source, flags)
     takes = "; ".join(one.takes for one in FRAMEWORKS)
     raise AdoptError(f"{source} is of no framework that is read here: {takes}")
+
+
+def _read(framework: Framework, source: Path, flags: Flags) -> Foreign:
+    try:
+        return framework.read(source, flags)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # JSON may hold anything in any place.
+        raise AdoptError(
+            f"{source.name} is not written as {framework.takes} is: "
+            f"{type(error).__name__}: {str(error)[:200]}"
+        ) from error

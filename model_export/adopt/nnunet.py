@@ -28,6 +28,9 @@ PICTURES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 FOLLOWED = frozenset(("pixels", "mirroring"))
 """Flags that `nnUNetPredictor` is asked with, too."""
 
+EIGHT_BITS = "RGBTo01Normalization"
+"""Divides by 255, and takes no other files than those of 8 bits."""
+
 STEP = 0.5
 """Of a patch from tile to tile, nnU-Net's own."""
 
@@ -193,7 +196,7 @@ def _pixels(plan: dict[str, Any]) -> InputRange | None:
         return InputRange("z_score", "nonzero", over, "source")
     if scheme == "RescaleTo01Normalization":
         return InputRange("min_max", "nonzero", "image", "source")
-    if scheme == "RGBTo01Normalization":
+    if scheme == EIGHT_BITS:
         return InputRange(region="nonzero")
     if scheme == "NoNormalization":
         # Pixels go in as the files had them, which nobody says.
@@ -223,6 +226,7 @@ def _predictor(
     if find_spec("nnunetv2") is None:
         return None
     in_mm = _spacing(plan, dataset) is not None
+    colours = EIGHT_BITS in needed(plan, "normalization_schemes", file="plans.json")
 
     def predict(view: View) -> NDArray[np.float32]:
         import torch
@@ -248,7 +252,8 @@ def _predictor(
             checkpoints[0].get("inference_allowed_mirroring_axes"),
         )
         channels = len(dataset.get("channel_names") or ())
-        image = np.repeat(view.as_stored(flags.pixels)[None, None], channels, axis=0)
+        stored = view.as_stored("0..255" if colours else flags.pixels)
+        image = np.repeat(stored[None, None], channels, axis=0)
         side = view.spacing_mm if in_mm else 1.0
         _, classes = predictor.predict_single_npy_array(
             image, {"spacing": [999.0, side, side]}, None, None, True

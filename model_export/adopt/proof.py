@@ -63,9 +63,16 @@ def predicted(predictor: Predictor, view: View, settled: Settled) -> NDArray[np.
     Raises
     ------
     AdoptError
-        The framework answers in another shape.
+        The framework fails on the view, or answers in another shape.
     """
-    classes = predictor(view)
+    try:
+        classes = predictor(view)
+    except Exception as error:
+        first = str(error).strip().splitlines() or [""]
+        raise AdoptError(
+            f"the framework itself fails on the sample: {type(error).__name__}: {first[0][:200]}. "
+            "Take a view of the size that it was trained on, or --expected of your own code."
+        ) from error
     if classes.shape[1:] != view.pixels.shape:
         raise AdoptError(f"the framework answers in {classes.shape[1:]}, not {view.pixels.shape}")
     own = classes[list(settled.lesions)]

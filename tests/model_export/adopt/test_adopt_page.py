@@ -7,14 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from model_export import cli
 from model_export.adopt import smp as smp_adapter
+from model_export.adopt.__main__ import app
 from model_export.adopt.flags import IMAGENET_DEVIATION, IMAGENET_MEAN
+from model_export.phantom import breast_phantom
 from service.inference.session import Session
 from tests.model_export.adopt.libraries import require_library
 from tests.model_export.adopt.nets import (
@@ -41,9 +47,11 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "adopt.md").read_text("utf-8")
-COMMANDS = [
+LINES = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
 ]
+COMMANDS = [line for line in LINES if line.startswith("mammoseg ")]
+AFTERWARDS = [line for line in LINES if line not in COMMANDS]
 
 
 def colours(display: np.ndarray) -> np.ndarray:
@@ -115,32 +123,69 @@ MAKERS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
+def marked(line: str) -> Any:
+    """Return a command as a parameter; `.ci/run` leaves out those that take longest."""
+    source = shlex.split(line)[2]
+    marks = [] if source.startswith("unet") else [pytest.mark.frameworks]
+    return pytest.param(line, id=source, marks=marks)
+
+
+@pytest.mark.frameworks
 def test_the_page_shows_every_framework() -> None:
     assert {shlex.split(line)[2] for line in COMMANDS} == set(MAKERS)
 
 
-@pytest.mark.parametrize("line", COMMANDS, ids=lambda line: shlex.split(line)[2])
-def test_every_command_of_the_page_runs(line: str, view: Path, tmp_path: Path) -> None:
-    program, *arguments = shlex.split(line)
-    assert program == "mammoseg"
-    MAKERS[arguments[1]](tmp_path, view)
+@pytest.mark.parametrize("line", [marked(line) for line in COMMANDS])
+def test_every_command_of_the_page_runs(
+    line: str, view: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, command, *arguments = shlex.split(line)
+    assert (program, command) == ("mammoseg", "adopt")
+    MAKERS[arguments[0]](tmp_path, view)
     (tmp_path / "view.dcm").write_bytes(view.read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.stderr
     contract = Session.open(tmp_path / "mine.onnx").contract
     assert contract.adopted is not None
-    unproven = arguments[1] == "classes.onnx"
+    unproven = arguments[0] == "classes.onnx"
     assert (contract.adopted.proof == "unproven") == unproven
     assert "next: MAMMOSEG_MODEL=mine.onnx mammoseg serve" in done.stdout
 
 
+def own_images(folder: Path, seeds: range) -> None:
+    """Write breasts with a mask each, as somebody may have them."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for seed in seeds:
+        grey = breast_phantom(256, seed=seed)
+        mask = cv2.circle(np.zeros_like(grey), (60, 100 + seed), 12, 255, -1)
+        cv2.imwrite(str(folder / "images" / f"{seed}.png"), grey)
+        cv2.imwrite(str(folder / "masks" / f"{seed}.png"), mask)
+
+
+@pytest.mark.frameworks
+def test_the_commands_for_afterwards_run_one_after_the_other(
+    view: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographic(tmp_path, view)
+    (tmp_path / "view.dcm").write_bytes(view.read_bytes())
+    own_images(tmp_path / "data" / "own", range(40))
+    own_images(tmp_path / "data" / "other", range(40, 44))
+    monkeypatch.chdir(tmp_path)
+    (adopted,) = [line for line in COMMANDS if shlex.split(line)[2] == "net.onnx"]
+    assert CliRunner().invoke(app, shlex.split(adopted)[2:]).exit_code == 0
+    assert Session.open(tmp_path / "mine.onnx").contract.is_uncalibrated
+    for line in AFTERWARDS:
+        program, arguments = shlex.split(line)[:3], shlex.split(line)[3:]
+        assert program == ["python", "-m", "model_export"]
+        done = CliRunner().invoke(cli.app, arguments)
+        assert done.exit_code == 0, done.output
+    assert not Session.open(tmp_path / "mine.onnx").contract.is_uncalibrated
+    assert any((tmp_path / "report").iterdir())
+
+
+@pytest.mark.frameworks
 def test_what_is_not_said_is_asked_with_an_exit_status_of_its_own(
     view: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pydicom
 import pytest
@@ -128,6 +129,23 @@ def test_a_net_of_one_class_gives_regions_no_label(tmp_path: Path) -> None:
     with open_model(tmp_path / "adopted.onnx") as segmenter:
         findings = segmenter.segment(view.read_bytes())
     assert findings.regions and all(region.label is None for region in findings.regions)
+
+
+def test_the_score_follows_the_brightest_spot_or_the_masks_area(tmp_path: Path) -> None:
+    view = view_file(tmp_path)
+    net = aim(SpotNet(1, 1), display_of(view)[None])
+    onnx.save(as_onnx(net), str(tmp_path / "net.onnx"))
+    found = {}
+    for rule in ("max", "area"):
+        flags = Flags(pixels="0..1", spacing_mm=SPACING_MM, activation="sigmoid", has_mask=rule)
+        target = tmp_path / f"{rule}.onnx"
+        found[rule] = adopt(tmp_path / "net.onnx", view, target, flags, naming=Naming()).findings
+    probability = found["area"].lesion_map.probability
+    # The odds of a mask of 10 mm2 are even, and they rise with it.
+    area_mm2 = np.count_nonzero(probability >= 0.5) * SPACING_MM**2
+    assert found["area"].has_mask.score == pytest.approx(area_mm2 / (area_mm2 + 10.0), rel=0.02)
+    assert found["max"].has_mask.score == pytest.approx(float(probability.max()), abs=0.25)
+    np.testing.assert_allclose(found["max"].lesion_map.probability, probability, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ from model_export.adopt.errors import AdoptError, NotProven, Unanswered
 from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
-from tests.model_export.adopt.nets import SPACING_MM, aim_head, display_of
+from tests.model_export.adopt.nets import (
+    SPACING_MM,
+    SpotNet,
+    aim,
+    aim_head,
+    display_of,
+    logits_of,
+    softmax,
+)
 from tests.model_export.adopt.served import demand_the_same, probability_from
 
 pytestmark = [
@@ -164,6 +172,42 @@ def test_a_bundle_without_an_activation_is_asked_for_it_and_proven(
     demand_the_same(probability_from(target, view), wanted, display_of(view))
 
 
+def test_a_bundle_that_runs_whole_views_over_a_fixed_range_says_all_but_the_class(
+    view: Path, tmp_path: Path
+) -> None:
+    folder, _ = write_bundle(tmp_path / "bundle", view)
+    lying = display_of(view).T[None].copy()
+    net = aim(SpotNet(1, 2), lying)
+    torch.jit.trace(net, torch.zeros(1, 1, 64, 96)).save(str(folder / "models" / "model.ts"))
+    file = folder / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    config["preprocessing"]["transforms"][2:3] = [
+        {"_target_": "Spacingd", "keys": "image", "pixdim": [SPACING_MM, SPACING_MM]},
+        {
+            "_target_": "ScaleIntensityRanged", "keys": "image",
+            "a_min": 0, "a_max": 255, "b_min": 0.0, "b_max": 1.0, "clip": True,
+        },
+    ]  # fmt: skip
+    config["inferer"] = {"_target_": "SimpleInferer"}
+    file.write_text(json.dumps(config))
+    target = tmp_path / "adopted.onnx"
+    result = adopt(folder, view, target, Flags(lesion_class=("lesion",)), naming=Naming())
+    assert result.contract.adopted.proof == "predictor"
+    assert result.contract.spacing.working_mm == SPACING_MM
+    wanted = softmax(logits_of(net, lying))[1].T
+    demand_the_same(probability_from(target, view), wanted, display_of(view))
+
+
+def test_a_view_on_which_monai_itself_fails_is_told_so(view: Path, tmp_path: Path) -> None:
+    folder, _ = write_bundle(tmp_path / "bundle", view)
+    file = folder / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    config["inferer"]["mode"] = "no such mode"
+    file.write_text(json.dumps(config))
+    with pytest.raises(AdoptError, match="the framework itself fails on the sample"):
+        adopt(folder, view, tmp_path / "a.onnx", FLAGS, naming=Naming())
+
+
 def test_a_flag_that_is_wrong_is_named_by_monais_own_answer(view: Path, tmp_path: Path) -> None:
     folder, _ = write_bundle(tmp_path / "bundle", view)
     with pytest.raises(NotProven, match="leave out --transpose: then it is proven"):
@@ -193,6 +237,33 @@ def test_what_a_bundle_does_that_is_not_read_is_named(
     part[path[-1]] = value
     file.write_text(json.dumps(config))
     with pytest.raises(AdoptError, match=said):
+        adopt(folder, view, tmp_path / "a.onnx", FLAGS, naming=Naming())
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("preprocessing", "transforms", 2), {"_target_": "ScaleIntensityRanged", "a_min": 0}),
+        (("preprocessing", "transforms", 2), {"_target_": "ScaleIntensityd", "minv": None}),
+        (("preprocessing", "transforms", 2), {"_target_": "NormalizeIntensityd", "divisor": "a"}),
+        (("preprocessing", "transforms", 2), {"_target_": "Spacingd", "pixdim": None}),
+        (("preprocessing", "transforms"), 5),
+        (("inferer", "roi_size"), ["a", "b"]),
+        (("inferer", "overlap"), "half"),
+    ],
+)
+def test_what_is_not_written_as_a_bundle_is_is_told_so(
+    path: tuple[Any, ...], value: object, view: Path, tmp_path: Path
+) -> None:
+    folder, _ = write_bundle(tmp_path / "bundle", view)
+    file = folder / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    part = config
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    file.write_text(json.dumps(config))
+    with pytest.raises(AdoptError, match="is not written as a MONAI bundle is"):
         adopt(folder, view, tmp_path / "a.onnx", FLAGS, naming=Naming())
 
 

@@ -13,7 +13,7 @@ from model_export.adopt.errors import AdoptError, Unanswered
 from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
 from tests.model_export.adopt.libraries import require_library
-from tests.model_export.adopt.nets import SPACING_MM, aim_head, display_of
+from tests.model_export.adopt.nets import SPACING_MM, Prepare, aim_head, display_of
 from tests.model_export.adopt.served import demand_the_same, probability_from
 
 pytestmark = [
@@ -43,6 +43,12 @@ COMMON: dict[str, Any] = {
 NETS = {
     "PlainConvUNet": COMMON | {"n_conv_per_stage": [1, 1, 1]},
     "ResidualEncoderUNet": COMMON | {"n_blocks_per_stage": [1, 1, 1]},
+}
+SCHEMES: dict[str, Prepare] = {
+    "ZScoreNormalization": lambda inner: (inner - inner.mean()) / inner.std(),
+    "RescaleTo01Normalization": lambda inner: (inner - inner.min()) / np.ptp(inner),
+    "RGBTo01Normalization": lambda inner: inner,
+    "NoNormalization": lambda inner: inner * 255,
 }
 LABELS = {"background": 0, "mass": 1, "calcification": 2}
 
@@ -112,7 +118,7 @@ def write_results(
     display = display_of(view)
     rows, columns = np.flatnonzero(display.any(1)), np.flatnonzero(display.any(0))
     inner = display[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    image = (inner - inner.mean()) / inner.std() if scheme == "ZScoreNormalization" else inner * 255
+    image = SCHEMES[scheme](inner)
     image = image[: image.shape[0] // 4 * 4, : image.shape[1] // 4 * 4].astype(np.float32)
     breast = inner[: image.shape[0], : image.shape[1]] > 0
     for fold in range(folds):
@@ -151,7 +157,9 @@ def predicted(folder: Path, view: Path, flags: Flags) -> np.ndarray:
         perform_everything_on_device=False,
     )  # fmt: skip
     predictor.initialize_from_trained_model_folder(str(folder), use_folds=None)
-    scale = 255 if flags.pixels == "0..255" else 65535
+    plan = json.loads((folder / "plans.json").read_text())["configurations"]["2d"]
+    bits = plan["normalization_schemes"] == ["RGBTo01Normalization"] or flags.pixels == "0..255"
+    scale = 255 if bits else 65535
     image = (display_of(view) * np.float32(scale))[None, None]
     _, classes = predictor.predict_single_npy_array(
         image, {"spacing": [999.0, 1.0, 1.0]}, None, None, True
@@ -163,8 +171,12 @@ def predicted(folder: Path, view: Path, flags: Flags) -> np.ndarray:
     ("kind", "scheme", "folds", "more"),
     [
         ("PlainConvUNet", "ZScoreNormalization", 1, {}),
-        ("ResidualEncoderUNet", "ZScoreNormalization", 1, {}),
+        pytest.param(
+            "ResidualEncoderUNet", "ZScoreNormalization", 1, {}, marks=pytest.mark.frameworks
+        ),
         ("PlainConvUNet", "NoNormalization", 1, {"pixels": "0..255"}),
+        ("PlainConvUNet", "RescaleTo01Normalization", 1, {}),
+        ("PlainConvUNet", "RGBTo01Normalization", 1, {}),
         ("PlainConvUNet", "ZScoreNormalization", 2, {"mirroring": True}),
     ],
 )
@@ -220,6 +232,8 @@ def test_a_folder_that_contradicts_itself_is_refused(
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
+        (("configurations", "2d", "patch_size"), None, "not written as an nnU-Net results folder"),
+        (("configurations", "2d", "spacing"), [], "not written as an nnU-Net results folder"),
         (("configurations", "2d", "patch_size"), [32, 64, 64], "3-D"),
         (("configurations", "2d", "normalization_schemes"), ["CTNormalization"], "no fixed scale"),
         (("configurations", "2d", "architecture", "network_class_name"), "os.system", "PlainConv"),

@@ -49,6 +49,7 @@ def unet(view: Path) -> tuple[Any, np.ndarray]:
     return net, wanted
 
 
+@pytest.mark.frameworks
 def test_a_saved_folder_is_proven_and_served_as_smp_answers(
     unet: tuple[Any, np.ndarray], view: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import imagecodecs
+import onnx
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
@@ -57,6 +58,26 @@ def test_programs_find_the_keys_that_were_there_and_every_check() -> None:
         *("settings", "python", "processor", "cores", "memory", "runtime", "decoders"),
         *("model", "contract", "provider", "sandbox", "timing", "signatures"),
     ]
+
+
+def test_a_net_of_another_framework_is_told_the_command_that_makes_it_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "net.onnx"
+    model = onnx.load(str(tmp_path / "identity.onnx"))
+    del model.metadata_props[:]
+    onnx.save(model, str(foreign))
+    results = tmp_path / "results"
+    results.mkdir()
+    for name in ("dataset.json", "plans.json"):
+        (results / name).write_text("{}")
+    for path in (foreign, results):
+        monkeypatch.setenv("MAMMOSEG_MODEL", str(path))
+        done = CliRunner().invoke(app, ["doctor", "--json"])
+        report = json.loads(done.stdout)
+        (check,) = [one for one in report["checks"] if one["name"] == "model"]
+        assert done.exit_code == 1 and check["state"] == "mend"
+        assert f"mammoseg adopt {path} --sample view.dcm --out" in check["found"]
 
 
 def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
