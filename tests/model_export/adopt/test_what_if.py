@@ -17,6 +17,7 @@ from model_export.adopt.errors import AdoptError, NotProven
 from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign, View
 from model_export.adopt.onnx_file import facts_of
+from model_export.adopt.other_flags import changes
 from model_export.adopt.run import AdoptResult, Naming, adopt
 from tests.model_export.adopt.nets import (
     SPACING_MM,
@@ -74,7 +75,7 @@ def hints(folder: Path, **more: Any) -> list[str]:
 
 def try_only(monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
     """Let a search take no longer than the test needs."""
-    every = what_if.changes
+    every = changes
     monkeypatch.setattr(
         what_if,
         "changes",
