@@ -233,7 +233,7 @@ def test_a_folder_that_contradicts_itself_is_refused(
     ("place", "value", "said"),
     [
         (("configurations", "2d", "patch_size"), None, "not written as an nnU-Net results folder"),
-        (("configurations", "2d", "spacing"), [], "not written as an nnU-Net results folder"),
+        (("configurations", "2d", "spacing"), ["a"], "not written as an nnU-Net results folder"),
         (("configurations", "2d", "patch_size"), [32, 64, 64], "3-D"),
         (("configurations", "2d", "normalization_schemes"), ["CTNormalization"], "no fixed scale"),
         (("configurations", "2d", "architecture", "network_class_name"), "os.system", "PlainConv"),
