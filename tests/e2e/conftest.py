@@ -9,7 +9,10 @@ import pytest
 
 from service.server_process import free_port, serve_command, server_process, wait_until_ready
 from tests.dicom_files import dicom_file, phantom
+from tests.forked_service import ForkedService
 from tests.identity_net import write_identity_net
+
+Process = ForkedService | subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Service:
     """A real `mammoseg serve` process."""
 
     url: str
-    process: "subprocess.Popen[bytes]"
+    process: Process
     log: Path
 
 
@@ -40,12 +43,29 @@ def serving_tls(folder: Path, tls: ssl.SSLContext, **settings: str) -> Iterator[
 @contextmanager
 def _serving(
     folder: Path, port: int, tls: ssl.SSLContext | None, settings: Mapping[str, str]
-) -> Iterator["subprocess.Popen[bytes]"]:
-    given = {"device": "cpu", "log_level": "debug", "lame_duck_s": "0", **settings}
-    environment = {f"MAMMOSEG_{name.upper()}": value for name, value in given.items()}
+) -> Iterator[ForkedService]:
     log = folder / "service.log"
-    with running(serve_command(port), port, log, environment, tls) as process:
-        yield process
+    log.write_bytes(b"")
+    environment = _environment(settings) | {"MAMMOSEG_PORT": str(port)}
+    with ForkedService(environment, log) as service:
+        _wait_ready(service, port, log, tls)
+        yield service
+
+
+@contextmanager
+def serving_by_command(folder: Path, **settings: str) -> Iterator[Service]:
+    """Run the service as its users start it, which takes two seconds of a processor more.
+
+    For tests that look at its start, its end, or memory that it shares with nobody.
+    """
+    port, log = free_port(), folder / "service.log"
+    with running(serve_command(port), port, log, _environment(settings)) as process:
+        yield Service(f"http://127.0.0.1:{port}", process, log)
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    given = {"device": "cpu", "log_level": "debug", "lame_duck_s": "0", **settings}
+    return {f"MAMMOSEG_{name.upper()}": value for name, value in given.items()}
 
 
 @contextmanager
@@ -58,11 +78,15 @@ def running(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command that serves on a port, once it is ready."""
     with log.open("wb") as sink, server_process(command, environment, sink) as process:
-        try:
-            wait_until_ready(port, lambda: process.poll() is None, tls=tls)
-        except TimeoutError:
-            pytest.fail(f"the service did not start:\n{log.read_text()}")
+        _wait_ready(process, port, log, tls)
         yield process
+
+
+def _wait_ready(process: Process, port: int, log: Path, tls: ssl.SSLContext | None) -> None:
+    try:
+        wait_until_ready(port, lambda: process.poll() is None, tls=tls)
+    except TimeoutError:
+        pytest.fail(f"the service did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -70,14 +94,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The identity net, served by one reader and one runner: soon there, and soon done."""
     folder = tmp_path_factory.mktemp("service")
     model = write_identity_net(folder / "identity.onnx")
-    with serving(folder, model=str(model), readers="1", runners="1") as service:
+    with serving_by_command(folder, model=str(model), readers="1", runners="1") as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def bundled_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The bundled model, served."""
-    with serving(tmp_path_factory.mktemp("bundled")) as service:
+    with serving_by_command(tmp_path_factory.mktemp("bundled")) as service:
         yield service
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests import http_client
 from tests.dicom_files import dicom_file, phantom
-from tests.e2e.conftest import Service, serving
+from tests.e2e.conftest import Service, serving_by_command
 from tests.e2e.test_memory import Watch
 from tests.identity_net import write_identity_net
 
@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     model = write_identity_net(folder / "identity.onnx")
     # Every modality, so that as many files as can be are decoded.
     modalities = "CR,CT,MG,MR,NM,OT,RTDOSE,SEG,US,XA,XC"
-    with serving(folder, model=str(model), accept_modalities=modalities) as service:
+    with serving_by_command(folder, model=str(model), accept_modalities=modalities) as service:
         yield service
 
 
@@ -67,7 +67,8 @@ def resident_mib(service: Service) -> float:
 
 def check(service: Service, files: list[Path]) -> None:
     """Twice all of them: by then whatever is kept once has been."""
-    watch = Watch(service.process.pid)
+    # A look takes some milliseconds of a core; to fill what is capped takes many times this.
+    watch = Watch(service.process.pid, period_s=0.05)
     watch.start()
     send_all(service, files, ("", "?frame=1"))
     settled = resident_mib(service)

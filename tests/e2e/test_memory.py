@@ -12,7 +12,7 @@ import pytest
 
 from tests import http_client
 from tests.dicom_files import dicom_file, phantom
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import serving_by_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -23,9 +23,10 @@ ROWS, COLUMNS = 4096, 3328
 class Watch(threading.Thread):
     """Looks at the resident memory of a process and its children, again and again."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, period_s: float = 0.01) -> None:
         super().__init__(daemon=True)
         self.root, self.peak, self.ended = psutil.Process(pid), 0, False
+        self.period_s = period_s
 
     def run(self) -> None:
         while not self.ended:
@@ -36,7 +37,7 @@ class Watch(threading.Thread):
                 except psutil.Error:
                     continue
             self.peak = max(self.peak, total)
-            time.sleep(0.01)
+            time.sleep(self.period_s)
 
 
 def test_a_crowd_of_full_size_mammograms_stays_under_the_cap(tmp_path: Path) -> None:
@@ -44,7 +45,8 @@ def test_a_crowd_of_full_size_mammograms_stays_under_the_cap(tmp_path: Path) -> 
     body = dicom_file(np.repeat(np.repeat(small, 64, axis=0), 64, axis=1))
     assert len(body) > 27_000_000
     bomb = bytes(cv2.imencode(".png", np.zeros((8000, 7900), np.uint16))[1])
-    with serving(tmp_path, memory_mib=str(MEMORY_MIB), runners="1", deadline_s="300") as service:
+    settings = {"memory_mib": str(MEMORY_MIB), "runners": "1", "deadline_s": "300"}
+    with serving_by_command(tmp_path, **settings) as service:
 
         def post(content: bytes) -> int:
             url = f"{service.url}/v1/segment"

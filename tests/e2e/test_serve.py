@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,8 @@ from PIL import Image
 from pydicom.uid import RLELossless
 
 from tests import http_client
-from tests.e2e.conftest import Service, serving
+from tests.e2e.conftest import Service, serving, serving_by_command
+from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.e2e
 
@@ -165,7 +167,7 @@ def test_logs_and_metrics_hold_nothing_of_the_patient(
 def test_sigterm_finishes_what_was_accepted(tmp_path: Path, cbis_files: list[Path]) -> None:
     body = cbis_files[0].read_bytes()
     statuses: list[int] = []
-    with serving(tmp_path) as service:
+    with serving_by_command(tmp_path) as service:
         caller = threading.Thread(target=lambda: statuses.append(post(service, body).status_code))
         caller.start()
         while "mammoseg_in_flight 1.0" not in http_client.get(f"{service.url}/metrics").text:
@@ -179,16 +181,24 @@ def test_sigterm_finishes_what_was_accepted(tmp_path: Path, cbis_files: list[Pat
     assert "stopped" in events
 
 
-def test_a_modality_can_be_let_in_by_the_operator(tmp_path: Path, cbis_files: list[Path]) -> None:
-    body = variant(cbis_files[0], Modality="CR")
-    with serving(tmp_path, accept_modalities="MG, CR") as service:
-        assert post(service, body).status_code == 200
+@pytest.fixture(scope="module")
+def letting_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that takes other modalities, too."""
+    folder = tmp_path_factory.mktemp("modalities")
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(folder, model=str(model), accept_modalities="MG, CR,RG") as service:
+        yield service
 
 
-def test_the_wg04_film_is_read(tmp_path: Path, shared_data: Path) -> None:
+def test_a_modality_can_be_let_in_by_the_operator(
+    letting_in: Service, cbis_files: list[Path]
+) -> None:
+    assert post(letting_in, variant(cbis_files[0], Modality="CR")).status_code == 200
+
+
+def test_the_wg04_film_is_read(letting_in: Service, shared_data: Path) -> None:
     body = (shared_data / "dicom" / "MG1_J2KI.dcm").read_bytes()
-    with serving(tmp_path, accept_modalities="MG,RG") as service:
-        result = post(service, body).json()
+    result = post(letting_in, body).json()
     assert result["image"]["laterality"] == "L"
     assert result["image"]["view_position"] == "MLO"
 
