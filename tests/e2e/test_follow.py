@@ -88,7 +88,10 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
 @pytest.fixture(scope="module")
 def service(folder: Path) -> Iterator[Service]:
     # How soon an image is read is another test's matter.
-    with serving(folder, accept_modalities="MG,RG", reader_deadline_s="100") as service:
+    model = write_identity_net(folder / "identity.onnx")
+    with serving(
+        folder, model=str(model), accept_modalities="MG,RG", reader_deadline_s="100"
+    ) as service:
         yield service
 
 

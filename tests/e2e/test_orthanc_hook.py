@@ -67,7 +67,8 @@ def delivering(folder: Path, port: int, orthanc: Orthanc, **settings: str) -> It
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orthanc, Service]]:
     folder, port = tmp_path_factory.mktemp("hook"), free_port()
-    with hooked(folder, port) as orthanc, delivering(folder, port, orthanc) as service:
+    model = str(write_identity_net(folder / "identity.onnx"))
+    with hooked(folder, port) as orthanc, delivering(folder, port, orthanc, model=model) as service:
         yield orthanc, service
 
 
