@@ -25,6 +25,10 @@ __all__ = ["phantom_png"]
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 CALLERS = 3
+PAUSE_S = 0.02
+"""Of a caller between two requests: as long as one takes, so that one is nearly always under way,
+and the processor is not theirs alone."""
+
 WAIT_S = 300.0
 
 
@@ -48,6 +52,7 @@ class Load:
                     self.failures.append(error)
                 else:
                     self.answers.append(answer.json())
+                self._ends.wait(PAUSE_S)
 
     def scores(self) -> Counter[tuple[str, float]]:
         """Return how many answers each pair of digest and score was in."""
@@ -86,7 +91,9 @@ def said(service: Service, event: str) -> list[dict[str, Any]]:
 
 
 def digest(url: str, model: str | None = None) -> str:
-    told = httpx.get(f"{url}/v1/model", params={} if model is None else {"model": model})
+    told = httpx.get(
+        f"{url}/v1/model", params={} if model is None else {"model": model}, timeout=WAIT_S
+    )
     return str(told.json()["sha256"])
 
 
