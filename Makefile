@@ -13,7 +13,7 @@ endif
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo serve test test-fast format check audit sbom docs bench lock clean
+.PHONY: help demo serve test test-fast test-long format check audit sbom docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +30,9 @@ test: $(VENV)/installed-dev ## every test that this machine can run
 
 test-fast: $(VENV)/installed-dev ## what runs in memory: under a minute
 	$(PYTEST) -m "unit and not slow" $(addprefix --ignore=tests/,corpus e2e fuzz) $(PYTEST_ARGS)
+
+test-long: $(VENV)/installed-dev ## what CI runs in short, as before a release
+	$(PYTEST) -m long $(PYTEST_ARGS)
 
 format: $(VENV)/installed-dev ## lay the code out, and mend what ruff mends by itself
 	$(BIN)/ruff check --fix

@@ -33,11 +33,17 @@ def main(
     seconds: Annotated[float, typer.Option(help="Time for all of it.")] = 540.0,
     stand_in: Annotated[bool, typer.Option(help="The CPU stands in for the GPU.")] = False,
     short: Annotated[bool, typer.Option(help="Few requests.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Steps to take, else all.")] = None,
 ) -> None:
     """Take one step after the other, and write the table after each."""
     ends = time.monotonic() + seconds
     rows: dict[str, list[Figure]] = {}
+    wanted = only or [*STEPS]
+    if unknown := set(wanted) - STEPS.keys():
+        raise typer.BadParameter(f"no step is called {', '.join(unknown)}")
     for name, (_, most_s) in STEPS.items():
+        if name not in wanted:
+            continue
         most_s *= STAND_IN_FACTOR if stand_in else 1
         left = min(most_s, ends - time.monotonic())
         started = time.monotonic()

@@ -24,6 +24,7 @@ def main() -> int:
     asked.add_argument("out", type=Path)
     asked.add_argument("--stand-in", action="store_true", help="rehearse on the CPU")
     asked.add_argument("--short", action="store_true", help="few requests, the first views only")
+    asked.add_argument("--only", action="append", default=[], metavar="STEP", help="not every step")
     asked.add_argument("--minutes", type=float, default=MINUTES)
     given = asked.parse_args()
     ends = time.monotonic() + 60 * given.minutes - 15
@@ -36,6 +37,7 @@ def main() -> int:
         command += [
             f"--{name}" for name in ("stand-in", "short") if vars(given)[name.replace("-", "_")]
         ]
+        command += [f"--only={step}" for step in given.only]
         with (given.out / "log.txt").open("wb") as log:
             run = subprocess.Popen(
                 command, cwd=f"{scratch}/tree", env=environment, stdout=log, stderr=log

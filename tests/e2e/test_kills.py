@@ -6,18 +6,23 @@ from tests.soak import replicas
 from tests.soak.kills import DESTINATIONS, judge, run
 from tests.stow_server import StowServer
 
-KILLS = 4
-"""A hundred are `python -m tests.soak.kills --kills 100`."""
-
 SEED = 2
 """By it the second kill hits a service that has not begun to listen."""
 
 
 @pytest.mark.slow
 @pytest.mark.e2e
-@pytest.mark.parametrize("to", DESTINATIONS)
-def test_a_few_kills_lose_nothing_and_double_nothing(to: str) -> None:
-    tally = run(KILLS, SEED, to=to)
+@pytest.mark.parametrize(
+    ("to", "kills"),
+    [
+        ("stow", 2),
+        ("commitment", 2),
+        *(pytest.param(to, 4, marks=pytest.mark.long) for to in DESTINATIONS),
+    ],
+)
+def test_a_few_kills_lose_nothing_and_double_nothing(to: str, kills: int) -> None:
+    """A hundred are `python -m tests.soak.kills --kills 100 --to stow`."""
+    tally = run(kills, SEED, to=to)
     assert tally.faults == [], tally
     assert tally.accepted > 0
     assert tally.states.keys() == {"delivered"}
@@ -28,8 +33,9 @@ def test_a_few_kills_lose_nothing_and_double_nothing(to: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.e2e
-def test_ten_kills_lose_no_report_on_what_was_refused_and_double_none() -> None:
-    tally = run(10, seed=11, refused_every=2)
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
+def test_kills_lose_no_report_on_what_was_refused_and_double_none(kills: int) -> None:
+    tally = run(kills, seed=11, refused_every=2)
     assert tally.faults == [], tally
     assert tally.refused > 0
     assert tally.states.keys() == {"delivered", "refused"}

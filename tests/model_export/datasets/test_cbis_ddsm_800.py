@@ -80,6 +80,7 @@ def test_an_outline_that_is_empty_or_of_another_size_is_refused(tmp_path: Path) 
         list(cbis_ddsm_800.read(tmp_path))
 
 
+@pytest.mark.long
 def test_the_real_set_is_read_whole_and_its_outlines_lie_in_their_boxes(shared_data: Path) -> None:
     folder = shared_data / "cbis-ddsm-800"
     if not folder.is_dir():

@@ -65,7 +65,9 @@ def even(findings: Findings) -> NDArray[np.float32]:
     return findings.mammogram.pixels[:4096, :2500].astype(np.float32)
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize(
+    "number", [0, 1, *(pytest.param(view, marks=pytest.mark.long) for view in range(2, 8))]
+)
 def test_views_of_cbis(segmenter: Segmenter, cbis_files: list[Path], number: int) -> None:
     pixels = read_dicom(cbis_files[number].read_bytes(), ReadLimits()).pixels >> 4
     lossy = {"reversible": False, "level": 50} if number % 2 else {"reversible": True}
