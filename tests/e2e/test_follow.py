@@ -30,7 +30,7 @@ from tests.e2e.pacs import (
     wait_for,
     wait_for_results,
 )
-from tests.identity_net import write_identity_net
+from tests.identity_net import write_identity_net, write_scored_net
 from tests.orthanc import Orthanc, running_orthanc
 
 pytestmark = pytest.mark.e2e
@@ -150,7 +150,8 @@ def test_a_resend_changes_nothing_and_no_result_is_followed(
 def test_while_the_service_is_down_it_waits_and_then_is_done(
     orthanc: Orthanc, cbis_files: list[Path], tmp_path: Path
 ) -> None:
-    model, port = write_identity_net(tmp_path / "identity.onnx"), free_port()
+    # Another net than that of the follower of all tests here: else that one stores these results.
+    model, port = write_scored_net(tmp_path / "scored.onnx", 1.0), free_port()
     with following(orthanc, f"http://127.0.0.1:{port}", tmp_path) as follower:
         study = send(orthanc, cbis_files[6], "rle")
         wait_for("it is tried again", lambda: len(follower.events("not-now")) > 2)
