@@ -26,15 +26,17 @@ WORKERS = (1, 2)
 def main() -> None:
     """Print a line for each round, and the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--few", type=int, default=40)
-    parser.add_argument("--many", type=int, default=400)
+    parser.add_argument("--few", type=int, default=20)
+    parser.add_argument("--many", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=600, help="of an image, 0.8 mm each")
     options = parser.parse_args()
     say = Console(soft_wrap=True).print
     ratios = []
     with tempfile.TemporaryDirectory() as folder, two_machines() as (cluster, _):
         few, many = (
-            write_archive(Path(folder) / str(count), count) for count in (options.few, options.many)
+            write_archive(Path(folder) / str(count), count, (options.rows, options.rows * 4 // 5))
+            for count in (options.few, options.many)
         )
         for turn in range(options.rounds):
             rates = {}
