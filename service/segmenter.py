@@ -18,9 +18,9 @@ from service.findings import (
 )
 from service.foreign import faces_away, lesion_map_of
 from service.imaging.breast import find_breast
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.orientation import Turn, upright
+from service.imaging.pixel_size import spacing_or_assumed
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.reduced_decoding import ReducedDecoding

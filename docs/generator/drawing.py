@@ -40,7 +40,7 @@ WAY = (
     Stop(
         "service/imaging",
         "the reader: a sandboxed process that may be killed",
-        ("admission", "decode", "photometry", "geometry", "anatomy"),
+        ("admission", "decode", "photometry", "pixel_size", "anatomy"),
     ),
     Stop("service/imaging", "the worker thread", ("breast", "resample", "tiles")),
     Stop("service/inference", "the device's runners", ("fair_queue", "scheduler", "session")),

@@ -10,8 +10,8 @@ from model_export.adopt.errors import AdoptError
 from model_export.adopt.foreign import View
 from service.errors import MammosegError
 from service.imaging.breast import Box, find_breast
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Mammogram
+from service.imaging.pixel_size import spacing_or_assumed
 from service.imaging.reader import ReadLimits
 from service.imaging.resample import resize
 from service.reading.reader import InProcess, ReadRequest

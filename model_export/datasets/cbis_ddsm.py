@@ -36,8 +36,8 @@ from model_export.datasets.images import ASSUMED_LONG_SIDE_MM, read_mammogram
 from model_export.datasets.sample import Sample
 from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, read_rows
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality
+from service.imaging.pixel_size import spacing_or_assumed
 
 SOURCE = "cbis-ddsm"
 

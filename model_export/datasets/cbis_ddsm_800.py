@@ -24,8 +24,8 @@ from model_export.datasets.images import ASSUMED_LONG_SIDE_MM, read_grey, widen
 from model_export.datasets.sample import LesionBox, Sample
 from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, number, read_rows
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality, Mammogram
+from service.imaging.pixel_size import spacing_or_assumed
 
 SOURCE = "cbis-ddsm-800"
 

@@ -49,8 +49,8 @@ from model_export.datasets.images import (
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, number, read_numbered_rows
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality, Mammogram
+from service.imaging.pixel_size import spacing_or_assumed
 
 TABLE = "table.csv"
 

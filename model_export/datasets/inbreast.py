@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from model_export.datasets.images import ASSUMED_LONG_SIDE_MM, manufacturer, read_mammogram
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.tables import DatasetError, Row, read_rows
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Laterality
+from service.imaging.pixel_size import spacing_or_assumed
 
 SOURCE = "inbreast"
 

@@ -12,7 +12,7 @@ from model_export.evaluation.image_result import ImageResult, Lesion, OutlineRes
 from model_export.metrics import Lesions, Mark, dice, match_marks
 from service.findings import Findings
 from service.imaging.breast import Breast
-from service.imaging.geometry import spacing_or_assumed
+from service.imaging.pixel_size import spacing_or_assumed
 from service.imaging.resample import WorkingImage, breast_on_working_grid
 from service.inference.contract import Contract
 

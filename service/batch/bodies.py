@@ -8,8 +8,8 @@ from pathlib import Path
 from service.errors import MammosegError, TooLarge, UnreadableImage
 
 
-class BadFile(MammosegError):
-    """The system does not open a file."""
+class SourceUnavailable(MammosegError):
+    """A file cannot be opened, or a server does not give an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FileBody:
 
         Raises
         ------
-        BadFile
+        SourceUnavailable
             It cannot be opened.
         """
         try:
@@ -72,5 +72,5 @@ def look_at(path: Path, max_bytes: int) -> FileBody:
     return FileBody(path, told)
 
 
-def _unreadable(error: OSError) -> BadFile:
-    return BadFile("file-unreadable", f"The file cannot be opened: {error.strerror}.")
+def _unreadable(error: OSError) -> SourceUnavailable:
+    return SourceUnavailable("file-unreadable", f"The file cannot be opened: {error.strerror}.")

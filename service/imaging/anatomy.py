@@ -11,9 +11,9 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 
 from service.imaging import elements
-from service.imaging.geometry import magnification
 from service.imaging.mammogram import Caveat, Laterality, PatientOrientation
 from service.imaging.orientation import of_biped
+from service.imaging.pixel_size import magnification
 
 MAGNIFIED_FROM = 1.3
 """Magnification of a magnification view: on the breast support it is under 1.1, on a magnification

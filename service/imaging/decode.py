@@ -18,7 +18,6 @@ from service.errors import UnreadableImage
 from service.imaging import elements
 from service.imaging import quiet as quiet
 from service.imaging.admission import PixelLayout
-from service.imaging.bounded import ViewReader
 from service.imaging.codestream import (
     Codestream,
     corrupt,
@@ -30,6 +29,7 @@ from service.imaging.codestream import (
 from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
 from service.imaging.fragments import encapsulated, frame_fragments, is_alone
 from service.imaging.jpeg_2000 import decode_jpeg_2000
+from service.imaging.memory_file import MemoryFile
 
 PLUGIN = "imagecodecs"
 
@@ -102,7 +102,7 @@ def read_codes(
     claims = read_claims(codestream, file.transfer_syntax_uid, layout)
     # pydicom follows offset tables where it has any.
     alone = layout.frames == 1 and is_alone(data, fragments)
-    stream = ViewReader(data if alone else encapsulated(codestream))
+    stream = MemoryFile(data if alone else encapsulated(codestream))
     options = {"sandboxed": sandboxed, "half": half}
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, _codestream_layout(layout, claims)
@@ -149,7 +149,7 @@ def _native(file: DicomFile, layout: PixelLayout, frame: int) -> Codes:
 
 
 def _through_pydicom(
-    stream: ViewReader, syntax: str, layout: PixelLayout, options: dict[str, Any]
+    stream: MemoryFile, syntax: str, layout: PixelLayout, options: dict[str, Any]
 ) -> Codes:
     try:
         buffer, properties = get_decoder(syntax).as_buffer(

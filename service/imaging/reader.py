@@ -9,12 +9,12 @@ from service.imaging.anatomy import read_anatomy
 from service.imaging.decode import decoding_bytes, read_codes
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
-from service.imaging.geometry import read_geometry
 from service.imaging.intent import intent
 from service.imaging.limits import ReadLimits as ReadLimits
 from service.imaging.limits import too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
+from service.imaging.pixel_size import read_pixel_size
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
 from service.imaging.reduced_decoding import ReducedDecoding
@@ -130,13 +130,13 @@ def _read_dicom(
     inflated = len(file.body) if file.body is not body else 0
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
     dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
-    geometry, anatomy = read_geometry(dataset), read_anatomy(dataset)
+    pixel, anatomy = read_pixel_size(dataset), read_anatomy(dataset)
     # Between padding and what it surrounds there would come values that are neither.
     half = (
         reduction is not None
         and "PixelPaddingValue" not in dataset
         and layout.bits_stored >= MIN_BITS_TO_HALVE
-        and reduction.allows_half((layout.rows, layout.columns), geometry.pixel_spacing_mm)
+        and reduction.allows_half((layout.rows, layout.columns), pixel.pixel_spacing_mm)
     )
     codes, layout = read_codes(file, layout, frame or 1, sandboxed=sandboxed, half=half)
     pixels, caveats = to_display(codes, layout, dataset)
@@ -149,8 +149,8 @@ def _read_dicom(
         caveats += (FRAME_OF_SEVERAL,)
     return Mammogram(
         pixels=pixels,
-        pixel_spacing_mm=geometry.pixel_spacing_mm,
-        pixel_aspect=geometry.pixel_aspect,
+        pixel_spacing_mm=pixel.pixel_spacing_mm,
+        pixel_aspect=pixel.pixel_aspect,
         intent=intent(dataset),
         laterality=anatomy.laterality,
         view_position=anatomy.view_position,
@@ -158,7 +158,7 @@ def _read_dicom(
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,
-        caveats=caveats + geometry.caveats + anatomy.caveats,
+        caveats=caveats + pixel.caveats + anatomy.caveats,
         header=excerpt(whole, None if frame is None else as_of_frame(whole, frame)),
     )
 

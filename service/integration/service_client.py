@@ -11,8 +11,8 @@ from service.errors import PASSING_CODES, InvalidRequest, MammosegError
 from service.findings import ModelIdentity
 from service.imaging import elements
 from service.imaging.dicom import parse
-from service.imaging.geometry import read_geometry
 from service.imaging.limits import ReadLimits
+from service.imaging.pixel_size import read_pixel_size
 from service.integration.remote import Denied, Refused, Unavailable, ask
 from service.outputs.dicom.identity import Origin
 from service.outputs.dicom.registry import OUTPUTS
@@ -118,6 +118,6 @@ def origin_of(file: bytes, identity: ServiceIdentity) -> Origin | None:
     return Origin(
         source_uid,
         identity.model,
-        read_geometry(header).pixel_spacing_mm,
+        read_pixel_size(header).pixel_spacing_mm,
         service_version=identity.service_version,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from service.batch.bodies import BadFile, FileBody, look_at
+from service.batch.bodies import FileBody, SourceUnavailable, look_at
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.search import Server, ServerFailed
 
@@ -132,4 +132,6 @@ class Fetcher:
             return InstanceBody(archive.retrieve(item.reference, self._max_bytes))
         except ServerFailed as failure:
             # Text of the server's is not passed on: it may quote the patient.
-            raise BadFile(failure.code, "The server does not give this instance.") from None
+            raise SourceUnavailable(
+                failure.code, "The server does not give this instance."
+            ) from None

@@ -6,8 +6,8 @@ import pytest
 
 from model_export.datasets import cbis_ddsm_800
 from model_export.datasets.tables import DatasetError
-from service.imaging.geometry import spacing_or_assumed
 from service.imaging.mammogram import Mammogram
+from service.imaging.pixel_size import spacing_or_assumed
 from tests.model_export.samples import write_cbis_ddsm_800
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,6 @@ from pydicom.sequence import Sequence
 
 from service.errors import MammosegError
 from service.imaging import elements
-from service.imaging.bounded import MAX_READS
 from service.imaging.dicom import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -22,6 +21,7 @@ from service.imaging.dicom import (
     parse,
     read_meta,
 )
+from service.imaging.memory_file import MAX_READS
 from tests.dicom_files import dataset, deflated_file, dicom_file, meta_length, phantom, write
 
 pytestmark = pytest.mark.unit

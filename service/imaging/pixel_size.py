@@ -29,7 +29,7 @@ ASPECT_IGNORED = Caveat(
 )
 
 
-class Geometry(NamedTuple):
+class PixelSize(NamedTuple):
     """What the header says of the size of a pixel; see `Mammogram` for units."""
 
     pixel_spacing_mm: tuple[float, float] | None
@@ -37,13 +37,13 @@ class Geometry(NamedTuple):
     caveats: tuple[Caveat, ...]
 
 
-def read_geometry(dataset: Dataset) -> Geometry:
+def read_pixel_size(dataset: Dataset) -> PixelSize:
     """Read the spacing, and where there is none at least the shape of a pixel."""
     spacing, ignored = pixel_spacing(dataset)
     if spacing is not None:
-        return Geometry(spacing, 1.0, ignored)
+        return PixelSize(spacing, 1.0, ignored)
     aspect, doubted = pixel_aspect(dataset)
-    return Geometry(None, aspect, ignored + doubted)
+    return PixelSize(None, aspect, ignored + doubted)
 
 
 def pixel_spacing(

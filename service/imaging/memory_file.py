@@ -1,4 +1,4 @@
-"""Readers over memory, for parsers that want a file and follow whatever it says."""
+"""Files in memory, for parsers that want a file and follow whatever it says."""
 
 import io
 
@@ -8,7 +8,7 @@ MAX_READS = 200_000
 """About 70,000 elements, nested ones counted; a mammogram has a few hundred. A second's work."""
 
 
-class ViewReader:
+class MemoryFile:
     """Reads bytes where they lie; `BytesIO` would copy all of a memoryview first.
 
     Parameters
@@ -48,7 +48,7 @@ class ViewReader:
         return self._at
 
 
-class BoundedReader(ViewReader):
+class BoundedMemoryFile(MemoryFile):
     """Bounds the work of pydicom's parser: every element costs it two or three reads.
 
     Attributes
@@ -63,7 +63,7 @@ class BoundedReader(ViewReader):
     short = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as `ViewReader` does.
+        """Read as `MemoryFile` does.
 
         Raises
         ------

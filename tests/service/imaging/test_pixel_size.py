@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from service.imaging.geometry import (
+from service.imaging.mammogram import Mammogram
+from service.imaging.pixel_size import (
     magnification,
     pixel_aspect,
     pixel_spacing,
-    read_geometry,
+    read_pixel_size,
     spacing_or_assumed,
 )
-from service.imaging.mammogram import Mammogram
 from tests.dicom_files import dataset
 
 pytestmark = pytest.mark.unit
@@ -130,8 +130,8 @@ def test_pixel_aspect(elements, aspect, caveats):
 
 def test_a_spacing_outranks_the_aspect_ratio():
     both = dataset(None, ImagerPixelSpacing=[0.1, 0.1], PixelAspectRatio=[0, 1])
-    assert read_geometry(both) == ((0.1, 0.1), 1.0, ())
-    assert read_geometry(dataset(None, PixelAspectRatio=[2, 1])) == (None, 2.0, ())
+    assert read_pixel_size(both) == ((0.1, 0.1), 1.0, ())
+    assert read_pixel_size(dataset(None, PixelAspectRatio=[2, 1])) == (None, 2.0, ())
 
 
 def test_spacing_or_assumed():
