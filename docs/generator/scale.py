@@ -81,8 +81,8 @@ class Measured:
         Mean bytes of an image of 3328 x 2560 and 12 bits.
     """
 
-    small_core_s: float = 0.133
-    large_core_s: float = 0.467
+    small_core_s: float = 0.137
+    large_core_s: float = 0.437
     jpeg_2000_core_s: float = 0.704
     jpeg_2000_half_core_s: float = 0.196
     htj2k_core_s: float = 0.053
