@@ -23,7 +23,7 @@ from service.imaging.reader import ReadLimits
 from service.imaging.tiles import Tile
 from service.inference.model_file import ModelFile
 from service.inference.net import ModelInfo, RunListener, TilePrediction
-from service.inference.session import RUNTIME_VERSION, BareGraph, Session
+from service.inference.session import BareGraph, Session
 from service.reading.reader import InProcess
 from service.segmenter import Segmenter, SegmentOptions
 from service.stopwatch import Stopwatch
@@ -121,16 +121,7 @@ class _UnprovenNet:
 
     @property
     def model_info(self) -> ModelInfo:
-        session = self.session
-        return ModelInfo(
-            contract=session.contract,
-            sha256=session.sha256,
-            device=session.device,
-            provider=session.setup.providers[0][0],
-            runtime=RUNTIME_VERSION,
-            setup=session.setup.name,
-            whole_pixels=session.whole_pixels,
-        )
+        return self.session.model_info
 
     def run(self, tiles: Sequence[Tile], token: CancelToken) -> list[TilePrediction]:
         return [self._run(tile.pixels, token) for tile in tiles]
@@ -138,15 +129,11 @@ class _UnprovenNet:
     def _run(self, pixels: NDArray[np.float32], token: CancelToken) -> TilePrediction:
         token.raise_if_cancelled()
         try:
-            outputs = self.session.run(pixels[np.newaxis, np.newaxis])
+            return self.session.run(pixels[np.newaxis, np.newaxis]).prediction(0)
         except Exception as error:
             raise ContractError(
                 f"the graph does not run on {pixels.shape}: {type(error).__name__}"
             ) from error
-        classes = None if outputs.classes is None else outputs.classes[0]
-        return TilePrediction(
-            outputs.probability[0], float(outputs.has_mask[0]), outputs.activation[0], classes
-        )
 
     def listen(self, listener: RunListener) -> None:
         """Nobody wants to know."""

@@ -23,7 +23,7 @@ from service.inference.faults import fault_of
 from service.inference.golden import still_works
 from service.inference.levels import quantize_into
 from service.inference.net import ModelInfo, RunListener, TilePrediction
-from service.inference.session import RUNTIME_VERSION, Session
+from service.inference.session import Session
 from service.inference.warmup import warm, wide_pays
 
 log = structlog.get_logger("mammoseg")
@@ -75,17 +75,7 @@ class TileScheduler:
     @property
     def model_info(self) -> ModelInfo:
         """The model, proven on the device."""
-        session = self.session
-        return ModelInfo(
-            contract=session.contract,
-            sha256=session.sha256,
-            device=session.device,
-            provider=session.setup.providers[0][0],
-            runtime=RUNTIME_VERSION,
-            setup=session.setup.name,
-            whole_pixels=session.whole_pixels,
-            id=session.id,
-        )
+        return self.session.model_info
 
     @property
     def waiting(self) -> int:
@@ -215,15 +205,7 @@ class TileScheduler:
                 quantize_into(tile, out, session.contract.input)
             tiles[len(pixels) :] = 0
         outputs = session.run(tiles)
-        return [
-            TilePrediction(
-                outputs.probability[index],
-                float(outputs.has_mask[index]),
-                outputs.activation[index],
-                None if outputs.classes is None else outputs.classes[index],
-            )
-            for index in range(len(queued))
-        ]
+        return [outputs.prediction(index) for index in range(len(queued))]
 
     def _verdict(self, session: Session, error: Exception) -> Exception:
         """Return what the callers of a failed run are told."""

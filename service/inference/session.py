@@ -18,6 +18,7 @@ from service.inference.graph_shapes import axes, check_answer, check_graph
 from service.inference.levels import quantize_into
 from service.inference.libraries import missing_library
 from service.inference.model_file import ModelFile, unwrapped
+from service.inference.net import ModelInfo, TilePrediction
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
@@ -73,6 +74,15 @@ class TileOutputs:
     activation: NDArray[np.float32]
     classes: NDArray[np.float32] | None = None
 
+    def prediction(self, index: int) -> TilePrediction:
+        """Return what is said of one of the tiles."""
+        return TilePrediction(
+            self.probability[index],
+            float(self.has_mask[index]),
+            self.activation[index],
+            None if self.classes is None else self.classes[index],
+        )
+
 
 class Session:
     """A model on a device. On a CPU, `run` may be called from several threads at once.
@@ -92,6 +102,20 @@ class Session:
         self._outputs = list(contract.outputs.named)
         self._kind = np.dtype(contract.input.dtype)
         self._bound = None if self.device == "cpu" else self._bind()
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """Which model this is, and how it runs."""
+        return ModelInfo(
+            contract=self.contract,
+            sha256=self.sha256,
+            device=self.device,
+            provider=self.setup.providers[0][0],
+            runtime=RUNTIME_VERSION,
+            setup=self.setup.name,
+            whole_pixels=self.whole_pixels,
+            id=self.id,
+        )
 
     @property
     def whole_pixels(self) -> int:
