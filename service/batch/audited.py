@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.audit.codes import DESTINATION_MEDIA, SOURCE_MEDIA
-from service.audit.events import exported, imported
+from service.audit.folders import FolderAudit
 from service.audit.instances import identity_of
-from service.audit.participants import medium
 from service.audit.trail import AuditTrail
 from service.batch.results import NotWritten
 from service.findings import Findings
@@ -20,12 +18,11 @@ def audited(audit: AuditTrail, findings: Findings, origin: Path, out: Path) -> I
     if header is None:
         yield
         return
-    whose = [identity_of(header.dataset())]
-    target = medium(out.absolute().as_uri(), DESTINATION_MEDIA)
-    audit.record(imported(audit.process, medium(origin.as_uri(), SOURCE_MEDIA), whose))
+    folders, whose = FolderAudit(audit, out), identity_of(header.dataset())
+    folders.read(origin, whose)
     try:
         yield
     except NotWritten:
-        audit.record(exported(audit.process, target, whose, "not-written"))
+        folders.written(whose, "not-written")
         raise
-    audit.record(exported(audit.process, target, whose))
+    folders.written(whose)

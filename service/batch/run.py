@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from service.backoff import Backoff
+from service.batch.bodies import SourceUnavailable
 from service.batch.results import NotWritten
 from service.cancellation import CancelToken
 from service.capacity.budget import PixelBudget
@@ -69,12 +70,15 @@ class Outcome(Generic[ItemT, Made]):
         Of its findings; None where it was not segmented.
     problem
         Code and detail of why it was refused, or passed over.
+    is_unavailable
+        It was refused because its bytes could not be had.
     """
 
     item: ItemT
     state: State
     made: Made | None = None
     problem: tuple[str, str] | None = None
+    is_unavailable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,12 @@ class Batch(Generic[ItemT, BodyT, Made]):
         except MammosegError as error:
             if not item.is_named and error.code in OTHER_KINDS:
                 return Outcome(item, "passed-over", problem=(error.code, error.detail))
-            return Outcome(item, "refused", problem=(error.code, error.detail))
+            return Outcome(
+                item,
+                "refused",
+                problem=(error.code, error.detail),
+                is_unavailable=isinstance(error, SourceUnavailable),
+            )
         except NotWritten:
             raise
         except Exception as error:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from service.audit.trail import AuditTrail
-from service.batch.archive.audited import ArchiveAudit, tell_of_search
+from service.batch.archive.audited import ArchiveAudit
 from service.batch.archive.engine import Engine, ThisMachine, on_ray
 from service.batch.archive.items import Query
 from service.batch.archive.judge import Assignment
@@ -94,8 +94,8 @@ def _work(
     assignment = _assignment(query, settings, choices)
     engine = _engine(assignment, choices.ray)
     with AuditTrail("mammoseg archive", settings.audit_options(settings.inbox)) as trail:
-        listed = _listed(source, query, settings, choices.out, trail)
         audit = ArchiveAudit(trail, choices.out, query)
+        listed = _listed(source, query, settings, choices.out, audit)
         return _judged(listed, engine, choices, report, _bound(source, query, assignment), audit)
 
 
@@ -140,16 +140,16 @@ def _engine(assignment: Assignment, ray: OnRay | None) -> Engine:
 
 
 def _listed(
-    source: str, query: Query | None, settings: Settings, out: Path, trail: AuditTrail
+    source: str, query: Query | None, settings: Settings, out: Path, audit: ArchiveAudit
 ) -> Listed:
     if query is None:
         return list_files(source, out)
     try:
         listed = list_instances(query, settings.read_limits().accept_modalities)
-        tell_of_search(trail, query)
+        audit.searched()
         return listed
     except ServerFailed as failure:
-        tell_of_search(trail, query, failure.code)
+        audit.searched(failure.code)
         raise StartupError(f"{query.root} cannot be searched ({failure.code})") from None
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.audit.codes import DESTINATION_MEDIA
 from service.audit.event import Outcome
-from service.audit.events import begin_transferring, exported, queried, transferred
+from service.audit.events import begin_transferring, queried, transferred
+from service.audit.folders import FolderAudit
 from service.audit.instances import InstanceIdentity, identity_of
-from service.audit.participants import medium, web_server
+from service.audit.participants import web_server
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.dicomweb.url import without_credentials
 from service.errors import MammosegError
@@ -62,8 +62,7 @@ class RemoteAudit:
 
     def exported(self, folder: Path, instance: InstanceIdentity) -> None:
         """Tell that the results of an instance were written into a folder."""
-        there = medium(folder.absolute().as_uri(), DESTINATION_MEDIA)
-        self._trail.record(exported(self._trail.process, there, [instance]))
+        FolderAudit(self._trail, folder).written(instance)
 
 
 def identity_in(file: bytes) -> InstanceIdentity:

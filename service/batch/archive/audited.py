@@ -4,12 +4,10 @@ from pathlib import Path
 
 import httpx
 
-from service.audit.codes import DESTINATION_MEDIA, SOURCE_MEDIA
-from service.audit.events import exported, imported
+from service.audit.folders import FolderAudit
 from service.audit.instances import InstanceIdentity
-from service.audit.participants import medium
-from service.audit.trail import NO_TRAIL, AuditTrail
-from service.batch.archive.items import InstanceItem, Item, Query
+from service.audit.trail import AuditTrail
+from service.batch.archive.items import FileItem, Query
 from service.batch.archive.judge import Answer
 from service.dicomweb.audited import RemoteAudit
 
@@ -28,50 +26,47 @@ class ArchiveAudit:
     """
 
     def __init__(self, trail: AuditTrail, out: Path, query: Query | None = None) -> None:
-        self._trail = trail
-        self._there = medium(out.absolute().as_uri(), DESTINATION_MEDIA)
-        self._remote = None if query is None else RemoteAudit(trail, query.root)
+        self._is_on, self._query = trail.is_on, query
+        self._folders = FolderAudit(trail, out)
+        self._remote = RemoteAudit(trail, "" if query is None else query.root)
 
-    def taken(self, answer: Answer, state: str, problem: tuple[str, str] | None) -> None:
+    def searched(self, code: str | None = None) -> None:
+        """Tell that the studies of the query were searched; `code` says why that failed."""
+        if self._is_on and self._query is not None:
+            filters = dict(self._query.filters)
+            url = httpx.URL(f"{self._query.root}/studies", params=filters)
+            self._remote.searched(str(url), code)
+
+    def taken(self, answer: Answer, state: str) -> None:
         """Tell that an item was read or fetched, and of its results if it has them.
 
         Parameters
         ----------
         answer
             What came of it.
-        state, problem
-            As it was written down: code and detail where it is refused.
+        state
+            As it was written down.
         """
-        if not self._trail.is_on:
+        if not self._is_on:
             return
-        whose = None if answer.made is None else answer.made.whose
-        self._tell_of_source(answer.item, whose, None if problem is None else problem[0])
-        if whose is not None and state == "done":
-            self._trail.record(exported(self._trail.process, self._there, [whose]))
+        self._tell_of_source(answer)
+        if answer.made is not None and answer.made.whose is not None and state == "done":
+            self._folders.written(answer.made.whose)
 
     def not_written(self, answer: Answer) -> None:
         """Tell that an item was read or fetched, and that its results cannot be written."""
-        if not self._trail.is_on or answer.made is None or answer.made.whose is None:
+        if not self._is_on or answer.made is None or answer.made.whose is None:
             return
-        whose = answer.made.whose
-        self._tell_of_source(answer.item, whose, None)
-        self._trail.record(exported(self._trail.process, self._there, [whose], "not-written"))
+        self._tell_of_source(answer)
+        self._folders.written(answer.made.whose, "not-written")
 
-    def _tell_of_source(self, item: Item, whose: InstanceIdentity | None, code: str | None) -> None:
-        if isinstance(item, InstanceItem):
-            assert self._remote is not None
-            named = InstanceIdentity(None, item.reference.instance_uid, item.study_uid)
-            # Of what was refused after it had come, nobody knows the patient here.
-            self._remote.fetched(whose or named, code if whose is None else None)
-        elif whose is not None:
-            origin = medium(item.path.parent.as_uri(), SOURCE_MEDIA)
-            self._trail.record(imported(self._trail.process, origin, [whose]))
-
-
-NOT_AUDITED = ArchiveAudit(NO_TRAIL, Path())
-
-
-def tell_of_search(trail: AuditTrail, query: Query, code: str | None = None) -> None:
-    """Tell that the studies of a query were searched; `code` says why that failed."""
-    url = str(httpx.URL(f"{query.root}/studies", params=dict(query.filters)))
-    RemoteAudit(trail, query.root).searched(url, code)
+    def _tell_of_source(self, answer: Answer) -> None:
+        item, whose = answer.item, None if answer.made is None else answer.made.whose
+        if isinstance(item, FileItem):
+            if whose is not None:
+                self._folders.read(item.path.parent, whose)
+            return
+        # Of what was refused after it had come, nobody knows the patient here.
+        named = InstanceIdentity(None, item.reference.instance_uid, item.study_uid)
+        code = answer.problem[0] if answer.is_unavailable and answer.problem is not None else None
+        self._remote.fetched(whose or named, code)

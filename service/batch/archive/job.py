@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from service import __version__
-from service.batch.archive.audited import NOT_AUDITED, ArchiveAudit
+from service.batch.archive.audited import ArchiveAudit
 from service.batch.archive.engine import Engine
 from service.batch.archive.items import Item, shown
 from service.batch.archive.judge import Answer
@@ -40,9 +40,7 @@ class ArchiveJob:
         Who is told whose images they are.
     """
 
-    def __init__(
-        self, ledger: Ledger, engine: Engine, report: Report, audit: ArchiveAudit = NOT_AUDITED
-    ) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine, report: Report, audit: ArchiveAudit) -> None:
         self._ledger, self._engine, self._report = ledger, engine, report
         self._audit = audit
         self._counts: Counter[str] = Counter()
@@ -94,7 +92,7 @@ class ArchiveJob:
             answers.close()
             self._seconds = time.monotonic() - started_s
         for item, version in left.values():
-            self._take(Outcome(item, "refused", problem=NO_ANSWER), version)
+            self._take(Outcome(item, "refused", problem=NO_ANSWER, is_unavailable=True), version)
 
     def _take(self, answer: Answer, version: str) -> None:
         try:
@@ -102,7 +100,7 @@ class ArchiveJob:
         except NotWritten:
             self._audit.not_written(answer)
             raise
-        self._audit.taken(answer, state, problem)
+        self._audit.taken(answer, state)
         self._counts[state] += 1
         if state != "refused" or problem is None:
             return

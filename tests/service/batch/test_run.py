@@ -105,6 +105,17 @@ def test_what_passes_is_tried_again_and_what_does_not_is_refused(tmp_path: Path)
     assert times == {0: ATTEMPTS, 1: ATTEMPTS, 2: 1, 3: 1}
 
 
+def test_what_cannot_be_had_is_told_from_what_is_refused_once_it_was_read(tmp_path: Path) -> None:
+    def act(_: int) -> None:
+        raise UnsuitableImage("intent", "Not for presentation.")
+
+    there, gone = files(tmp_path, 2)
+    gone.path.unlink()
+    outcomes = list(batch(Scripted(act)).run([there, gone]))
+    told = [(each.problem and each.problem[0], each.is_unavailable) for each in outcomes]
+    assert told == [("intent", False), ("file-unreadable", True)]
+
+
 @pytest.mark.parametrize("end", [DeviceFailed(), NotWritten("full")])
 def test_what_no_image_survives_ends_the_run_and_begins_no_more(
     tmp_path: Path, end: Exception

@@ -1,6 +1,7 @@
 """`mammoseg archive` tells the audit trail whose images it reads, and where their results go."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from service.audit.instances import InstanceIdentity
 from service.audit.trail import NO_TRAIL, AuditTrail
-from service.batch.archive.audited import ArchiveAudit, tell_of_search
+from service.batch.archive.audited import ArchiveAudit
 from service.batch.archive.items import FileItem, InstanceItem, Item, Query
 from service.batch.archive.judge import Answer, Judged
 from service.batch.run import Outcome
@@ -47,11 +48,11 @@ def answer(item: Item, whose: InstanceIdentity | None = WHOSE) -> Answer:
 
 def test_a_file_is_imported_and_its_results_are_exported(trail: AuditTrail, tmp_path: Path) -> None:
     audit, item = ArchiveAudit(trail, tmp_path / "out"), FileItem(tmp_path / "a.dcm")
-    audit.taken(answer(item), "done", None)
-    audit.taken(answer(item), "duplicate", None)
+    audit.taken(answer(item), "done")
+    audit.taken(answer(item), "duplicate")
     audit.not_written(answer(item))
-    audit.taken(answer(item, whose=None), "done", None)
-    audit.taken(Outcome(item, "refused", problem=("truncated", "")), "refused", ("truncated", ""))
+    audit.taken(answer(item, whose=None), "done")
+    audit.taken(Outcome(item, "refused", problem=("truncated", "")), "refused")
     found = between(tmp_path)
     assert [(each.event, each.outcome, each.why) for each in found] == [
         ("Import", "0", None),
@@ -67,28 +68,32 @@ def test_a_file_is_imported_and_its_results_are_exported(trail: AuditTrail, tmp_
 
 def test_an_instance_is_fetched_or_it_is_said_why_not(trail: AuditTrail, tmp_path: Path) -> None:
     audit = ArchiveAudit(trail, tmp_path / "out", QUERY)
-    tell_of_search(trail, QUERY)
-    audit.taken(answer(ON_SERVER), "done", None)
+    audit.searched()
+    audit.taken(answer(ON_SERVER), "done")
+    fetched: Answer = Outcome(ON_SERVER, "refused", problem=("intent", "Not for presentation."))
+    audit.taken(fetched, "refused")
     gone: Answer = Outcome(ON_SERVER, "refused", problem=("http-404", "Not there."))
-    audit.taken(gone, "refused", gone.problem)
-    tell_of_search(trail, QUERY, "unreachable")
+    audit.taken(replace(gone, is_unavailable=True), "refused")
+    audit.searched("unreachable")
     found = between(tmp_path)
     assert [(each.event, each.outcome, each.why) for each in found] == [
         ("Query", "0", None),
         ("DICOM Instances Transferred", "0", None),
         ("Export", "0", None),
+        ("DICOM Instances Transferred", "0", None),
         ("DICOM Instances Transferred", "4", "http-404"),
         ("Query", "4", "unreachable"),
     ]
-    assert found[1].objects == [STUDY, "42"] and found[3].objects[0] == STUDY
+    assert found[1].objects == [STUDY, "42"]
+    assert found[3].objects[0] == found[4].objects[0] == STUDY
     assert b"secret" not in b"".join(each.raw for each in found)
 
 
 def test_where_there_is_no_trail_nothing_is_told(tmp_path: Path) -> None:
     audit = ArchiveAudit(NO_TRAIL, tmp_path, QUERY)
-    audit.taken(answer(ON_SERVER), "done", None)
+    audit.taken(answer(ON_SERVER), "done")
     audit.not_written(answer(ON_SERVER))
-    tell_of_search(NO_TRAIL, QUERY)
+    audit.searched()
 
 
 def test_the_command_tells_of_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
