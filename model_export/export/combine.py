@@ -12,22 +12,16 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import compose, helper
 
 from model_export.export.golden import golden_of
+from model_export.export.half_stored import store_in_half
 from model_export.export.layers import GraphBuilder, add_pool
 from model_export.export.run import UNCALIBRATED, write
-from model_export.export.verify import SHIFT, difference
+from model_export.export.verify import ROUNDED, SHIFT, difference
 from model_export.networks.heads import pool
 from service.inference.contract import Contract, Provenance, Score
 from service.inference.session import Session, TileOutputs
-
-ROUNDED = 1e-2
-"""Largest difference allowed between the file and its members, in probability: weights are rounded
-to half precision."""
-
-LARGE = 1024
-"""Numbers from which a tensor is stored in half precision."""
 
 SHARED = ("contract_version", "input", "spacing", "normalisation", "accepted_intents", "outputs")
 """What the contracts of members must have in common, besides the tiling."""
@@ -90,7 +84,7 @@ def combine(paths: Sequence[Path], name: str, version: str, target: Path) -> flo
     members = [Member.open(path) for path in paths]
     contract = _contract(members, name, version)
     model = _graph(members, contract)
-    _halve(model)
+    store_in_half(model)
     write(model, contract, target)
     largest = difference(Session.open(target), lambda tile: _mean(members, tile))
     if not largest <= ROUNDED:
@@ -195,18 +189,3 @@ def model_like(first: onnx.ModelProto, graph: GraphBuilder) -> onnx.ModelProto:
     )
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def _halve(model: onnx.ModelProto) -> None:
-    """Store the large tensors in half precision, in place, each with a node that widens it."""
-    widened = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < LARGE:
-            continue
-        name, half = tensor.name, tensor.name + "_half"
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
-        widened.append(helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT))
-    nodes = [*widened, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)

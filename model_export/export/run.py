@@ -9,6 +9,7 @@ from model_export.datasets.images import ASSUMED_LONG_SIDE_MM
 from model_export.export.folding import fold
 from model_export.export.golden import make_golden
 from model_export.export.graph import build_graph
+from model_export.export.half_stored import round_weights, store_in_half
 from model_export.export.receptive_field import receptive_field
 from model_export.export.terms import licence
 from model_export.networks import NetworkOptions, SegmentationNet, build
@@ -37,6 +38,9 @@ WHOLE_TILES = 2
 validation films, whole and in four tiles each, as many lesions were found (docs/training.md), and
 whole is less work."""
 
+MAX_SINGLE_BYTES = 11 * 2**20
+"""Of weights in single precision; contract and golden tile have the rest of a file's 12 MiB."""
+
 INTENDED_USE = "Research. Not a medical device; not for diagnosis or treatment."
 UNCALIBRATED = OperatingPoint(
     has_mask=0.5,
@@ -57,6 +61,9 @@ def load_net(checkpoint: Path, options: NetworkOptions) -> SegmentationNet:
 def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: str) -> Contract:
     """Fold a net and write it with its contract; thresholds are for `calibrate` to choose.
 
+    Weights of more than `MAX_SINGLE_BYTES` are stored in half precision, and computed with in
+    single.
+
     Parameters
     ----------
     net
@@ -69,8 +76,14 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
         "major.minor.patch" of the model.
     """
     folded = fold(net)
+    in_half = 4 * sum(weight.numel() for weight in folded.parameters()) > MAX_SINGLE_BYTES
+    if in_half:
+        round_weights(folded)
     contract = _contract(folded, config, version, receptive_field(net))
-    write(build_graph(folded, TILE_SIZE), contract, target)
+    model = build_graph(folded, TILE_SIZE)
+    if in_half:
+        store_in_half(model)
+    write(model, contract, target)
     return contract
 
 

@@ -10,6 +10,7 @@ from model_export.export import combine as combining
 from model_export.export import run as exporting
 from model_export.export.combine import combine
 from model_export.export.graph import shift_activation
+from model_export.export.half_stored import LARGE
 from model_export.networks import LiteOptions, NetworkOptions, SmallOptions
 from model_export.phantom import breast_phantom
 from service.inference.contract import Score
@@ -97,7 +98,7 @@ def test_large_tensors_are_stored_in_half(both: Path) -> None:
     sizes = {one.data_type: int(np.prod(one.dims)) for one in onnx.load(both).graph.initializer}
     assert TensorProto.FLOAT16 in sizes
     for one in onnx.load(both).graph.initializer:
-        assert one.data_type != TensorProto.FLOAT or np.prod(one.dims) < combining.LARGE
+        assert one.data_type != TensorProto.FLOAT or np.prod(one.dims) < LARGE
 
 
 def test_nets_for_other_inputs_and_single_nets_are_refused(
