@@ -14,6 +14,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.long
 def test_the_bill_of_materials_names_every_locked_package_and_the_weights(tmp_path: Path) -> None:
     lock, out = ROOT / "requirements" / "cpu.txt", tmp_path / "sbom.cdx.json"
     subprocess.run(

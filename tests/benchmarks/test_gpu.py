@@ -53,12 +53,13 @@ def test_the_table_says_when_no_figure_is_a_gpu_s() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     "steps",
     [
         pytest.param(["setups-cuda", "half"], id="two"),
-        pytest.param([*STEPS], id="all", marks=pytest.mark.long),
+        pytest.param([*STEPS], id="all"),
     ],
 )
 def test_the_one_command_runs_without_a_person(

@@ -189,6 +189,7 @@ def test_the_service_does_all_its_work_under_what_the_unit_forbids(
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_unit_that_forbids_the_readers_own_walls_is_told_by_the_service(tmp_path: Path) -> None:
     calls = allowed_calls(options("SystemCallFilter")[:2])
     with confined(tmp_path, calls):

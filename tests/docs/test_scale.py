@@ -82,6 +82,7 @@ def test_alerts_metrics_and_settings_are_those_there_are() -> None:
     assert Settings.model_fields["inbox_mib"].default == 10_240
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_results_of_the_eight_views_are_as_large_as_the_page_says(cbis_files: list[Path]) -> None:
     sizes = []

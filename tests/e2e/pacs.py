@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
@@ -23,6 +24,12 @@ WAIT_S = 120.0
 """Far more than it takes on an idle machine; how long it took is printed."""
 
 SYNTAXES = ("rle", "plain", "jpeg-lossless", "jpeg-ls", "jpeg-2000")
+EACH_SYNTAX = [
+    pytest.param(number, id=syntax, marks=[] if syntax == "jpeg-2000" else [pytest.mark.long])
+    for number, syntax in enumerate(SYNTAXES)
+]
+"""Of what comes after the reading; `test_pull` has every one of them read each time."""
+
 _PROPOSED = {
     "rle": "-xr",
     "jpeg-lossless": "-xs",

@@ -46,6 +46,7 @@ def images(out: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_is_killed_in_the_middle_goes_on_and_loses_and_doubles_nothing(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -95,7 +95,13 @@ def test_a_reader_that_goes_away_is_no_traceback(
         assert (tmp_path / "00.json").is_file()
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        *(pytest.param(one, marks=pytest.mark.long) for one in ("<&-", ">&-", "2>&-")),
+        "<&- >&- 2>&-",
+    ],
+)
 def test_streams_that_are_closed_take_nothing_along(
     environment: dict[str, str], study: Path, tmp_path: Path, closed: str
 ) -> None:
@@ -165,8 +171,8 @@ def _killed(process: "subprocess.Popen[str]") -> None:
     ("end", "status", "sentence"),
     [
         (_whole_group, 130, "mammoseg: interrupted; the same command goes on"),
-        (_terminated, 143, ""),
-        (_killed, -9, ""),
+        pytest.param(_terminated, 143, "", marks=pytest.mark.long),
+        pytest.param(_killed, -9, "", marks=pytest.mark.long),
     ],
 )
 def test_an_ended_run_goes_on_where_it_stopped(

@@ -20,6 +20,7 @@ from tests import http_client
 from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
+    EACH_SYNTAX,
     RESULTS,
     SYNTAXES,
     arrivals,
@@ -108,7 +109,7 @@ def segmented(service: Service) -> float:
     return sum(float(line.split()[-1]) for line in asked)
 
 
-@pytest.mark.parametrize("number", range(len(SYNTAXES)), ids=SYNTAXES)
+@pytest.mark.parametrize("number", EACH_SYNTAX)
 def test_results_of_every_transfer_syntax_appear_in_the_study(
     orthanc: Orthanc, follower: Following, cbis_files: list[Path], tmp_path: Path, number: int
 ) -> None:

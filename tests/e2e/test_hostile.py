@@ -80,6 +80,7 @@ def check(service: Service, files: list[Path]) -> None:
     assert watch.peak < CAP_MIB << 20
 
 
+@pytest.mark.long
 def test_pydicoms_own_files(service: Service) -> None:
     files = of_pydicom()
     assert len(files) > 100

@@ -16,7 +16,6 @@ SEED = 2
     ("to", "kills"),
     [
         ("stow", 2),
-        ("commitment", 2),
         *(pytest.param(to, 4, marks=pytest.mark.long) for to in DESTINATIONS),
     ],
 )
@@ -43,6 +42,7 @@ def test_kills_lose_no_report_on_what_was_refused_and_double_none(kills: int) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.e2e
 def test_kills_pauses_and_an_absent_database_lose_and_double_nothing_of_two_replicas() -> None:
     done = replicas.run(4, seed=4, replicas=2, refused_every=3)

@@ -13,6 +13,7 @@ from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
+    EACH_SYNTAX,
     RESULTS,
     SYNTAXES,
     arrivals,
@@ -72,7 +73,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orthanc, 
         yield orthanc, service
 
 
-@pytest.mark.parametrize("number", range(len(SYNTAXES)), ids=SYNTAXES)
+@pytest.mark.parametrize("number", EACH_SYNTAX)
 def test_results_of_every_transfer_syntax_appear_in_the_study(
     joined: tuple[Orthanc, Service], cbis_files: list[Path], tmp_path: Path, number: int
 ) -> None:

@@ -153,6 +153,7 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.long
 def test_a_bad_new_file_is_refused_in_the_log_and_the_old_one_goes_on(
     tmp_path: Path, phantom_png: bytes
 ) -> None:
@@ -194,6 +195,7 @@ def test_with_a_key_only_a_signed_file_is_put_to_work(tmp_path: Path, phantom_pn
         assert answer.json()["has_mask"]["score"] == 0.268941
 
 
+@pytest.mark.long
 def test_one_of_several_models_is_replaced_and_the_other_knows_nothing_of_it(
     tmp_path: Path, phantom_png: bytes
 ) -> None:

@@ -29,6 +29,7 @@ OWN = Sample(name="own", body=b"", right=frozenset({(0.9, mask_of_runs((10, 10),
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_half_a_minute_of_everything_at_once(tmp_path: Path) -> None:
     figures = tmp_path / "soak.json"
     command = [sys.executable, "-m", "tests.soak", "--minutes", "0.5", "--json", str(figures)]

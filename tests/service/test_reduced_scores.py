@@ -41,6 +41,9 @@ CASES = [
     *((view, codestreams.JPEG_2000, bits) for view, bits in ((2, 12), (3, 10), (5, 16))),
 ]
 
+SHORT = {*CASES[:8:2], *CASES[9:16:2], CASES[16], CASES[18]}
+"""What is decoded each time; the rest is for `make test-long`."""
+
 
 @dataclass(frozen=True)
 class Fast(InProcess):
@@ -63,7 +66,10 @@ def segmenter() -> Iterator[Segmenter]:
         yield opened
 
 
-@pytest.mark.parametrize(("view", "kind", "bits"), CASES)
+@pytest.mark.parametrize(
+    ("view", "kind", "bits"),
+    [case if case in SHORT else pytest.param(*case, marks=pytest.mark.long) for case in CASES],
+)
 def test_a_film_scores_the_same_at_half_its_resolution(
     segmenter: Segmenter,
     cbis_files: list[Path],

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Service
 from tests.e2e.page.conftest import Visit
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
 FAULT_S = 15.0
 """Five times the aim is no slow machine any more."""

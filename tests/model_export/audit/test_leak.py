@@ -52,6 +52,7 @@ def test_the_interval_counts_patients_not_images() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_interval_covers_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resampling, "RESAMPLES", 250)
     rng = np.random.default_rng(4)

@@ -74,6 +74,7 @@ def everything() -> TrainingConfig:
     return config.model_copy(update=update)
 
 
+@pytest.mark.long
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     data: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

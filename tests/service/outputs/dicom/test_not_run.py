@@ -128,6 +128,7 @@ def pixelmed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return {case: told[str(file)].splitlines() for file, case in files.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CAD_CASES)
 def test_pixelmed_finds_the_template_kept(case: str, pixelmed: dict[str, list[str]]) -> None:
     said = pixelmed[case]
