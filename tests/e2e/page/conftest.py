@@ -40,8 +40,10 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # A container's root has no sandbox for it.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # A container's root has no sandbox for it. A GPU that is not there is not imitated.
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         browser.close()
 
