@@ -24,7 +24,7 @@ from service.destinations.commitment import (
 from service.destinations.contexts import proposed_contexts
 from service.destinations.destination import ClientOptions, Destination, InstanceReference
 from service.destinations.line import MAX_MESSAGE_S
-from service.destinations.transcode import PLAIN, chosen, plain, read_meta
+from service.destinations.transcode import PLAIN, chosen, plain, read_file_meta
 from service.logs import where
 from service.store_status import PROCESSING_FAILURE, SUCCESS, NotDelivered, warning_of
 from service.tls_files import TlsContext, client_context
@@ -189,7 +189,7 @@ class StoreClient:
             await self._let_go()
 
     def _store(self, file: Path) -> int:
-        meta = read_meta(file)
+        meta = read_file_meta(file)
         association = self._associated(meta.sop_class_uid, meta.transfer_syntax_uid)
         accepted = association.accepted(meta.sop_class_uid)
         syntax = chosen(meta.transfer_syntax_uid, accepted)

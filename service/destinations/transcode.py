@@ -16,7 +16,7 @@ PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 @dataclass(frozen=True, slots=True)
-class Meta:
+class FileMeta:
     """What a file is, by its File Meta Information (PS3.10 7.1): all UIDs."""
 
     sop_class_uid: str
@@ -24,7 +24,7 @@ class Meta:
     transfer_syntax_uid: str
 
 
-def read_meta(file: Path) -> Meta:
+def read_file_meta(file: Path) -> FileMeta:
     """Read it of one of our own results.
 
     Raises
@@ -34,7 +34,7 @@ def read_meta(file: Path) -> Meta:
     """
     with _foreign_errors_as_unreadable():
         meta = read_file_meta_info(file)
-        return Meta(
+        return FileMeta(
             str(meta.MediaStorageSOPClassUID),
             str(meta.MediaStorageSOPInstanceUID),
             str(meta.TransferSyntaxUID),
@@ -55,7 +55,7 @@ def plain(file: Path, native: str) -> Dataset:
     Raises
     ------
     OSError
-        As `read_meta`.
+        As `read_file_meta`.
     """
     with _foreign_errors_as_unreadable():
         dataset = dcmread(file)

@@ -22,7 +22,7 @@ from service.errors import (
 )
 from service.imaging import elements
 from service.imaging import quiet as quiet
-from service.imaging.memory_file import BoundedMemoryFile
+from service.imaging.memory_file import ReadLimitedFile
 from service.imaging.sequence_lengths import with_right_lengths
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -92,7 +92,7 @@ class DicomFile:
 class _PixelElement:
     """Where the pixel data lies; filled by `stop`, which pydicom calls for each top-level tag."""
 
-    reader: BoundedMemoryFile
+    reader: ReadLimitedFile
     tag: int = 0
     offset: int = 0
     length: int = 0
@@ -118,7 +118,7 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
         400 for what is no DICOM file or breaks off, 413 for what grows too large, 415 for a
         transfer syntax that is not read here.
     """
-    reader = BoundedMemoryFile(body)
+    reader = ReadLimitedFile(body)
     syntax = _transfer_syntax(reader, body)
     start = reader.tell()
     if syntax == DEFLATED:
@@ -139,7 +139,7 @@ def parse(body: bytes | memoryview, max_inflated_bytes: int) -> DicomFile:
 
 
 def _parse(body: bytes | memoryview, start: int, syntax: str) -> DicomFile:
-    reader = BoundedMemoryFile(body)
+    reader = ReadLimitedFile(body)
     reader.seek(start)
     little_endian = syntax != EXPLICIT_BIG
     pixels = _PixelElement(reader)
@@ -165,7 +165,7 @@ def _parse(body: bytes | memoryview, start: int, syntax: str) -> DicomFile:
 
 def read_meta(body: bytes | memoryview) -> tuple[str, int]:
     """Return a DICOM file's transfer syntax and where its dataset starts; raises as `parse`."""
-    reader = BoundedMemoryFile(body)
+    reader = ReadLimitedFile(body)
     return _transfer_syntax(reader, body), reader.tell()
 
 
@@ -185,7 +185,7 @@ def looks_like_dicom(body: bytes | memoryview) -> bool:
     return explicit or (head[5:8] == b"\0\0\0" and head[:2] != b"\0\x08")
 
 
-def _transfer_syntax(reader: BoundedMemoryFile, body: bytes | memoryview) -> str:
+def _transfer_syntax(reader: ReadLimitedFile, body: bytes | memoryview) -> str:
     """Read the file meta information; leave the reader at the dataset."""
     if len(body) == 0:
         raise UnreadableImage("empty-body", "The request carries no image.")

@@ -16,7 +16,7 @@ from pydicom.filereader import read_sequence_item
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
-from service.imaging.memory_file import BoundedMemoryFile
+from service.imaging.memory_file import ReadLimitedFile
 
 MAX_VALUE_BYTES = 2**16
 """Bytes. No element read here needs more, and converting a longer text costs time."""
@@ -137,7 +137,7 @@ def item(dataset: Dataset, keyword: str, index: int) -> Dataset | None:
 
 
 def _item_at(element: RawDataElement, index: int) -> Dataset | None:
-    reader = BoundedMemoryFile(element.value or b"")
+    reader = ReadLimitedFile(element.value or b"")
     order = "<" if element.is_little_endian else ">"
     for _ in range(index):
         start = reader.tell()
@@ -152,7 +152,7 @@ def _item_at(element: RawDataElement, index: int) -> Dataset | None:
     return _read_item(reader, element)
 
 
-def _read_item(reader: BoundedMemoryFile, element: RawDataElement) -> Dataset | None:
+def _read_item(reader: ReadLimitedFile, element: RawDataElement) -> Dataset | None:
     return read_sequence_item(
         cast(BinaryIO, reader), element.is_implicit_VR, element.is_little_endian, "ascii"
     )

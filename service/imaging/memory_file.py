@@ -48,7 +48,7 @@ class MemoryFile:
         return self._at
 
 
-class BoundedMemoryFile(MemoryFile):
+class ReadLimitedFile(MemoryFile):
     """Bounds the work of pydicom's parser: every element costs it two or three reads.
 
     Attributes

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from service.backoff import Backoff
 from service.destinations.commitment import NOT_COMMITTED_FOR_GOOD, new_transaction_uid
 from service.destinations.destination import CommittingClient, InstanceReference
-from service.destinations.transcode import read_meta
+from service.destinations.transcode import read_file_meta
 from service.inbox.commitment_queue import COMMITTED, TIMED_OUT
 from service.inbox.inbox import Inbox
 from service.inbox.states import Delivery
@@ -82,7 +82,7 @@ class Committer:
         for delivery in stored:
             file = self._inbox.files.result(delivery.result.digest)
             try:
-                meta = await asyncio.to_thread(read_meta, file)
+                meta = await asyncio.to_thread(read_file_meta, file)
             except OSError as error:
                 await self._failed(delivery, unreadable(error))
                 continue

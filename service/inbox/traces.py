@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from service.inbox.states import Delivery, Entry
 from service.telemetry.observed import outcome_of
-from service.telemetry.tracing import Headers, Trace, TraceMemory, Tracing
+from service.telemetry.tracing import Headers, InstanceTraces, Trace, Tracing
 
 
 class InboxTraces:
@@ -18,7 +18,7 @@ class InboxTraces:
     """
 
     def __init__(self, tracing: Tracing) -> None:
-        self._tracing, self._memory = tracing, TraceMemory()
+        self._tracing, self._memory = tracing, InstanceTraces()
 
     def arrived(self, sop_instance_uids: Iterable[str], headers: Headers) -> None:
         """Remember with which trace instances came."""

@@ -113,7 +113,7 @@ class NoTracing:
         """Nothing to send."""
 
 
-class TraceMemory:
+class InstanceTraces:
     """Which trace an instance of the inbox came with, for as long as the process runs.
 
     Processing and delivery come later, and go on with that trace. It is not written to the disk:

@@ -18,7 +18,7 @@ from service.imaging.dicom import (
     parse,
 )
 from service.imaging.frames import MAX_FRAMES
-from service.imaging.memory_file import MAX_READS, BoundedMemoryFile
+from service.imaging.memory_file import MAX_READS, ReadLimitedFile
 from service.imaging.reader import ReadLimits, read_dicom
 from tests.dicom_files import multi_frame_file, phantom
 from tests.service.imaging.test_decode import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS
@@ -263,12 +263,12 @@ def test_groups_that_never_end_are_left_out_in_no_time():
     assert len(file.dataset.get_item(0x52009230).value) == len(many)
     reads = []
 
-    class Counted(BoundedMemoryFile):
+    class Counted(ReadLimitedFile):
         def read(self, size=-1):
             reads.append(size)
             return super().read(size)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elements, "BoundedMemoryFile", Counted)
+        patch.setattr(elements, "ReadLimitedFile", Counted)
         assert elements.item(file.dataset, "PerFrameFunctionalGroupsSequence", 299_999) is None
     assert len(reads) == MAX_READS + 1
