@@ -12,6 +12,7 @@ from model_export.export.graph import build_graph
 from model_export.export.half_stored import round_weights, store_in_half
 from model_export.export.receptive_field import receptive_field
 from model_export.export.terms import licence
+from model_export.export.tile_shapes import tile_shapes
 from model_export.networks import NetworkOptions, SegmentationNet, build
 from model_export.networks.imagenet import notice
 from model_export.training.checkpoints import averaged_weights
@@ -26,12 +27,6 @@ from service.inference.contract import (
     Spacing,
 )
 from service.inference.tiling import Tiling
-
-TILE_SIZE = 640
-STRIDE = 512
-NARROWER = ((544, 256), (544, 320), (544, 416), (640, 256), (640, 320), (640, 416))
-"""Of the breasts at 0.4 mm in the three sets half are at most 540 pixels high and 270 wide: these
-shapes halve the work of 640 x 640 alone, and more of them would save another twentieth."""
 
 WHOLE_TILES = 2
 """A breast of up to so many largest tiles' pixels stays whole where the device allows. In 145
@@ -80,7 +75,7 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
     if in_half:
         round_weights(folded)
     contract = _contract(folded, config, version, receptive_field(net))
-    model = build_graph(folded, TILE_SIZE)
+    model = build_graph(folded, contract.tiling.tile_size)
     if in_half:
         store_in_half(model)
     write(model, contract, target)
@@ -95,6 +90,7 @@ def takes_any_shape(options: NetworkOptions) -> bool:
 def _contract(
     folded: SegmentationNet, config: TrainingConfig, version: str, sight: int
 ) -> Contract:
+    shapes = tile_shapes(config.working_mm)
     spec = InputSpec(
         name="tile", dtype="float32", minimum=0.0, maximum=config.normalisation.maximum
     )
@@ -104,11 +100,11 @@ def _contract(
         version=version,
         input=spec,
         tiling=Tiling(
-            tile_size=TILE_SIZE,
-            narrower=NARROWER,
+            tile_size=shapes.tile_size,
+            narrower=shapes.narrower,
             whole=takes_any_shape(config.network),
             whole_tiles=WHOLE_TILES,
-            stride=STRIDE,
+            stride=shapes.stride,
             blend="hann",
             receptive_field=sight,
         ),
@@ -126,7 +122,7 @@ def _contract(
             intended_use=INTENDED_USE,
             evaluation={},
         ),
-        golden=make_golden(folded, spec, TILE_SIZE),
+        golden=make_golden(folded, spec, shapes.tile_size),
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from model_export.export import run as exporting
+from model_export.export.tile_shapes import TileShapes
 
 SIDE = 128
 
@@ -15,7 +16,6 @@ def small_tiles() -> Iterator[pytest.MonkeyPatch]:
     """Let `export` write files of tiles of 128 x 128 while in the context."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporting, "receptive_field", lambda _: 633)  # counted in its own test
-        patch.setattr(exporting, "TILE_SIZE", SIDE)
-        patch.setattr(exporting, "STRIDE", 96)
-        patch.setattr(exporting, "NARROWER", ((SIDE, 64),))
+        small = TileShapes(tile_size=SIDE, narrower=((SIDE, 64),), stride=96)
+        patch.setattr(exporting, "tile_shapes", lambda _: small)
         yield patch

@@ -16,6 +16,7 @@ from model_export.config import TrainingConfig
 from model_export.evaluation import Options
 from model_export.export import run as export
 from model_export.export.run import contract_of
+from model_export.export.tile_shapes import TileShapes
 from model_export.report.card import BEGIN, END, section
 from model_export.training import run as training
 from tests.model_export.lived_in import lived_in
@@ -64,9 +65,8 @@ def test_export_calibrate_evaluate_card(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "receptive_field", lambda _: 633)  # counted in its own test
-    monkeypatch.setattr(export, "TILE_SIZE", 128)
-    monkeypatch.setattr(export, "STRIDE", 96)
-    monkeypatch.setattr(export, "NARROWER", ())
+    small = TileShapes(tile_size=128, narrower=(), stride=96)
+    monkeypatch.setattr(export, "tile_shapes", lambda _: small)
     monkeypatch.setattr(resampling, "RESAMPLES", 20)
     target, data = tmp_path / "net.onnx", write_all(tmp_path / "data")
     assert "agree within" in invoke("export", run, target, "--version", "0.1.0")
