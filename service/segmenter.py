@@ -218,7 +218,7 @@ class Segmenter:
             mask=np.zeros(mask.shape, np.bool_) if gated else mask,
             gated=gated,
             breast_pixels=breast.area_pixels((mammogram.rows, mammogram.columns)),
-            caveats=mammogram.caveats + breast_caveats(breast) + self._caveats,
+            caveats=mammogram.caveats + breast_caveats(breast, working.saturated) + self._caveats,
             timing_ms=stopwatch.milliseconds(),
             minimum_region_pixels=contract.operating_point.minimum_region_pixels(spacing_mm),
             activation_map=activation_map,

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from service.imaging.breast import Box, Breast, find_breast
 from service.imaging.mammogram import Mammogram
-from service.imaging.normalise import Normalisation, WholeImage, normalise, normalise_whole
+from service.imaging.normalise import (
+    FULL,
+    Normalisation,
+    WholeImage,
+    normalise,
+    normalise_whole,
+)
 from service.imaging.orientation import Turn
 from service.imaging.pyramid import Pyramid, halved
 
@@ -32,12 +38,15 @@ class WorkingImage:
         The rectangle of the source image that `pixels` covers, edge to edge.
     source_shape
         (rows, columns) of the source image.
+    saturated
+        Share of the breast, in [0, 1], that has the brightest value there is.
     """
 
     pixels: NDArray[np.float32]
     breast: NDArray[np.bool_]
     box: Box
     source_shape: tuple[int, int]
+    saturated: float = 0.0
 
     def turned(self, turn: Turn) -> "WorkingImage":
         """Return it turned; the box stays the source's own."""
@@ -90,7 +99,16 @@ def to_working_grid(
         breast=region,
         box=box,
         source_shape=(mammogram.rows, mammogram.columns),
+        saturated=_saturated(working, region),
     )
+
+
+def _saturated(pixels: NDArray[np.uint16], breast: NDArray[np.bool_]) -> float:
+    """Return the share of the breast that has the brightest value there is; 0 of no breast.
+
+    A pixel of the working grid is the mean of many: it is as bright only where all of them are.
+    """
+    return np.count_nonzero((pixels == FULL) & breast) / max(1, np.count_nonzero(breast))
 
 
 def _region(pixels: NDArray[np.uint16], spec: WholeImage) -> Box:

@@ -23,9 +23,10 @@ OTHER = "other"
 
 WARNINGS = frozenset(
     (
-        *("background-bright", "breast-not-found", "burned-in-annotation", "frame-of-several"),
-        *("implant", "modality-lut-ignored", "orientation-applied", "partial-view"),
-        *("pixel-aspect-ignored", "polarity-guessed", "presentation-lut-shape-ignored"),
+        *("background-bright", "breast-not-found", "breast-saturated", "burned-in-annotation"),
+        *("frame-of-several", "implant", "modality-lut-ignored", "orientation-applied"),
+        *("partial-view", "pixel-aspect-ignored", "polarity-guessed"),
+        "presentation-lut-shape-ignored",
         *("rescale-ignored", "spacing-assumed", "spacing-ignored", "spacing-uncalibrated"),
         *("special-view", "threshold-uncalibrated", "uid-ignored", "unproven"),
         *("voi-first-of-several", "voi-lut-ignored", "voi-lut-scaled", "window-ignored"),

@@ -171,5 +171,5 @@ def _bits_and_padding(stored: Stored) -> Iterator[Variant]:
         body=mammogram(stored, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape=None),
         what="MONOCHROME1 over pixels whose air is dark: followed, and said",
         rule="PS3.3 C.7.6.3.1.2",
-        warnings=("background-bright",),
+        warnings=("background-bright", "breast-saturated"),
     )

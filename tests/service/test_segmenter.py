@@ -1,15 +1,18 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from model_export.evaluation.contrast import contrasted
 from service.cancellation import CancelToken
 from service.errors import DeviceError, UnreadableImage, UnsuitableImage
 from service.findings import image_score
+from service.imaging.breast import find_breast
 from service.imaging.mammogram import Mammogram
-from service.imaging.reader import ReadLimits
+from service.imaging.reader import ReadLimits, read_dicom
 from service.imaging.reduced_decoding import ReducedDecoding
 from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
@@ -74,6 +77,39 @@ def test_gain_and_offset_of_the_source_do_not_matter(segmenter: Segmenter) -> No
     again = segmenter.segment_mammogram(faint, SegmentOptions(), Stopwatch())
     assert again.has_mask.score == pytest.approx(plain.has_mask.score, abs=1e-6)
     np.testing.assert_array_equal(again.mask, plain.mask)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0, False), (0.04, False), (0.07, True)])
+def test_a_breast_that_is_white_in_part_is_told(
+    segmenter: Segmenter, share: float, told: bool
+) -> None:
+    pixels = np.minimum(phantom(), 60_000)
+    breast = find_breast(pixels)
+    inside = breast.on_grid(pixels.shape, (breast.box.rows, breast.box.columns))
+    rows, columns = np.nonzero(inside)
+    # The innermost columns of the breast, so that its outline stays as it is.
+    lit = np.argsort(columns)[: round(share * len(columns))]
+    pixels[rows[lit] + breast.box.top, columns[lit] + breast.box.left] = 65535
+    findings = segmenter.segment_mammogram(
+        Mammogram(pixels, (1.0, 1.0)), SegmentOptions(), Stopwatch()
+    )
+    assert ("breast-saturated" in [caveat.code for caveat in findings.caveats]) == told
+
+
+def test_a_real_film_is_no_white_breast_until_its_contrast_is_stretched(
+    cbis_files: list[Path],
+) -> None:
+    told = []
+    with open_model() as segmenter:
+        for file in cbis_files[:2]:
+            mammogram = read_dicom(file.read_bytes(), ReadLimits())
+            for factor in (1.0, 2.0):
+                pixels = contrasted(mammogram.pixels, factor)
+                findings = segmenter.segment_mammogram(
+                    replace(mammogram, pixels=pixels), SegmentOptions(), Stopwatch()
+                )
+                told.append("breast-saturated" in [each.code for each in findings.caveats])
+    assert told == [False, True, False, True]
 
 
 def test_an_empty_frame_is_answered_with_a_warning(segmenter: Segmenter) -> None:
