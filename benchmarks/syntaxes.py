@@ -50,8 +50,8 @@ class Case:
     reduction: ReducedDecoding | None = None
 
 
-HALF = ReducedDecoding(0.2, 0, pixel_spacing_mm=(0.07, 0.07))
-"""What a net at 0.4 mm wants of a detector's image, without pictures."""
+HALF = ReducedDecoding(0.14, 0, pixel_spacing_mm=(0.065, 0.065))
+"""What a net at 0.3 mm wants of a detector's image, without pictures."""
 
 
 NATIVE = Case("explicit little-endian", EXPLICIT_LITTLE, 40)

@@ -48,7 +48,7 @@ def open_model(
 
     >>> with open_model() as segmenter:
     ...     print(segmenter.device, segmenter.contract.spacing.working_mm)
-    cpu 0.4
+    cpu 0.3
 
     `segmenter.segment` then takes a file's bytes: see `Segmenter`.
     """

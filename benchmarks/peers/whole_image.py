@@ -13,15 +13,17 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-TILE, STRIDE = 640, 512
-WORKING_MM = 0.4
+TILE, STRIDE = 864, 704
+WORKING_MM = 0.3
+"""As the contract of the shipped net has them; a test holds that."""
+
 LONG_SIDE_MM = 240.0
 """Of an image that states no pixel spacing, as the model's contract has it."""
 
 MAXIMUM = 1.25
 
 Net = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""float32 (N, 1, 640, 640) -> probability (N, 640, 640) and logits (N,)."""
+"""float32 (N, 1, TILE, TILE) -> probability (N, TILE, TILE) and logits (N,)."""
 
 
 def read(body: bytes) -> tuple[NDArray[np.float32], tuple[int, int]]:
@@ -50,7 +52,7 @@ def corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def tiles_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut the grid: float32, (N, 1, 640, 640)."""
+    """Cut the grid: float32, (N, 1, TILE, TILE)."""
     rows, columns = (max(TILE, side) for side in image.shape)
     padded = np.zeros((rows, columns), np.float32)
     padded[: image.shape[0], : image.shape[1]] = image

@@ -81,8 +81,8 @@ class Measured:
         Mean bytes of an image of 3328 x 2560 and 12 bits.
     """
 
-    small_core_s: float = 0.137
-    large_core_s: float = 0.437
+    small_core_s: float = 0.145
+    large_core_s: float = 0.555
     jpeg_2000_core_s: float = 0.704
     jpeg_2000_half_core_s: float = 0.196
     htj2k_core_s: float = 0.053
@@ -90,10 +90,10 @@ class Measured:
     fractional_core_s: float = 0.452
     outside_core_s: float = 0.043
     one_service_s: float = 14
-    seg: float = 2_739_090
-    sr: float = 12_932
-    json: float = 4_647
-    fractional: float = 22_096
+    seg: float = 2_352_501
+    sr: float = 12_084
+    json: float = 4_022
+    fractional: float = 20_137
     native: float = 17_039_360
     jpeg_lossless: float = 3_956_039
     jpeg_ls: float = 2_842_849

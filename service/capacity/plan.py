@@ -4,7 +4,7 @@ What is held strictly: each reader's address space (RLIMIT_AS, by the kernel), w
 it shares with the service in it, and the bytes of the bodies that are held. What is held by
 estimate: the pixels that are worked on, `BYTES_PER_PIXEL` each, and what the service and its
 readers take at rest, measured with the bundled model on a CPU. A larger model, and on a GPU the
-driver, CUDA's libraries and page-locked memory for the largest batch (25 MiB at 640 x 640, half
+driver, CUDA's libraries and page-locked memory for the largest batch (46 MiB at 864 x 864, half
 that for 16-bit levels) come on top. What is kept of the memory of bodies and pixels for the next
 ones is within their share.
 """

@@ -10,7 +10,17 @@ import torch
 
 from benchmarks.bodies import body_of
 from benchmarks.peers.torch_net import OnnxNet
-from benchmarks.peers.whole_image import corners, segment, stitched, tiles_of
+from benchmarks.peers.whole_image import (
+    LONG_SIDE_MM,
+    MAXIMUM,
+    STRIDE,
+    TILE,
+    WORKING_MM,
+    corners,
+    segment,
+    stitched,
+    tiles_of,
+)
 from model_export.export.folding import fold
 from model_export.export.graph import build_graph
 from model_export.networks import NetworkOptions
@@ -34,12 +44,19 @@ def test_torch_computes_what_the_file_says(options: NetworkOptions, tmp_path: Pa
         np.testing.assert_allclose(maps[output].numpy(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(600, 500), (640, 640), (1165, 896), (1300, 641)])
+@pytest.mark.parametrize("shape", [(800, 700), (864, 864), (1565, 1296), (1700, 865)])
 def test_a_peers_grid_covers_the_image_and_is_put_back_together(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(6).random(shape).astype(np.float32)
     tiles = tiles_of(image)
     assert len(tiles) == len(corners(shape))
     np.testing.assert_allclose(stitched(shape, tiles[:, 0]), image, atol=1e-6)
+
+
+def test_a_peers_tiles_are_those_of_the_shipped_net() -> None:
+    contract = Session.open(BUNDLED_MODEL).contract
+    tiling, spacing = contract.tiling, contract.spacing
+    assert (tiling.tile_size, tiling.stride, spacing.working_mm) == (TILE, STRIDE, WORKING_MM)
+    assert (spacing.assumed_long_side_mm, contract.input.maximum) == (LONG_SIDE_MM, MAXIMUM)
 
 
 def test_a_peer_answers_for_a_mammogram() -> None:
@@ -51,5 +68,5 @@ def test_a_peer_answers_for_a_mammogram() -> None:
         return tiles[:, 0], tiles.max(axis=(1, 2, 3))
 
     document = segment(body.dicom, net)
-    assert asked == [(1, 1, 640, 640)]
+    assert asked == [(1, 1, TILE, TILE)]
     assert 0.5 < document["score"] < 1.0 and document["mask"]

@@ -22,11 +22,12 @@ pytestmark = pytest.mark.integration
 LIMITS = ReadLimits(accept_modalities=frozenset({"MG", "RG"}))
 
 ALIKE = 0.9
-"""Of two masks, the least intersection over union: .93 was seen of one view, .99 of the others."""
-SCORE, PROBABILITY = 0.01, 0.08
-"""By which scores, and lesion maps anywhere, may differ: .003 and .058 were the most that was seen.
-These are of model 0.3.0, whose maps are steeper at the borders of lesions than its forerunner's,
-which stayed within .05; 0.4.0 stays within them."""
+"""Of two masks, the least intersection over union: .92 and .97 were seen of two views, .98 and more
+of the others."""
+SCORE, PROBABILITY = 0.01, 0.15
+"""By which scores, and lesion maps anywhere, may differ: .007 and .127 were the most that was seen.
+These are of model 0.5.0, which sees 0.3 mm: at half its resolution a film is 2.9 times as fine, and
+no longer 3.9 times."""
 
 
 @pytest.fixture(scope="module")
