@@ -108,7 +108,8 @@ def _saturated(pixels: NDArray[np.uint16], breast: NDArray[np.bool_]) -> float:
 
     A pixel of the working grid is the mean of many: it is as bright only where all of them are.
     """
-    return np.count_nonzero((pixels == FULL) & breast) / max(1, np.count_nonzero(breast))
+    white = np.count_nonzero((pixels == FULL) & breast)
+    return float(white / max(1, int(np.count_nonzero(breast))))
 
 
 def _region(pixels: NDArray[np.uint16], spec: WholeImage) -> Box:
