@@ -211,7 +211,7 @@ def test_the_score_is_told_with_its_threshold_and_what_that_was_chosen_for(
 def test_a_score_below_the_threshold_is_told_in_no_colour_and_no_words_that_say_healthy(
     visit: Visit, cbis_files: list[Path]
 ) -> None:
-    visit.open(cbis_files[3])
+    visit.open(cbis_files[0])
     page = visit.page
     assert "below the threshold" in " ".join(page.locator("#score").inner_text().split())
     meaning = page.locator("#meaning").inner_text()
