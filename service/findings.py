@@ -207,5 +207,6 @@ def breast_caveats(breast: Breast, saturated: float) -> tuple[Caveat, ...]:
     saturated
         Share of it, in [0, 1], that has the brightest value there is.
     """
-    told = (NOT_FOUND, not breast.found), (SATURATED, breast.found and saturated > MAX_SATURATED)
-    return tuple(caveat for caveat, holds in told if holds)
+    if not breast.found:
+        return (NOT_FOUND,)
+    return (SATURATED,) if saturated > MAX_SATURATED else ()

@@ -13,6 +13,7 @@ from model_export.export.half_stored import round_weights, store_in_half
 from model_export.export.receptive_field import receptive_field
 from model_export.export.terms import licence
 from model_export.export.tile_shapes import tile_shapes
+from model_export.export.verify import MAX_FILE_BYTES
 from model_export.networks import NetworkOptions, SegmentationNet, build
 from model_export.networks.imagenet import notice
 from model_export.training.checkpoints import averaged_weights
@@ -33,8 +34,8 @@ WHOLE_TILES = 2
 validation films, whole and in four tiles each, as many lesions were found (docs/training.md), and
 whole is less work."""
 
-MAX_SINGLE_BYTES = 11 * 2**20
-"""Of weights in single precision; contract and golden tile have the rest of a file's 12 MiB."""
+MAX_SINGLE_BYTES = MAX_FILE_BYTES - 2**20
+"""Of weights in single precision; contract and golden tile have the rest of a file."""
 
 INTENDED_USE = "Research. Not a medical device; not for diagnosis or treatment."
 UNCALIBRATED = OperatingPoint(
