@@ -1,5 +1,6 @@
 """A run that is told to end stops after its step, and leaves what it can go on from."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ class SaveWhenTerminated(Callback):
                 trainer.save_checkpoint(partial)
 
 
+def _outlive_sigterm(_: int) -> None:
+    """Let a worker go on where its whole group gets SIGTERM: the step under way wants its batch.
+
+    It ends when the run does.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 class _Remaining(Sampler[int]):
     """The steps of an epoch that are still to be done."""
 
@@ -78,6 +87,7 @@ class EpochLoader(DataLoader[Batch]):
             sampler=self._remaining,
             num_workers=workers,
             prefetch_factor=8 if workers else None,
+            worker_init_fn=_outlive_sigterm,
         )
 
     def state_dict(self) -> dict[str, Any]:
