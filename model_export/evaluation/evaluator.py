@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from model_export.datasets import Sample
 from model_export.evaluation.choices import told_of
 from model_export.evaluation.compare import compare, look
 from model_export.evaluation.contrast import FACTORS, chosen, contrasted
+from model_export.evaluation.cropped import cropped
 from model_export.evaluation.gallery import Gallery
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.parallel import in_parallel
@@ -35,7 +37,7 @@ class Timing:
     images
         That were evaluated.
     asked
-        Answers of the service that this took, those at other contrasts included.
+        Answers of the service that this took, those of changed images included.
     seconds
         Reading the set included.
     """
@@ -46,13 +48,20 @@ class Timing:
     seconds: float
 
 
+class _Changed(NamedTuple):
+    """What was answered of one image once it was changed, as in `ImageResult`."""
+
+    contrast: dict[float, tuple[float, float | None]]
+    cropped: float
+
+
 class Evaluator:
     """Asks the service about images, several at a time, and keeps some of them as pictures.
 
     Attributes
     ----------
     contrast_limit
-        Images a source at most that are asked again at other contrasts; 0 for none.
+        Images a source at most that are asked again at other contrasts, and cropped; 0 for none.
     refused
         As in `Evaluation`.
     timings
@@ -86,7 +95,7 @@ class Evaluator:
         asked = len(results)
         if self.contrast_limit:
             results = self._contrasted(results, description, again)
-        asked += sum(len(image.contrast) for image in results)
+        asked += sum(len(image.contrast) + (image.cropped is not None) for image in results)
         seconds = time.monotonic() - start
         self.timings.append(Timing(description, len(results), asked, seconds))
         return results
@@ -109,7 +118,12 @@ class Evaluator:
                 self._refuse(f"{description} at another contrast", answer)
                 continue
             answers[sample.name] = answer
-        return [replace(image, contrast=answers.get(image.name, {})) for image in results]
+        return [
+            replace(image, contrast=changed.contrast, cropped=changed.cropped)
+            if (changed := answers.get(image.name))
+            else image
+            for image in results
+        ]
 
     def _refuse(self, description: str, error: MammosegError) -> None:
         fault = f"{description}: {error.code}"
@@ -128,11 +142,12 @@ class Evaluator:
         findings = ask(self.segmenter, sample)
         return compare(sample, findings, self.segmenter.contract), findings
 
-    def _ask_at_all(
-        self, sample: Sample
-    ) -> dict[float, tuple[float, float | None]] | MammosegError:
+    def _ask_at_all(self, sample: Sample) -> _Changed | MammosegError:
         try:
-            return {factor: self._ask_at(sample, factor) for factor in FACTORS}
+            return _Changed(
+                {factor: self._ask_at(sample, factor) for factor in FACTORS},
+                self._ask_cropped(sample),
+            )
         except MammosegError as error:
             return error
 
@@ -145,6 +160,11 @@ class Evaluator:
             dice(findings.mask, sample.lesion) if drawn and sample.lesion is not None else None
         )
         return findings.has_mask.score, overlap
+
+    def _ask_cropped(self, sample: Sample) -> float:
+        """Return the score of the same image with another edge."""
+        mammogram = cropped(sample.to_mammogram(), sample.pixel_spacing_mm)
+        return self.segmenter.segment_mammogram(mammogram, UNGATED, Stopwatch()).has_mask.score
 
 
 def ask(segmenter: Segmenter, sample: Sample) -> Findings:

@@ -153,6 +153,9 @@ def _score_changes(images: Sequence[ImageResult]) -> Named:
         tried = [image for image in images if factor in image.contrast]
         changes = [abs(image.contrast[factor][0] - image.score) for image in tried]
         yield f"contrast_{factor:g}_score_change", tried, mean_of(changes)
+    cut = [(image, image.cropped) for image in images if image.cropped is not None]
+    moved = mean_of([abs(score - image.score) for image, score in cut])
+    yield "cropped_score_change", [image for image, _ in cut], moved
 
 
 def _contrast(images: Sequence[ImageResult]) -> Named:

@@ -99,6 +99,8 @@ class ImageResult:
         None where nobody drew.
     contrast
         By factor: the score and the Dice (None without outline) at another contrast.
+    cropped
+        The score of the same image with another edge; None where it was not asked.
     """
 
     source: str
@@ -121,6 +123,7 @@ class ImageResult:
     probe: float | None = None
     outlined: OutlineResult | None = None
     contrast: Mapping[float, tuple[float, float | None]] = field(default_factory=dict)
+    cropped: float | None = None
 
     @property
     def breast(self) -> tuple[str, ...]:

@@ -180,6 +180,18 @@ def test_tiles_and_masks_and_regions_are_counted() -> None:
     assert found["r/correlation_outside"] == 0.4
 
 
+def test_a_crop_is_measured_where_it_was_tried() -> None:
+    images = [
+        image_result("m", "1", True, 0.8, cropped=0.5),
+        image_result("m", "2", False, 0.3, cropped=0.4),
+        image_result("n", "3", False, 0.3),
+    ]
+    found = values(*images)
+    assert found["m/cropped_score_change"] == pytest.approx((0.3 + 0.1) / 2)
+    assert found["all/cropped_score_change"] == pytest.approx(0.2)
+    assert "n/cropped_score_change" not in found
+
+
 def test_contrast_is_measured_where_it_was_tried() -> None:
     tried = [
         image_result("m", "1", True, 0.8, outlined=positive(0.6), contrast={1.5: (0.2, 0.5)}),
