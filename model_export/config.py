@@ -111,6 +111,8 @@ class Distillation(_Part):
     """Weights of what it says of each pixel, of each cell and of the whole crop."""
     cells: float = Field(default=0.5, ge=0.0)
     has_mask: float = Field(default=0.5, ge=0.0)
+    moved: bool = False
+    """It also sees each crop moved by part of a cell, and answers with the mean."""
 
 
 class Targets(_Part):

@@ -11,7 +11,7 @@ from model_export.export.layers import has_form
 from model_export.export.tracing import Walk
 from model_export.networks import SegmentationNet
 from model_export.networks.heads import HasMaskHead
-from model_export.networks.lite import SameConv2d
+from model_export.networks.lite import BlurredConv2d, SameConv2d
 from model_export.networks.rotation import RotationMax
 from model_export.networks.staged import CropTo
 
@@ -53,6 +53,8 @@ class _Probe(Walk):
     def layer(self, layer: nn.Module, *values: Any) -> Any:
         value, *others = values
         match layer:
+            case BlurredConv2d():
+                return _convolve(layer.as_plain(), value)
             case nn.Conv2d() | nn.ConvTranspose2d():
                 return _convolve(layer, value)
             case RotationMax():

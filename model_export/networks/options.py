@@ -33,6 +33,9 @@ class LiteOptions(_Options):
     pretrained: bool = True
     """Training starts from ImageNet weights, which a package of the `train` extra holds."""
     skips: Skips = "plain"
+    blurred: bool = False
+    """Convolutions that halve see their input through a blur: a step of a pixel then moves the
+    answer less."""
     head_dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     """Share of channels that the has-mask head leaves out in a training step."""
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from model_export.config import Distillation
 from model_export.networks import NetworkOptions, build
-from model_export.networks.heads import pool
+from model_export.networks.heads import CELL, pool
 from model_export.networks.segmenter import Maps
 from model_export.training.checkpoints import start_from
 
@@ -61,7 +61,8 @@ class Teacher:
         It holds another net.
     """
 
-    def __init__(self, network: NetworkOptions, checkpoint: Path) -> None:
+    def __init__(self, network: NetworkOptions, checkpoint: Path, *, moved: bool = False) -> None:
+        self._moved = moved
         self._net = build(network)
         start_from(self._net, checkpoint)
         self._net.eval().requires_grad_(False)
@@ -69,15 +70,27 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, crops: Tensor) -> Answer:
-        """Return the mean answer to crops, float32 (N, 1, H, W), and to their mirror images."""
+        """Return the mean answer to crops, float32 (N, 1, H, W), mirrored and moved ones too."""
         self._net.to(crops.device)
+        rows, columns = crops.shape[2:]
+        views = [self._both(crops)]
+        probability, sure = views[0].probability, views[0].has_mask
+        if self._moved:
+            down, right = (int(step) for step in torch.randint(1, CELL, (2,)))
+            moved = self._both(functional.pad(crops, (right, CELL - right, down, CELL - down)))
+            seen = moved.probability[:, :, down : down + rows, right : right + columns]
+            probability, sure = (probability + seen) / 2, (sure + moved.has_mask) / 2
+        return Answer(probability, torch.sigmoid(views[0].activation), torch.sigmoid(sure))
+
+    def _both(self, crops: Tensor) -> Answer:
+        """Return the mean of crops and their mirror images; activation and has-mask are logits."""
         plain, turned = self._net(crops), self._net(torch.flip(crops, (3,)))
         probability = (
             torch.sigmoid(plain.logits.float())
             + torch.flip(torch.sigmoid(turned.logits.float()), (3,))
         ) / 2
         activation = (plain.activation.float() + torch.flip(turned.activation.float(), (3,))) / 2
-        return Answer(probability, torch.sigmoid(activation), torch.sigmoid(pool(activation)))
+        return Answer(probability, activation, pool(activation))
 
 
 def distillation(maps: Maps, answer: Answer, weights: Distillation) -> dict[str, Tensor]:

@@ -53,7 +53,9 @@ class SegmentationTask(lightning.LightningModule):
         taught = config.distillation
         self._teacher: Teacher | None = None
         if taught is not None:
-            self._teacher = Teacher(taught.network or config.network, taught.teacher)
+            self._teacher = Teacher(
+                taught.network or config.network, taught.teacher, moved=taught.moved
+            )
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training mode, all but the batch norms that are frozen."""

@@ -25,6 +25,7 @@ SWITCHED: tuple[NetworkOptions, ...] = (
     LiteOptions(head_sees_mask=True),
     LiteOptions(skips="none"),
     LiteOptions(skips="gated"),
+    LiteOptions(blurred=True),
     SmallOptions(skips="plain"),
     SmallOptions(skips="gated", upsampling="transposed"),
     SmallOptions(last_stage="pooled"),

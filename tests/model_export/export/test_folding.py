@@ -5,11 +5,12 @@ from torch.nn.utils import parametrize
 
 from model_export.export.folding import as_convolution, fold
 from model_export.networks import NetworkOptions, SmallOptions
+from model_export.networks.lite import BlurredConv2d
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
 
 pytestmark = pytest.mark.unit
 
-UNFOLDED = (nn.BatchNorm2d, nn.ConvTranspose2d)
+UNFOLDED = (nn.BatchNorm2d, nn.ConvTranspose2d, BlurredConv2d)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 2), (2, 2), (3, 1)])

@@ -49,6 +49,7 @@ def test_a_transposed_convolution_sees_no_more_than_its_kernel_reaches() -> None
     ("options", "pixels"),
     [
         (LiteOptions(), 851),
+        (LiteOptions(blurred=True), 913),
         (SmallOptions(), 633),
         (SmallOptions(last_stage="pooled", rotation_max=True), 697),
         (SeedOptions(), 633),

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_export.networks import (
@@ -12,6 +13,7 @@ from model_export.networks import (
     build,
 )
 from model_export.networks.heads import CELL, SPOT, TOP_CELLS, HasMaskHead, pool, surest
+from model_export.networks.lite import BlurredConv2d, SameConv2d
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, name
 
 pytestmark = pytest.mark.unit
@@ -75,6 +77,35 @@ def test_size_and_cost_are_the_designed_ones(
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 1, 128, 128))
     assert counter.get_total_flops() * 25 == pytest.approx(gigaflop * 1e9, rel=0.01)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_blurred_convolution_is_a_blur_and_the_plain_one(kernel: int) -> None:
+    torch.manual_seed(0)
+    plain, blurred = SameConv2d(4, 4, kernel, 4), BlurredConv2d(4, 4, kernel, 4)
+    blurred.load_state_dict(plain.state_dict())
+    value = torch.rand(2, 4, 24, 16)
+    each = torch.tensor([[1.0, 2.0, 1.0]]) / 4
+    kernels = (each * each.T).expand(4, 1, 3, 3)
+    before = functional.conv2d(value, kernels, padding=1, groups=4)
+    with torch.no_grad():
+        # Along the border, the blur's own answer beyond it is no zero.
+        inside = (..., slice(2, -2), slice(2, -2))
+        torch.testing.assert_close(blurred(value)[inside], plain(before)[inside])
+        torch.testing.assert_close(blurred.as_plain()(value), blurred(value))
+
+
+def test_nothing_finer_than_the_grid_gets_through_a_blurred_convolution() -> None:
+    stripes = (torch.arange(32) % 2).float().expand(1, 1, 32, 32)
+    torch.manual_seed(0)
+    plain, blurred = SameConv2d(1, 1, 3, 1), BlurredConv2d(1, 1, 3, 1)
+    inside = (..., slice(2, -2), slice(2, -2))
+    with torch.no_grad():
+        apart = [
+            float((layer(stripes) - layer(1 - stripes))[inside].abs().max())
+            for layer in (plain, blurred)
+        ]
+    assert apart[0] > 0.1 and apart[1] < 1e-6
 
 
 def test_the_logit_is_the_mean_of_the_top_cells() -> None:

@@ -41,6 +41,29 @@ def test_a_teacher_says_of_a_mirror_image_what_it_says_of_the_image(config: Trai
     assert not straight.probability.requires_grad
 
 
+def test_a_teacher_that_sees_crops_moved_says_it_of_the_same_pixels(tmp_path: Path) -> None:
+    torch.manual_seed(8)
+    network = tiny_config().network
+    task = SegmentationTask(tiny_config())
+    torch.save({"state_dict": task.state_dict()}, tmp_path / "teacher.ckpt")
+    still, moving = (
+        Teacher(network, tmp_path / "teacher.ckpt", moved=moved) for moved in (False, True)
+    )
+    crops = torch.zeros(1, 1, 192, 192)
+    crops[:, :, 80:112, 70:100] = 1.0
+    alone, seen = still(crops), moving(crops)
+    assert seen.probability.shape == alone.probability.shape
+    torch.testing.assert_close(seen.activation, alone.activation)
+    assert not torch.equal(seen.probability, alone.probability)
+    assert not torch.equal(seen.has_mask, alone.has_mask)
+    # In its place: no shift of the answer fits the still one better.
+    fits = [
+        float((seen.probability.roll(step, (2, 3)) - alone.probability).abs().mean())
+        for step in ((0, 0), (8, 0), (-8, 0), (0, 8), (0, -8))
+    ]
+    assert min(fits) == fits[0]
+
+
 def test_nothing_is_left_to_learn_of_ones_own_answer() -> None:
     logits = torch.randn(2, 1, 64, 64, requires_grad=True)
     activation = torch.randn(2, 1, 2, 2, requires_grad=True)
