@@ -41,6 +41,9 @@ CASES = [
     *((view, codestreams.JPEG_2000, bits) for view, bits in ((2, 12), (3, 10), (5, 16))),
 ]
 
+KNOWN = {(5, codestreams.HTJ2K_LOSSLESS, 10)}
+"""What is further apart with the model that ships, 0.5.0: by .012 (docs/inputs.md)."""
+
 SHORT = {*CASES[:8:2], *CASES[9:16:2], CASES[16], CASES[18]}
 """What is decoded each time; the rest is for `make test-long`."""
 
@@ -66,9 +69,15 @@ def segmenter() -> Iterator[Segmenter]:
         yield opened
 
 
+def _marks(case: tuple[int, str, int]) -> list[pytest.MarkDecorator]:
+    long = [] if case in SHORT else [pytest.mark.long]
+    further = pytest.mark.xfail(strict=True, reason="0.5.0's score is no steadier than .012")
+    return [*long, further] if case in KNOWN else long
+
+
 @pytest.mark.parametrize(
     ("view", "kind", "bits"),
-    [case if case in SHORT else pytest.param(*case, marks=pytest.mark.long) for case in CASES],
+    [pytest.param(*case, marks=_marks(case)) for case in CASES],
 )
 def test_a_film_scores_the_same_at_half_its_resolution(
     segmenter: Segmenter,
