@@ -3,7 +3,8 @@
 Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; that only the pupil is shown
 the changed crop is from Xie et al., "Self-training with Noisy Student", 2020. The teacher answers
 with the mean of its answers to the crop and to its mirror image. So the pupil learns to answer
-alike at every contrast and to both sides, without being run twice.
+alike at every contrast and to both sides, without being run twice; and, where the teacher also sees
+each crop moved by part of a cell, wherever a film lies on the net's grid.
 """
 
 from pathlib import Path
@@ -73,14 +74,14 @@ class Teacher:
         """Return the mean answer to crops, float32 (N, 1, H, W), mirrored and moved ones too."""
         self._net.to(crops.device)
         rows, columns = crops.shape[2:]
-        views = [self._both(crops)]
-        probability, sure = views[0].probability, views[0].has_mask
+        still = self._both(crops)
+        probability, sure = still.probability, still.has_mask
         if self._moved:
             down, right = (int(step) for step in torch.randint(1, CELL, (2,)))
             moved = self._both(functional.pad(crops, (right, CELL - right, down, CELL - down)))
             seen = moved.probability[:, :, down : down + rows, right : right + columns]
             probability, sure = (probability + seen) / 2, (sure + moved.has_mask) / 2
-        return Answer(probability, torch.sigmoid(views[0].activation), torch.sigmoid(sure))
+        return Answer(probability, torch.sigmoid(still.activation), torch.sigmoid(sure))
 
     def _both(self, crops: Tensor) -> Answer:
         """Return the mean of crops and their mirror images; activation and has-mask are logits."""
