@@ -1,6 +1,5 @@
 import gzip
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -13,6 +12,7 @@ from service.settings import Settings
 from tests.service.api.conftest import opened
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, failed, stow_server
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -64,14 +64,6 @@ def uids(answer: httpx2.Response, tag: str) -> list[str]:
 def reasons(answer: httpx2.Response, sequence: str, tag: str) -> list[int]:
     items = answer.json().get(sequence, {"Value": []})["Value"]
     return [item[tag]["Value"][0] for item in items]
-
-
-def comes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
-    """Say whether something becomes so."""
-    ends = time.monotonic() + within_s
-    while not condition() and time.monotonic() < ends:
-        time.sleep(0.02)
-    return condition()
 
 
 def inbox_of(client: TestClient) -> Inbox:

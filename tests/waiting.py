@@ -1,0 +1,12 @@
+"""What another thread or process does a moment later than its answer comes."""
+
+import time
+from collections.abc import Callable
+
+
+def comes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
+    """Say whether something becomes so."""
+    ends = time.monotonic() + within_s
+    while not condition() and time.monotonic() < ends:
+        time.sleep(0.02)
+    return condition()
