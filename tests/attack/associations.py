@@ -13,7 +13,8 @@ from pynetdicom import AE
 
 from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
-from tests.attack.target import Target, end, mammogram, wait
+from tests.attack.target import Target, end, mammogram
+from tests.waiting import comes_true
 
 MAMMOGRAPHY = "1.2.840.10008.5.1.4.1.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
@@ -26,7 +27,7 @@ def _against_scp(begin: Callable[[Target, int], tuple[int, int]]) -> Callable[[T
         target.destination.received.clear()
         process = target.run("service", "scp", "--port", str(port))
         try:
-            if not wait(lambda: _listens(port), 60):
+            if not comes_true(lambda: _listens(port), 60):
                 return Sent(0, 0, ("mammoseg scp did not start",))
             count, sent = begin(target, port)
             return Sent(count, sent, _next_sender(target, port))

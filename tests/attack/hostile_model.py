@@ -6,7 +6,8 @@ import psutil
 
 from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
-from tests.attack.target import START_S, Target, wait
+from tests.attack.target import START_S, Target
+from tests.waiting import comes_true
 
 BOUND_MIB = 3072
 """It is ended here where nothing else does it."""
@@ -15,7 +16,7 @@ BOUND_MIB = 3072
 def _dev_zero(target: Target) -> Sent:
     target.environment["MAMMOSEG_MODEL"] = "/dev/zero"
     process = target.run("service", "serve", "--port", str(free_port()))
-    refused = wait(lambda: process.poll() is not None or _is_too_large(process), START_S)
+    refused = comes_true(lambda: process.poll() is not None or _is_too_large(process), START_S)
     if refused and process.returncode not in (None, 0, -9):
         return Sent(0, 0)
     process.kill()

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from tests.attack.attack import Attack, Sent
-from tests.attack.target import Target, mammogram, wait
+from tests.attack.target import Target, mammogram
+from tests.waiting import comes_true
 
 OFFSET = "ATTACK_CLOCK"
 """Names the file that holds the seconds by which the clock is ahead."""
@@ -28,7 +29,7 @@ def _set_back(target: Target) -> Sent:
     for number in (1, 2):
         sent += len(mammogram(number))
         target.store(mammogram(number))
-        tried = wait(lambda: bool(target.destination.received), 30)
+        tried = comes_true(lambda: bool(target.destination.received), 30)
         # Replaced, as it is read again and again.
         (target.folder / "new").write_text(str(-DAY_S))
         os.replace(target.folder / "new", offset)

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -24,6 +23,7 @@ from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.stow_server import Reply, StowServer, stored, stow_server
+from tests.waiting import comes_true
 
 MEMORY_MIB = 1024
 """All that the service may take; near the least with bodies of 128 MiB."""
@@ -187,7 +187,7 @@ class Target:
 
     def missing_results(self, images: int, within_s: float = 30.0) -> tuple[str, ...]:
         """Wait for a SEG and an SR of so many images; return the fault where they do not come."""
-        within = wait(lambda: len(self.destination.received) >= 2 * images, within_s)
+        within = comes_true(lambda: len(self.destination.received) >= 2 * images, within_s)
         came = len(self.destination.received)
         return () if within else (f"{came} of {2 * images} results delivered",)
 
@@ -208,16 +208,6 @@ def mammogram(number: int) -> bytes:
         PatientID="attack",
         ImagerPixelSpacing=[1, 1],
     )
-
-
-def wait(happened: Callable[[], bool], within_s: float) -> bool:
-    """Wait until something happened; False when it did not in time."""
-    ends = time.monotonic() + within_s
-    while not happened():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.programs import program_says
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.service.outputs.dicom.conftest import iod_errors
 from tests.stow_server import stow_server
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.e2e
 
@@ -58,14 +58,6 @@ def service(
         yield service
 
 
-def wait_for(is_there: Callable[[], Any]) -> Any:
-    ends = time.monotonic() + WAIT_S
-    while not (found := is_there()):
-        assert time.monotonic() < ends, "nothing came"
-        time.sleep(0.1)
-    return found
-
-
 def in_study(orthanc: Orthanc, study: str) -> list[dict[str, str]]:
     query = {"Level": "Instance", "Query": {"StudyInstanceUID": study}}
     return [
@@ -94,11 +86,11 @@ def test_what_orthanc_exports_comes_back_into_the_study(
     export = {"Resources": [instance], "Synchronous": True}
     for _ in range(2):
         orthanc.post("dicom-web/servers/mammoseg/stow", export)
-        wait_for(lambda: modalities(orthanc, study) == ["MG", "OT", "SEG", "SR"])
+        assert comes_true(lambda: modalities(orthanc, study) == ["MG", "OT", "SEG", "SR"])
     # Everything that is there goes through the door again, our own results with it.
     everything = orthanc.post("tools/find", {"Level": "Study", "Query": {}})
     orthanc.post("dicom-web/servers/mammoseg/stow", {"Resources": everything, "Synchronous": True})
-    wait_for(lambda: metric(service, 'mammoseg_inbox_instances{state="set-aside"}') == 3)
+    assert comes_true(lambda: metric(service, 'mammoseg_inbox_instances{state="set-aside"}') == 3)
     assert metric(service, 'mammoseg_inbox_instances{state="delivered"}') == 1
     assert modalities(orthanc, study) == ["MG", "OT", "SEG", "SR"]
     results = [tags for tags in in_study(orthanc, study) if tags["Modality"] != "MG"]
@@ -118,7 +110,7 @@ def test_dicomweb_client_stores_instances(
     stored = {str(item.ReferencedSOPInstanceUID) for item in answer.ReferencedSOPSequence}
     assert stored == {f"{STUDY}.1.1", f"{STUDY}.1.2"}
     assert "FailedSOPSequence" not in answer
-    wait_for(lambda: modalities(orthanc, STUDY) == ["OT", "OT", "SEG", "SEG", "SR", "SR"])
+    assert comes_true(lambda: modalities(orthanc, STUDY) == ["OT", "OT", "SEG", "SEG", "SR", "SR"])
     with pytest.raises(requests.HTTPError, match="409"):
         client.store_instances(datasets[:1], study_instance_uid="1.2.9")
 
@@ -156,7 +148,7 @@ def told(service: Service, orthanc: Orthanc, study: str, file: bytes) -> bytes:
             f"{service.url}/dicom-web/studies", content=body % file, headers=headers, timeout=60
         )
         assert answer.status_code == 200
-        wait_for(lambda: modalities(orthanc, study))
+        assert comes_true(lambda: modalities(orthanc, study))
     (tags,) = in_study(orthanc, study)
     assert (tags["Modality"], tags["PatientID"]) == ("SR", "42")
     assert tags["SeriesDescription"] == "Not analysed (AI, research use only)"
@@ -181,7 +173,7 @@ def test_what_storescu_sends_to_the_dimse_door_is_done_by_the_service(
         said = program_says("storescu", "dcmtk", "-xr", "127.0.0.1", str(port), file)
         assert "E:" not in said and "F:" not in said
         study = str(pydicom.dcmread(file, stop_before_pixels=True).StudyInstanceUID)
-        wait_for(lambda: modalities(orthanc, study) == ["OT", "SEG", "SR"])
+        assert comes_true(lambda: modalities(orthanc, study) == ["OT", "SEG", "SR"])
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)
@@ -214,7 +206,9 @@ def test_a_service_that_stops_leaves_what_it_did_not_do_to_the_next(
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(timeout=60) in (0, -signal.SIGTERM)
     with stow_server(port) as pacs, serving(tmp_path, **settings) as service:
-        wait_for(lambda: metric(service, 'mammoseg_inbox_instances{state="delivered"}') == 3)
+        assert comes_true(
+            lambda: metric(service, 'mammoseg_inbox_instances{state="delivered"}') == 3
+        )
     assert len(pacs.received) == 6
     log = service.log.read_text()
     for uid in pacs.received:

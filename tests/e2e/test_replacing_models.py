@@ -3,9 +3,8 @@
 import json
 import signal
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.e2e.conftest import Service, serving
 from tests.identity_net import identity_contract, write_identity_net, write_scored_net
 from tests.service.api.conftest import phantom_png
 from tests.service.inference.signed import new_key
+from tests.waiting import comes_true
 
 __all__ = ["phantom_png"]
 
@@ -74,15 +74,8 @@ class Load:
 
     def until_answered(self, more: int) -> None:
         wanted = len(self.answers) + more
-        until(lambda: len(self.answers) >= wanted or bool(self.failures))
+        assert comes_true(lambda: len(self.answers) >= wanted or bool(self.failures))
         assert self.failures == []
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + WAIT_S
-    while not is_so() and time.monotonic() < ends:
-        time.sleep(0.05)
-    assert is_so()
 
 
 def said(service: Service, event: str) -> list[dict[str, Any]]:
@@ -105,19 +98,19 @@ def test_a_file_is_replaced_under_load_and_no_request_is_lost(
         old = digest(service.url)
         with Load(service.url, phantom_png).running() as load:
             write_scored_net(path, -1.0, "0.0.2")
-            until(lambda: digest(service.url) != old)
+            assert comes_true(lambda: digest(service.url) != old)
             new = digest(service.url)
             load.until_answered(2 * CALLERS)
             # And back, on a signal, which waits for nothing.
             write_scored_net(path, 1.0, "0.0.3")
             service.process.send_signal(signal.SIGHUP)
-            until(lambda: digest(service.url) not in (old, new))
+            assert comes_true(lambda: digest(service.url) not in (old, new))
             newest = digest(service.url)
             load.until_answered(2 * CALLERS)
         assert load.failures == []
         # Each answer is whole of one file: its score is the score of its digest.
         assert load.scores().keys() == {(old, 0.880797), (new, 0.268941), (newest, 0.731059)}
-        until(lambda: len(said(service, "model-closed")) == 2)
+        assert comes_true(lambda: len(said(service, "model-closed")) == 2)
         assert [one["sha256"] for one in said(service, "model-closed")] == [old, new]
         replaced = said(service, "model-replaced")
         assert [(one["before"], one["sha256"]) for one in replaced] == [(old, new), (new, newest)]
@@ -166,11 +159,11 @@ def test_a_bad_new_file_is_refused_in_the_log_and_the_old_one_goes_on(
                     write_scored_net(path, -1.0)
                 spoil(path)
                 service.process.send_signal(signal.SIGHUP)
-                until(lambda count=count: len(said(service, "model-refused")) >= count)  # type: ignore[misc]
+                assert comes_true(lambda count=count: len(said(service, "model-refused")) >= count)  # type: ignore[misc]
                 assert digest(service.url) == old
                 load.until_answered(CALLERS)
             write_scored_net(path, -1.0)
-            until(lambda: digest(service.url) != old)
+            assert comes_true(lambda: digest(service.url) != old)
         assert load.failures == []
         reasons = [one["reason"] for one in said(service, "model-refused")]
         assert "the golden tile does not reproduce on cpu" in reasons[0]
@@ -184,13 +177,13 @@ def test_with_a_key_only_a_signed_file_is_put_to_work(tmp_path: Path, phantom_pn
         old = digest(service.url)
         write_scored_net(path, -1.0)
         service.process.send_signal(signal.SIGHUP)
-        until(lambda: bool(said(service, "model-refused")))
+        assert comes_true(lambda: bool(said(service, "model-refused")))
         (refused,) = said(service, "model-refused")
         assert "is of other bytes than those" in refused["reason"]
         assert digest(service.url) == old
         # The signature alone changes now; a file that fits it is taken by itself.
         signature_path(path).write_bytes(sign(path, path.read_bytes(), key))
-        until(lambda: digest(service.url) != old)
+        assert comes_true(lambda: digest(service.url) != old)
         answer = httpx.post(f"{service.url}/v1/segment", content=phantom_png, timeout=WAIT_S)
         assert answer.json()["has_mask"]["score"] == 0.268941
 
@@ -205,7 +198,7 @@ def test_one_of_several_models_is_replaced_and_the_other_knows_nothing_of_it(
         before = digest(service.url), digest(service.url, "second")
         with Load(service.url, phantom_png, "?model=first").running() as load:
             write_scored_net(second, 1.0)
-            until(lambda: digest(service.url, "second") != before[1])
+            assert comes_true(lambda: digest(service.url, "second") != before[1])
             load.until_answered(CALLERS)
         assert load.failures == []
         assert load.scores().keys() == {(before[0], 0.880797)}

@@ -23,7 +23,8 @@ from pathlib import Path
 from service.audit.buffer import AuditBuffer
 from service.audit.syslog import MESSAGE_ID
 from tests.certificates import Authority
-from tests.service.audit.collectors import Rsyslog, sequence_ids, wait_for
+from tests.service.audit.collectors import Rsyslog, sequence_ids
+from tests.waiting import comes_true
 
 RECORDS = """
 import sys, time
@@ -101,7 +102,7 @@ def run(kills: int, folder: Path, seed: int = 1) -> Found:
                 lines = process.stdout.read().split(b"\n")[:-1]
             promised = int(lines[-1]) if lines else promised + 1
         _drain(folder / "buffer", environment)
-        wait_for(lambda: collector.raw.read_bytes().endswith(b"\n"))
+        assert comes_true(lambda: collector.raw.read_bytes().endswith(b"\n"))
         time.sleep(2.0)
         return _compared(promised, collector.raw.read_bytes().splitlines())
 

@@ -6,23 +6,14 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.certificates import Authority, Issued
 from tests.programs import require_program, skip_or_fail
+from tests.waiting import comes_true
 
 FRAME = re.compile(rb"(\d+) ")
 SEQUENCE_ID = re.compile(rb'\[meta sequenceId="(\d+)"\]')
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.02)
 
 
 def sequence_ids(messages: list[bytes]) -> list[int]:
@@ -177,7 +168,7 @@ class Rsyslog:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
-        wait_for(lambda: _listens(self._port), 60.0)
+        assert comes_true(lambda: _listens(self._port), 60.0)
 
     def kill(self) -> None:
         """Kill it (SIGKILL)."""

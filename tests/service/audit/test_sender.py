@@ -28,10 +28,10 @@ from tests.service.audit.collectors import (
     content_of,
     sequence_ids,
     server_context,
-    wait_for,
 )
 from tests.service.audit.samples import every_kind, instance
 from tests.service.audit.schema import faults_of
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -79,9 +79,9 @@ def test_messages_arrive_in_order_and_are_forgotten_once_they_have_settled(
     with Collector() as collector, sending(buffer, collector.port) as sender:
         add(buffer, range(1, 101))
         sender.wake()
-        wait_for(lambda: len(collector.messages) == 100)
+        assert comes_true(lambda: len(collector.messages) == 100)
         assert sequence_ids(collector.messages) == list(range(1, 101))
-        wait_for(lambda: buffer.waiting() == 0)
+        assert comes_true(lambda: buffer.waiting() == 0)
     assert len(collector.messages) == 100
 
 
@@ -89,7 +89,7 @@ def test_what_another_process_added_is_sent_too(buffer: AuditBuffer) -> None:
     other = AuditBuffer(buffer.folder, 2**20)
     with Collector() as collector, sending(buffer, collector.port):
         add(other, [1])
-        wait_for(lambda: len(collector.messages) == 1)
+        assert comes_true(lambda: len(collector.messages) == 1)
     other.close()
 
 
@@ -98,7 +98,7 @@ def test_one_of_two_senders_sends(buffer: AuditBuffer) -> None:
     with Collector() as collector:
         with sending(buffer, collector.port), sending(other, collector.port):
             add(buffer, range(20))
-            wait_for(lambda: buffer.waiting() == 0)
+            assert comes_true(lambda: buffer.waiting() == 0)
         assert sequence_ids(collector.messages) == list(range(1, 21))
         assert collector.connections == 1
     other.close()
@@ -110,10 +110,10 @@ def test_while_the_collector_is_away_messages_wait_and_then_all_arrive_in_order(
     port = free_port()
     with structlog.testing.capture_logs() as lines, sending(buffer, port):
         add(buffer, range(10))
-        wait_for(lambda: any(line["event"] == "audit-collector-away" for line in lines))
+        assert comes_true(lambda: any(line["event"] == "audit-collector-away" for line in lines))
         add(buffer, range(10))
         with Collector(port=port) as collector:
-            wait_for(lambda: len(collector.messages) == 20)
+            assert comes_true(lambda: len(collector.messages) == 20)
             assert sequence_ids(collector.messages) == list(range(1, 21))
             # Told once, not at each try.
             away = [line for line in lines if line["event"] == "audit-collector-away"]
@@ -124,9 +124,9 @@ def test_what_a_collector_that_died_had_not_read_is_sent_again(buffer: AuditBuff
     with sending(buffer, port := free_port(), settle_s=60.0):
         with Collector(port=port, most=7) as first:
             add(buffer, range(40))
-            wait_for(lambda: len(first.messages) >= 7)
+            assert comes_true(lambda: len(first.messages) >= 7)
         with Collector(port=port) as second:
-            wait_for(lambda: 40 in sequence_ids(second.messages))
+            assert comes_true(lambda: 40 in sequence_ids(second.messages))
             # In order, from the first that may have been lost; those that come twice are known by
             # their number, and are the same to the byte.
             assert sequence_ids(second.messages) == list(range(1, 41))
@@ -149,7 +149,7 @@ def test_over_tls_with_a_certificate_on_both_sides(buffer: AuditBuffer, tmp_path
     with Collector(context) as collector:
         with sending(buffer, collector.port, settle_s=60.0, tls=tls):
             add(buffer, range(30))
-            wait_for(lambda: len(collector.messages) == 30)
+            assert comes_true(lambda: len(collector.messages) == 30)
         assert buffer.waiting() == 0
     assert sequence_ids(collector.messages) == list(range(1, 31))
 
@@ -165,10 +165,10 @@ def test_a_collector_that_leaves_is_noticed_over_tls(
     with sending(buffer, port, settle_s=60.0, tls=trusting(authority)):
         with Collector(context, port) as first:
             add(buffer, range(3))
-            wait_for(lambda: len(first.messages) == 3)
+            assert comes_true(lambda: len(first.messages) == 3)
         with Collector(context, port) as second:
             # Without anything new to send.
-            wait_for(lambda: len(second.messages) == 3)
+            assert comes_true(lambda: len(second.messages) == 3)
 
 
 @pytest.mark.parametrize("how", ["another authority", "another host", "no client certificate"])
@@ -186,7 +186,7 @@ def test_a_wrong_certificate_is_refused_and_logged_without_the_patient(
         address = CollectorAddress("tls", host, collector.port)
         sender = Sender(buffer, partial(connect, address, trusting(trusted)), 60.0)
         sender.start()
-        wait_for(lambda: any(line["event"] == "audit-collector-away" for line in lines))
+        assert comes_true(lambda: any(line["event"] == "audit-collector-away" for line in lines))
         assert sender.close()
     assert not collector.messages and buffer.waiting() == 1
     (away,) = [line for line in lines if line["event"] == "audit-collector-away"]
@@ -231,7 +231,7 @@ def test_rsyslog_takes_every_kind_of_message_over_tls_as_it_was_made(
             trail.record(every_kind().values())
             trail.record(every_kind(hostile).values())
         count = 2 * len(every_kind()) + 2
-        wait_for(lambda: len(collector.messages()) >= count)
+        assert comes_true(lambda: len(collector.messages()) >= count)
         messages, parts = collector.messages(), collector.parts.read_text().splitlines()
     assert sequence_ids(messages) == list(range(1, count + 1))
     assert not faults_of(map(content_of, messages), tmp_path)
@@ -251,11 +251,11 @@ def test_rsyslog_that_was_away_gets_all_in_order(tmp_path: Path, buffer: AuditBu
     with sending(buffer, port, settle_s=60.0, tls=tls):
         add(buffer, range(50))
         with Rsyslog(tmp_path / "first", authority, port) as first:
-            wait_for(lambda: len(first.messages()) >= 50)
+            assert comes_true(lambda: len(first.messages()) >= 50)
             assert sequence_ids(first.messages()) == list(range(1, 51))
         add(buffer, range(50))
         with Rsyslog(tmp_path / "second", authority, port) as second:
-            wait_for(lambda: len(second.messages()) >= 100)
+            assert comes_true(lambda: len(second.messages()) >= 100)
             # The first fifty again, which it may have lost when it ended, then the others.
             assert sequence_ids(second.messages()) == list(range(1, 101))
 

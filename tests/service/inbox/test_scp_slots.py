@@ -23,6 +23,7 @@ from service.settings import Settings
 from tests.service.inbox.conftest import mammogram
 from tests.service.inbox.senders import changed, echo
 from tests.service.inbox.test_association_request import request
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -65,15 +66,6 @@ def in_use(scp: StoreScp) -> int:
     (server,) = scp._entity._servers
     assert isinstance(server, Acceptor)
     return server.slots._taken
-
-
-def wait_until(happened: Callable[[], bool]) -> float:
-    """Wait; returns the seconds."""
-    began = time.monotonic()
-    while not happened():
-        assert time.monotonic() - began < QUICKLY_S
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 def test_silent_connections_hold_no_slot(narrow: StoreScp, send: Callable[..., str]) -> None:
@@ -138,7 +130,7 @@ def test_a_request_has_a_short_time(narrow: StoreScp, monkeypatch: pytest.Monkey
                     line.sendall(bytes([byte]))
                     time.sleep(0.05)
             assert time.monotonic() - began < QUICKLY_S
-        wait_until(lambda: bool(lines))
+        assert comes_true(lambda: bool(lines), QUICKLY_S)
     assert [(line["event"], line["code"]) for line in lines] == [
         ("scp-refused", "request-incomplete")
     ]
@@ -179,9 +171,9 @@ def test_an_association_that_ends_frees_its_slot_at_once(narrow: StoreScp, how: 
             elif how == "half a PDU":
                 line.sendall(struct.pack(">BxI", 4, 1000) + bytes(10))
             line.close()
-            assert wait_until(lambda: in_use(narrow) == 0) < QUICKLY_S
+            assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
         assert echo(narrow)
-        wait_until(lambda: in_use(narrow) == 0)
+        assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
     assert "scp-aborted" in {line["event"] for line in lines}
 
 
@@ -189,7 +181,7 @@ def test_a_release_frees_its_slot_although_the_line_stays_open(narrow: StoreScp)
     lines = [established(narrow) for _ in range(2)]
     for line in lines:
         line.sendall(struct.pack(">BxI", 5, 4) + bytes(4))
-    wait_until(lambda: in_use(narrow) == 0)
+    assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
     assert echo(narrow)
     for line in lines:
         line.close()

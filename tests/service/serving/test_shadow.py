@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from service.settings import Settings
 from tests.identity_net import identity_contract, write_identity_net, write_scored_net
 from tests.service.api.conftest import opened, phantom_png
 from tests.service.inbox.conftest import mammogram
+from tests.waiting import comes_true
 
 __all__ = ["phantom_png"]
 
@@ -63,13 +64,6 @@ def judged(client: TestClient) -> float:
     return value(client, "shadow_score_difference_count")
 
 
-def until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + WAIT_S
-    while not is_so() and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert is_so()
-
-
 def test_answers_are_those_of_the_default_model_and_scores_are_compared(
     files: tuple[Path, Path], tmp_path: Path, phantom_png: bytes
 ) -> None:
@@ -79,13 +73,13 @@ def test_answers_are_those_of_the_default_model_and_scores_are_compared(
         answer = client.post("/v1/segment", content=phantom_png).json()
         assert answer["model"]["id"] == "answers"
         assert answer["has_mask"]["score"] == 0.880797
-        until(lambda: judged(client) == 1)
+        assert comes_true(lambda: judged(client) == 1)
         assert value(client, "shadow_images_total", lesion="answer") == 1
         # It is -0.61.
         assert value(client, "shadow_score_difference_bucket", le="-0.5") == 1
         client.post("/v1/segment", content=mammogram())
-        until(lambda: judged(client) == 2)
-        until(lambda: len(lines.read_text().splitlines()) == 4)
+        assert comes_true(lambda: judged(client) == 2)
+        assert comes_true(lambda: len(lines.read_text().splitlines()) == 4)
         # What the shadow finds is no image that came to an end.
         assert value(client, "model_images_total", model="shadow", outcome="no_lesion") == 0
     first, second, third, fourth = map(json.loads, lines.read_text().splitlines())
@@ -113,7 +107,7 @@ def test_the_images_of_a_study_are_offered_too_one_at_a_time(
 ) -> None:
     with shadowed(files) as client:
         client.post("/v1/studies", files=[("a", phantom_png), ("b", phantom_png)])
-        until(lambda: judged(client) == 1)
+        assert comes_true(lambda: judged(client) == 1)
         assert dropped(client, "busy") == 1
 
 
@@ -159,7 +153,7 @@ def test_it_begins_once_the_answer_is_out(
 
         client._transport.app = told  # type: ignore[attr-defined]
         client.post("/v1/segment", content=phantom_png)
-        until(lambda: len(order) == 2)
+        assert comes_true(lambda: len(order) == 2)
     assert order == ["answer", "shadow"]
 
 
@@ -171,11 +165,11 @@ def test_while_images_are_in_work_it_waits_and_then_gives_up(
         limiter = opened(client).limiter
         limiter._held += 1
         client.post("/v1/segment", content=phantom_png)
-        until(lambda: dropped(client, "busy") == 1)
+        assert comes_true(lambda: dropped(client, "busy") == 1)
         assert judged(client) == 0
         limiter._held -= 1
         client.post("/v1/segment", content=phantom_png)
-        until(lambda: judged(client) == 1)
+        assert comes_true(lambda: judged(client) == 1)
 
 
 def test_a_second_image_is_dropped_while_one_waits_and_no_answer_waits(
@@ -216,7 +210,7 @@ def test_what_it_cannot_judge_is_dropped_and_counted(
     with shadowed(files) as client:
         for count in (1, 2):
             assert client.post("/v1/segment", content=phantom_png).status_code == 200
-            until(lambda count=count: dropped(client, reason) == count)  # type: ignore[misc]
+            assert comes_true(lambda count=count: dropped(client, reason) == count)  # type: ignore[misc]
         assert judged(client) == 0
 
 
@@ -227,7 +221,7 @@ def test_an_image_that_it_was_not_made_for_is_dropped_and_counted(
     picky = write_identity_net(tmp_path / "picky.onnx", contract)
     with shadowed((files[0], picky)) as client:
         assert client.post("/v1/segment", content=phantom_png).status_code == 200
-        until(lambda: dropped(client, "refused") == 1)
+        assert comes_true(lambda: dropped(client, "refused") == 1)
 
 
 def test_a_finer_shadow_gets_no_image_that_may_have_been_read_at_half_its_resolution(
