@@ -82,7 +82,7 @@ class Evaluator:
         description: str,
         again: Callable[[], Iterable[Sample | UnlabelledImage]],
     ) -> list[ImageResult]:
-        """Evaluate images; `again` reads them once more, for those asked at other contrasts."""
+        """Evaluate images; `again` reads them once more, for those asked about changed."""
         start, results = time.monotonic(), []
         for image, answer in in_parallel(self._ask, images, description):
             if isinstance(answer, MammosegError):
@@ -94,28 +94,31 @@ class Evaluator:
             self.sheets.offer(found, findings, _lesion(image))
         asked = len(results)
         if self.contrast_limit:
-            results = self._contrasted(results, description, again)
+            results = self._with_changed(results, description, again)
         asked += sum(len(image.contrast) + (image.cropped is not None) for image in results)
         seconds = time.monotonic() - start
         self.timings.append(Timing(description, len(results), asked, seconds))
         return results
 
-    def _contrasted(
+    def _with_changed(
         self,
         results: list[ImageResult],
         description: str,
         again: Callable[[], Iterable[Sample | UnlabelledImage]],
     ) -> list[ImageResult]:
-        """Ask some once more; pixels are read anew, since all of a set are too many to keep."""
+        """Ask for some of them at other contrasts and cropped; their pixels are read anew.
+
+        All pixels of a set are too many to keep.
+        """
         told = told_of(results)
         if not told:
             return results
         names = chosen(told[0].source, [image.name for image in told], self.contrast_limit)
         samples = (one for one in again() if isinstance(one, Sample) and one.name in names)
         answers = {}
-        for sample, answer in in_parallel(self._ask_at_all, samples, f"{description}, contrast"):
+        for sample, answer in in_parallel(self._ask_at_all, samples, f"{description}, changed"):
             if isinstance(answer, MammosegError):
-                self._refuse(f"{description} at another contrast", answer)
+                self._refuse(f"{description}, changed", answer)
                 continue
             answers[sample.name] = answer
         return [
