@@ -35,7 +35,7 @@ def image(seed):
 me = psutil.Process()
 before = me.memory_info().rss
 with ThreadPoolExecutor(12) as threads:
-    list(threads.map(image, range(240)))
+    list(threads.map(image, range(72)))
     print((me.memory_info().rss - before) >> 20)
 """
 
