@@ -51,7 +51,7 @@ check: $(VENV)/installed-dev ## style, spelling, types, architecture, openapi.ya
 	$(BIN)/mammoseg openapi --check openapi.yaml
 
 audit: $(VENV)/installed-dev ## known weaknesses of what is locked, secrets, Dockerfile
-	$(BIN)/python requirements/audit.py requirements/cpu.txt requirements/gpu.txt requirements/dev.txt
+	$(BIN)/python requirements/audit.py requirements/cpu.txt requirements/gpu.txt requirements/dev.txt requirements/uv.txt
 	git ls-files -z -- ':!*.png' ':!*.onnx' ':!requirements/*.txt' ':!docs/model-report' | \
 	  xargs --null --max-procs=$(WORKERS) --max-args=150 $(BIN)/detect-secrets-hook \
 	  --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString \

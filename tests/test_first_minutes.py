@@ -30,9 +30,12 @@ case "$*" in
   *ensurepip*) exit {lacks_venv} ;;
   --version) echo Python {version} ;;
   '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  *'--target '*) {fetches_uv} ;;
   *'pip '*) cat '{pip_says}'; exit {pip_status} ;;
 esac
 """
+
+UV = """mkdir -p "$VENV/uv/bin" && cp '{uv}' "$VENV/uv/bin/uv" """
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,19 @@ class Machine:
         lacks_venv: bool = False,
         pip_says: str = "",
         pip_fails: bool = False,
+        uv: str = "",
     ) -> None:
-        words = self.folder / f"{name}.txt"
+        words, script = self.folder / f"{name}.txt", self.folder / "uv"
         words.write_text(pip_says)
+        script.write_text(f"#!/bin/sh\n{uv}\n")
+        script.chmod(0o755)
         text = PYTHON.format(
             version=version,
             too_old=int(too_old),
             lacks_venv=int(lacks_venv),
             pip_says=words,
             pip_status=int(pip_fails),
+            fetches_uv=UV.format(uv=script) if uv else "exit 1",
         )
         (self.folder / "bin" / name).write_text(text)
         (self.folder / "bin" / name).chmod(0o755)
@@ -99,6 +106,28 @@ def test_an_installation_takes_a_few_lines_and_names_its_log(machine: Machine) -
     assert str(log) in result.stdout
     assert log.read_text().count("Collecting numpy") == 600
     assert (machine.folder / "venv" / "installed-demo").is_file()
+
+
+def test_uv_installs_what_is_locked_and_does_not_stay(machine: Machine) -> None:
+    machine.has_python(pip_says="by pip\n", uv='echo "by uv: $* index ${UV_DEFAULT_INDEX:-none}"')
+    assert machine.install().returncode == 0
+    assert not (machine.folder / "venv" / "uv").exists()
+    log = (machine.folder / "venv" / "install.log").read_text()
+    (line,) = (line for line in log.splitlines() if line.startswith("by uv"))
+    wanted = "--require-hashes --no-deps --requirement requirements/demo.txt --compile-bytecode"
+    assert wanted in line and line.endswith("index none")
+    # Mammoseg itself is pip's.
+    assert log.count("by pip") == 1
+    assert machine.install(PIP_INDEX_URL="https://own/", PIP_COMPILE="0").returncode == 0
+    again = (machine.folder / "venv" / "install.log").read_text()
+    assert "--no-compile index https://own/" in again
+
+
+def test_where_uv_does_not_come_to_an_end_pip_installs(machine: Machine) -> None:
+    machine.has_python(pip_says="by pip\n", uv="echo unknown index; exit 2")
+    assert machine.install().returncode == 0
+    log = (machine.folder / "venv" / "install.log").read_text()
+    assert "unknown index" in log and log.count("by pip") == 2
 
 
 def test_without_python_it_says_how_to_get_one(machine: Machine) -> None:
