@@ -31,6 +31,7 @@ case "$*" in
   --version) echo Python {version} ;;
   '-m venv '*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
   *'--target '*) {fetches_uv} ;;
+  *'config get '*) {says_index} ;;
   *'pip '*) cat '{pip_says}'; exit {pip_status} ;;
 esac
 """
@@ -54,6 +55,7 @@ class Machine:
         pip_says: str = "",
         pip_fails: bool = False,
         uv: str = "",
+        index: str = "",
     ) -> None:
         words, script = self.folder / f"{name}.txt", self.folder / "uv"
         words.write_text(pip_says)
@@ -66,6 +68,7 @@ class Machine:
             pip_says=words,
             pip_status=int(pip_fails),
             fetches_uv=UV.format(uv=script) if uv else "exit 1",
+            says_index=f"echo {index}" if index else "exit 1",
         )
         (self.folder / "bin" / name).write_text(text)
         (self.folder / "bin" / name).chmod(0o755)
@@ -118,9 +121,28 @@ def test_uv_installs_what_is_locked_and_does_not_stay(machine: Machine) -> None:
     assert wanted in line and line.endswith("index none")
     # Mammoseg itself is pip's.
     assert log.count("by pip") == 1
-    assert machine.install(PIP_INDEX_URL="https://own/", PIP_COMPILE="0").returncode == 0
-    again = (machine.folder / "venv" / "install.log").read_text()
-    assert "--no-compile index https://own/" in again
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({}, "https://pip.conf/simple"),
+        ({"PIP_INDEX_URL": "https://pip/simple"}, "https://pip/simple"),
+        ({"PIP_INDEX_URL": "https://pip/simple", "UV_DEFAULT_INDEX": "https://uv"}, "https://uv"),
+    ],
+)
+def test_uv_is_told_of_the_index_that_pip_is_told_of(
+    machine: Machine, environment: dict[str, str], wanted: str
+) -> None:
+    machine.has_python(uv='echo "index $UV_DEFAULT_INDEX"', index="https://pip.conf/simple")
+    assert machine.install(**environment).returncode == 0
+    assert f"index {wanted}\n" in (machine.folder / "venv" / "install.log").read_text()
+
+
+def test_pip_that_compiles_nothing_is_followed_by_uv(machine: Machine) -> None:
+    machine.has_python(uv='echo "by uv: $*"')
+    assert machine.install(PIP_COMPILE="0").returncode == 0
+    assert "demo.txt --no-compile\n" in (machine.folder / "venv" / "install.log").read_text()
 
 
 def test_where_uv_does_not_come_to_an_end_pip_installs(machine: Machine) -> None:
