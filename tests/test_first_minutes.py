@@ -11,7 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -190,7 +193,7 @@ def test_an_interruption_ends_what_runs_and_says_how_to_go_on(machine: Machine) 
     machine.has_python()
     python = machine.folder / "bin" / "python3"
     python.write_text(
-        python.read_text().replace("*'pip '*)", "*'pip '*) echo here; exec sleep 600;;\n *'x'*)")
+        python.read_text().replace("*'pip '*)", "*'pip '*) echo here $$; exec sleep 600;;\n *'x'*)")
     )
     given = {"PATH": str(machine.folder / "bin"), "VENV": str(machine.folder / "venv")}
     running = subprocess.Popen(
@@ -202,8 +205,17 @@ def test_an_interruption_ends_what_runs_and_says_how_to_go_on(machine: Machine) 
         assert time.monotonic() < deadline
         time.sleep(0.05)
     running.send_signal(signal.SIGTERM)
-    _, said = running.communicate(timeout=30)  # its pip holds the pipe: it would never end
+    _, said = running.communicate(timeout=30)
     assert running.returncode == 1 and b"interrupted; run it again to go on" in said
+    pip = int(log.read_text().rpartition("here ")[2])
+    assert comes_true(lambda: not is_running(pip))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_python_without_venv_is_said_to_lack_it(machine: Machine) -> None:
