@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 
 def comes_true(condition: Callable[[], object], within_s: float = 120.0) -> bool:
-    """Say whether something becomes so; only what never does takes all that time."""
+    """Say whether something becomes so, be it for a moment; only what never does takes that long."""
     ends = time.monotonic() + within_s
-    while not condition() and time.monotonic() < ends:
+    while not condition():
+        if time.monotonic() >= ends:
+            return False
         time.sleep(0.02)
-    return bool(condition())
+    return True
