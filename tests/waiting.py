@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def comes_true(condition: Callable[[], object], within_s: float = 120.0) -> bool:
-    """Say whether something becomes so, be it for a moment; only what never does takes that long."""
+    """Say whether something becomes so, if only for a moment; only what never does takes it all."""
     ends = time.monotonic() + within_s
     while not condition():
         if time.monotonic() >= ends:
