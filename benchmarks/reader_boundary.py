@@ -27,7 +27,10 @@ SPACING_MM = 0.07
 def main() -> None:
     """Print one line for each body."""
     larger = np.pad(pixels(), ((384, 384), (0, 512)))
-    pool, inside = ReaderPool(Settings().reader_options()), InProcess(ReadLimits())
+    pool, inside = (
+        ReaderPool(Settings().reader_options()).wait_until_ready(),
+        InProcess(ReadLimits()),
+    )
     try:
         for name, body in (
             ("uncompressed, 17 MB", dicom_of(SPACING_MM)),

@@ -62,7 +62,7 @@ def main(port: int) -> int:
     settings = Settings(port=port)
     configure_logs("warning", "console")
     net = TileScheduler(cast(Session, SleepingSession()))
-    segmenter = Segmenter(net, ReaderPool(settings.reader_options()))
+    segmenter = Segmenter(net, ReaderPool(settings.reader_options()).wait_until_ready())
     return serve(create_app(settings, segmenter), settings)
 
 

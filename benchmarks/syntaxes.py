@@ -131,7 +131,9 @@ def measure(repeat: int) -> list[Timing]:
     """Time every case, by readers that are bound as those of the service."""
     stored = full_size()
     options = Settings().reader_options()
-    readers = ReaderPool(replace(options, count=1, memory_mib=MIN_READER_MIB, deadline_s=60))
+    readers = ReaderPool(
+        replace(options, count=1, memory_mib=MIN_READER_MIB, deadline_s=60)
+    ).wait_until_ready()
     try:
         took = []
         for case in track(CASES, "Reading", console=Console(stderr=True)):

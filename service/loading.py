@@ -1,5 +1,6 @@
 """Opening a model on a device, alone or behind a segmenter."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -99,12 +100,8 @@ def open_segmenter(settings: Settings) -> Segmenter:
     StartupError
         Model, device or readers are not fit to serve.
     """
-    reader = ReaderPool(settings.reader_options())
-    try:
-        return Segmenter(_open_served(settings, settings.model_paths[0]), reader)
-    except BaseException:
-        reader.close()
-        raise
+    (segmenter,) = _open_behind_readers(settings, settings.model_paths[:1])
+    return segmenter
 
 
 def open_models(settings: Settings) -> OpenModels:
@@ -115,20 +112,25 @@ def open_models(settings: Settings) -> OpenModels:
     StartupError
         A model, the device or the readers are not fit to serve.
     """
-    reader = ReaderPool(settings.reader_options())
+    shadows = () if settings.shadow is None else (settings.shadow,)
+    segmenters = _open_behind_readers(settings, (*settings.model_paths, *shadows))
+    shadow = segmenters.pop() if shadows else None
+    return OpenModels(tuple(segmenters), shadow)
+
+
+def _open_behind_readers(settings: Settings, paths: Sequence[Path]) -> list[Segmenter]:
     nets: list[TileScheduler] = []
+    # They load their decoders while the models are opened.
+    reader = ReaderPool(settings.reader_options())
     try:
-        nets += (_open_served(settings, path) for path in settings.model_paths)
-        if settings.shadow is not None:
-            nets.append(_open_served(settings, settings.shadow))
+        nets += (_open_served(settings, path) for path in paths)
+        reader.wait_until_ready()
     except BaseException:
         for net in nets:
             net.close()
         reader.close()
         raise
-    segmenters = [Segmenter(net, reader) for net in nets]
-    shadow = None if settings.shadow is None else segmenters.pop()
-    return OpenModels(tuple(segmenters), shadow)
+    return [Segmenter(net, reader) for net in nets]
 
 
 def read_signed(settings: Settings, path: Path) -> ModelFile:

@@ -85,7 +85,7 @@ for name in {each.module for each in Commands.deferred.values()}:
     __import__(name)
 from mammoseg.service.reading.pool import ReaderPool
 from mammoseg.service.settings import Settings
-ReaderPool(Settings(device="cpu").reader_options()).close()
+ReaderPool(Settings(device="cpu").reader_options()).wait_until_ready().close()
 print(*sorted({"service", "model_export"} & {name.partition(".")[0] for name in sys.modules}))
 print(Path(sys.modules["mammoseg.service"].__file__).parent)
 """

@@ -147,7 +147,8 @@ def scp(
 
 def _reader(settings: Settings) -> ReaderPool:
     """Open one reader: senders' headers are taken apart in a process that may be killed."""
-    return ReaderPool(replace(settings.reader_options(), count=1, body_bytes=0, pixel_bytes=0))
+    options = replace(settings.reader_options(), count=1, body_bytes=0, pixel_bytes=0)
+    return ReaderPool(options).wait_until_ready()
 
 
 def _open() -> Inbox:

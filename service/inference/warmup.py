@@ -59,8 +59,11 @@ def seconds_a_run(session: Session, batch: int) -> float:
 
 
 def wide_pays(narrow: Session, wide: Session) -> bool:
-    """Tell whether one tile comes back sooner with more threads; both sessions are warm."""
-    tile = np.zeros((1, 1, *narrow.contract.tiling.shapes[-1]), np.float32)
+    """Tell whether one tile comes back sooner with more threads; both sessions are warm.
+
+    The smallest tile: what pays there pays more where more is to be shared.
+    """
+    tile = np.zeros((1, 1, *narrow.contract.tiling.shapes[0]), np.float32)
     took = {True: [0.0] * TRIES, False: [0.0] * TRIES}
     # In turns: what else the machine does then weighs on both.
     for index in range(TRIES):

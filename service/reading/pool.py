@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import structlog
 
@@ -51,10 +51,8 @@ class ReaderPool:
     command
         What is run in each.
 
-    Raises
-    ------
-    DeviceError
-        The readers do not start on this machine.
+    They are started, and load their decoders while the caller does other things:
+    `wait_until_ready` says whether they came up.
     """
 
     def __init__(self, options: ReaderOptions, command: Sequence[str] = COMMAND) -> None:
@@ -77,13 +75,28 @@ class ReaderPool:
         self._idle = deque(self._start() for _ in range(options.count))
         self._count = options.count
         self._watchdog = Watchdog(self._watched, "reader")
-        until = time.monotonic() + GREETING_S
-        if not all(reader.is_ready(until) for reader in list(self._idle)):
+        # At once: a model may take longer to open than readers are given to greet.
+        self._all_greet = self._starter.submit(self._greetings)
+
+    def wait_until_ready(self) -> Self:
+        """Wait until all can read; to be called before the first file. Returns the pool.
+
+        Raises
+        ------
+        DeviceError
+            The readers do not start on this machine; the pool is closed.
+        """
+        if not self._all_greet.result():
             self.close()
             raise DeviceError("the processes that read images do not start here")
         missing = {name: sandbox.missing(parts) for name, parts in self.sandbox().items()}
         if any(missing.values()):
             log.warning("reader-sandbox", missing=missing)
+        return self
+
+    def _greetings(self) -> bool:
+        until = time.monotonic() + GREETING_S
+        return all(reader.is_ready(until) for reader in list(self._idle))
 
     def sandbox(self) -> dict[str, dict[str, str]]:
         """Return what keeps code in a reader from the service: of the readers, and of both."""
@@ -145,6 +158,7 @@ class ReaderPool:
 
     def _in_a_reader(self, task: Task[Answer], token: CancelToken | None = None) -> Answer:
         """Have a reader do something once one is idle."""
+        self._all_greet.result()
         with self._changed:
             self._waiting += 1
             try:

@@ -83,7 +83,9 @@ HOSTILE = {
 @pytest.fixture(scope="module")
 def readers() -> Iterator[ReaderPool]:
     limits = ReadLimits(accept_modalities=MODALITIES, memory_bytes=MIN_READER_MIB << 20)
-    readers = ReaderPool(ReaderOptions(1, limits, memory_mib=MIN_READER_MIB, deadline_s=10))
+    readers = ReaderPool(
+        ReaderOptions(1, limits, memory_mib=MIN_READER_MIB, deadline_s=10)
+    ).wait_until_ready()
     yield readers
     readers.close()
 

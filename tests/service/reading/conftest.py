@@ -20,7 +20,7 @@ def others() -> Iterator[None]:
 @pytest.fixture
 def workers(others: None) -> Iterator[ReaderPool]:
     """Two readers."""
-    workers = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20))
+    workers = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20)).wait_until_ready()
     yield workers
     workers.close()
 
@@ -29,6 +29,6 @@ def workers(others: None) -> Iterator[ReaderPool]:
 def mortal(others: None) -> Iterator[ReaderPool]:
     """One reader with a decoder that faults on some bodies, as C code does."""
     options = ReaderOptions(1, LIMITS, 512, deadline_s=20)
-    workers = ReaderPool(options, (sys.executable, "-I", HOSTILE))
+    workers = ReaderPool(options, (sys.executable, "-I", HOSTILE)).wait_until_ready()
     yield workers
     workers.close()

@@ -29,7 +29,7 @@ from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
 options = ReaderOptions(1, ReadLimits(), 512, deadline_s=600)
-pool = ReaderPool(options, (sys.executable, "-I", sys.argv[1]))
+pool = ReaderPool(options, (sys.executable, "-I", sys.argv[1])).wait_until_ready()
 asking = threading.Thread(target=lambda: pool.read(ReadRequest(b"endless")), daemon=True)
 if sys.argv[2] == "busy":
     asking.start()
@@ -72,7 +72,7 @@ def test_a_reader_ends_with_a_service_that_is_killed(state: str) -> None:
 def test_a_reader_outlives_the_thread_that_asked_for_it() -> None:
     options = ReaderOptions(1, ReadLimits(), 512, deadline_s=60)
     others = set(psutil.Process().children())
-    pool = ReaderPool(options, (sys.executable, "-I", HOSTILE))
+    pool = ReaderPool(options, (sys.executable, "-I", HOSTILE)).wait_until_ready()
     try:
 
         def have_it_replaced() -> None:

@@ -33,7 +33,9 @@ SECRET = "KIRSTEN^MUSTER"
 
 
 def pool_of(count: int, deadline_s: float = 20) -> ReaderPool:
-    return ReaderPool(ReaderOptions(count, ReadLimits(max_pixels=10**6), 512, deadline_s), COMMAND)
+    return ReaderPool(
+        ReaderOptions(count, ReadLimits(max_pixels=10**6), 512, deadline_s), COMMAND
+    ).wait_until_ready()
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,9 @@ def test_a_pickle_is_not_opened(lied_to: ReaderPool, tmp_path: Path) -> None:
 
 
 def test_memory_that_is_too_small_is_never_read_beyond(lied_to: ReaderPool) -> None:
-    opened = ReaderPool(ReaderOptions(1, ReadLimits(max_pixels=10**9), 64, 20), COMMAND)
+    opened = ReaderPool(
+        ReaderOptions(1, ReadLimits(max_pixels=10**9), 64, 20), COMMAND
+    ).wait_until_ready()
     try:
         with pytest.raises(UnreadableImage) as caught:
             opened.read(say(framed(changed(rows=20_000, columns=20_000))))

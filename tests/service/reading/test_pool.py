@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from service.errors import MammosegError, Overloaded, UnreadableImage, UnsuitableImage
+from service.errors import DeviceError, MammosegError, Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.dicom import JPEG_2000
 from service.imaging.reduced_decoding import ReducedDecoding
 from service.reading.options import ReaderOptions
@@ -21,6 +21,7 @@ from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, ReadRequest
 from tests.dicom_files import dicom_file
 from tests.service.reading.pools import LIMITS, small_png, worker_pids
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +92,7 @@ def test_a_file_that_takes_too_long_is_given_up(workers: ReaderPool) -> None:
 def test_memory_is_bounded_and_the_next_file_is_read() -> None:
     bomb = bytes(cv2.imencode(".png", np.zeros((7000, 7000), np.uint16))[1])
     assert len(bomb) < 300_000
-    workers = ReaderPool(ReaderOptions(1, LIMITS, 64, deadline_s=20))
+    workers = ReaderPool(ReaderOptions(1, LIMITS, 64, deadline_s=20)).wait_until_ready()
     try:
         with pytest.raises(MammosegError) as caught:
             workers.read(ReadRequest(bomb))
@@ -100,6 +101,26 @@ def test_memory_is_bounded_and_the_next_file_is_read() -> None:
     finally:
         workers.close()
     assert InProcess(LIMITS).read(ReadRequest(bomb)).rows == 7000
+
+
+def test_workers_come_up_while_their_service_does_other_things() -> None:
+    starting = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20))
+    try:
+        # Nobody waits for them, as long as a model takes to open.
+        assert comes_true(lambda: starting.sandbox()["readers"])
+        assert starting.wait_until_ready().read(ReadRequest(small_png())).rows == 64
+    finally:
+        starting.close()
+
+
+def test_workers_that_do_not_come_up_are_said_and_gone() -> None:
+    others = set(psutil.Process().children())
+    command = (sys.executable, "-c", "input()")
+    starting = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20), command)
+    with pytest.raises(DeviceError, match="do not start"):
+        starting.wait_until_ready()
+    assert set(psutil.Process().children()) <= others
+    starting.close()
 
 
 def test_closed_workers_are_gone_and_take_no_more(workers: ReaderPool) -> None:
@@ -116,7 +137,7 @@ def test_workers_end_with_their_service(tmp_path: Path) -> None:
         "import sys, time; from service.reading.pool import ReaderPool; "
         "from service.reading.options import ReaderOptions; "
         "from service.imaging.reader import ReadLimits; "
-        "w = ReaderPool(ReaderOptions(1, ReadLimits(), 512, 1)); "
+        "w = ReaderPool(ReaderOptions(1, ReadLimits(), 512, 1)).wait_until_ready(); "
         "print('up', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:

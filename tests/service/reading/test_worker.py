@@ -32,7 +32,9 @@ def test_what_decoders_complain_of_is_not_printed(
     read_raster_file(complained_of(), "png", ReadLimits())
     assert "PNG" in caplog.text
     capfd.readouterr()
-    readers = ReaderPool(ReaderOptions(1, ReadLimits(), MIN_READER_MIB, deadline_s=60))
+    readers = ReaderPool(
+        ReaderOptions(1, ReadLimits(), MIN_READER_MIB, deadline_s=60)
+    ).wait_until_ready()
     try:
         readers.read(ReadRequest(complained_of(), "png"))
     finally:

@@ -1,7 +1,10 @@
 """Several models in one service: asked for by name, named in every answer."""
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from service.inference.signature import sign
 from service.inference.signature_path import signature_path
 from service.loading import open_models, open_segmenter
 from service.metrics import Metrics
+from service.reading.pool import ReaderPool
 from service.segmenter import Segmenter
 from service.serving.served_model import ServedModel
 from service.settings import Settings
@@ -236,3 +240,15 @@ def test_with_a_key_no_unsigned_model_starts_neither_the_default_nor_another_nor
     open_models(Settings(**common, model_key=keys, model=signed)).close()  # type: ignore[arg-type]
     with pytest.raises(StartupError, match="cannot read the public key"):
         open_models(Settings(**common, model_key=(tmp_path / "no.pub",), model=signed))  # type: ignore[arg-type]
+
+
+def test_where_no_reader_starts_the_model_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = partial(ReaderPool, command=(sys.executable, "-c", ""))
+    monkeypatch.setattr("service.loading.ReaderPool", broken)
+    model = write_identity_net(tmp_path / "model.onnx")
+    others = set(threading.enumerate())
+    with pytest.raises(StartupError, match="do not start"):
+        open_segmenter(Settings(model=model, device="cpu", runners=2, readers=1))
+    assert set(threading.enumerate()) <= others
