@@ -4,7 +4,6 @@ They tile the whole image. All run at once and are asked in turns; whoever is no
 One that is not installed is left out, and said so.
 """
 
-import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from importlib.util import find_spec
 
 from benchmarks.bodies import ONE_TILE_MM, dicom_of, film, with_lesions
 from benchmarks.figures import Figure, instructions, median
-from benchmarks.load import pump, rate, request_of
+from benchmarks.load import rate, request_of
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, ours, running
 
@@ -44,7 +43,7 @@ PEERS = {
     "FastAPI + ORT, all cores": Peer("plain", "onnxruntime"),
     "LitServe": Peer("lit", "litserve"),
     "Ray Serve, two replicas": Peer("ray_serve", "ray", ("2",)),
-    "torch bf16 + MONAI": Peer("torch_monai", "monai"),
+    "torch + MONAI": Peer("torch_monai", "monai"),
 }
 
 CASES = {"film": 2.3, "one tile": 1.3, "four tiles": 1.8, "many and large candidates": 1.3}
@@ -122,7 +121,7 @@ def _in_turns(
     for name, server in servers.items():
         plan.say(f"{what}: {name}, first requests")
         with going_on(server):
-            asyncio.run(pump(server.port, forms[name], 2 * concurrency, concurrency))
+            rate(server.port, forms[name], 2 * concurrency, concurrency)
     for index in range(plan.rounds):
         # Who comes first finds other caches than who comes last: they change places.
         for name in list(servers)[:: -1 if index % 2 else 1]:

@@ -1,4 +1,7 @@
-"""torch in bf16 with MONAI's sliding window: python -m benchmarks.peers.torch_monai MODEL PORT."""
+"""torch with MONAI's sliding window: python -m benchmarks.peers.torch_monai MODEL PORT.
+
+In bfloat16 where the processor has it; where it is emulated, nobody would serve so.
+"""
 
 import sys
 from pathlib import Path
@@ -14,6 +17,9 @@ from torch import Tensor
 
 from benchmarks.peers.torch_net import OnnxNet
 from benchmarks.peers.whole_image import STRIDE, TILE, answer, read
+from model_export.training.precision import resolve
+
+DTYPE = torch.bfloat16 if resolve("auto", "cpu").startswith("bf16") else torch.float32
 
 app = FastAPI()
 net: OnnxNet
@@ -28,7 +34,7 @@ def segment(body: bytes) -> Any:
     logits: list[float] = []
 
     def run(tiles: Tensor) -> Tensor:
-        maps = net(tiles.to(torch.bfloat16).contiguous(memory_format=torch.channels_last))
+        maps = net(tiles.to(DTYPE).contiguous(memory_format=torch.channels_last))
         logits.append(float(maps["has_mask"].max()))
         return cast(Tensor, maps["probability"].float())
 
@@ -51,5 +57,5 @@ async def post(request: Request) -> Any:
 
 
 if __name__ == "__main__":
-    net = OnnxNet(Path(sys.argv[1])).eval().to(torch.bfloat16)
+    net = OnnxNet(Path(sys.argv[1])).eval().to(DTYPE)
     uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
