@@ -81,8 +81,8 @@ class Measured:
         Mean bytes of an image of 3328 x 2560 and 12 bits.
     """
 
-    small_core_s: float = 0.145
-    large_core_s: float = 0.555
+    small_core_s: float = 0.171
+    large_core_s: float = 0.554
     jpeg_2000_core_s: float = 0.704
     jpeg_2000_half_core_s: float = 0.196
     htj2k_core_s: float = 0.053
