@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.endings import ended_in_words
+from service.heap import unsearched
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Deferred:
 
     def load(self, name: str) -> Any:
         """Import the module and return the command."""
-        command = typer.main.get_command(import_module(self.module).app)
+        with unsearched():
+            module = import_module(self.module)
+        command = typer.main.get_command(module.app)
         return getattr(command, "commands", {}).get(name, command)
 
 

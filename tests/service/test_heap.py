@@ -1,14 +1,17 @@
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.heap import CHOSEN
+from service.heap import CHOSEN, unsearched
 from service.server import Server, config_of
 from service.settings import Settings
 
@@ -139,3 +142,19 @@ def test_the_server_gives_memory_back_once_a_minute(monkeypatch: pytest.MonkeyPa
 
     ticks = (0, 599, 600, 601, 1200)
     assert [asyncio.run(times_given(tick)) for tick in ticks] == [0, 0, 1, 0, 1]
+
+
+def test_while_modules_are_imported_no_cycles_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    of_a_command = import_module("service.commands.openapi")
+
+    def importing(name: str) -> ModuleType:
+        seen.append(gc.isenabled())
+        return of_a_command
+
+    monkeypatch.setattr("service.commands.deferred.import_module", importing)
+    assert CliRunner().invoke(app, ["openapi", "--help"]).exit_code == 0
+    assert seen == [False] and gc.isenabled()
+    with pytest.raises(ImportError), unsearched():
+        raise ImportError
+    assert gc.isenabled()
