@@ -191,7 +191,7 @@ def test_a_real_mammogram_comes_out_again_bit_for_bit_whatever_the_number_of_thr
     cbis_files: list[Path],
 ) -> None:
     options, said = SegmentOptions(picture_side=0), []
-    bodies = {file: file.read_bytes() for file in cbis_files[:4]}
+    bodies = {file: file.read_bytes() for file in cbis_files[2::4]}
     with open_model(runners=2) as segmenter:
         writer = LineWriter(segmenter.net.model_info, Pseudonyms(SECRET))
         lines = {
