@@ -15,6 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.imaging import lean_pydicom as lean_pydicom
+
+# isort: split
 from service.errors import MammosegError
 from service.heap import spare_what_is_loaded
 from service.imaging.mammogram import Mammogram

@@ -1,6 +1,8 @@
 """What a worker prints: nothing, whatever the decoders in it complain of."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -40,3 +42,11 @@ def test_what_decoders_complain_of_is_not_printed(
     finally:
         readers.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_reader_holds_nothing_that_downloads() -> None:
+    """Though all of that is installed, pydicom would bring it, and it can be had later."""
+    for first, is_there in (("service.reading.worker", False), ("pydicom", True)):
+        code = f"import sys, {first}; print('urllib3' in sys.modules); import requests"
+        said = subprocess.check_output([sys.executable, "-I", "-c", code], text=True)
+        assert said.strip() == str(is_there)
