@@ -18,6 +18,7 @@ from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 from tests.openid_providers import AUDIENCE, local_provider
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.e2e
 
@@ -137,12 +138,9 @@ def test_a_key_that_is_made_or_withdrawn_counts_while_the_service_runs(
     headers = bearing(secret.stdout.strip())
 
     def comes_to(status: int) -> bool:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if http_client.get(f"{guarded.url}/metrics", headers=headers).status_code == status:
-                return True
-            time.sleep(0.1)
-        return False
+        return comes_true(
+            lambda: http_client.get(f"{guarded.url}/metrics", headers=headers).status_code == status
+        )
 
     assert comes_to(200)
     assert mammoseg("keys", "remove", "new", "--file", keys_file).returncode == 0

@@ -1,7 +1,6 @@
 """Markers everywhere in an instance that goes through the inbox: none comes out on the way."""
 
 import os
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -14,10 +13,9 @@ from tests.e2e.conftest import Service, serving
 from tests.e2e.test_canaries import HEADERS, check_text, form
 from tests.e2e.test_dicom_canaries import KEPT, SOURCE
 from tests.stow_server import StowServer, failed, stow_server
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.e2e
-
-WAIT_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +61,7 @@ def test_an_instance_leaves_no_trace_on_its_way(service: Service, pacs: StowServ
     assert SOP_INSTANCE_UID in answer.text
     for path in (f"/{WORD}", "/1.2.3"):
         check_text(store(service, SOURCE, path).text)
-    ends = time.monotonic() + WAIT_S
-    while not delivered(pacs) and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert delivered(pacs)
+    assert comes_true(lambda: delivered(pacs))
     kept = service.log.read_text() + http_client.get(f"{service.url}/metrics").text
     assert "inbox-delivered" in kept and "inbox-not-delivered" in kept
     check_text(kept)

@@ -18,6 +18,7 @@ from tests.e2e.conftest import Service, serving_tls
 from tests.identity_net import write_identity_net
 from tests.programs import require_program
 from tests.service.audit.recorded import told
+from tests.waiting import comes_true
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -206,10 +207,9 @@ def test_files_that_change_count_within_seconds_and_no_connection_is_dropped(
         opened.getresponse().read()
         own_port = opened.sock.getsockname()[1]
         second.issue("changing")
-        deadline = time.monotonic() + 20
-        while curl("--cacert", second.file, f"{service.url}/health/live")[0]:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        assert comes_true(
+            lambda: not curl("--cacert", second.file, f"{service.url}/health/live")[0]
+        )
         opened.request("GET", "/health/live")
         answer = opened.getresponse()
         assert answer.status == 200 and answer.read()

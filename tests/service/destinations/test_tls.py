@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.certificates import DAY, Authority, Issued
 from tests.dcmtk import storescp
 from tests.orthanc import running_orthanc
 from tests.programs import require_program
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -207,9 +207,7 @@ def nginx(folder: Path, orthanc: str, authority: Authority, server: Issued) -> I
     command = [require_program("nginx", "nginx"), "-p", folder, "-c", configuration]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
     try:
-        ends = time.monotonic() + 30
-        while not (folder / "nginx.pid").exists() and time.monotonic() < ends:
-            time.sleep(0.05)
+        assert comes_true(lambda: (folder / "nginx.pid").exists() or process.poll() is not None)
         assert process.poll() is None, (folder / "error.log").read_text()
         yield port
     finally:

@@ -12,6 +12,7 @@ from tests.postgres_server import PostgresServer
 from tests.service.inbox.bench import states
 from tests.service.inbox.conftest import ON_POSTGRESQL, mammogram, store
 from tests.service.inbox.replicas import at_once, lease_of
+from tests.waiting import comes_true
 
 pytestmark = [pytest.mark.integration, *ON_POSTGRESQL]
 
@@ -45,16 +46,10 @@ def test_a_lease_is_probed_and_renewed_by_itself(
     inbox.lease.start(())
     postgres.stop()
     try:
-        ends = time.monotonic() + 30
-        while not inbox.is_away and time.monotonic() < ends:
-            time.sleep(0.05)
-        assert inbox.is_away
+        assert comes_true(lambda: inbox.is_away)
     finally:
         postgres.start()
-    ends = time.monotonic() + 30
-    while inbox.is_away and time.monotonic() < ends:
-        time.sleep(0.05)
-    assert not inbox.is_away
+    assert comes_true(lambda: not inbox.is_away)
 
 
 def test_a_transaction_in_which_a_replica_pauses_is_undone(

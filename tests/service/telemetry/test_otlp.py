@@ -25,6 +25,7 @@ from service.telemetry.options import TelemetryOptions
 from service.telemetry.otlp import SEND_S
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, stow_server
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -172,9 +173,7 @@ def deliver(
                 },
             )
         )
-        ends = time.monotonic() + 30
-        while len(pacs.received) < 2 and time.monotonic() < ends:
-            time.sleep(0.05)
+        assert comes_true(lambda: len(pacs.received) >= 2)
         time.sleep(0.2)
 
 
