@@ -68,7 +68,7 @@ good, as tables that a library reads when it first needs them."""
 def unsearched() -> Iterator[None]:
     """Search for no cycles meanwhile: of what is imported, everything stays.
 
-    A command's imports take a tenth less time.
+    The imports of `serve` take seven in a hundred instructions less (callgrind).
     """
     was_on = gc.isenabled()
     gc.disable()

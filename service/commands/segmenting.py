@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from service.imaging import lean_pydicom as lean_pydicom
-
-# isort: split
 from service.batch.job import Job
 from service.batch.report import Report
 from service.batch.sources import Found, find

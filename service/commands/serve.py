@@ -4,9 +4,6 @@ from typing import Annotated
 
 import typer
 
-from service.imaging import lean_pydicom as lean_pydicom
-
-# isort: split
 from service.access.access import AccessControl
 from service.app import create_app, open_inbox
 from service.errors import StartupError

@@ -61,7 +61,8 @@ def seconds_a_run(session: Session, batch: int) -> float:
 def wide_pays(narrow: Session, wide: Session) -> bool:
     """Tell whether one tile comes back sooner with more threads; both sessions are warm.
 
-    The smallest tile: what pays there pays more where more is to be shared.
+    The smallest tile tells in a third of the largest one's time. On two cores with AVX2 two threads
+    took .60 of one thread's time for either, and .57 to .75 for the shapes between.
     """
     tile = np.zeros((1, 1, *narrow.contract.tiling.shapes[0]), np.float32)
     took = {True: [0.0] * TRIES, False: [0.0] * TRIES}

@@ -158,6 +158,7 @@ class ReaderPool:
 
     def _in_a_reader(self, task: Task[Answer], token: CancelToken | None = None) -> Answer:
         """Have a reader do something once one is idle."""
+        # Two threads that take what a reader says would each get a part.
         self._all_greet.result()
         with self._changed:
             self._waiting += 1

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging import lean_pydicom as lean_pydicom
+from service.reading import lean_pydicom as lean_pydicom
 
 # isort: split
 from service.errors import MammosegError
