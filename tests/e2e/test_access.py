@@ -139,7 +139,10 @@ def test_a_key_that_is_made_or_withdrawn_counts_while_the_service_runs(
 
     def comes_to(status: int) -> bool:
         return comes_true(
-            lambda: http_client.get(f"{guarded.url}/metrics", headers=headers).status_code == status
+            lambda: (
+                http_client.get(f"{guarded.url}/metrics", headers=headers).status_code == status
+            ),
+            10,
         )
 
     assert comes_to(200)

@@ -208,7 +208,7 @@ def test_files_that_change_count_within_seconds_and_no_connection_is_dropped(
         own_port = opened.sock.getsockname()[1]
         second.issue("changing")
         assert comes_true(
-            lambda: not curl("--cacert", second.file, f"{service.url}/health/live")[0]
+            lambda: not curl("--cacert", second.file, f"{service.url}/health/live")[0], 20
         )
         opened.request("GET", "/health/live")
         answer = opened.getresponse()

@@ -187,11 +187,12 @@ def test_what_is_no_line_ends_with_2(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_a_real_mammogram_comes_out_again_bit_for_bit_whatever_the_number_of_threads(
-    cbis_files: list[Path],
+    cbis_files: list[Path], step: int
 ) -> None:
     options, said = SegmentOptions(picture_side=0), []
-    bodies = {file: file.read_bytes() for file in cbis_files[2::4]}
+    bodies = {file: file.read_bytes() for file in cbis_files[step // 2 :: step]}
     with open_model(runners=2) as segmenter:
         writer = LineWriter(segmenter.net.model_info, Pseudonyms(SECRET))
         lines = {

@@ -23,4 +23,5 @@ def faults_of(messages: Iterable[bytes], folder: Path) -> str:
     )
     assert done.returncode in (0, 1), done.stderr
     # On stderr its wrapper says which optional libraries of Java are not there.
+    assert bool(done.stdout) == bool(done.returncode), done.stderr
     return done.stdout

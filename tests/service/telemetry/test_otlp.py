@@ -173,7 +173,7 @@ def deliver(
                 },
             )
         )
-        assert comes_true(lambda: len(pacs.received) >= 2)
+        assert comes_true(lambda: len(pacs.received) >= 2, 30)
         time.sleep(0.2)
 
 
