@@ -4,10 +4,10 @@ One BSD-licensed package decodes every compressed transfer syntax. pydicom prefe
 where they are installed, so this one is always asked for by name.
 """
 
-from dataclasses import replace
 from struct import unpack_from
 from typing import Any, BinaryIO, cast
 
+import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from service.errors import UnreadableImage
 from service.imaging import elements
 from service.imaging import quiet as quiet
 from service.imaging.admission import PixelLayout
+from service.imaging.cells import layout_of_cells, may_hold_overlays
 from service.imaging.codestream import (
     Codestream,
     corrupt,
@@ -26,7 +27,14 @@ from service.imaging.codestream import (
     read_jpeg_2000,
     rle_segments,
 )
-from service.imaging.dicom import ENCAPSULATED, HTJ2K, JPEG_2000, JPEG_LS, RLE, DicomFile
+from service.imaging.dicom import (
+    ENCAPSULATED,
+    HTJ2K,
+    JPEG_2000,
+    JPEG_LS,
+    RLE,
+    DicomFile,
+)
 from service.imaging.fragments import encapsulated, frame_fragments, is_alone
 from service.imaging.jpeg_2000 import decode_jpeg_2000
 from service.imaging.memory_file import MemoryFile
@@ -87,7 +95,8 @@ def read_codes(
     codes
         uint8 or uint16, shape (rows, columns); may be a read-only view of the body.
     layout
-        Of these codes: bits and sign of a compressed frame are the codestream's (PS3.5 8.2).
+        Of these codes: bits and sign of a compressed frame are the codestream's (PS3.5 8.2), unless
+        it holds whole cells, of which the header says which bits count.
 
     Raises
     ------
@@ -103,9 +112,16 @@ def read_codes(
     # pydicom follows offset tables where it has any.
     alone = layout.frames == 1 and is_alone(data, fragments)
     stream = MemoryFile(data if alone else encapsulated(codestream))
+    of_codes = layout_of_cells(layout, claims, file.transfer_syntax_uid)
+    spare = 0 if claims is None else claims.precision - of_codes.high_bit - 1
+    half = half and not (spare and may_hold_overlays(file.dataset))
     options = {"sandboxed": sandboxed, "half": half}
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
-    return codes, _codestream_layout(layout, claims)
+    if half and spare and cv2.minMaxLoc(codes)[1] >= 2 << of_codes.high_bit:
+        # At half the resolution an edge overshoots into bits that do not count.
+        options["half"] = False
+        codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
+    return codes, of_codes
 
 
 def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
@@ -172,19 +188,6 @@ def _through_pydicom(
     if properties["bits_allocated"] == 8:
         return np.frombuffer(buffer, np.uint8).reshape(shape)
     return np.frombuffer(buffer, np.uint16).reshape(shape)
-
-
-def _codestream_layout(layout: PixelLayout, claims: Codestream | None) -> PixelLayout:
-    """Return the layout of the decoded codes.
-
-    An encoder that ignored Pixel Representation wrote the bits of signed samples as unsigned ones
-    or the other way round; the header knows better what they mean, as pydicom and GDCM hold too.
-    """
-    if claims is None:
-        return layout
-    agrees = claims.signed is layout.signed or (claims.signed is None and not layout.signed)
-    bits = claims.precision if agrees else min(claims.precision, layout.bits_stored)
-    return replace(layout, bits_stored=bits, high_bit=bits - 1)
 
 
 def decode_frame(

@@ -38,6 +38,9 @@ HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
 NATIVE = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG))
 ENCAPSULATED = frozenset((RLE,)) | JPEG | JPEG_LS | JPEG_2000 | HTJ2K
 
+LOSSLESS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 201, 202)) | {RLE}
+"""Of `ENCAPSULATED`, those that always give back the very bits that were encoded."""
+
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF

@@ -65,3 +65,18 @@ def test_near_lossless_jpeg_ls_stays_near(explicit: Path, tmp_path: Path) -> Non
     assert result.transfer_syntax_uid == "1.2.840.10008.1.2.4.81"
     difference = np.abs(result.pixels.astype(int) - original.pixels.astype(int))
     assert 0 < difference.max() < 40
+
+
+@pytest.mark.parametrize("name", ["rle", "jpeg lossless", "jpeg lossless, first order", "jpeg-ls"])
+def test_left_aligned_samples_read_the_same(explicit: Path, tmp_path: Path, name: str) -> None:
+    # dcmtk encodes whole cells, whatever Bits Stored and High Bit say.
+    film = pydicom.dcmread(explicit)
+    film.BitsStored, film.HighBit = 12, 15
+    film.WindowCenter, film.WindowWidth = 2048, 4096
+    original, rewritten = tmp_path / "left.dcm", tmp_path / "rewritten.dcm"
+    film.save_as(original)
+    program, option, _ = LOSSLESS[name]
+    run(program, option, original, rewritten)
+    result = read_dicom(rewritten.read_bytes(), ReadLimits())
+    expected = read_dicom(original.read_bytes(), ReadLimits())
+    np.testing.assert_array_equal(result.pixels, expected.pixels)
