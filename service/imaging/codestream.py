@@ -45,6 +45,8 @@ class Codestream:
         Whether samples are two's complement; None where the format cannot say (JPEG, JPEG-LS).
     tiles
         How many tiles it is cut into (JPEG 2000).
+    at
+        Where the frame header stands (JPEG, JPEG-LS).
     """
 
     rows: int
@@ -53,6 +55,7 @@ class Codestream:
     precision: int
     signed: bool | None = None
     tiles: int = 1
+    at: int = 0
 
 
 def corrupt() -> UnreadableImage:
@@ -97,7 +100,7 @@ def read_jpeg(
         length = int(unpack_from(">H", frame, offset + 2)[0])
         if marker in processes:
             precision, rows, columns, components = unpack_from(">BHHB", frame, offset + 4)
-            return Codestream(rows, columns, components, precision)
+            return Codestream(rows, columns, components, precision, at=offset)
         if length < 2 or (0xC0 <= marker <= 0xDA and marker not in (0xC4, 0xC8, 0xCC)):
             raise corrupt()
         offset += 2 + length

@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF -> grey pixels. They say nothing of the patient, spacing or polarity."""
 
 import io
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import imagecodecs
@@ -16,10 +16,10 @@ from service.imaging.frames import no_such_frame
 from service.imaging.limits import ReadLimits, too_many_pixels, too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.polarity import background_is_bright
-from service.imaging.tiff import read_tags
+from service.imaging.sample_range import full_range, in_own_bits
+from service.imaging.tiff import TiffTags, read_tags
 
 RasterKind = Literal["png", "jpeg", "tiff"]
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 POLARITY_GUESSED = Caveat(
     "polarity-guessed",
@@ -28,6 +28,12 @@ POLARITY_GUESSED = Caveat(
 TURNED = Caveat(
     "orientation-applied",
     "The image was turned as its EXIF orientation says; results are on the turned grid.",
+)
+
+BITS_GUESSED = Caveat(
+    "bits-guessed",
+    "No sample of this 16-bit file needs its upper bits: it was taken for an image of as many bits "
+    "as its largest sample needs.",
 )
 
 MAX_SAMPLES = 4
@@ -40,8 +46,33 @@ JPEG_COLOUR_TOLERANCE = 8
 """Grey levels of 255 by which lossy compression may part the channels of a grey image."""
 
 _ORIENTATION = 0x0112
+_BASELINE, _BASELINE_BITS = 0xC0, 8
 _PNG_BIT_DEPTH = 24
 """Where IHDR, which comes first, has it (PNG 11.2.1)."""
+
+
+class Decoded(NamedTuple):
+    """What a file holds.
+
+    Attributes
+    ----------
+    samples
+        Grey, 8 or 16 bits, unsigned or two's complement, shape (rows, columns).
+    bits
+        That each has, as far as the file says.
+    orientation
+        EXIF orientation.
+    zero_is_white
+        The file says that its largest sample is black.
+    by_palette
+        Samples are a palette's, whose range is 16 bits, whichever of them an image needs.
+    """
+
+    samples: NDArray[Any]
+    bits: int
+    orientation: int
+    zero_is_white: bool = False
+    by_palette: bool = False
 
 
 def read_raster_file(
@@ -50,8 +81,9 @@ def read_raster_file(
     """Decode a grey raster image of 8 to 16 bits.
 
     Red, green and blue that are equal count as grey, as do palettes of greys. EXIF orientation
-    (TIFF 6.0 tag 274) is applied. A bright background is inverted, unless a TIFF says that its
-    zero is white. Signed samples keep their order. `frame` is a TIFF's page, from 1 on.
+    (TIFF 6.0 tag 274) is applied. Of 16 bits, those count that the largest sample needs. A bright
+    background is inverted, unless a TIFF says that its zero is white. Signed samples keep their
+    order. `frame` is a TIFF's page, from 1 on.
 
     Raises
     ------
@@ -62,27 +94,30 @@ def read_raster_file(
     error = UnreadableImage("image-unreadable", "The image cannot be decoded.")
     with foreign_errors_as(error, too_much_memory()):
         try:
-            if kind == "tiff":
-                samples, orientation, polarity_known = _tiff(body, limits, frame)
-            elif frame not in (None, 1):
-                raise no_such_frame()
-            else:
-                samples, orientation = (_png if kind == "png" else _jpeg)(body, limits)
-                polarity_known = False
+            decoded = _decode(body, kind, limits, frame)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise too_many_pixels() from None
-    pixels = turn(_sixteen_bits(samples), orientation)
-    caveats: tuple[Caveat, ...] = (TURNED,) if 2 <= orientation <= 8 else ()
-    if not polarity_known and background_is_bright(pixels):
+    samples, needed = in_own_bits(decoded.samples)
+    in_doubt = decoded.bits == 16 and not decoded.by_palette
+    bits = needed if in_doubt else decoded.bits
+    pixels = turn(full_range(samples, bits), decoded.orientation)
+    caveats: tuple[Caveat, ...] = (TURNED,) if 2 <= decoded.orientation <= 8 else ()
+    if bits < decoded.bits:
+        caveats += (BITS_GUESSED,)
+    is_bright = not decoded.zero_is_white and background_is_bright(pixels)
+    if is_bright or decoded.zero_is_white:
         np.subtract(np.uint16(65535), pixels, out=pixels)
+    if is_bright:
         caveats += (POLARITY_GUESSED,)
     return Mammogram(pixels, None, frame=frame, caveats=caveats)
 
 
-def _sixteen_bits(samples: Samples) -> NDArray[np.uint16]:
-    if samples.dtype == np.uint16:
-        return samples.astype(np.uint16, copy=False)
-    return samples.astype(np.uint16) * np.uint16(257)
+def _decode(body: bytes, kind: RasterKind, limits: ReadLimits, frame: int | None) -> Decoded:
+    if kind == "tiff":
+        return _tiff(body, limits, frame)
+    if frame not in (None, 1):
+        raise no_such_frame()
+    return (_png if kind == "png" else _jpeg)(body, limits)
 
 
 def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
@@ -99,7 +134,7 @@ def turn(pixels: NDArray[np.uint16], orientation: int) -> NDArray[np.uint16]:
     return np.ascontiguousarray(pixels)
 
 
-def _png(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
+def _png(body: bytes, limits: ReadLimits) -> Decoded:
     if body[_PNG_BIT_DEPTH] < 8:
         raise sample_format()
     with Image.open(io.BytesIO(body), formats=("PNG",)) as image:
@@ -108,10 +143,10 @@ def _png(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
         if getattr(image, "n_frames", 1) > 1:
             raise UnsuitableImage("multi-frame", "Animated images are not supported.")
         orientation = int(image.getexif().get(_ORIENTATION, 1))
-    return _one_channel(imagecodecs.png_decode(body), 0), orientation
+    return Decoded(_one_channel(imagecodecs.png_decode(body), 0), body[_PNG_BIT_DEPTH], orientation)
 
 
-def _jpeg(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
+def _jpeg(body: bytes, limits: ReadLimits) -> Decoded:
     claims = codestream.read_jpeg(body, codestream.SEQUENTIAL | {codestream.PROGRESSIVE})
     bits = claims.components * claims.precision
     _refuse_size(body, (claims.rows, claims.columns), bits, limits)
@@ -119,22 +154,23 @@ def _jpeg(body: bytes, limits: ReadLimits) -> tuple[Samples, int]:
         raise not_greyscale()
     if codestream.jpeg_scans(body) > MAX_SCANS:
         raise TooLarge("too-many-scans", "The JPEG image has too many scans.")
-    samples = imagecodecs.jpeg8_decode(body)
-    if claims.precision not in (8, 16):
-        samples = samples << (8 * samples.dtype.itemsize - claims.precision)
-    return _one_channel(samples, JPEG_COLOUR_TOLERANCE), _jpeg_orientation(body)
+    samples = _one_channel(imagecodecs.jpeg8_decode(body), JPEG_COLOUR_TOLERANCE)
+    return Decoded(samples, claims.precision, _jpeg_orientation(body, claims))
 
 
-def _jpeg_orientation(body: bytes) -> int:
+def _jpeg_orientation(body: bytes, claims: codestream.Codestream) -> int:
+    # Pillow, which knows EXIF and XMP, opens neither 12 bits nor lossless: it is shown a baseline
+    # of 8 bits, of which it reads the header alone.
+    header = bytearray(body)
+    header[claims.at + 1], header[claims.at + 4] = _BASELINE, _BASELINE_BITS
     try:
-        with Image.open(io.BytesIO(body), formats=("JPEG",)) as image:
+        with Image.open(io.BytesIO(header), formats=("JPEG",)) as image:
             return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
-        # Pillow does not open 12-bit and lossless JPEG; those come from scanners, upright.
         return 1
 
 
-def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, int, bool]:
+def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> Decoded:
     tags = read_tags(body, page)
     _refuse_size(body, tags.padded, sum(tags.bits), limits)
     if not 1 <= len(tags.bits) <= MAX_SAMPLES:
@@ -143,59 +179,58 @@ def _tiff(body: bytes, limits: ReadLimits, page: int | None) -> tuple[Samples, i
     whole = not tags.signed or bits in (8, 16)
     if not tags.integers or len(set(tags.bits)) > 1 or not 8 <= bits <= 16 or not whole:
         raise sample_format()
-    decoded: NDArray[Any] = imagecodecs.tiff_decode(tags.body, index=tags.directory)
-    if decoded.shape[:2] != (tags.rows, tags.columns):
-        raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
+    decoded = _interleaved(imagecodecs.tiff_decode(tags.body, index=tags.directory), tags)
     if tags.palette is not None:
-        return _one_channel(tags.palette[decoded], 0), tags.orientation, False
-    decoded = _without_extra(decoded, tags.extra)
-    samples = _one_channel(_lifted(decoded) if tags.signed else decoded, 0)
-    if bits not in (8, 16):
-        np.left_shift(samples, 16 - bits, out=samples)
-    if tags.zero_is_white:
-        samples = np.iinfo(samples.dtype).max - samples
-    return samples, tags.orientation, tags.zero_is_white
+        grey = _one_channel(tags.palette[decoded], 0)
+        return Decoded(grey, 16, tags.orientation, by_palette=True)
+    samples = _one_channel(_without_extra(decoded, tags.extra, bits), 0, bits)
+    return Decoded(samples, bits, tags.orientation, tags.zero_is_white)
 
 
-def _without_extra(samples: NDArray[Any], extra: tuple[bool, ...] | None) -> NDArray[Any]:
+def _interleaved(decoded: NDArray[Any], tags: TiffTags) -> NDArray[Any]:
+    """Return samples as (rows, columns[, samples]), also of planes that follow each other."""
+    size = (tags.rows, tags.columns)
+    if len(tags.bits) > 1 and decoded.shape == (len(tags.bits), *size):
+        return np.moveaxis(decoded, 0, -1)
+    if decoded.shape[:2] != size:
+        raise UnreadableImage("image-unreadable", "The image cannot be decoded.")
+    return decoded
+
+
+def _without_extra(
+    samples: NDArray[Any], extra: tuple[bool, ...] | None, bits: int
+) -> NDArray[Any]:
     """Drop what a TIFF says is neither grey nor red, green or blue, if no opacity shows through."""
     if extra is None or samples.ndim != 3:
         return samples
     first = samples.shape[2] - len(extra)
     for channel, is_opacity in enumerate(extra, start=first):
         if is_opacity:
-            _refuse_transparency(samples[..., channel])
+            _refuse_transparency(samples[..., channel], bits)
     return samples[..., :first]
 
 
-def _lifted(samples: NDArray[Any]) -> Samples:
-    """Move two's complement up by half the range, so that the lowest value is 0."""
-    unsigned: Samples = samples.view(f"u{samples.dtype.itemsize}")
-    unsigned ^= unsigned.dtype.type(1 << (8 * samples.dtype.itemsize - 1))
-    return unsigned
-
-
-def _one_channel(samples: Samples, tolerance: int) -> Samples:
+def _one_channel(samples: NDArray[Any], tolerance: int, bits: int = 16) -> NDArray[Any]:
     """Return the grey channel of (rows, columns[, 1 to 4]); the second or fourth is opacity."""
-    if samples.dtype not in (np.uint8, np.uint16):
+    if samples.dtype not in (np.uint8, np.uint16, np.int8, np.int16):
         raise sample_format()
     if samples.ndim == 2:
         return samples
     if samples.ndim != 3 or not 1 <= samples.shape[2] <= MAX_SAMPLES:
         raise not_greyscale()
     if samples.shape[2] in (2, 4):
-        _refuse_transparency(samples[..., -1])
+        _refuse_transparency(samples[..., -1], bits)
     if samples.shape[2] >= 3:
         red, green, blue = (samples[..., channel] for channel in range(3))
-        # Unsigned and in place of wider copies: a worker's memory is bounded.
+        # In place of wider copies: a worker's memory is bounded.
         if any(cv2.absdiff(other, green).max() > tolerance for other in (red, blue)):
             raise not_greyscale()
         return samples[..., 1]
     return samples[..., 0]
 
 
-def _refuse_transparency(opacity: NDArray[Any]) -> None:
-    if opacity.min() < np.iinfo(opacity.dtype).max:
+def _refuse_transparency(opacity: NDArray[Any], bits: int) -> None:
+    if opacity.min() < np.iinfo(opacity.dtype).max >> max(0, 8 * opacity.dtype.itemsize - bits):
         raise UnsuitableImage("transparency", "The image has transparent pixels.")
 
 

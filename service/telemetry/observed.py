@@ -23,7 +23,8 @@ OTHER = "other"
 
 WARNINGS = frozenset(
     (
-        *("background-bright", "breast-not-found", "breast-saturated", "burned-in-annotation"),
+        *("background-bright", "bits-guessed", "breast-not-found", "breast-saturated"),
+        "burned-in-annotation",
         *("frame-of-several", "implant", "modality-lut-ignored", "orientation-applied"),
         *("partial-view", "pixel-aspect-ignored", "polarity-guessed"),
         "presentation-lut-shape-ignored",

@@ -24,13 +24,15 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def pictures(stored: Stored) -> Iterator[Variant]:
     """Yield every way to store grey in them that is read, and some that are not."""
-    eight, sixteen = (stored >> 4).astype(np.uint8), stored.astype(np.uint16)
-    yield from _grey(eight, sixteen)
+    eight, twelve = (stored >> 4).astype(np.uint8), stored.astype(np.uint16)
+    yield from _grey(eight, twelve)
+    yield from _twelve_in_sixteen(twelve)
     yield from _pages_and_turns(eight)
     yield from _refusals(eight)
 
 
-def _grey(eight: "np.ndarray[Any, Any]", sixteen: "np.ndarray[Any, Any]") -> Iterator[Variant]:
+def _grey(eight: "np.ndarray[Any, Any]", twelve: "np.ndarray[Any, Any]") -> Iterator[Variant]:
+    sixteen = twelve << 4 | twelve >> 8
     image = Image.fromarray(eight)
     opaque = np.full_like(eight, 255)
     files: dict[str, tuple[str, bytes | bytearray, str, bool]] = {
@@ -53,7 +55,7 @@ def _grey(eight: "np.ndarray[Any, Any]", sixteen: "np.ndarray[Any, Any]") -> Ite
         ),
         "12.jpg": (
             "12 bits",
-            imagecodecs.jpeg8_encode(sixteen, level=98, bitspersample=12),
+            imagecodecs.jpeg8_encode(twelve, level=98, bitspersample=12),
             REFERENCE,
             False,
         ),
@@ -74,7 +76,7 @@ def _grey(eight: "np.ndarray[Any, Any]", sixteen: "np.ndarray[Any, Any]") -> Ite
         ),
         "signed.tif": (
             "signed",
-            imagecodecs.tiff_encode((sixteen.astype(np.int32) * 16 - 32768).astype(np.int16)),
+            imagecodecs.tiff_encode((sixteen.astype(np.int32) - 32768).astype(np.int16)),
             REFERENCE,
             True,
         ),
@@ -88,6 +90,27 @@ def _grey(eight: "np.ndarray[Any, Any]", sixteen: "np.ndarray[Any, Any]") -> Ite
             rule="PNG, JFIF, TIFF 6.0",
             same_as=same_as,
             exactly=exactly,
+            **BARE,
+        )
+
+
+def _twelve_in_sixteen(twelve: "np.ndarray[Any, Any]") -> Iterator[Variant]:
+    files = {
+        "12-in-16.png": imagecodecs.png_encode(twelve),
+        "12-in-16.tif": imagecodecs.tiff_encode(twelve),
+        "12-in-16.jpg": imagecodecs.jpeg8_encode(twelve, lossless=True, bitspersample=16),
+        "signed-12-in-16.tif": imagecodecs.tiff_encode(
+            (twelve.astype(np.int32) - 2048).astype("i2")
+        ),
+    }
+    for name, body in files.items():
+        yield Variant(
+            name=f"picture/{name}",
+            body=bytes(body),
+            what="12 bits in 16, and nothing says so",
+            rule="-",
+            same_as=REFERENCE,
+            warnings=("bits-guessed",),
             **BARE,
         )
 
