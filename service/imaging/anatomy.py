@@ -75,8 +75,8 @@ def laterality(dataset: Dataset, view: str | None) -> Laterality | None:
     """Tell which breast it is, None when nothing decides.
 
     In this order: Image Laterality, which Frame Laterality stands for in a multi-frame object
-    (PS3.3 C.8.11.7, C.7.6.16.2.8); Laterality of the series (C.7.3.1); Patient Orientation, but
-    only of an oblique view.
+    (PS3.3 C.8.11.7, C.7.6.16.2.8); Laterality of the series (C.7.3.1); where rows and columns
+    point, but only of an oblique view.
     """
     for keyword in ("ImageLaterality", "FrameLaterality", "Laterality"):
         value = elements.text(dataset, keyword)
@@ -95,9 +95,7 @@ def _side_of_oblique(dataset: Dataset) -> Laterality | None:
     side, foot with the other. That holds however the image is flipped. Directions with one letter,
     and those of a CC view, leave the side open.
     """
-    if elements.text(dataset, "AnatomicalOrientationType") == "QUADRUPED":
-        return None
-    for direction in elements.texts(dataset, "PatientOrientation"):
+    for direction in of_biped(dataset) or ():
         if set(direction) in ({"H", "L"}, {"F", "R"}):
             return "L"
         if set(direction) in ({"H", "R"}, {"F", "L"}):

@@ -19,11 +19,15 @@ FRAME_OF_SEVERAL = Caveat(
     "single mammograms.",
 )
 
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+
 _MACROS = (
     "PixelMeasuresSequence",  # PS3.3 C.7.6.16.2.1
+    "PlaneOrientationSequence",  # C.7.6.16.2.4
     "FrameAnatomySequence",  # C.7.6.16.2.8
     "PixelValueTransformationSequence",  # C.7.6.16.2.9
     "FrameVOILUTSequence",  # C.7.6.16.2.10, with tables C.7.6.16.2.10b
+    "FramePixelDataPropertiesSequence",  # C.8.19.6.4, Imager Pixel Spacing of projections
     "XRayGeometrySequence",  # C.8.31, Breast X-Ray Geometry
 )
 
@@ -42,30 +46,33 @@ def no_such_frame() -> InvalidRequest:
     return InvalidRequest("no-such-frame", "The file has no frame of the number asked for.")
 
 
-def as_of_frame(dataset: Dataset, frame: int) -> Dataset:
+def as_of_frame(dataset: Dataset, frame: int | None) -> Dataset:
     """Return the dataset as it holds for one frame, where a single-frame image would say it.
 
-    What the functional groups say of pixel measures, anatomy, value transformation and VOI LUT is
-    brought to the top: a frame's own group outranks the shared one, and both what stands outside
-    of them (PS3.3 C.7.6.16.1). The Pixel Measures Sequence stays visible, for its spacing is in
-    the patient.
+    What the functional groups say of pixel measures and data, orientation, anatomy, value
+    transformation and VOI LUT is brought to the top: a frame's own group outranks the shared one,
+    and both what stands outside of them (PS3.3 C.7.6.16.1). The Pixel Measures Sequence stays
+    visible, for its spacing is in the patient.
 
     Parameters
     ----------
     dataset
-        The whole object's; left as it is.
+        The whole object's; left as it is. Returned itself where it has no functional groups.
     frame
-        From 1 on.
+        From 1 on; None for the only one.
     """
+    if not any(keyword in dataset for keyword in _GROUPS):
+        return dataset
     flat = Dataset()
     flat.update(dict(dataset.items()))
     implicit, little_endian = dataset.original_encoding
     flat.set_original_encoding(implicit, little_endian, dataset.original_character_set)
-    shared = elements.item(dataset, "SharedFunctionalGroupsSequence", 0)
-    own = elements.item(dataset, "PerFrameFunctionalGroupsSequence", frame - 1)
+    shared = elements.item(dataset, _GROUPS[0], 0)
+    own = elements.item(dataset, _GROUPS[1], (frame or 1) - 1)
     for group in (shared, own):
         for keyword in _MACROS:
-            for macro in elements.items(group or Dataset(), keyword)[:1]:
+            macro = elements.item(group or Dataset(), keyword, 0)
+            if macro is not None:
                 setattr(flat, keyword, Sequence([macro]))
                 flat.update(dict(macro.items()))
     return flat

@@ -2,9 +2,11 @@
 
 Nets learn from images that hang as radiologists hang them: the head, or of a craniocaudal view the
 breast's outer side, on top. A file may hold its pixels in any of eight ways; Patient Orientation
-says in which (PS3.3 C.7.6.1.1.1). Which side the chest wall is on does not matter.
+says in which (PS3.3 C.7.6.1.1.1), or Image Orientation (C.7.6.2.1.1), which frames of a
+tomosynthesis have in its place. Which side the chest wall is on does not matter.
 """
 
+import math
 import re
 from typing import NamedTuple, TypeVar
 
@@ -59,11 +61,21 @@ class Turn(NamedTuple):
 
 AS_STORED = Turn()
 
+_AXES = (("H", "F", 2), ("P", "A", 1), ("L", "R", 0))
+"""Letters of the positive and the negative direction, and the axis (PS3.3 C.7.6.2.1.1). Of equal
+parts, head and foot come first: they say what is up without the side."""
+
+MIN_COSINE = 0.1
+"""A smaller part of a direction is not named: six degrees."""
+
+TOLERANCE = 0.05
+"""By how much directions may miss length one, and each other's right angle."""
+
 
 def of_biped(dataset: Dataset) -> PatientOrientation | None:
     """Read where rows and columns point; None of an animal, where letters mean other things."""
     is_animal = elements.text(dataset, "AnatomicalOrientationType") == "QUADRUPED"
-    return None if is_animal else patient_orientation(dataset)
+    return None if is_animal else patient_orientation(dataset) or image_orientation(dataset)
 
 
 def patient_orientation(dataset: Dataset) -> PatientOrientation | None:
@@ -75,6 +87,33 @@ def patient_orientation(dataset: Dataset) -> PatientOrientation | None:
     if len(directions) != 2 or not all(map(_is_direction, directions)):
         return None
     return directions[0], directions[1]
+
+
+def image_orientation(dataset: Dataset) -> PatientOrientation | None:
+    """Read where rows and columns point by Image Orientation (Patient); None where that is none."""
+    cosines = elements.numbers(dataset, "ImageOrientationPatient")
+    if len(cosines) != 6:
+        return None
+    along_rows, along_columns = cosines[:3], cosines[3:]
+    lengths = math.hypot(*along_rows), math.hypot(*along_columns)
+    slant = sum(a * b for a, b in zip(along_rows, along_columns, strict=True))
+    if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(slant)) > TOLERANCE:
+        return None
+    return _letters(along_rows), _letters(along_columns)
+
+
+def _letters(cosines: tuple[float, ...]) -> str:
+    """Return the letters of a direction, the largest part first."""
+    parts = [
+        (round(abs(cosines[axis]), 2), axis, positive, negative)
+        for positive, negative, axis in _AXES
+    ]
+    parts.sort(key=lambda part: -part[0])
+    return "".join(
+        positive if cosines[axis] > 0 else negative
+        for size, axis, positive, negative in parts
+        if size >= MIN_COSINE
+    )
 
 
 def _is_direction(value: str) -> bool:

@@ -143,8 +143,8 @@ def _modality(
 
 
 def _first_table(dataset: Dataset, keyword: str, signed: bool) -> Table | None:
-    items = elements.items(dataset, keyword)
-    return lookup_table(items[0], signed=signed) if items else None
+    first = elements.item(dataset, keyword, 0)
+    return None if first is None else lookup_table(first, signed=signed)
 
 
 def _voi_table(modality: NDArray[np.float64], dataset: Dataset) -> Display | None:
@@ -155,7 +155,7 @@ def _voi_table(modality: NDArray[np.float64], dataset: Dataset) -> Display | Non
     if table is None:
         return None, ()
     said: tuple[Caveat, ...] = (VOI_LUT_SCALED,) if table.misstated else ()
-    if len(elements.items(dataset, "VOILUTSequence")) > 1:
+    if elements.item(dataset, "VOILUTSequence", 1) is not None:
         said += (FIRST_OF_SEVERAL,)
     return table.look_up(modality) / table.maximum, said
 

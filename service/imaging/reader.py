@@ -129,7 +129,7 @@ def _read_dicom(
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
     inflated = len(file.body) if file.body is not body else 0
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
-    dataset = file.dataset if frame is None else as_of_frame(file.dataset, frame)
+    dataset = as_of_frame(file.dataset, frame)
     pixel, anatomy = read_pixel_size(dataset), read_anatomy(dataset)
     # Between padding and what it surrounds there would come values that are neither.
     half = (
@@ -159,7 +159,7 @@ def _read_dicom(
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,
         caveats=caveats + pixel.caveats + anatomy.caveats,
-        header=excerpt(whole, None if frame is None else as_of_frame(whole, frame)),
+        header=excerpt(whole, as_of_frame(whole, frame)),
     )
 
 

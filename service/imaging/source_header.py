@@ -228,8 +228,9 @@ def _raw(dataset: Dataset, keyword: str) -> Element | Sequence | None:
 def _tables(dataset: Dataset) -> list[tuple[int, tuple[Element, ...]]]:
     made = []
     for keyword in TABLES:
-        for item in elements.items(dataset, keyword)[:1]:
-            parts = [_element(item, part, MAX_TABLE_BYTES) for part in TABLE_PARTS]
+        first = elements.item(dataset, keyword, 0)
+        if first is not None:
+            parts = [_element(first, part, MAX_TABLE_BYTES) for part in TABLE_PARTS]
             made.append((tag_of(keyword), tuple(part for part in parts if part is not None)))
     return made
 

@@ -28,6 +28,16 @@ def _groups(side: str) -> Sequence:
     return Sequence([shared])
 
 
+def _projection_groups(side: str) -> Sequence:
+    (shared,) = _groups(side)
+    # Pixel Measures is none of its macros: its spacing is the detector's.
+    del shared.PixelMeasuresSequence
+    properties = Dataset()
+    properties.ImagerPixelSpacing = [0.1, 0.1]
+    shared.FramePixelDataPropertiesSequence = Sequence([properties])
+    return Sequence([shared])
+
+
 def _windows(frames: int) -> Sequence:
     items = []
     for _ in range(frames):
@@ -84,9 +94,13 @@ def frames(stored: Stored) -> Iterator[Variant]:
         warnings=("frame-of-several",),
         same_as=REFERENCE,
     )
+    projection = {
+        "SOPClassUID": PROJECTION,
+        "SharedFunctionalGroupsSequence": _projection_groups("L"),
+    }
     yield Variant(
         name="frames/projection.dcm",
-        body=multi_frame_file([stored], **header | {"SOPClassUID": PROJECTION}),
+        body=multi_frame_file([stored], **header | projection),
         what="a breast projection of one frame",
         rule="PS3.3 A.74",
         query="frame=1",

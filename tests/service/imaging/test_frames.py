@@ -209,6 +209,16 @@ def test_a_frames_voi_table():
     np.testing.assert_array_equal(read_dicom(body, LIMITS, 2).pixels, expected)
 
 
+def test_a_frames_first_of_many_full_voi_tables():
+    stack = frames(16)
+    squares = (np.arange(65536) ** 2 // 65535).tolist()
+    own = group(FrameVOILUTSequence={"VOILUTSequence": [table(squares, 0, 16) for _ in range(5)]})
+    body = multi_frame_file(
+        stack, bits_stored=16, PerFrameFunctionalGroupsSequence=Sequence([own, own, own])
+    )
+    np.testing.assert_array_equal(read_dicom(body, LIMITS, 2).pixels, np.array(squares)[stack[1]])
+
+
 def test_an_object_with_fewer_groups_than_frames():
     body = multi_frame_file(
         frames(),
@@ -231,6 +241,42 @@ def test_the_magnification_of_a_projection_is_in_its_geometry():
     mammogram = read_dicom(body, LIMITS, 1)
     assert mammogram.pixel_spacing_mm == (0.05, 0.05)
     assert [caveat.code for caveat in mammogram.caveats] == ["special-view"]
+
+
+def test_imager_pixel_spacing_of_a_projection_is_in_its_pixel_data_properties():
+    shared = group(FramePixelDataPropertiesSequence={"ImagerPixelSpacing": [0.1, 0.09]})
+    body = multi_frame_file(
+        frames()[:1],
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.13.1.4",
+        SharedFunctionalGroupsSequence=Sequence([shared]),
+    )
+    mammogram = read_dicom(body, LIMITS, 1)
+    assert mammogram.pixel_spacing_mm == (0.1, 0.09)
+    assert mammogram.caveats == ()
+
+
+def test_orientation_of_a_frame_is_in_its_plane():
+    own = [
+        group(PlaneOrientationSequence={"ImageOrientationPatient": [0, -1, 0, side, 0, 0]})
+        for side in (-1, 1, -1)
+    ]
+    body = multi_frame_file(frames(), PerFrameFunctionalGroupsSequence=Sequence(own))
+    assert read_dicom(body, LIMITS, 1).orientation == ("A", "R")
+    assert read_dicom(body, LIMITS, 2).orientation == ("A", "L")
+
+
+def test_an_only_frame_is_the_same_whether_it_is_asked_for_or_not():
+    body = multi_frame_file(
+        frames()[:1],
+        SOPClassUID=MULTI_FRAME_WORD,
+        SharedFunctionalGroupsSequence=Sequence([SHARED]),
+    )
+    asked, unasked = read_dicom(body, LIMITS, 1), read_dicom(body, LIMITS)
+    np.testing.assert_array_equal(unasked.pixels, asked.pixels)
+    np.testing.assert_array_equal(unasked.pixels, windowed(frames()[0], 4000, 4000))
+    for mammogram in (asked, unasked):
+        assert (mammogram.pixel_spacing_mm, mammogram.laterality) == ((0.1, 0.09), "R")
+    assert asked.header == unasked.header
 
 
 def test_a_multi_frame_film_scan_has_no_groups():

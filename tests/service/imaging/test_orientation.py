@@ -1,5 +1,6 @@
 """How a mammogram lies, and how it is turned upright."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 from pydicom.dataset import Dataset
 
 from service.imaging.mammogram import Laterality, PatientOrientation
-from service.imaging.orientation import AS_STORED, Turn, of_biped, patient_orientation, upright
+from service.imaging.orientation import (
+    AS_STORED,
+    Turn,
+    image_orientation,
+    of_biped,
+    patient_orientation,
+    upright,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -75,3 +83,53 @@ def test_two_directions_are_read_and_nothing_else(
     assert patient_orientation(dataset) == of_biped(dataset) == read
     dataset.AnatomicalOrientationType = "QUADRUPED"
     assert of_biped(dataset) is None
+
+
+S = 0.5**0.5
+
+
+@pytest.mark.parametrize(
+    ("cosines", "read"),
+    [
+        ([0, -1, 0, -1, 0, 0], ("A", "R")),
+        ([0, 1, 0, 1, 0, 0], ("P", "L")),
+        ([0, -1, 0, -S, 0, -S], ("A", "FR")),
+        ([0, 1, 0, S, 0, -S], ("P", "FL")),
+        ([0, 1, 0, -S, 0, S], ("P", "HR")),
+        ([0, -1, 0, -0.87, 0, -0.5], ("A", "RF")),
+        ([0, -0.999, 0.04, 0, -0.04, -0.999], ("A", "F")),
+        (["0.0", "-1.0", "0.0", "-1.0", "0.0", "0.0"], ("A", "R")),
+        ([0, -1, 0], None),
+        ([0, 0, 0, 0, 0, 0], None),
+        ([0, -1, 0, 0, -1, 0], None),
+        ([0, -2, 0, -1, 0, 0], None),
+        (None, None),
+    ],
+)
+def test_cosines_say_where_rows_and_columns_point(
+    cosines: list[float] | None, read: PatientOrientation | None
+) -> None:
+    dataset = Dataset()
+    dataset.ImageOrientationPatient = cosines
+    assert image_orientation(dataset) == of_biped(dataset) == read
+    dataset.PatientOrientation = ["P", "L"]
+    assert of_biped(dataset) == ("P", "L")
+
+
+@pytest.mark.parametrize("turn", EVERY)
+@pytest.mark.parametrize("tilt", [0, 30, 45, 60, 90])
+@pytest.mark.parametrize("side", ["L", "R"])
+def test_frames_of_any_tilt_are_turned_upright(side: Laterality, tilt: int, turn: Turn) -> None:
+    # From back to front, and from the breast's own side and the head down.
+    sideways = -1 if side == "L" else 1
+    angle = math.radians(tilt)
+    along_rows: tuple[float, ...] = (0, -1, 0)
+    along_columns: tuple[float, ...] = (sideways * math.cos(angle), 0, -math.sin(angle))
+    if turn.upside_down:
+        along_columns = tuple(-cosine for cosine in along_columns)
+    if turn.mirrored:
+        along_rows = tuple(-cosine for cosine in along_rows)
+    stored = (along_columns, along_rows) if turn.transposed else (along_rows, along_columns)
+    dataset = Dataset()
+    dataset.ImageOrientationPatient = [*stored[0], *stored[1]]
+    assert upright(of_biped(dataset), side) == turn._replace(mirrored=False)

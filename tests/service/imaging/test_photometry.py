@@ -154,9 +154,9 @@ def test_a_broken_voi_table_alone_gives_way_to_the_observed_range(bad):
 
 def test_both_broken_are_both_said():
     values = phantom(12)
-    absurd = Sequence([table([0, 1] * 2**15, 0, 1)] * 5)
+    broken = Sequence([mismatched(4096, range(9))])
     pixels, caveats = shown(
-        dicom_file(values, VOILUTSequence=absurd, WindowCenter=1, WindowWidth=0)
+        dicom_file(values, VOILUTSequence=broken, WindowCenter=1, WindowWidth=0)
     )
     np.testing.assert_array_equal(pixels, stretched(values, 0, 4095))
     assert caveats == ["voi-lut-ignored", "window-ignored"]
@@ -225,6 +225,21 @@ def test_a_modality_table_is_not_scaled_whatever_bits_it_states():
         pixels, caveats = shown(dicom_file(values, ModalityLUTSequence=tables, **window))
         np.testing.assert_array_equal(pixels, right)
         assert caveats == []
+
+
+@pytest.mark.parametrize("undefined", (False, True), ids=("stated length", "undefined length"))
+@pytest.mark.parametrize("tables", (1, 4, 9))
+def test_however_many_full_tables_there_are_the_first_is_used(tables, undefined):
+    values = phantom(16)
+    squares = (np.arange(65536) ** 2 // 65535).tolist()
+    several = Sequence([table(squares, 0, 16, "OW") for _ in range(tables)])
+    for each in several:
+        each["LUTData"].value = np.array(squares, "<u2").tobytes()
+    several.is_undefined_length = undefined
+    window = {"WindowCenter": 1, "WindowWidth": 1}
+    pixels, caveats = shown(dicom_file(values, bits_stored=16, VOILUTSequence=several, **window))
+    np.testing.assert_array_equal(pixels, np.array(squares)[values])
+    assert caveats == ([] if tables == 1 else ["voi-first-of-several"])
 
 
 def test_the_first_of_several_voi_tables():
