@@ -7,14 +7,18 @@ from itertools import pairwise
 
 from service.api.body_buffer import BodyBuffer
 from service.api.numbers import MAX_TEXT
+from service.api.options import FIELDS
 from service.dicomweb.multipart import media_type_and_boundary
 from service.imaging.reader import sniff
 
 MAX_FIELD_BYTES = MAX_TEXT + 1
 """Bytes kept of a form's field: no valid value is as long, so a value that was cut is refused."""
 
-FIELD_NAME = re.compile(r";\s*(?i:name)\s*=\s*\"?(?P<name>[a-z_]{1,64})\"?\s*(?:;|$)")
-FILE_NAME = re.compile(r";\s*filename\*?\s*=", re.IGNORECASE)
+FIELD_NAME = re.compile(
+    r";\s*name\s*=\s*(?:\"(?P<quoted>[^\"]{1,64})\"|(?P<bare>[^\s;\"]{1,64}))\s*(?:;|$)",
+    re.IGNORECASE,
+)
+FILE_NAME = re.compile(r";\s*filename\*?\s*=\s*(?P<empty>(?:\"\"\s*)?(?:;|$))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +36,30 @@ class Part:
     @property
     def is_file(self) -> bool:
         """Named, typed, or an image by its content: forms are written in many ways."""
-        disposition = self.headers.get("content-disposition", "")
-        if FILE_NAME.search(disposition) or self.media_type not in {"", "text/plain"}:
-            return True
-        return sniff(self.content) is not None
+        named = FILE_NAME.search(self._disposition)
+        if named is not None:
+            # An input of files in which none was chosen is sent as one without name and content
+            # (HTML, "constructing the entry list").
+            return len(self.content) > 0 or named["empty"] is None
+        # Generated clients send a number as application/json.
+        is_typed = self.media_type not in {"", "text/plain"} and self._name not in FIELDS
+        return is_typed or sniff(self.content) is not None
 
     @property
     def field(self) -> tuple[str, str] | None:
         """Name of a text field and the beginning of its value; None for any other part."""
-        named = FIELD_NAME.search(self.headers.get("content-disposition", ""))
-        if self.is_file or named is None:
+        if self._name is None or self.is_file or FILE_NAME.search(self._disposition):
             return None
-        return named["name"], bytes(self.content[:MAX_FIELD_BYTES]).decode("utf-8", "replace")
+        return self._name, bytes(self.content[:MAX_FIELD_BYTES]).decode("utf-8", "replace")
+
+    @property
+    def _disposition(self) -> str:
+        return self.headers.get("content-disposition", "")
+
+    @property
+    def _name(self) -> str | None:
+        named = FIELD_NAME.search(self._disposition)
+        return None if named is None else named["quoted"] or named["bare"]
 
 
 class Parts:

@@ -145,7 +145,7 @@ def test_a_form_may_hold_the_choices_too(client: TestClient, phantom_png: bytes)
     assert post(pixel_spacing_mm="1", frame="1") == ([1.0, 1.0], 1)
     assert post(pixel_spacing_mm="0.5,0.25") == ([0.5, 0.25], None)
     assert post("?pixel_spacing_mm=2", pixel_spacing_mm="1") == ([2.0, 2.0], None)
-    assert post(note="x" * 5000, Frame="7") == (None, None)
+    assert post(note="x" * 5000, date="1957-04-02") == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,27 @@ def test_a_field_out_of_bounds_is_named_and_not_told(
     answer = client.post(url, files={"f": phantom_png}, data={name: value})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
     assert name in answer.json()["detail"]
+
+
+def test_a_number_that_a_generated_client_sends_as_json_is_a_field(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    parts = [
+        (b'name="pixel_spacing_mm"\r\nContent-Type: application/json', b"1"),
+        (b'name="file"; filename="x.png"', phantom_png),
+        # An input of the form in which no file was chosen.
+        (b'name="second"; filename=""\r\nContent-Type: application/octet-stream', b""),
+    ]
+    head = b"--b\r\nContent-Disposition: form-data; "
+    body = b"".join(head + told + b"\r\n\r\n" + content + b"\r\n" for told, content in parts)
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answers = [
+        client.post(f"/v1/{route}", content=body + b"--b--\r\n", headers=headers).json()
+        for route in ("segment", "studies")
+    ]
+    assert [each["problem"] for each in answers[1]["images"]] == [None]
+    for result in (answers[0], answers[1]["images"][0]["result"]):
+        assert result["image"]["pixel_spacing_mm"] == [1.0, 1.0]
 
 
 def test_two_files_are_refused(client: TestClient, phantom_png: bytes) -> None:
