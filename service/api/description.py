@@ -19,7 +19,7 @@ def problem_responses(meanings: Mapping[int, str]) -> dict[int | str, dict[str, 
 
 IMAGE_PROBLEMS = problem_responses(
     {
-        400: "Not an image that can be parsed, or a parameter out of bounds.",
+        400: "Not an image that can be parsed, or a parameter unknown or out of bounds.",
         404: "No model of this name.",
         406: "No such form of the result.",
         413: "The body, or the image in it, is too large.",

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from starlette.requests import Request
-
 from service.api.numbers import parse_integer, parse_number
 from service.errors import InvalidRequest
 from service.imaging.frames import MAX_FRAMES
@@ -42,8 +40,8 @@ def spacing_parameter(description: str) -> dict[str, Any]:
     }
 
 
-def parse_spacing(texts: list[str] | None) -> tuple[float, float] | None:
-    """Turn "0.1", "0.1,0.12", or the two one after another, into millimetres.
+def parse_spacing(text: str | None) -> tuple[float, float] | None:
+    """Turn "0.1" or "0.1,0.12" into millimetres.
 
     Returns
     -------
@@ -54,28 +52,15 @@ def parse_spacing(texts: list[str] | None) -> tuple[float, float] | None:
     InvalidRequest
         It is no number, or out of its bounds.
     """
-    if texts is None:
+    if text is None:
         return None
     try:
-        values = [parse_number(part) for text in texts for part in text.split(",")]
+        values = [parse_number(part) for part in text.split(",")]
     except ValueError:
         raise _out_of_bounds("pixel_spacing_mm") from None
     if len(values) > 2 or not all(MIN_SPACING_MM <= each <= MAX_SPACING_MM for each in values):
         raise _out_of_bounds("pixel_spacing_mm")
     return values[0], values[-1]
-
-
-def refuse_repeated(request: Request, *names: str) -> None:
-    """Refuse a query that says one of these more than once: which is meant is anybody's guess.
-
-    Raises
-    ------
-    InvalidRequest
-        It does.
-    """
-    for name in names:
-        if len(request.query_params.getlist(name)) > 1:
-            raise _out_of_bounds(name)
 
 
 def with_fields(options: SegmentOptions, fields: Mapping[str, str]) -> SegmentOptions:
@@ -92,7 +77,7 @@ def with_fields(options: SegmentOptions, fields: Mapping[str, str]) -> SegmentOp
         number = _frame(frame)
         options = replace(options, frame=options.frame or number)
     if spacing is not None:
-        spacing_mm = parse_spacing([spacing])
+        spacing_mm = parse_spacing(spacing)
         options = replace(options, pixel_spacing_mm=options.pixel_spacing_mm or spacing_mm)
     return options
 
@@ -109,3 +94,8 @@ def _frame(text: str) -> int:
 
 def _out_of_bounds(name: str) -> InvalidRequest:
     return InvalidRequest("invalid-parameter", f"Out of bounds or malformed: {name}.")
+
+
+def repeated(name: str) -> InvalidRequest:
+    """Return what is wrong with a choice that is made twice: which is meant is anybody's guess."""
+    return InvalidRequest("invalid-parameter", f"Said more than once: {name}.")

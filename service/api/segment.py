@@ -14,13 +14,8 @@ from service.api.encode import encode, picture_side
 from service.api.form import OUTPUT, Form, choose_forms
 from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
-from service.api.options import (
-    FIELDS,
-    parse_spacing,
-    refuse_repeated,
-    spacing_parameter,
-    with_fields,
-)
+from service.api.options import FIELDS, parse_spacing, spacing_parameter, with_fields
+from service.api.parameters import check_fields, check_query
 from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
@@ -114,7 +109,7 @@ async def segment(
         BeforeValidator(trimmed),
     ] = True,
     pixel_spacing_mm: Annotated[
-        list[str] | None,
+        str | None,
         Query(include_in_schema=False),
     ] = None,
     frame: Annotated[
@@ -133,7 +128,7 @@ async def segment(
 
     **Research use only: this is not a medical device.**
     """
-    refuse_repeated(request, "output", "include", "max_side", "gate", "frame", "model")
+    check_query(request)
     forms = choose_forms(output, request.headers.get("accept", ""))
     renders = parse_include(include)
     work = Segmentation.of(request, model)
@@ -154,6 +149,7 @@ async def segment(
                 bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
             )
         slot.take()
+        check_fields(request, upload.fields)
         options = with_fields(options, upload.fields)
         token = limiter.new_token()
         return await limiter.work_for(

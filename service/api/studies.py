@@ -13,13 +13,8 @@ from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.gate import caller_of
 from service.api.numbers import trimmed
-from service.api.options import (
-    FIELDS,
-    parse_spacing,
-    refuse_repeated,
-    spacing_parameter,
-    with_fields,
-)
+from service.api.options import FIELDS, parse_spacing, spacing_parameter, with_fields
+from service.api.parameters import check_fields, check_query
 from service.api.problems import Problem, problem_of
 from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_uploads
@@ -115,7 +110,7 @@ async def study(
         BeforeValidator(trimmed),
     ] = True,
     pixel_spacing_mm: Annotated[
-        list[str] | None,
+        str | None,
         Query(include_in_schema=False),
     ] = None,
     model: ModelName = None,
@@ -127,7 +122,7 @@ async def study(
 
     **Research use only: this is not a medical device.**
     """
-    refuse_repeated(request, "gate", "model")
+    check_query(request)
     work = Segmentation.of(request, model)
     settings, limiter = work.services.settings, work.services.limiter
     with limiter.receiving("images", caller_of(request)) as slot:
@@ -141,6 +136,7 @@ async def study(
             )
         slot.take()
         options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
+        check_fields(request, uploads[0].fields)
         options = with_fields(options, uploads[0].fields)
         token = CancelToken(settings.deadline_s * len(uploads))
         return await limiter.work_for(

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from service.api.body import SenderBounds, body_buffer_for, receive_body
 from service.api.media_types import KINDS, UNDECLARED
+from service.api.options import FIELDS, repeated
 from service.api.parts import Part, Parts
 from service.capacity.slot import Slot
 from service.dicomweb.multipart import MultipartReader, media_type_and_boundary
@@ -115,6 +116,8 @@ def _as_uploads(files: list[Part], parts: list[Part]) -> list[Upload]:
     for part in parts:
         if (field := part.field) is not None:
             name, text = field
-            # As in a query, a list may come one after another.
-            fields[name] = f"{fields[name]},{text}" if name in fields else text
+            if name in fields and name in FIELDS:
+                # They hold for all files of the form; one for each is not taken.
+                raise repeated(name)
+            fields[name] = text
     return [Upload(file.content, KINDS.get(file.media_type), fields) for file in files]

@@ -49,6 +49,6 @@ def ended_by_sigterm() -> Iterator[None]:
 def spacing_or_fail(text: str | None) -> tuple[float, float] | None:
     """Read what `--pixel-spacing-mm` says; end the command where it says nothing."""
     try:
-        return parse_spacing(None if text is None else [text])
+        return parse_spacing(text)
     except InvalidRequest:
         fail("--pixel-spacing-mm takes one number, or row,column, in mm")

@@ -66,7 +66,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def send(service: Service, body: bytes, output: str) -> httpx.Response:
     request = form(body)
     headers = HEADERS | request.pop("headers")  # type: ignore[operator]
-    query = {"output": output, "gate": "false", "patient": WORD}
+    query = {"output": output, "gate": "false"}
     url = f"{service.url}/v1/segment"
     return http_client.post(url, params=query, headers=headers, timeout=120, **request)  # type: ignore[arg-type]
 

@@ -75,15 +75,19 @@ def test_what_is_no_spacing_is_refused(
 
 
 @pytest.mark.parametrize("route", ["segment", "studies"])
-def test_spacing_that_is_said_twice_is_row_and_column(
-    client: TestClient, phantom_png: bytes, route: str
+@pytest.mark.parametrize("values", [["0.05", "0.1"], ["1", "1"], ["1,1", "1"]])
+def test_a_spacing_for_each_of_several_files_is_refused(
+    client: TestClient, phantom_png: bytes, route: str, values: list[str]
 ) -> None:
-    query = "pixel_spacing_mm=1&pixel_spacing_mm=0.5"
-    in_form = {"pixel_spacing_mm": ["1", "0.5"]}
-    for url, fields in ((f"/v1/{route}?{query}", {}), (f"/v1/{route}", in_form)):
-        answer = client.post(url, files={"f": phantom_png}, data=fields)
-        result = answer.json() if route == "segment" else answer.json()["images"][0]["result"]
-        assert result["image"]["pixel_spacing_mm"] == [1.0, 0.5]
+    count = 2 if route == "studies" else 1
+    files = [("f", (f"{number}.png", phantom_png)) for number in range(count)]
+    answers = [
+        client.post(f"/v1/{route}", files=files, data={"pixel_spacing_mm": values}),
+        client.post(f"/v1/{route}", files=files, params={"pixel_spacing_mm": values}),
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
+        assert answer.json()["detail"] == "Said more than once: pixel_spacing_mm."
 
 
 SCALARS = {
@@ -116,11 +120,11 @@ def test_a_parameter_out_of_bounds_is_refused(
     assert name in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("name", SCALARS)
+@pytest.mark.parametrize("name", [*SCALARS, "model"])
 def test_a_parameter_that_is_said_twice_is_refused(
     client: TestClient, phantom_png: bytes, name: str
 ) -> None:
-    first = SCALARS[name][0][0] or "mask"
+    first = "mask" if name not in SCALARS else SCALARS[name][0][0] or "mask"
     answer = client.post(URL, content=phantom_png, params={name: [first, first]})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
     assert name in answer.json()["detail"]

@@ -194,7 +194,7 @@ def test_the_intent_decides_and_is_told(
     [(None, None), ("0.1", (0.1, 0.1)), ("0.1,0.2", (0.1, 0.2)), ("1", (1.0, 1.0))],
 )
 def test_spacing_is_parsed(text: str | None, spacing: tuple[float, float] | None) -> None:
-    assert parse_spacing(None if text is None else [text]) == spacing
+    assert parse_spacing(text) == spacing
 
 
 @pytest.mark.parametrize(
