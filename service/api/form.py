@@ -1,5 +1,6 @@
 """Which form of the result the caller wants: `output` wins over `Accept`."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from service.errors import NotAcceptable
@@ -49,10 +50,10 @@ def choose_form(output: str | None, accept: str) -> Form:
         raise NotAcceptable("output", f"output must be one of {', '.join(get_args(Form))}.")
     if not accept.strip():
         return "json"
-    best = max(_OFFERS, key=lambda offer: _quality(offer, accept))
-    if _quality(best, accept) <= 0.0:
+    best = _best(_OFFERS, accept)
+    if best is None:
         raise NotAcceptable("accept", f"The result is one of {', '.join(_OFFERS)}.")
-    return _OFFERS[best]
+    return best
 
 
 def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
@@ -65,6 +66,26 @@ def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
     """
     named = (output,) if output is None else output.split(",")
     return tuple(dict.fromkeys(choose_form(name, accept) for name in named))
+
+
+def choose_without_dicom(forms: tuple[Form, ...], accept: str) -> tuple[Form, ...]:
+    """Choose again by the Accept header for an image of which no DICOM object can be made.
+
+    Parameters
+    ----------
+    forms, accept
+        What was chosen by it, and the header. They stay where nothing else is accepted.
+    """
+    if not accept.strip():
+        return forms
+    best = _best({kind: form for kind, form in _OFFERS.items() if form != DICOM_FORM}, accept)
+    return forms if best is None else (best,)
+
+
+def _best(offers: Mapping[str, Form], accept: str) -> Form | None:
+    """Return the form that is accepted most, of equals the first; None where none is."""
+    best = max(offers, key=lambda offer: _quality(offer, accept))
+    return offers[best] if _quality(best, accept) > 0.0 else None
 
 
 def _quality(media_type: str, accept: str) -> float:

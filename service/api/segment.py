@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
-from service.api.form import OUTPUT, Form, choose_forms
+from service.api.form import OUTPUT, Form, choose_forms, choose_without_dicom
 from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
 from service.api.options import FIELDS, parse_spacing, spacing_parameter, with_fields
@@ -20,6 +20,7 @@ from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
 from service.imaging.frames import MAX_FRAMES
+from service.imaging.reader import sniff
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
 
@@ -129,17 +130,13 @@ async def segment(
     **Research use only: this is not a medical device.**
     """
     check_query(request)
-    forms = choose_forms(output, request.headers.get("accept", ""))
+    # RFC 9110, 5.3: several lines are one list.
+    accept = ", ".join(request.headers.getlist("accept"))
+    forms = choose_forms(output, accept)
     renders = parse_include(include)
     work = Segmentation.of(request, model)
     settings, limiter = work.services.settings, work.services.limiter
-    options = SegmentOptions(
-        parse_spacing(pixel_spacing_mm),
-        gate,
-        frame,
-        picture_side(forms, renders, max_side),
-        activation="activation" in forms,
-    )
+    spacing_mm = parse_spacing(pixel_spacing_mm)
     with limiter.receiving("images", caller_of(request)) as slot:
         with work.stage("receive"):
             upload = await receive_upload(
@@ -150,6 +147,15 @@ async def segment(
             )
         slot.take()
         check_fields(request, upload.fields)
+        if output is None and sniff(upload.body) != "dicom":
+            forms = choose_without_dicom(forms, accept)
+        options = SegmentOptions(
+            spacing_mm,
+            gate,
+            frame,
+            picture_side(forms, renders, max_side),
+            activation="activation" in forms,
+        )
         options = with_fields(options, upload.fields)
         token = limiter.new_token()
         return await limiter.work_for(

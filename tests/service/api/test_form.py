@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from service.api.form import Form, choose_form, choose_forms
+from service.api.form import Form, choose_form, choose_forms, choose_without_dicom
 from service.errors import NotAcceptable
 from service.outputs.dicom.registry import OUTPUTS
 
@@ -39,6 +39,30 @@ def test_output_wins_over_accept(output: str | None, accept: str, form: Form) ->
 def test_what_cannot_be_met_is_refused(output: str | None, accept: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_form(output, accept)
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("application/dicom, application/json;q=0.5", "json"),
+        ("application/dicom, image/png;q=0.2, application/json;q=0.1", "overlay"),
+        ("application/dicom;q=0.9, */*;q=0.1", "json"),
+        ("application/dicom, application/json;q=0", "seg"),
+        ("application/dicom", "seg"),
+    ],
+)
+def test_what_is_accepted_next_is_given_of_an_image_that_is_no_dicom(
+    accept: str, form: Form
+) -> None:
+    forms = choose_forms(None, accept)
+    assert forms == ("seg",)
+    assert choose_without_dicom(forms, accept) == (form,)
+
+
+@pytest.mark.parametrize("accept", ["", " ", "image/png", "*/*", "image/png, application/json"])
+def test_what_is_no_dicom_object_stays_as_it_was_chosen(accept: str) -> None:
+    forms = choose_forms(None, accept)
+    assert choose_without_dicom(forms, accept) == forms
 
 
 def test_several_dicom_objects_may_be_asked_for_together() -> None:

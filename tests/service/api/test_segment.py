@@ -217,3 +217,30 @@ def test_include_is_parsed(client: TestClient) -> None:
     assert parse_include("mask,overlay") == {"mask", "overlay"}
     answer = client.post("/v1/segment?include=mask,everything", content=b"x")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
+
+
+@pytest.mark.parametrize(
+    ("lines", "media_type"),
+    [
+        (["text/html", "application/json"], "application/json"),
+        (["application/json;q=0.1", "image/png"], "image/png"),
+        (["image/png", "application/json;q=0.1"], "image/png"),
+        (["application/dicom", "application/json;q=0.5"], "application/json"),
+    ],
+)
+def test_several_lines_of_accept_are_one_list(
+    client: TestClient, phantom_png: bytes, lines: list[str], media_type: str
+) -> None:
+    for headers in ([("Accept", line) for line in lines], [("Accept", ", ".join(lines))]):
+        answer = client.post(SPACED, content=phantom_png, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+
+
+def test_a_dicom_result_of_a_png_is_refused_where_nothing_else_is_accepted(
+    client: TestClient, phantom_png: bytes
+) -> None:
+    accept = {"Accept": "application/dicom"}
+    answer = client.post(SPACED, content=phantom_png, headers=accept)
+    assert (answer.status_code, answer.json()["code"]) == (406, "output")
+    answer = client.post(SPACED, content=b"no image", headers=accept)
+    assert (answer.status_code, answer.json()["code"]) == (400, "not-an-image")
