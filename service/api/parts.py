@@ -36,14 +36,25 @@ class Part:
     @property
     def is_file(self) -> bool:
         """Named, typed, or an image by its content: forms are written in many ways."""
-        named = FILE_NAME.search(self._disposition)
-        if named is not None:
-            # An input of files in which none was chosen is sent as one without name and content
-            # (HTML, "constructing the entry list").
-            return len(self.content) > 0 or named["empty"] is None
+        if self._is_unused_input:
+            return False
+        if FILE_NAME.search(self._disposition):
+            return True
         # Generated clients send a number as application/json.
         is_typed = self.media_type not in {"", "text/plain"} and self._name not in FIELDS
         return is_typed or sniff(self.content) is not None
+
+    @property
+    def _is_unused_input(self) -> bool:
+        """Whether a form had an input of files here in which none was chosen.
+
+        It is sent as a file of no type without name and content (HTML, "constructing the entry
+        list"); fetch() of Node.js leaves the empty name out.
+        """
+        file_name = FILE_NAME.search(self._disposition)
+        is_named = file_name is not None and file_name["empty"] is None
+        is_empty = not len(self.content) and self.media_type in {"", "application/octet-stream"}
+        return is_empty and not is_named and self._name is not None
 
     @property
     def field(self) -> tuple[str, str] | None:
