@@ -1,10 +1,11 @@
 """What a request's header must be beyond its grammar, and the answer to one that is not."""
 
-import json
 from collections.abc import Sequence
+from email.utils import formatdate
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from service.api.problems import MEDIA_TYPE, problem_of
 from service.api.security_headers import with_security_headers
 from service.errors import HeadersTooLarge, InvalidRequest, MammosegError, UrlTooLong
 
@@ -55,21 +56,24 @@ def url_too_long() -> MammosegError:
     return UrlTooLong("url-too-long", "The request's URL is too long.")
 
 
-def last_answer(error: MammosegError) -> bytes:
-    """Return an answer as RFC 9457 has it, whole as it is sent, which is the connection's last."""
-    problem = {
-        "type": f"urn:mammoseg:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "detail": error.detail,
-    }
-    body = json.dumps(problem).encode()
+def last_answer(error: MammosegError, request_id: str) -> bytes:
+    """Return an answer as RFC 9457 has it, whole as it is sent, which is the connection's last.
+
+    Parameters
+    ----------
+    error
+        What is wrong.
+    request_id
+        Of the bytes that are refused, to find in the log.
+    """
+    body = problem_of(error, request_id).model_dump_json().encode()
     fields = {
-        "content-type": "application/problem+json",
+        "date": formatdate(usegmt=True),
+        "content-type": MEDIA_TYPE,
         "content-length": str(len(body)),
         "connection": "close",
         **{name.decode(): value.decode() for name, value in SAFE_FIELDS},
+        "x-request-id": request_id,
         **error.headers,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

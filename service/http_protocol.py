@@ -7,15 +7,16 @@ the bodies were lost that Java's HttpClient and `curl --http2` send with such an
 """
 
 import asyncio
-from dataclasses import dataclass
+import uuid
 from typing import Any
 
 import httptools
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.connection_limits import ConnectionLimits
+from service.connection_refusals import ConnectionRefusals
 from service.errors import InvalidRequest, MammosegError, Overloaded, RequestTimeout
 from service.http_header import (
     MAX_URL_BYTES,
@@ -26,8 +27,6 @@ from service.http_header import (
     url_too_long,
 )
 from service.unread_answer import UnreadAnswer
-
-log = structlog.get_logger("mammoseg")
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of a request line and header as they are sent; of the trailers after a chunked body, too."""
@@ -47,25 +46,6 @@ LINGER_S = 5.0
 that is closed while bytes wait unread is reset, and the reset overtakes the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Bounds of the connections of one process.
-
-    Attributes
-    ----------
-    connections
-        At once; beyond, the one that has waited longest for a request makes room.
-    header_s
-        For a whole header, seconds, from the connection or the header's first byte on.
-    send_s
-        Seconds without progress of an answer that is not read.
-    """
-
-    connections: int
-    header_s: float
-    send_s: float
-
-
 class HttpProtocol(HttpToolsProtocol):
     """Serves one connection.
 
@@ -75,6 +55,8 @@ class HttpProtocol(HttpToolsProtocol):
         Uvicorn's.
     limits
         Bounds.
+    refusals
+        Told of what is refused here.
     """
 
     def __init__(
@@ -85,9 +67,10 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
+        refusals: ConnectionRefusals,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits
+        self._limits, self._refusals = limits, refusals
         self.url = b""
         self._in_head, self._head_bytes = True, 0
         self._begun_at = self.loop.time()
@@ -110,12 +93,15 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.connections) <= self._limits.connections:
             return
         every = [one for one in self.connections if isinstance(one, HttpProtocol)]
-        others = [one for one in every if one.waits and not one._aborted and one is not self]
-        if others:
-            min(others, key=lambda one: one._begun_at)._abort()
-        else:
-            transport.write(last_answer(Overloaded("connections", "Too many connections.")))
-            transport.close()
+        others = [one for one in every if not one._aborted and one is not self]
+        may_go = [one for one in others if one.waits]
+        if may_go:
+            min(may_go, key=lambda one: one._begun_at)._abort()
+            return
+        error, request_id = Overloaded("connections", "Too many connections."), uuid.uuid4().hex
+        self._refusals.too_many(error.code, request_id)
+        transport.write(last_answer(error, request_id))
+        transport.close()
 
     @property
     def waits(self) -> bool:
@@ -141,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._unread.stuck(self.transport.get_write_buffer_size(), now):
             self._abort()
         elif self._deaf_until is not None:
-            if now > self._deaf_until and (self.waits or self.cycle.disconnected):
+            if now > self._deaf_until and self._is_done:
                 self.transport.close()
         elif (
             self.waits
@@ -207,6 +193,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     # Our own.
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether no answer is to come, once the connection is deaf."""
+        return self.waits or self.cycle.disconnected
 
     def _slice(self) -> int:
         if self._in_head:
@@ -280,10 +271,16 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        log.info("connection-refused", code=error.code)
-        self.transport.write(last_answer(error))
+        request_id = self._request_id()
+        self._refusals.refused(error.code, request_id)
+        self.transport.write(last_answer(error, request_id))
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+    def _request_id(self) -> str:
+        """Return that of the request in whose body something is wrong; else a new one."""
+        told = None if self._in_head else self.cycle.scope["state"].get("request_id")
+        return told or uuid.uuid4().hex
 
     def _abort(self) -> None:
         self._aborted = True

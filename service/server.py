@@ -23,9 +23,11 @@ from fastapi import FastAPI
 
 from service.audit.events import node_refused
 from service.audit.participants import http_caller
+from service.connection_limits import ConnectionLimits
+from service.connection_refusals import ConnectionRefusals
 from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.heap import give_back
-from service.http_protocol import ConnectionLimits, HttpProtocol
+from service.http_protocol import HttpProtocol
 from service.services import Services, services_of
 from service.settings import Settings
 from service.tls import reloaded_context
@@ -102,7 +104,8 @@ def config_of(
         settings.max_connections, settings.header_timeout_s, settings.send_timeout_s
     )
     # Three times as fast as h11 at receiving a mammogram.
-    http: Any = partial(HttpProtocol, limits=limits)
+    refusals = ConnectionRefusals(partial(_count_problem, app))
+    http: Any = partial(HttpProtocol, limits=limits, refusals=refusals)
     if handshakes is not None:
         # Not uvicorn's TLS: see `tls_protocol`.
         http = partial(_tls_door, http, handshakes)
@@ -122,6 +125,12 @@ def config_of(
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         timeout_graceful_shutdown=settings.drain_s,
     )
+
+
+def _count_problem(app: FastAPI, code: str) -> None:
+    opened = services_of(app)
+    if opened is not None:
+        opened.metrics.problems.labels(code).inc()
 
 
 def _tls_door(http: Any, handshakes: Handshakes, **uvicorns: Any) -> TlsDoor:

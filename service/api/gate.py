@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.access import AccessControl
 from service.access.caller import Caller, NotInScope
-from service.api.problems import problem_response
+from service.api.problems import refuse
 from service.audit.event import AuditEvent, Participant
 from service.audit.events import function_refused, login_refused
 from service.audit.participants import http_caller
@@ -42,10 +42,9 @@ class Gate:
         try:
             caller = await self._access.admit(scope["path"], scope["headers"], address)
         except MammosegError as error:
-            state["problem_code"] = error.code
             state["address"] = address
             await self._tell(error, address)
-            await problem_response(error, state["request_id"])(scope, receive, send)
+            await refuse(error, scope, receive, send)
             return
         state["caller"] = caller
         await self.app(scope, receive, send)

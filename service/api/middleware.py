@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.after_answer import after_answer
 from service.api.lingering_close import Lingering
-from service.api.problems import problem_response
+from service.api.problems import refuse
 from service.api.security_headers import with_security_headers
 from service.api.upload_throttle import UploadThrottle
 from service.errors import HeadersTooLarge, MammosegError, Overloaded
@@ -131,12 +131,12 @@ class RequestContext:
             _refuse_long_headers(scope)
             await self.app(scope, lingering.receive, send_with_id)
         except HeadersTooLarge as error:
-            await problem_response(error, request_id)(scope, receive, send_with_id)
+            await refuse(error, scope, receive, send_with_id)
         except asyncio.CancelledError:
             # The drain's time is up: the caller learns that it may try elsewhere.
             if "status" not in answered:
                 refusal = Overloaded("draining", "The service is shutting down.")
-                await problem_response(refusal, request_id)(scope, receive, send_with_id)
+                await refuse(refusal, scope, receive, send_with_id)
             raise
         except Exception as error:
             log.error(
@@ -144,7 +144,7 @@ class RequestContext:
             )
             if "status" not in answered:
                 failure = MammosegError("internal", "An error on our side; it was logged.")
-                await problem_response(failure, request_id)(scope, receive, send_with_id)
+                await refuse(failure, scope, receive, send_with_id)
         finally:
             for call in after_answer(scope):
                 call()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from service.errors import InvalidRequest, MammosegError
 
@@ -43,6 +44,12 @@ def problem_response(error: MammosegError, request_id: str) -> JSONResponse:
     """Answer with the error's own status, code and message."""
     problem = problem_of(error, request_id)
     return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
+
+
+async def refuse(error: MammosegError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with an error from outside the routes; log, metrics and trace name it, too."""
+    scope["state"]["problem_code"] = error.code
+    await problem_response(error, scope["state"]["request_id"])(scope, receive, send)
 
 
 def install_handlers(app: FastAPI) -> None:

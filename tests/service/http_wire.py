@@ -12,7 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from service.http_protocol import ConnectionLimits, HttpProtocol
+from service.api.lingering_close import Lingering
+from service.connection_limits import ConnectionLimits
+from service.connection_refusals import ConnectionRefusals
+from service.http_protocol import HttpProtocol
 
 LIMITS = ConnectionLimits(connections=8, header_s=60, send_s=60)
 LATER = 1e9
@@ -20,8 +23,15 @@ LATER = 1e9
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with what was asked; /large is an answer that takes long to read."""
+    """Answer with what was asked; /large is an answer that takes long to read.
+
+    /refused throws the body away behind its answer, as the application does.
+    """
     request = Request(scope, receive)
+    if request.url.path == "/refused":
+        lingering = Lingering(scope, receive, send)
+        await Response("no", 405)(scope, lingering.receive, lingering.send)
+        return
     if request.url.path == "/large":
         await Response(b"." * 2**24)(scope, receive, send)
         return
@@ -37,7 +47,7 @@ class Wire:
     """A listening server with this protocol, and its connections."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
-        self.state = ServerState()
+        self.state, self.codes = ServerState(), list[str]()
         self._writers: list[asyncio.StreamWriter] = []
         self._limits, self._config = limits, uvicorn.Config(echo, log_config=None, ws="none")
 
@@ -47,7 +57,14 @@ class Wire:
 
     async def __aenter__(self) -> "Wire":
         self._config.load()
-        make = partial(HttpProtocol, self._config, self.state, {}, limits=self._limits)
+        make = partial(
+            HttpProtocol,
+            self._config,
+            self.state,
+            {},
+            limits=self._limits,
+            refusals=ConnectionRefusals(self.codes.append),
+        )
         self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
         self._port = self._server.sockets[0].getsockname()[1]
         return self

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from service.http_protocol import MAX_HEAD_BYTES, ConnectionLimits, HttpProtocol
+from service.connection_limits import ConnectionLimits
+from service.http_protocol import MAX_HEAD_BYTES, HttpProtocol
 from tests.service.http_wire import LATER, Wire, answer_of, ask, on_a_wire, post
 
 pytestmark = pytest.mark.integration
@@ -107,7 +108,9 @@ def test_where_all_are_at_work_one_more_is_told_to_come_again() -> None:
         while sum(one.cycle is not None for one in wire.connections) < 2:
             await asyncio.sleep(0.005)
         reader, _ = await wire.connect()
-        assert (await answer_of(reader))[0] == 503
+        status, problem = await answer_of(reader)
+        assert (status, problem["code"]) == (503, "connections")
+        assert wire.codes == ["connections"]
         for reader, writer in busy:
             writer.write(b"c")
             assert (await answer_of(reader))[0] == 200

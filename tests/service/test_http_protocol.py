@@ -1,9 +1,13 @@
 """Raw bytes against the protocol, with an application that says what it was sent."""
 
 import asyncio
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
+from structlog.testing import capture_logs
 
+from service.api.problems import Problem
 from service.http_protocol import MAX_PIPELINED
 from tests.service.http_wire import CHUNKED, LATER, Wire, answer_of, ask, on_a_wire, post
 
@@ -117,8 +121,45 @@ def test_what_is_no_request_gets_a_problem_and_the_end(request_: bytes, status: 
         writer.write(request_)
         answered, problem = await answer_of(reader)
         assert (answered, problem["status"]) == (status, status)
+        assert wire.codes == [problem["code"]]
         writer.close()
         await wire.comes_to(0)
+
+    scenario()
+
+
+def test_what_is_no_request_gets_all_that_other_problems_get() -> None:
+    @on_a_wire()
+    async def scenario(wire: Wire) -> None:
+        ids = set()
+        for _ in range(2):
+            reader, writer = await wire.connect()
+            writer.write(b"nonsense\r\n\r\n")
+            head, body = (await reader.read()).split(b"\r\n\r\n")
+            fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+            problem = Problem.model_validate_json(body)
+            assert (problem.code, problem.request_id) == ("http-broken", fields["x-request-id"])
+            told = parsedate_to_datetime(fields["date"]).timestamp()
+            assert abs(told - time.time()) < 60
+            ids.add(problem.request_id)
+        assert len(ids) == 2
+
+    with capture_logs() as entries:
+        scenario()
+    assert [entry["code"] for entry in entries] == ["http-broken", "http-broken"]
+    assert len({entry["request_id"] for entry in entries}) == 2
+
+
+def test_a_body_that_is_refused_keeps_the_id_of_its_request() -> None:
+    @on_a_wire()
+    async def scenario(wire: Wire) -> None:
+        reader, writer = await wire.connect()
+        writer.write(post(CHUNKED, length=None, body=b""))
+        while not wire.connections or wire.connections[0].cycle is None:
+            await asyncio.sleep(0.005)
+        wire.connections[0].cycle.scope["state"]["request_id"] = "42"
+        writer.write(b"no chunk\r\n")
+        assert (await answer_of(reader))[1]["request_id"] == "42"
 
     scenario()
 

@@ -1,12 +1,16 @@
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
+from uvicorn.server import ServerState
 
 from service.app import create_app
+from service.server import config_of
 from service.settings import Settings
 from tests.service.api.conftest import opened
 
@@ -64,6 +68,7 @@ def test_an_error_on_our_side_shows_and_logs_no_text(
     error, request = entries
     assert error["error"] == "RuntimeError"
     assert error["at"][-1].startswith("test_problems.py:")
+    assert request["code"] == "internal"
     assert error["request_id"] == request["request_id"] == answer.headers["x-request-id"]
     assert CANARY not in repr(entries)
     assert client.post(URL, content=phantom_png).status_code == 200
@@ -117,6 +122,46 @@ def test_metrics_count_requests_and_problems(client: TestClient, phantom_png: by
     assert float(values["mammoseg_net_cpu_seconds"]) > 0
     assert values["mammoseg_tiles_waiting"] == values["mammoseg_in_flight"] == "0.0"
     assert CANARY not in text
+
+
+def problems_counted(client: TestClient) -> dict[str, float]:
+    lines = client.get("/metrics").text.splitlines()
+    pairs = [line.rsplit(" ", 1) for line in lines if line.startswith("mammoseg_problems_total{")]
+    return {name.split('"')[1]: float(value) for name, value in pairs}
+
+
+def test_every_problem_is_counted_and_logged_by_its_code(
+    client: TestClient, phantom_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    before = problems_counted(client)
+    with monkeypatch.context() as patch, capture_logs() as entries:
+        patch.setattr(opened(client).segmenter, "segment", explode)
+        client.post(URL, content=phantom_png)
+        client.get("/v1/model", headers={"X-Long": "x" * 20_000})
+        client.get("/nowhere")
+        client.delete(URL)
+    codes = ["internal", "headers-too-large", "not-found", "method-not-allowed"]
+    assert [entry["code"] for entry in entries if entry["event"] == "request"] == codes
+    after = problems_counted(client)
+    assert [after[code] - before.get(code, 0) for code in codes] == [1, 1, 1, 1]
+
+
+def test_what_never_becomes_a_request_is_counted_too(client: TestClient) -> None:
+    before = problems_counted(client)
+    assert isinstance(client.app, FastAPI)
+    config = config_of(client.app, opened(client).settings)
+    make: Any = config.http
+    loop = asyncio.new_event_loop()
+    connection = make(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    connection._refusals.refused("http-broken", "42")
+    connection._refusals.too_many("connections", "42")
+    loop.close()
+    after = problems_counted(client)
+    codes = ("http-broken", "connections")
+    assert [after[code] - before.get(code, 0) for code in codes] == [1, 1]
 
 
 def test_model_and_readiness_say_what_answers(client: TestClient) -> None:

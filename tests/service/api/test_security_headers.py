@@ -54,7 +54,7 @@ def test_browsers_are_bound_to_tls_only_where_it_is_spoken() -> None:
 
 @pytest.mark.unit
 def test_bytes_that_are_no_request_get_them_too() -> None:
-    head, body = last_answer(InvalidRequest("host", "x")).decode().split("\r\n\r\n")
+    head, body = last_answer(InvalidRequest("host", "x"), "42").decode().split("\r\n\r\n")
     assert all(f"\r\n{name}: " in head for name in ALWAYS)
     assert json.loads(body)["code"] == "host"
 
