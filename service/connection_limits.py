@@ -10,7 +10,8 @@ class ConnectionLimits:
     Attributes
     ----------
     connections
-        At once; beyond, the one that has waited longest for a request makes room.
+        At once; beyond, one makes room whose answer is sent already, or that waits for a request:
+        the one that has done so longest.
     header_s
         For a whole header, seconds, from the connection or the header's first byte on.
     send_s

@@ -94,7 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         every = [one for one in self.connections if isinstance(one, HttpProtocol)]
         others = [one for one in every if not one._aborted and one is not self]
-        may_go = [one for one in others if one.waits]
+        may_go = [one for one in others if one.lingers] or [one for one in others if one.waits]
         if may_go:
             min(may_go, key=lambda one: one._begun_at)._abort()
             return
@@ -102,6 +102,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusals.too_many(error.code, request_id)
         transport.write(last_answer(error, request_id))
         transport.close()
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the answer is sent, and only what its caller still sends is thrown away."""
+        if self.transport.get_write_buffer_size():
+            return False
+        if self._deaf_until is not None:
+            return self._is_done
+        cycle = self.cycle
+        is_answered = cycle is not None and cycle.response_started and not cycle.response_complete
+        return is_answered and cycle.more_body
 
     @property
     def waits(self) -> bool:

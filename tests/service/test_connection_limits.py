@@ -99,6 +99,59 @@ def test_beyond_the_bound_the_one_that_waited_longest_makes_room() -> None:
     scenario()
 
 
+def refused(body: bytes = b"a") -> bytes:
+    return post(body=body, length="1000000").replace(b"/x", b"/refused")
+
+
+def test_one_that_is_answered_and_still_sends_makes_room_before_one_that_waits() -> None:
+    @on_a_wire(ConnectionLimits(connections=3, header_s=60, send_s=60))
+    async def scenario(wire: Wire) -> None:
+        waiting = [await wire.connect()]
+        await wire.comes_to(1)
+        lingering = []
+        for count in (2, 3):
+            reader, writer = await wire.connect()
+            writer.write(refused())
+            assert b" 405 " in await reader.readuntil(b"no")
+            lingering.append((reader, writer))
+            await wire.comes_to(count)
+        # The one that has sent the longest goes first; what it sends meanwhile renews nothing.
+        lingering[0][1].write(b"b")
+        for reader, _ in lingering:
+            assert (await ask(wire, post()))[0] == 200
+            assert await reader.read() == b""
+            await wire.comes_to(2)
+            waiting.append(await wire.connect())
+            await wire.comes_to(3)
+        for reader, writer in waiting:
+            writer.write(post())
+            assert (await answer_of(reader))[0] == 200
+
+    scenario()
+
+
+def test_one_that_reads_its_answer_or_is_at_work_makes_no_room() -> None:
+    @on_a_wire(ConnectionLimits(connections=2, header_s=60, send_s=60))
+    async def scenario(wire: Wire) -> None:
+        reads, writer = await wire.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(post(length="9").replace(b"/x", b"/large"))
+        works, at_work = await wire.connect()
+        at_work.write(post(body=b"ab"))
+        while not all(one.cycle is not None for one in wire.connections):
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        reader, _ = await wire.connect()
+        assert (await answer_of(reader))[0] == 503
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await reads.readuntil(b"\r\n\r\n")
+        await reads.readexactly(2**24)
+        at_work.write(b"c")
+        assert (await answer_of(works))[0] == 200
+
+    scenario()
+
+
 def test_where_all_are_at_work_one_more_is_told_to_come_again() -> None:
     @on_a_wire(ConnectionLimits(connections=2, header_s=60, send_s=60))
     async def scenario(wire: Wire) -> None:
