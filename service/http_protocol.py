@@ -169,7 +169,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self._offered or self.parser.should_upgrade():
             self._offered = True
             return
-        check_header(self.headers, self.url, self.parser.get_http_version())
+        version = self.parser.get_http_version()
+        check_header(self.headers, self.url, version)
+        # RFC 9110, 10.1.1: to HTTP/1.0 a "100 Continue" is the answer.
+        self.expect_100_continue &= version != "1.0"
         if len(self.pipeline) >= MAX_PIPELINED:
             raise InvalidRequest("pipeline", "Too many requests wait for their answer.")
         lengths = [value for name, value in self.headers if name == b"content-length"]

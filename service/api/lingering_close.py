@@ -22,6 +22,10 @@ SILENT_S = 5.0
 """A caller that sends nothing for so many seconds is cut off, too, as by nginx's
 lingering_timeout."""
 
+ASKED_S = 1.0
+"""Seconds for the first of the body of a caller that asked whether to send it, and was refused. Who
+waits for the answer sends none, and hangs up; but none needs to wait (RFC 9110, 10.1.1)."""
+
 
 class Lingering:
     """Around one request: `receive` and `send` for the application.
@@ -36,11 +40,12 @@ class Lingering:
         self._receive, self._send = receive, send
         self._max_s = MAX_LINGER_S
         headers = Headers(scope=scope)
-        # A caller that waits for "100 Continue" has sent nothing; to receive would ask it to.
-        self._asks = "expect" in headers
-        self._more = not self._asks and (
-            headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        # RFC 9110, 10.1.1: of HTTP/1.0 it is ignored. To receive asks the caller to send, but no
+        # more once the answer has begun.
+        self._asks = scope.get("http_version") != "1.0" and any(
+            value.lower() == "100-continue" for value in headers.getlist("expect")
         )
+        self._more = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
     async def receive(self) -> Message:
         """Return the server's next message, and note whether more of the body is to come."""
@@ -52,7 +57,7 @@ class Lingering:
     async def send(self, message: Message) -> None:
         """Pass a message on; the last of the answer only after the last of the body."""
         if message["type"] == "http.response.start" and self._asks:
-            # Whether it sends its body nevertheless is not known: RFC 9110, 10.1.1.
+            # Whether it sends its body nevertheless is not known.
             headers = [*message.get("headers", []), (b"connection", b"close")]
             message = {**message, "headers": headers}
         if message["type"] == "http.response.start" and message["status"] in (401, 429):
@@ -66,11 +71,12 @@ class Lingering:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _throw_away(self) -> None:
-        size = 0
+        size, silent_s = 0, ASKED_S if self._asks else SILENT_S
         try:
             async with asyncio.timeout(self._max_s):
                 while self._more and size < MAX_LINGER_BYTES:
-                    async with asyncio.timeout(SILENT_S):
+                    async with asyncio.timeout(silent_s):
                         size += len((await self.receive()).get("body", b""))
+                    silent_s = SILENT_S
         except TimeoutError:
             return

@@ -231,6 +231,44 @@ def test_the_answer_before_is_not_replaced_by_a_refusal() -> None:
     scenario()
 
 
+EXPECT = "Expect: 100-continue"
+
+
+@pytest.mark.parametrize(("version", "asked"), [("1.1", True), ("1.0", False)])
+def test_only_who_knows_of_it_is_told_to_continue(version: str, asked: bool) -> None:
+    @on_a_wire()
+    async def scenario(wire: Wire) -> None:
+        reader, writer = await wire.connect()
+        writer.write(post(EXPECT, body=b"").replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+        if asked:
+            assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+        else:
+            while not wire.connections or wire.connections[0].cycle is None:
+                await asyncio.sleep(0.005)
+        writer.write(b"abc")
+        assert (await answer_of(reader))[0] == 200
+
+    scenario()
+
+
+def test_who_does_not_wait_for_the_word_to_continue_reads_why_it_is_refused() -> None:
+    @on_a_wire()
+    async def scenario(wire: Wire) -> None:
+        size = 2**20
+        for _ in range(5):
+            reader, writer = await wire.connect()
+            head = post(EXPECT, body=b"", length=str(size)).replace(b"/x", b"/refused")
+            writer.write(head)
+            await asyncio.sleep(0.02)
+            writer.write(bytes(size))
+            await writer.drain()
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 405 ") and answer.endswith(b"no")
+            assert b" 100 " not in answer
+
+    scenario()
+
+
 def test_a_body_nobody_wants_does_not_hold_the_connection() -> None:
     @on_a_wire()
     async def scenario(wire: Wire) -> None:

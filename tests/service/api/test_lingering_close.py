@@ -49,9 +49,7 @@ def test_an_early_answer_is_sent_at_once_and_ended_after_the_body() -> None:
     assert wire.seen == [5, (None, False), (b"no", True), 7, 1, (b"", False)]
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"content-length": "0"}, {"content-length": "9", "expect": "100-continue"}]
-)
+@pytest.mark.parametrize("headers", [{}, {"content-length": "0"}, {"expect": "100-continue"}])
 def test_where_no_body_comes_none_is_waited_for(headers: dict[str, str]) -> None:
     wire = Wire([], **headers)
 
@@ -75,6 +73,61 @@ def test_who_asked_before_it_sends_is_told_that_the_connection_ends() -> None:
     asyncio.run(wire.lingering.send(START))
     assert started[0]["headers"] == [(b"connection", b"close")]
     assert START["headers"] == []
+
+
+ASKS = {"content-length": "9", "expect": "100-Continue"}
+
+
+def test_who_asked_and_does_not_wait_is_read_out() -> None:
+    wire = Wire([piece(5, True), piece(4, False)], **ASKS)
+
+    @in_a_loop
+    async def scenario() -> None:
+        await wire.lingering.send(START)
+        await wire.lingering.send(END)
+
+    scenario()
+    assert wire.seen == [(None, False), (b"no", True), 5, 4, (b"", False)]
+
+
+def test_who_asked_and_waits_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering_close, "ASKED_S", 0.01)
+    wire = Wire([], **ASKS)
+
+    async def never() -> Message:
+        return await asyncio.Future()
+
+    wire.lingering._receive = never
+
+    async def scenario() -> None:
+        async with asyncio.timeout(lingering_close.SILENT_S / 2):
+            await wire.lingering.send(START)
+            await wire.lingering.send(END)
+
+    asyncio.run(scenario())
+    assert wire.seen == [(None, False), (b"no", True), (b"", False)]
+
+
+@pytest.mark.parametrize(
+    ("version", "expect"), [("1.0", "100-continue"), ("1.1", "200-ok"), ("1.1", "")]
+)
+def test_who_asked_nothing_that_is_heard_may_keep_its_connection(version: str, expect: str) -> None:
+    fields = [(b"content-length", b"9"), (b"expect", expect.encode())]
+    scope = {"type": "http", "http_version": version, "headers": fields}
+    wire = Wire([piece(9, False)])
+    started: list[Message] = []
+
+    async def send(message: Message) -> None:
+        started.append(message)
+
+    async def scenario() -> None:
+        lingering = Lingering(scope, wire.receive, send)
+        await lingering.send(START)
+        await lingering.send(END)
+
+    asyncio.run(scenario())
+    assert started[0]["headers"] == []
+    assert wire.seen == [9]
 
 
 def test_a_body_that_came_whole_is_not_waited_for() -> None:
