@@ -1,5 +1,7 @@
 """Cells that hold more bits than the sample: read the same, compressed or not."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tests.service.imaging.displayed import shown
 pytestmark = pytest.mark.unit
 
 VALUES = phantom(12)
-WINDOW = {"WindowCenter": "2048", "WindowWidth": "4096"}
+WINDOW: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
 
 
 def cells(high_bit, noise=True):
@@ -29,7 +31,7 @@ def cells(high_bit, noise=True):
 
 
 def file_of(held, syntax, high_bit):
-    held_by = (
+    held_by: dict[str, Any] = (
         {"codes": held.astype(np.uint16)}
         if syntax == EXPLICIT_LITTLE
         else {"frame": encode(held, syntax, 16, 16)}
@@ -66,16 +68,14 @@ def test_samples_beside_their_bits_are_those_of_the_codestream():
 def halves(body):
     """Return how a file that may be halved was decoded, and its samples."""
     file = parse(body, 2**28)
-    asked = []
+    asked, decode_frame = [], decode.decode_frame
+
+    def seen(*given: Any, half: bool, **how: Any) -> Any:
+        asked.append(half)
+        return decode_frame(*given, half=half, **how)
+
     with pytest.MonkeyPatch.context() as patched:
-        decode_frame = decode.decode_frame
-        patched.setattr(
-            decode,
-            "decode_frame",
-            lambda *given, half, **how: (
-                asked.append(half) or decode_frame(*given, half=half, **how)
-            ),
-        )
+        patched.setattr(decode, "decode_frame", seen)
         codes, layout = read_codes(file, admit(file, 10**6, frozenset({"MG"})), half=True)
     return asked, codes >> (layout.high_bit + 1 - layout.bits_stored), layout
 

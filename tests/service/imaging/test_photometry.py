@@ -236,8 +236,8 @@ def test_however_many_full_tables_there_are_the_first_is_used(tables, undefined)
     for each in several:
         each["LUTData"].value = np.array(squares, "<u2").tobytes()
     several.is_undefined_length = undefined
-    window = {"WindowCenter": 1, "WindowWidth": 1}
-    pixels, caveats = shown(dicom_file(values, bits_stored=16, VOILUTSequence=several, **window))
+    body = dicom_file(values, bits_stored=16, VOILUTSequence=several, WindowCenter=1, WindowWidth=1)
+    pixels, caveats = shown(body)
     np.testing.assert_array_equal(pixels, np.array(squares)[values])
     assert caveats == ([] if tables == 1 else ["voi-first-of-several"])
 
