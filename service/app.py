@@ -21,6 +21,7 @@ from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
 from service.loading import open_models
+from service.opening import open_access, open_audit, open_inbox, open_watch
 from service.outputs.dicom.tables import read_tables
 from service.segmenter import Segmenter
 from service.services import Services
@@ -29,23 +30,12 @@ from service.serving.served_models import OpenModels, ServedModels
 from service.serving.shadow import Shadow
 from service.settings import Settings
 from service.starting import open_shadow, reloader_of, served_models
-from service.telemetry.opening import Telemetry, open_telemetry
+from service.telemetry.opening import Telemetry
 
 log = structlog.get_logger("mammoseg")
 
 DESCRIPTION = """POST a mammogram, get back where the lesions are: the mask on the image's own
 pixels, a has-mask score, a heatmap. **Research use only: not a medical device.**"""
-
-
-def open_inbox(settings: Settings) -> Inbox | None:
-    """Open the inbox, if there is somewhere to deliver results.
-
-    Raises
-    ------
-    StartupError
-        It cannot be opened.
-    """
-    return Inbox(settings) if settings.destinations else None
 
 
 def create_app(
@@ -75,9 +65,9 @@ def create_app(
         buffer, cannot be opened.
     """
     settings = settings or Settings()
-    access = access or AccessControl(settings.access_options())
-    audit = AuditTrail("mammoseg serve", settings.audit_options(settings.inbox))
-    telemetry = open_telemetry(settings.telemetry_options(), __version__)
+    access = access or open_access(settings)
+    audit = open_audit(settings)
+    telemetry = open_watch(settings)
     app = FastAPI(
         title="mammoseg",
         version=__version__,

@@ -37,7 +37,7 @@ class Commands(DeferredGroup):
             f"{_HERE}.demo", SEGMENT, "POST real mammograms to a service; show what comes back."
         ),
         "doctor": Deferred(
-            f"{_HERE}.doctor", SEGMENT, "Check that the model and the device work; say which."
+            f"{_HERE}.doctor", SEGMENT, "Say whether serve would start here, on which device."
         ),
         "replay": Deferred(
             f"{_HERE}.replay", SEGMENT, "Do logged inferences again; say whether they are the same."

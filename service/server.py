@@ -28,9 +28,9 @@ from service.connection_refusals import ConnectionRefusals
 from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.heap import give_back
 from service.http_protocol import HttpProtocol
+from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
-from service.tls import reloaded_context
 from service.tls_protocol import Handshakes, TlsDoor
 
 log = structlog.get_logger("mammoseg")
@@ -89,11 +89,11 @@ def handshakes_of(settings: Settings) -> Handshakes | None:
     StartupError
         Its files cannot be used.
     """
-    options = settings.tls_options()
-    if options is None:
+    contexts = open_tls(settings)
+    if contexts is None:
         return None
     most = max(1, settings.max_connections // HANDSHAKE_SHARE)
-    return Handshakes(reloaded_context(options), most, options.handshake_s)
+    return Handshakes(contexts, most, settings.tls_handshake_timeout_s)
 
 
 def config_of(

@@ -33,6 +33,31 @@ def open_private(file: Path, busy_s: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=busy_s, isolation_level=None, check_same_thread=False)
 
 
+def check(file: Path, version: int) -> None:
+    """Check that a file that is there could be opened and prepared; nothing of it is changed.
+
+    Parameters
+    ----------
+    version
+        The latest schema that is known.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    sqlite3.Error
+        It is no SQLite file, or a later version of the service wrote it.
+    """
+    os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
+    # Immutable: no lock is asked for and no file made, though another process works on it.
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        _check_version(connection, version)
+    finally:
+        connection.close()
+
+
 def prepare(
     connection: sqlite3.Connection, pragmas: Sequence[str], schema: str, version: int
 ) -> None:
@@ -56,10 +81,14 @@ def prepare(
     """
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
+    _check_version(connection, version)
+    connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
+
+
+def _check_version(connection: sqlite3.Connection, version: int) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > version:
         raise LaterVersion("it was written by a later version of mammoseg")
-    connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
 
 
 @contextmanager

@@ -217,6 +217,22 @@ class AuditBuffer:
             yield connection
 
 
+def check_buffer(folder: Path) -> None:
+    """Check that a buffer that lies in a folder, if one does, can be opened; nothing is changed.
+
+    Raises
+    ------
+    StartupError
+        It cannot be.
+    """
+    file = folder / FILE
+    try:
+        if file.exists():
+            sqlite_file.check(file, VERSION)
+    except (OSError, sqlite3.Error) as error:
+        raise _cannot_open(file, error) from None
+
+
 def _close_to_others(file: Path) -> None:
     """Take back what a volume's driver or a careless copy allowed others."""
     for suffix in ("", "-wal", "-shm"):

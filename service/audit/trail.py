@@ -50,10 +50,7 @@ class AuditTrail:
         self.is_on = options is not None
         if options is None:
             return
-        tls = None
-        if options.collector.transport == "tls":
-            files = options.tls_files
-            tls = TlsContext("the audit collector", files.paths, lambda: client_context(files))
+        tls = collector_tls(options)
         self._source = AuditSource(options.source_id or self._hostname, options.site_id)
         self._buffer = AuditBuffer(options.folder, options.max_bytes)
         self._sender = Sender(self._buffer, partial(connect, options.collector, tls))
@@ -116,6 +113,20 @@ class AuditTrail:
         now = datetime.now(UTC)
         header = header_of(event.outcome, now, self._hostname, int(self.process.user_id))
         return header, to_xml(event, self._source, now)
+
+
+def collector_tls(options: AuditOptions) -> TlsContext | None:
+    """Return where the context of the next connection is had; None without TLS.
+
+    Raises
+    ------
+    StartupError
+        Its files cannot be read.
+    """
+    if options.collector.transport != "tls":
+        return None
+    files = options.tls_files
+    return TlsContext("the audit collector", files.paths, lambda: client_context(files))
 
 
 NO_TRAIL = AuditTrail("mammoseg", None)

@@ -4,15 +4,19 @@ from typing import Annotated
 
 import typer
 
-from service.access.access import AccessControl
-from service.app import create_app, open_inbox
+from service.app import create_app
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
 from service.heap import spare_what_is_loaded
-from service.listening import check_address
 from service.loading import open_models
 from service.logs import configure_logs
-from service.server import handshakes_of
+from service.opening import (
+    check_destinations,
+    check_listening,
+    open_access,
+    open_inbox,
+    open_tls,
+)
 from service.server import serve as run_server
 from service.terminal import fail, settings_or_exit, warn_of_retired_variables
 
@@ -29,10 +33,11 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     warn_of_retired_variables()
     try:
-        check_address(settings.host, settings.port)
-        access = AccessControl(settings.access_options())
-        # Again by the server; but before the model takes its time.
-        handshakes_of(settings)
+        check_listening(settings)
+        access = open_access(settings)
+        # Both again later; but before the model takes its time.
+        open_tls(settings)
+        check_destinations(settings)
         inbox = open_inbox(settings)
         models = open_models(settings)
         served = create_app(settings, models, inbox, access)

@@ -25,6 +25,8 @@ def doctor(
 ) -> None:
     """Check machine, runtime, device, model and settings, and say what must be mended.
 
+    What serve opens before it serves is opened, too, and let go: nothing of it is left or changed.
+
     \b
     mammoseg doctor
     MAMMOSEG_DEVICE=cuda mammoseg doctor --destinations

@@ -11,6 +11,7 @@ from service.doctor.machine import machine_checks
 from service.doctor.model import model_checks, other_model_check, signatures_check
 from service.doctor.runtime import runtime_checks
 from service.doctor.settings import destination_checks, read_settings
+from service.doctor.start import start_checks
 from service.errors import MammosegError, StartupError
 from service.inference.device import nvidia_device_visible, resolve_device
 from service.loading import open_models
@@ -74,6 +75,7 @@ def _checks(report: Report, destinations: bool) -> Iterator[Check]:
         "nvidia_device_visible": nvidia_device_visible(),
         "device": device,
     }
+    yield from start_checks(settings)
     yield from machine_checks(settings)
     yield from runtime_checks(device)
     yield from _with_model(report, settings)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from service.errors import StartupError
@@ -62,18 +63,16 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._seen: dict[Path, _Seen] = {}
-        self.incoming = folder / "incoming"
-        self._sources, self._results = folder / "sources", folder / "results"
-        self.lost = folder / "lost"
+        self.incoming, self._sources, self._results, self.lost = _folders_of(folder)
         try:
-            for directory in (folder, self.incoming, self._sources, self._results, self.lost):
+            for directory in (folder, *_folders_of(folder)):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
                 _check_private(directory)
             file, path = self.create()
             with file:
                 path.unlink()
         except OSError as error:
-            raise StartupError(f"the inbox {folder} cannot be written: {error.strerror}") from None
+            raise _cannot_write(folder, error) from None
 
     def create(self) -> tuple[BinaryIO, Path]:
         """Return a new file to write an instance into, and its path."""
@@ -197,6 +196,32 @@ class Files:
                     yield path
         for path in earlier:
             del self._seen[path]
+
+
+def _folders_of(folder: Path) -> tuple[Path, Path, Path, Path]:
+    return folder / "incoming", folder / "sources", folder / "results", folder / "lost"
+
+
+def check_folders(folder: Path) -> None:
+    """Check that those folders of an inbox that are there can be used; nothing is made.
+
+    Raises
+    ------
+    StartupError
+        One cannot be written, or others may enter it.
+    """
+    try:
+        for directory in (folder, *_folders_of(folder)):
+            if directory.exists():
+                _check_private(directory)
+                # A file without a name, where the system knows such.
+                TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+
+
+def _cannot_write(folder: Path, error: OSError) -> StartupError:
+    return StartupError(f"the inbox {folder} cannot be written: {error.strerror}")
 
 
 def _check_private(folder: Path) -> None:

@@ -89,6 +89,21 @@ CREATE INDEX IF NOT EXISTS report_by_source ON report (source_uid);
 """
 
 
+def check_sqlite(file: Path) -> None:
+    """Check that a database that is there, if one is, can be opened; nothing of it is changed.
+
+    Raises
+    ------
+    StartupError
+        It cannot be.
+    """
+    try:
+        if file.exists():
+            sqlite_file.check(file, VERSION)
+    except (OSError, sqlite3.Error) as error:
+        raise _cannot_open(file, error) from None
+
+
 class SqliteDatabase(Database):
     """A connection that threads share; other processes may have the file open, too.
 
@@ -109,13 +124,12 @@ class SqliteDatabase(Database):
         try:
             self._connection = sqlite_file.open_private(file, BUSY_S)
         except (OSError, sqlite3.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise StartupError(f"the inbox's database {file} cannot be opened: {reason}") from None
+            raise _cannot_open(file, error) from None
         try:
             sqlite_file.prepare(self._connection, PRAGMAS, SCHEMA, VERSION)
         except sqlite3.Error as error:
             self._connection.close()
-            raise StartupError(f"the inbox's database {file} cannot be opened: {error}") from None
+            raise _cannot_open(file, error) from None
 
     def now(self) -> float:
         """Return the time by which the database count, seconds since 1970; see `SteadyTime`."""
@@ -164,3 +178,8 @@ class SqliteDatabase(Database):
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _cannot_open(file: Path, error: OSError | sqlite3.Error) -> StartupError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return StartupError(f"the inbox's database {file} cannot be opened: {reason}")

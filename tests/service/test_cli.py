@@ -44,7 +44,10 @@ def test_segment_works_without_a_server(identity: Path, tmp_path: Path) -> None:
     assert not (out / "text.json").exists()
 
 
-def test_doctor_says_which_model_and_device(identity: Path) -> None:
+def test_doctor_says_which_model_and_device(
+    identity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMMOSEG_PORT", "0")
     with capture_logs():
         result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0

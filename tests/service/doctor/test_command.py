@@ -42,6 +42,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MAMMOSEG_MODEL", str(model))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
+    monkeypatch.setenv("MAMMOSEG_PORT", "0")
     monkeypatch.setattr("service.doctor.command.configure_logs", lambda *_: None)
     with capture_logs():
         yield
@@ -55,7 +56,8 @@ def test_programs_find_the_keys_that_were_there_and_every_check() -> None:
     assert report["golden_tile"] == "reproduced" and report["well"] is True
     names = [check["name"] for check in report["checks"]]
     assert names == [
-        *("settings", "python", "processor", "cores", "memory", "runtime", "decoders"),
+        *("settings", "address", "access", "tls", "inbox", "audit", "telemetry"),
+        *("python", "processor", "cores", "memory", "runtime", "decoders"),
         *("model", "contract", "provider", "sandbox", "timing", "signatures"),
     ]
 

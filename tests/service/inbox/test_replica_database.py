@@ -1,12 +1,16 @@
 """The database that replicas share: away, started anew, set up wrongly, or of another version."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from service.errors import Overloaded, StartupError
 from service.inbox.database import DatabaseFails
 from service.inbox.inbox import Inbox
+from service.inbox.postgres import check_postgres
+from service.inbox.postgres_connection import PostgresConnection
+from service.inbox.postgres_schema import SCHEMA
 from service.settings import Settings
 from tests.postgres_server import PostgresServer
 from tests.service.inbox.bench import states
@@ -115,3 +119,24 @@ def test_a_wrong_password_ends_the_start_without_showing_any(settings: Settings)
     with pytest.raises(StartupError) as refused:
         Inbox(Settings.model_validate(changed))
     assert str(refused.value) == "the inbox's database cannot be opened: 28P01"
+
+
+def test_the_doctors_look_makes_nothing_and_refuses_what_a_start_would(
+    settings: Settings, postgres: PostgresServer
+) -> None:
+    postgres.emptied()
+    options = settings.postgres_options()
+    assert options is not None
+    check_postgres(options)
+    connection = PostgresConnection(options, 60.0)
+    schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = ?"
+    assert tuple(connection.execute(schemas, (SCHEMA,)).fetchone()) == (0,)
+    connection.close()
+    with Inbox(settings) as inbox:
+        check_postgres(options)
+        with inbox._database.transaction() as transaction:
+            transaction.execute("INSERT INTO version VALUES (99)")
+    with pytest.raises(StartupError, match="later version"):
+        check_postgres(options)
+    with pytest.raises(StartupError, match="28P01"):
+        check_postgres(replace(options, password="not this one"))
