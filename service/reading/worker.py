@@ -107,9 +107,10 @@ class Worker:
 
 def main(descriptor: int, memory_mib: int) -> None:
     """Serve until the other end goes away."""
-    # Ctrl-C and a stop of the unit reach every process; it is the service that ends its readers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C, a stop and a hang-up, of the terminal or as `systemctl kill` sends it, reach every
+    # process; it is the service that ends its readers.
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _bound_memory(memory_mib)
     channel = Channel(socket.socket(fileno=descriptor))

@@ -5,6 +5,7 @@ the process: at the start that is all that is lost, later it would be every requ
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -48,16 +49,20 @@ def prove(file: ModelFile, ends: Callable[[], bool] = lambda: False) -> None:
     """
     environment = {name: text for name, text in os.environ.items() if name != NOT_FOR_THE_PROOF}
     with _copy(file) as (path, descriptors):
-        process = subprocess.Popen(
-            [*MAMMOSEG, "model", "verify", path, "--device", "cpu"],
-            env=environment,
-            pass_fds=descriptors,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            said = _said(process, ends)
+        # A hang-up sent to every process of the service is no fault of the file.
+        died = True
+        while died:
+            process = subprocess.Popen(
+                [*MAMMOSEG, "model", "verify", path, "--device", "cpu"],
+                env=environment,
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            with process:
+                said = _said(process, ends)
+            died = process.returncode == -signal.SIGHUP
     if process.returncode < 0:
         raise ContractError(f"the process that proved it died of signal {-process.returncode}")
     if process.returncode:

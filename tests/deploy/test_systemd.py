@@ -114,6 +114,15 @@ def test_the_units_settings_are_settings_and_fit_its_bounds() -> None:
 
 
 @pytest.mark.integration
+def test_a_reload_is_told_to_the_service_alone_and_to_no_scp_which_would_end_by_it() -> None:
+    assert options("ExecReload") == ["/bin/kill -HUP $MAINPID"]
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    (script,) = re.findall(r"`sed '([^']*)' deploy/systemd/mammoseg\.service", page)
+    scp = subprocess.run(["sed", script, UNIT], capture_output=True, text=True, check=True).stdout
+    assert "bin/mammoseg scp\n" in scp and "ExecReload" not in scp
+
+
+@pytest.mark.integration
 def test_a_stop_reaches_the_service_before_its_readers_and_a_wrong_setting_does_not_loop() -> None:
     assert options("KillMode") == ["mixed"]
     assert options("OOMPolicy") == ["continue"]

@@ -68,10 +68,13 @@ def test_many_callers_each_get_their_own(workers: ReaderPool) -> None:
         assert all(callers.map(brightest, range(1, 60)))
 
 
-def test_workers_outlive_a_stop_of_the_whole_unit(workers: ReaderPool) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_workers_outlive_a_signal_to_the_whole_unit(
+    sign: signal.Signals, workers: ReaderPool
+) -> None:
     before = worker_pids()
     for pid in before:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, sign)
     time.sleep(0.2)
     assert workers.read(ReadRequest(small_png())).rows == 64
     assert worker_pids() == before

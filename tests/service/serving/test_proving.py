@@ -54,6 +54,22 @@ def of_command(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     )
 
 
+def test_a_hang_up_of_all_processes_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = tmp_path / "once"
+    of_command(
+        monkeypatch,
+        "import os, pathlib, signal\n"
+        f"once = pathlib.Path({str(once)!r})\n"
+        "if not once.exists():\n"
+        "    once.touch()\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n",
+    )
+    prove(ModelFile.read(write_identity_net(tmp_path / "net.onnx")))
+    assert once.exists()
+
+
 def test_a_process_that_dies_takes_nothing_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
