@@ -84,7 +84,7 @@ class HasMask:
     Attributes
     ----------
     score
-        0 to 1; no probability of cancer.
+        Ranks images, from 0 to 1: higher is more suspicious to this net. It is no probability.
     threshold
         From which on `decision` is yes.
     chosen_for_sensitivity

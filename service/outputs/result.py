@@ -48,7 +48,10 @@ class ImagePart(_Part):
 class HasMaskPart(_Part):
     """Is an annotated or suspicious lesion present, benign or malignant?"""
 
-    score: float
+    score: float = Field(
+        description="Ranks images, from 0 to 1: higher is more suspicious to this net. It is no "
+        "probability."
+    )
     threshold: float
     chosen_for_sensitivity: float | None = Field(
         description="Share of validation images with lesions that the threshold was chosen to "

@@ -68,8 +68,8 @@ export function areaText(reading, pixels) {
 }
 
 function meaningOf(decision, sensitivity, model) {
-  const what = "The score says how likely a suspicious lesion, benign or malignant, is marked in "
-    + "this image.";
+  const what = "The score ranks images: the higher, the more suspicious to this net. It is no "
+    + "probability.";
   const chosen = sensitivity === null
     ? `How the threshold was chosen: ${model?.contract.operating_point.chosen_by ?? "not stated"}.`
     : `The threshold was chosen so that ${percent(sensitivity)} of validation images with lesions `

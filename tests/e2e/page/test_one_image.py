@@ -206,6 +206,8 @@ def test_the_score_is_told_with_its_threshold_and_what_that_was_chosen_for(
     share = f"{100 * point['sensitivity']:g} %"
     meaning = page.locator("#meaning").inner_text()
     assert f"chosen so that {share} of validation images with lesions reach it" in meaning
+    # docs/numbers.md: it was not calibrated.
+    assert "ranks images" in meaning and "no probability" in meaning and "likely" not in meaning
 
 
 def test_a_score_below_the_threshold_is_told_in_no_colour_and_no_words_that_say_healthy(
