@@ -2,7 +2,10 @@
 # POST a DICOM file, read score and regions, save the mask. Needs curl and jq.
 #   ./segment.sh http://127.0.0.1:8000 mammogram.dcm mask.png
 set -euo pipefail
+[ $# = 3 ] || { echo "usage: $0 URL FILE MASK.png" >&2; exit 2; }
 url=$1 file=$2 mask=$3
+# curl would send an empty body, and --silent hides its warning.
+[ -f "$file" ] && [ -r "$file" ] || { echo "$file is no file that can be read" >&2; exit 2; }
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 

@@ -62,7 +62,9 @@ EPILOG = """
 
 mammoseg segment study/ --out findings --format json,png,csv
 
-mammoseg serve --host 0.0.0.0 --port 8000
+mammoseg serve --port 8001
+
+mammoseg keys add me --file keys.json && MAMMOSEG_KEYS_FILE=keys.json mammoseg serve --host 0.0.0.0
 
 mammoseg model info
 

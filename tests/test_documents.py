@@ -11,6 +11,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from service.demo import MAMMOGRAM
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -113,3 +114,28 @@ def test_the_limits_in_the_model_card_say_what_its_table_says() -> None:
 def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     for name in re.findall(r"`((?:tests|service|model_export)/[\w./]+)`", page.read_text("utf-8")):
         assert (ROOT / name).exists(), name
+
+
+FIRST_READ = [*PAGES, *sorted((ROOT / "service").rglob("*.py"))]
+
+
+def test_nothing_is_installed_from_an_index_that_does_not_have_it() -> None:
+    """The project is not on PyPI; `mammoseg[demo] @ git+https://...` names where it is."""
+    named = re.compile(r"mammoseg\[[\w,-]+\](?! @ )|pip install (?:--[\w-]+ )*mammoseg\b")
+    told = {str(page.relative_to(ROOT)) for page in FIRST_READ if named.search(page.read_text())}
+    assert told == set()
+
+
+def test_a_container_that_serves_is_given_keys_or_told_to_do_without() -> None:
+    """Its address is open: it would end with status 2."""
+    for page in PAGES:
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        for command in re.findall(r"docker run [^\n`]*-p [^\n`]*", text):
+            assert re.search(r"MAMMOSEG_(KEYS_FILE|ALLOW_ANONYMOUS)=", command), (page, command)
+            assert "ALLOW_ANONYMOUS" not in command or "-p 127.0.0.1:" in command
+
+
+def test_a_film_of_the_demo_is_what_the_first_pages_ask_about() -> None:
+    for name in ("README.md", "docs/quickstart.md"):
+        asked = re.findall(r"--data-binary @(\S+)", (ROOT / name).read_text("utf-8"))
+        assert asked and set(asked) == {f"demo/{MAMMOGRAM}"}

@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 def adopt(context: typer.Context) -> None:
     """Make a served file of a net that another framework trained."""
     if find_spec("onnx") is None:
-        say("`adopt` needs the extra `adopt`: pip install 'mammoseg[adopt]'")
+        say("`adopt` needs the extra `adopt`: pip install '.[adopt]' in the checkout")
         raise typer.Exit(START_FAILED)
     sys.stdout.flush()
     # -P: what is imported is what is installed, not what lies in the caller's folder.

@@ -90,7 +90,7 @@ def _work(
     source: str, query: Query | None, settings: Settings, choices: Choices, report: Report
 ) -> int:
     if find_spec("pyarrow") is None:
-        raise StartupError("PyArrow is not installed: pip install 'mammoseg[archive]'")
+        raise StartupError("PyArrow is not installed: pip install '.[archive]' in the checkout")
     assignment = _assignment(query, settings, choices)
     engine = _engine(assignment, choices.ray)
     with AuditTrail("mammoseg archive", settings.audit_options(settings.inbox)) as trail:

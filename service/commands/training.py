@@ -41,7 +41,7 @@ def _pass_on(context: typer.Context) -> None:
     if missing:
         say(
             f"`{context.info_name}` needs the extra `train`, {missing[0]} is not installed: "
-            "pip install 'mammoseg[train]'"
+            "pip install '.[train]' in the checkout"
         )
         raise typer.Exit(START_FAILED)
     sys.stdout.flush()

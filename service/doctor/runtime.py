@@ -7,6 +7,8 @@ from service.inference.device import Device
 from service.inference.runtime_build import Nvidia, RuntimeBuild, Version, nvidia
 from service.inference.session import load_cuda, runtime_build
 
+CUDA_ADVICE = "pip install '.[cuda]' in the checkout"
+
 LEAST_CUDNN = 9
 """ONNX Runtime's builds for CUDA 12 and 13 need cuDNN 9."""
 
@@ -32,7 +34,7 @@ def build_check(build: RuntimeBuild, device: Device) -> Check:
         advice = "both own one module: uninstall both, and install the one that is wanted"
         return mend("runtime", found, advice)
     if device != "cpu" and build.cuda is None:
-        advice = "this is the CPU's build: install mammoseg[cuda], or set MAMMOSEG_DEVICE=cpu"
+        advice = f"this is the CPU's build: {CUDA_ADVICE}, or set MAMMOSEG_DEVICE=cpu"
         return mend("runtime", found, advice)
     return well("runtime", found)
 
@@ -54,14 +56,14 @@ def driver_check(needed: Version, found: Nvidia) -> Check:
 def cuda_check(needed: Version, found: Nvidia) -> Check:
     """Check that the CUDA runtime is there."""
     if found.cuda is None:
-        return mend("cuda", "none", f"install mammoseg[cuda], which brings CUDA {needed[0]}")
+        return mend("cuda", "none", f"{CUDA_ADVICE}, which brings CUDA {needed[0]}")
     return well("cuda", f"{_said(found.cuda)}; built for {_said(needed)}")
 
 
 def cudnn_check(found: Nvidia) -> Check:
     """Check that cuDNN is there."""
     if found.cudnn is None:
-        return mend("cudnn", "none", f"install mammoseg[cuda], which brings cuDNN {LEAST_CUDNN}")
+        return mend("cudnn", "none", f"{CUDA_ADVICE}, which brings cuDNN {LEAST_CUDNN}")
     if found.cudnn[0] < LEAST_CUDNN:
         return mend("cudnn", _said(found.cudnn), f"cuDNN {LEAST_CUDNN} is needed")
     return well("cudnn", _said(found.cudnn))

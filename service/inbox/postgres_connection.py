@@ -57,7 +57,7 @@ class PostgresConnection:
             import pg8000.dbapi as driver
         except ImportError:
             raise StartupError(
-                "MAMMOSEG_INBOX_DATABASE needs pg8000: pip install mammoseg[replicas]"
+                "MAMMOSEG_INBOX_DATABASE needs pg8000: pip install '.[replicas]' in the checkout"
             ) from None
         driver.paramstyle = "qmark"
         context = _tls(options)

@@ -18,7 +18,8 @@ try:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError:
     raise StartupError(
-        "TRACE_ENDPOINT is set, and OpenTelemetry is not installed: install mammoseg[otel]"
+        "TRACE_ENDPOINT is set, and OpenTelemetry is not installed: pip install '.[otel]' in the "
+        "checkout"
     ) from None
 
 _KINDS: dict[Kind, SpanKind] = {

@@ -104,6 +104,15 @@ def test_an_example_says_what_the_problem_is(
     assert not (tmp_path / "mask.png").exists()
 
 
+def test_the_shells_example_sends_no_file_that_is_missing(service: Service, tmp_path: Path) -> None:
+    if (what := missing("segment.sh")) is not None:
+        pytest.skip(f"segment.sh needs {what}")
+    ended = run("segment.sh", service.url, tmp_path / "absent.dcm", tmp_path / "mask.png")
+    assert ended.returncode == 2
+    assert "absent.dcm is no file that can be read" in ended.stderr
+    assert not (tmp_path / "mask.png").exists()
+
+
 class _BusyAtFirst(BaseHTTPRequestHandler):
     """Answers 503 once, with Retry-After: 2, and passes on to the service what comes then."""
 

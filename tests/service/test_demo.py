@@ -46,6 +46,8 @@ def test_the_demo_says_where_to_look_and_what_to_do_next(
     answer = json.loads((out / picture.name.replace("-overlay.png", ".json")).read_text())
     assert answer["image"]["rows"] > 0
     assert "renders" not in answer
+    (view,) = (tmp_path / "package").rglob("*.dcm")
+    assert (out / demo.MAMMOGRAM).read_bytes() == view.read_bytes()
     words = said(screen)
     assert picture.name in words.replace(" ", "") and "Next: `make serve`" in words
     assert "not a medical device" in words

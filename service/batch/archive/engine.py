@@ -65,5 +65,7 @@ def on_ray(
     try:
         from service.batch.archive.on_ray import RayCluster
     except ImportError:
-        raise StartupError("Ray is not installed: pip install 'mammoseg[archive,ray]'") from None
+        raise StartupError(
+            "Ray is not installed: pip install '.[archive,ray]' in the checkout"
+        ) from None
     return RayCluster(assignment, address, workers, cpus, gpus)

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from service.cli import Commands, app
+from service.cli import EPILOG, Commands, app
 from service.commands.training import PASSED_ON
 from service.exit_status import MEANINGS
 
@@ -17,7 +17,7 @@ HEAVY = ("numpy", "pydicom", "fastapi", "onnxruntime", "cv2", "structlog", "http
 
 LISTED = f"""
 import sys
-from service.cli import app
+from service.cli import EPILOG, app
 try:
     app(sys.argv[1:])
 except SystemExit:
@@ -65,6 +65,8 @@ def test_the_help_tells_every_exit_status_and_shows_examples() -> None:
     help = said("--help")
     assert all(f"{status}: {meaning}" in help for status, meaning in MEANINGS.items())
     assert "mammoseg segment study/" in help
+    # Without keys it would refuse to listen there.
+    assert all("KEYS_FILE=" in line for line in EPILOG.splitlines() if "0.0.0.0" in line)
 
 
 def test_the_version_is_that_of_the_package() -> None:

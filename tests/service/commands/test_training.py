@@ -25,5 +25,5 @@ def test_without_the_extra_a_sentence_says_how_to_get_it(
     monkeypatch.setattr(training, "find_spec", lambda name: None if name == "torch" else True)
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert "pip install 'mammoseg[train]'" in result.stderr
+    assert "pip install '.[train]' in the checkout" in result.stderr
     assert f"`{arguments[0]}` needs the extra `train`, torch is not installed" in result.stderr
