@@ -1,6 +1,8 @@
 """One process at a time writes into a folder of results."""
 
+import errno
 import fcntl
+import os
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +24,9 @@ def open_locked(folder: Path, name: str) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / name).open("a+", encoding="ascii")
+    except (FileExistsError, NotADirectoryError):
+        reason = f"{os.strerror(errno.ENOTDIR)}; --out takes a folder"
+        raise NotWritten(f"{folder} cannot be written: {reason}") from None
     except OSError as error:
         raise NotWritten(f"{folder} cannot be written: {error.strerror}") from None
     try:

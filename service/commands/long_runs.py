@@ -23,7 +23,7 @@ def exit_status_of(work: Callable[[], int]) -> int:
     except StartupError as error:
         fail(str(error))
     except NotWritten as error:
-        say(f"{error}; the same command goes on")
+        say(f"{error}; once that is over, the same command goes on")
         return WRITE_FAILED
     except DeviceFailed:
         say("the device failed; the same command goes on")

@@ -30,7 +30,8 @@ def interrupted(*_: object) -> None:
 
 
 ARCHIVE_JOB = "service.batch.archive.job"
-FULL, LOST = "No space left on device; the same command", "the device failed; the same command"
+FULL = "No space left on device; once that is over, the same command goes on"
+LOST = "the device failed; the same command"
 INTERRUPTED = "interrupted; the same command goes"
 FORMATS = {"segment": "json,csv", "archive": "json"}
 """One file an image; the tables of an archive are always made."""
