@@ -244,7 +244,7 @@ def test_an_installation_without_the_extra_says_what_to_install(
 ) -> None:
     monkeypatch.delitem(sys.modules, "service.telemetry.otlp", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    with pytest.raises(StartupError, match=r"mammoseg\[otel\]"):
+    with pytest.raises(StartupError, match=r"\.\[otel\]"):
         open_telemetry(TelemetryOptions(trace_endpoint="http://collector:4318/v1/traces"), "0")
     monkeypatch.undo()
     importlib.import_module("service.telemetry.otlp")
