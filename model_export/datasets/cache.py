@@ -1,6 +1,7 @@
 """Samples on the working grid, packed small, built by the code that serves.
 
-One .npz a source: the images end to end as bytes, and a JSON index.
+One .npz a source: the images end to end as bytes, a JSON index, and a stamp of the files that they
+were packed from, so that they are packed anew where these have changed.
 """
 
 import hashlib
@@ -13,20 +14,22 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich import get_console
 from rich.progress import track
 
 from model_export.datasets import read_source
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
+from model_export.datasets.stamp import stamp_of
 from model_export.whole_file import whole_file
 from service.imaging.breast import Box
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import breast_on_working_grid
 from service.inference.tiling import GRID
 
-FORMAT = 2
-"""Of the files; to be raised with every change of what stands in them or of what finds the breast,
-so that older ones are packed anew."""
+FORMAT = 3
+"""Of the files; to be raised with every change of what stands in them, of what reads the sources or
+of what finds the breast, so that older ones are packed anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +144,7 @@ def build(
     working_mm: float,
     normalisation: Normalisation,
 ) -> None:
-    """Write the cache of each source that is not there yet, with a progress bar.
+    """Write the cache of each source that is not there yet or has changed, with a progress bar.
 
     Parameters
     ----------
@@ -149,18 +152,27 @@ def build(
         Holds one folder a source.
     folder
         Where the .npz files go, one set for each working spacing.
+
+    Raises
+    ------
+    DatasetError
+        A source is not there, whether packed or not, or cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
         target = _path(folder, source, working_mm, normalisation)
+        # Taken before they are read: what changes meanwhile is packed anew the next time.
+        stamp = stamp_of(data / source)
         if target.exists():
-            continue
+            if _stamp(target) == stamp:
+                continue
+            get_console().print(f"{source} is not what was packed: packing it anew")
         samples = read_source(data, source)
         packed = [
             pack(sample, working_mm, normalisation)
             for sample in track(samples, description=f"packing {source}", total=None)
         ]
-        _save(target, packed)
+        _save(target, packed, stamp)
 
 
 def load(
@@ -183,7 +195,12 @@ def _path(folder: Path, source: str, working_mm: float, normalisation: Normalisa
     return folder / f"{source}-{working_mm:g}mm-{digest}.npz"
 
 
-def _save(target: Path, packed: Sequence[Packed]) -> None:
+def _stamp(path: Path) -> bytes:
+    with np.load(path) as stored:
+        return bytes(stored["stamp"])
+
+
+def _save(target: Path, packed: Sequence[Packed], stamp: bytes) -> None:
     index = [
         {
             "source": one.source,
@@ -203,6 +220,7 @@ def _save(target: Path, packed: Sequence[Packed]) -> None:
     with whole_file(target) as partial:
         np.savez(
             partial,
+            stamp=np.frombuffer(stamp, np.uint8),
             index=np.frombuffer(json.dumps(index).encode(), np.uint8),
             pixels=np.concatenate([one.pixels.ravel() for one in packed]),
             breast=np.packbits(np.concatenate([one.breast.ravel() for one in packed])),
