@@ -25,10 +25,15 @@ def export(
     """Fold a trained net, write it with its contract, and verify it."""
     from model_export.export.run import export as write
     from model_export.export.run import load_net
+    from model_export.training.lineage import lineage_of
 
     settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
-    net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", settings.network)
-    write(net, settings, target, version)
+    path = run / "checkpoints" / f"{checkpoint}.ckpt"
+    try:
+        lineage = lineage_of(path)
+    except (OSError, ValueError) as error:
+        raise fault(error) from error
+    write(load_net(path, settings.network), settings, target, version, lineage)
     _verify(run, target, checkpoint)
 
 

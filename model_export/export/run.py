@@ -15,8 +15,8 @@ from model_export.export.terms import licence
 from model_export.export.tile_shapes import tile_shapes
 from model_export.export.verify import MAX_FILE_BYTES
 from model_export.networks import NetworkOptions, SegmentationNet, build
-from model_export.networks.imagenet import notice
 from model_export.training.checkpoints import averaged_weights
+from model_export.training.lineage import Lineage, lineage_of_config
 from model_export.whole_file import whole_file
 from service.inference.contract import (
     Contract,
@@ -54,7 +54,13 @@ def load_net(checkpoint: Path, options: NetworkOptions) -> SegmentationNet:
     return net.eval()
 
 
-def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: str) -> Contract:
+def export(
+    net: SegmentationNet,
+    config: TrainingConfig,
+    target: Path,
+    version: str,
+    lineage: Lineage | None = None,
+) -> Contract:
     """Fold a net and write it with its contract; thresholds are for `calibrate` to choose.
 
     Weights of more than `MAX_SINGLE_BYTES` are stored in half precision, and computed with in
@@ -70,12 +76,15 @@ def export(net: SegmentationNet, config: TrainingConfig, target: Path, version: 
         The .onnx file.
     version
         "major.minor.patch" of the model.
+    lineage
+        What the weights come from, as their checkpoint says; what the config says if None.
     """
+    lineage = lineage or lineage_of_config(config)
     folded = fold(net)
     in_half = 4 * sum(weight.numel() for weight in folded.parameters()) > MAX_SINGLE_BYTES
     if in_half:
         round_weights(folded)
-    contract = _contract(folded, config, version, receptive_field(net))
+    contract = _contract(folded, config, version, receptive_field(net), lineage)
     model = build_graph(folded, contract.tiling.tile_size)
     if in_half:
         store_in_half(model)
@@ -89,7 +98,7 @@ def takes_any_shape(options: NetworkOptions) -> bool:
 
 
 def _contract(
-    folded: SegmentationNet, config: TrainingConfig, version: str, sight: int
+    folded: SegmentationNet, config: TrainingConfig, version: str, sight: int, lineage: Lineage
 ) -> Contract:
     shapes = tile_shapes(config.working_mm)
     spec = InputSpec(
@@ -118,8 +127,8 @@ def _contract(
         score=Score(rule="max", temperature=1.0),
         operating_point=UNCALIBRATED,
         provenance=Provenance(
-            training_data=config.sources,
-            licence=licence(config.sources) + notice(config.network),
+            training_data=lineage.sources,
+            licence="".join([licence(lineage.sources), *lineage.notices]),
             intended_use=INTENDED_USE,
             evaluation={},
         ),

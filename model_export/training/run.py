@@ -30,6 +30,8 @@ from model_export.sampling.subset import nested_share
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
 from model_export.training.curves import DrawCurves
+from model_export.training.lineage import Lineage, lineage_of, lineage_of_config
+from model_export.training.lineage_callback import SaysLineage
 from model_export.training.mining import mine, mined_once
 from model_export.training.precision import device_of, resolve
 from model_export.training.stopping import EpochLoader, SaveWhenTerminated, Terminated
@@ -115,8 +117,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     FileNotFoundError
         There is nothing to resume, or no checkpoint to start from.
     ValueError
-        The run was started with another config, the checkpoint to start from holds another net,
-        or nothing is left to train.
+        The run was started with another config, the checkpoint to start from holds another net or
+        does not say what it was trained on, or nothing is left to train.
     KeyboardInterrupt
         The run was interrupted; it can be resumed if an epoch was finished.
     Terminated
@@ -125,6 +127,7 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     last = run / "checkpoints" / LAST
     if resume:
         _check_resumable(config, run, last)
+    lineage = lineage_of(last) if resume else lineage_of_config(config)
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     samples = _samples(config, data, packed)
@@ -142,7 +145,7 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     with (run / "git.txt").open("a" if resume else "w") as states:
         states.write(_git_state())
-    _fit(_trainer(config, run), task, batches, last if resume else None)
+    _fit(_trainer(config, run, lineage), task, batches, last if resume else None)
 
 
 def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
@@ -214,7 +217,7 @@ def _fit(
         raise KeyboardInterrupt from stop
 
 
-def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
+def _trainer(config: TrainingConfig, run: Path, lineage: Lineage) -> lightning.Trainer:
     checkpoints = run / "checkpoints"
     callbacks: list[Callback] = [
         ModelCheckpoint(
@@ -231,6 +234,7 @@ def _trainer(config: TrainingConfig, run: Path) -> lightning.Trainer:
             enable_version_counter=False,
         ),
         Averaging(config.ema_decay),
+        SaysLineage(lineage),
         LearningRateMonitor("step"),
         DrawCurves(run),
         SaveWhenTerminated(checkpoints / LAST),

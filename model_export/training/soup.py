@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model_export.config import TrainingConfig
 from model_export.training.checkpoints import averaged_weights, digest_of
+from model_export.training.lineage import lineage_of, stored_as, union
 from model_export.training.run import stored_config
 
 
@@ -60,7 +61,8 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
     FileNotFoundError
         A run has no such checkpoint.
     ValueError
-        The runs did not start from one checkpoint, or their nets differ.
+        The runs did not start from one checkpoint, their nets differ, or nothing says what one of
+        them was trained on.
     """
     paths = [run / "checkpoints" / f"{checkpoint}.ckpt" for run in runs]
     members = {path: digest_of(path) for path in paths}
@@ -69,10 +71,9 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
         raise ValueError("only runs that started from one checkpoint can be averaged")
     mean = mean_of([averaged_weights(path) for path in paths])
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {"state_dict": {f"net.{name}": value for name, value in mean.items()}},
-        out / "checkpoints" / "best.ckpt",
-    )
+    kept = {"state_dict": {f"net.{name}": value for name, value in mean.items()}}
+    kept |= stored_as(union(lineage_of(path) for path in paths))
+    torch.save(kept, out / "checkpoints" / "best.ckpt")
     config = stored_config(runs[0])
     (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     named = {str(path): digest for path, digest in members.items()}

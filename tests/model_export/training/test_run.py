@@ -14,6 +14,7 @@ from model_export.config import Phase, PosWeight, TrainingConfig
 from model_export.networks import SmallOptions, UnetOptions, build
 from model_export.sampling.batches import CropBatches
 from model_export.training import curves
+from model_export.training.lineage import lineage_of
 from model_export.training.run import Batches, stored_config, train
 from model_export.training.stopping import Terminated
 from model_export.training.task import SegmentationTask
@@ -193,6 +194,8 @@ def test_a_new_run_starts_from_the_weights_of_another_at_another_size(
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"net.head.project.weight", "net.head.project.bias"}
     assert len(json.loads((second / "start.json").read_text())["sha256"]) == 64
+    for run in (first, second):
+        assert lineage_of(run / "checkpoints" / "last.ckpt").sources == config.sources
 
     other = config.model_copy(update={**update, "network": SmallOptions(skips="plain")})
     with pytest.raises(ValueError, match="holds another net"):

@@ -1,0 +1,94 @@
+"""What weights come from: what their own run drew, and what those that it began from had drawn.
+
+Patients of all of that are no strangers to the net, and all of its terms bind it. Each checkpoint
+says it of itself, so that it may be moved; of older ones the configs of the runs say it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model_export.config import TrainingConfig
+from model_export.networks.imagenet import notice
+
+KEY = "lineage"
+"""Under which a checkpoint keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What weights come from.
+
+    Attributes
+    ----------
+    sources
+        Whose images taught them, directly or through a net that they began from or learned from; in
+        alphabetical order.
+    notices
+        What the licence has to say of other people's weights among their ancestors.
+    """
+
+    sources: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+def union(lineages: Iterable[Lineage]) -> Lineage:
+    """Return everything that any of them names, once."""
+    each = list(lineages)
+    return Lineage(
+        tuple(sorted({source for one in each for source in one.sources})),
+        tuple(dict.fromkeys(said for one in each for said in one.notices)),
+    )
+
+
+def lineage_of_config(config: TrainingConfig) -> Lineage:
+    """Return what the weights of a run of this config come from.
+
+    Raises
+    ------
+    FileNotFoundError
+        The checkpoint that it starts from, or its teacher, is not there.
+    ValueError
+        One of them says nothing of itself, and nor does its folder.
+    """
+    said = notice(config.network)
+    own = Lineage(config.sources, (said,) if said else ())
+    before = [
+        config.start_from,
+        None if config.distillation is None else config.distillation.teacher,
+    ]
+    return union([own, *(lineage_of(path) for path in before if path is not None)])
+
+
+def lineage_of(checkpoint: Path) -> Lineage:
+    """Return what the weights of a checkpoint come from.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not there, or, where it says nothing of itself, one that it comes from.
+    ValueError
+        It says nothing of itself, and does not lie in its run's folder.
+    """
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=False).get(KEY)
+    if stored is not None:
+        return Lineage(tuple(stored["sources"]), tuple(stored["notices"]))
+    run = checkpoint.parent.parent
+    if (run / "members.json").exists():
+        members = json.loads((run / "members.json").read_text())
+        return union(lineage_of(Path(path)) for path in members)
+    if not (run / "config.json").exists():
+        raise ValueError(
+            f"nothing says what {checkpoint} was trained on: put it back into its run's folder"
+        )
+    text = (run / "config.json").read_text()
+    return lineage_of_config(TrainingConfig.model_validate_json(text))
+
+
+def stored_as(lineage: Lineage) -> dict[str, Any]:
+    """Return what a checkpoint keeps of it, by its key."""
+    return {KEY: asdict(lineage)}
