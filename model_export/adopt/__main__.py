@@ -68,7 +68,8 @@ def command(
     model_version: Annotated[str, typer.Option(help="major.minor.patch.")] = "1.0.0",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = Naming().licence,
     trained_on: Annotated[
-        list[str] | None, typer.Option(help="Source that it was trained on; for `evaluate`.")
+        list[str] | None,
+        typer.Option(help="Source that it was trained on: `evaluate` takes its own test part."),
     ] = None,
 ) -> None:
     """Make a served ONNX file of a segmentation net that another framework trained."""

@@ -99,7 +99,7 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     ValueError
         A set named external was trained on.
     DatasetError
-        A source cannot be read.
+        A source cannot be read, or the net was trained on it elsewhere and it states no split.
     ContractError, DeviceError
         The service would refuse the file.
     """
@@ -135,10 +135,14 @@ def _evaluate(evaluator: Evaluator, data: Path, options: Options) -> list[ImageR
     return images
 
 
-def _check_external(names: Iterable[str], contract: Contract) -> None:
+def _was_trained_on(contract: Contract, source: str) -> bool:
     trained = {SAME_PATIENTS.get(name, name) for name in contract.provenance.training_data}
+    return SAME_PATIENTS.get(source, source) in trained
+
+
+def _check_external(names: Iterable[str], contract: Contract) -> None:
     for name in (Path(name).name for name in names):
-        if SAME_PATIENTS.get(name, name) in trained:
+        if _was_trained_on(contract, name):
             raise ValueError(f"the model was trained on patients of {name}: it is not external")
 
 
@@ -146,11 +150,14 @@ def _of_source(
     evaluator: Evaluator, data: Path, source: str, options: Options
 ) -> list[ImageResult]:
     """Evaluate one split of a source, and fit and ask the probe along the way."""
+    contract = evaluator.segmenter.contract
+    elsewhere = contract.adopted is not None and _was_trained_on(contract, source)
     trained: list[Known] = []
+    split, limit = options.split, options.limit
     images = evaluator.all(
-        of_split(data, source, options.split, options.limit, trained),
+        of_split(data, source, split, limit, trained, elsewhere=elsewhere),
         source,
-        again=lambda: of_split(data, source, options.split, options.limit),
+        again=lambda: of_split(data, source, split, limit),
     )
     probe = Probe.fit([features for features, _ in trained], [label for _, label in trained])
     if probe is None:

@@ -35,7 +35,13 @@ Known = tuple[tuple[float, ...], bool]
 
 
 def of_split(
-    data: Path, source: str, split: Split, limit: int | None, trained: list[Known] | None = None
+    data: Path,
+    source: str,
+    split: Split,
+    limit: int | None,
+    trained: list[Known] | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> Iterator[Sample]:
     """Return the samples of one split, and collect what the linear probe learns from.
 
@@ -48,10 +54,24 @@ def of_split(
     trained
         Filled along with training images; stays empty where `split` is "train". None collects
         nothing.
+    elsewhere
+        The net was trained on the source by other code, which knows nothing of the hash: only a
+        split that the set itself states says whom it did not see.
+
+    Raises
+    ------
+    DatasetError
+        The source cannot be read, or states no split where only that counts.
     """
     given = 0
     for sample in read_source(data, source):
         part = sample.split
+        if elsewhere and split != "train" and sample.part is None:
+            raise DatasetError(
+                f"the net was trained on {source} elsewhere, and nothing says that it did not see "
+                f"{sample.name}: `part` (train or test) in {folder.TABLE} would, or take a set "
+                "that it was not trained on"
+            )
         if part == split and (limit is None or given < limit):
             given += 1
             yield sample

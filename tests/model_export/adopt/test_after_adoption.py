@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from model_export import cli
 from model_export.adopt.flags import Flags
 from model_export.adopt.run import Naming, adopt
+from model_export.export.run import contract_of, write
 from service.app import create_app
 from service.inference.session import Session
 from service.loading import open_model
@@ -195,3 +196,17 @@ def test_an_adopted_file_is_calibrated_and_evaluated(
     assert "threshold-uncalibrated" not in said and "unproven" in said
     asked = ("evaluate", target, "--data", data, "--source", "mini-mias", "--no-contrast")
     assert "mini-mias" in invoke(*asked, "--split", "train", "--save", tmp_path / "report")
+
+
+def test_whom_another_framework_held_out_is_not_guessed(
+    two_lesions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    write_all(tmp_path / "data")
+    model = onnx.load(two_lesions[0])
+    contract = contract_of(model)
+    known = contract.provenance.model_copy(update={"training_data": ("mini-mias",)})
+    write(model, contract.model_copy(update={"provenance": known}), tmp_path / "net.onnx")
+    asked = ["evaluate", str(tmp_path / "net.onnx"), "--data", str(tmp_path / "data")]
+    done = CliRunner().invoke(cli.app, [*asked, "--no-contrast", "--record"])
+    assert done.exit_code == 1
+    assert "trained on mini-mias elsewhere" in " ".join(done.output.split())

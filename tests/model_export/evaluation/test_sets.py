@@ -6,7 +6,7 @@ import pytest
 from model_export.datasets import DatasetError, Sample
 from model_export.datasets.splits import split_of
 from model_export.evaluation.sets import UnlabelledImage, external, of_split
-from tests.model_export.samples import write_cdd_cesm
+from tests.model_export.samples import write_cbis_ddsm_800, write_cdd_cesm
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +39,18 @@ def test_a_limit_ends_early(data: Path) -> None:
     assert len(list(of_split(data, "cdd-cesm", "test", 1, trained))) == 1
     assert len(trained) == 3
     assert len(list(external(data, "cdd-cesm", 2))) == 2
+
+
+def test_of_what_was_trained_on_elsewhere_only_a_stated_split_holds_anybody_out(
+    data: Path, tmp_path: Path
+) -> None:
+    for split in ("test", "validation"):
+        with pytest.raises(DatasetError, match="trained on cdd-cesm elsewhere"):
+            list(of_split(data, "cdd-cesm", split, None, elsewhere=True))
+    assert list(of_split(data, "cdd-cesm", "train", None, elsewhere=True))
+    write_cbis_ddsm_800(tmp_path / "cbis-ddsm-800")
+    (one,) = of_split(tmp_path, "cbis-ddsm-800", "test", None, elsewhere=True)
+    assert one.part == "test"
 
 
 def test_an_external_set_is_whole_and_may_lie_anywhere(data: Path) -> None:
