@@ -3,7 +3,8 @@
 Layout: `images/STEM.*` (PNG, JPEG, TIFF or DICOM), and what says where lesions are, one of these or
 several that agree:
 
-- `masks/STEM.*`: white where the lesion is; one that is all black says that there is none;
+- `masks/STEM.*`: white where the lesion is, or labels above 0 (`mask_file.py`); one that is all
+  black says that there is none;
 - `boxes.csv`: `name` (the stem), `x`, `y`, `width`, `height`, and a label column if there is one;
 - COCO JSON: `annotations.json`, `_annotations.coco.json` or `instances*.json`;
 - YOLO: `labels/STEM.txt`, boxes or outlines.
@@ -34,7 +35,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +46,7 @@ from model_export.datasets.images import (
     manufacturer,
     read_mammogram,
 )
+from model_export.datasets.mask_file import read_mask
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, number, read_numbered_rows
@@ -191,23 +192,10 @@ def _sample(
 
 
 def _lesion(folder: Path, mask: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Read a mask: above half of its white is lesion. White is 1, 255 or whatever is largest."""
-    suffix = Path(mask).suffix.lower()
-    values = read_mammogram(folder, mask).pixels if suffix == ".dcm" else _levels(folder, mask)
-    if values.shape != shape:
-        raise DatasetError(f"{mask} is {values.shape}, its image {shape} (rows, columns)")
-    # JPEG blurs, and leaves specks on what was all black.
-    white = 255 if suffix in (".jpg", ".jpeg") else int(values.max())
-    lesion: NDArray[np.bool_] = values > white / 2
+    lesion = read_mask(folder, mask)
+    if lesion.shape != shape:
+        raise DatasetError(f"{mask} is {lesion.shape}, its image {shape} (rows, columns)")
     return lesion
-
-
-def _levels(folder: Path, mask: str) -> NDArray[np.uint16]:
-    values = cv2.imread(str(folder / mask), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
-    if values is None or values.dtype not in (np.uint8, np.uint16):
-        raise DatasetError(f"{mask} is not a readable mask of 8 or 16 bits")
-    levels: NDArray[np.uint16] = values.astype(np.uint16)
-    return levels
 
 
 def _has_lesion(row: Row, image: str) -> bool | None:
