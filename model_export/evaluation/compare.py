@@ -18,7 +18,8 @@ from service.inference.contract import Contract
 
 MIN_LESION_MM2 = 1.0
 """Smaller pieces of an outline are slips of the pen or of a resampling, and no lesion: nobody can
-be asked to find a lone pixel."""
+be asked to find a lone pixel. Where an image has nothing larger, its largest piece is the lesion
+all the same: somebody says that there is one."""
 
 
 def compare(sample: Sample, findings: Findings, contract: Contract) -> ImageResult:
@@ -111,8 +112,7 @@ def _outlined(
 ) -> OutlineResult | None:
     if sample.lesion is None:
         return None
-    pixel_mm2 = sample.pixel_spacing_mm[0] * sample.pixel_spacing_mm[1]
-    lesions = Lesions.of(sample.lesion, MIN_LESION_MM2 / pixel_mm2)
+    lesions = _lesions(sample.lesion, sample.pixel_spacing_mm)
     marks = [
         Mark(region.max_probability, region.box.top, region.box.left, region.pixels)
         for region in findings.regions
@@ -137,6 +137,13 @@ def _outlined(
         ),
         boxes=boxes,
     )
+
+
+def _lesions(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> Lesions:
+    lesions = Lesions.of(mask, MIN_LESION_MM2 / (spacing_mm[0] * spacing_mm[1]))
+    if len(lesions.areas) or not mask.any():
+        return lesions
+    return Lesions.of(mask, float(Lesions.of(mask).areas.max()))
 
 
 def _boxes(sample: Sample, findings: Findings, lesions: Lesions) -> Detections:

@@ -120,7 +120,8 @@ class _Source:
         self, dimension: str, value: Callable[[Lesion], float], edges: Edges
     ) -> list[Stratum]:
         negatives = [image for image in self.images if image.has_lesion is False]
-        drawn = with_lesions(self.images)
+        # An outline may be empty where somebody says that there is a lesion: it is in no bin.
+        drawn = [image for image in with_lesions(self.images) if outlined(image).lesions]
         rows = []
         for name, belongs in _bins(value, edges):
             own = [image for image in drawn if belongs(_largest(image))]

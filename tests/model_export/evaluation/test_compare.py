@@ -7,6 +7,7 @@ from model_export.datasets.sample import LesionBox
 from model_export.detection import Detections
 from model_export.evaluation.compare import compare, look
 from model_export.evaluation.figures import figures
+from model_export.evaluation.strata import strata
 from model_export.froc import Candidates
 from service.imaging.breast import Box
 from service.inference.contract import Contract, Spacing
@@ -57,6 +58,23 @@ def test_what_the_source_says_of_an_image_is_kept(contract: Contract) -> None:
     found = compare(sample, finding(sample, np.zeros_like(sample.lesion), 0.1), contract)
     assert (found.laterality, found.pathology, found.density) == ("L", "BENIGN", "2")
     assert found.breast == ("cdd-cesm", "1", "L")
+
+
+def test_a_lesion_below_the_least_size_is_one_where_the_image_has_no_other(
+    contract: Contract,
+) -> None:
+    sample = lesion_sample()
+    assert sample.lesion is not None
+    speck, slip = np.zeros_like(sample.lesion), sample.lesion.copy()
+    speck[25:27, 45:47] = speck[5, 5] = slip[5, 5] = True
+    fine = replace(sample, pixel_spacing_mm=(0.4, 0.4))
+    for lesion, pixels in ((speck, 4), (slip, 400)):
+        answer = finding(fine, sample.lesion, score=0.8)
+        drawn = compare(replace(fine, lesion=lesion), answer, contract).outlined
+        assert drawn is not None and drawn.candidates.lesions == 1
+        (only,) = drawn.lesions
+        assert only.share == pytest.approx(pixels / lesion.size)
+    strata([compare(replace(fine, lesion=speck), finding(fine, speck, 0.8), contract)])
 
 
 def test_a_miss_counts_as_zero_and_a_no_empties_the_gated_mask(contract: Contract) -> None:

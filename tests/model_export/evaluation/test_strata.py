@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from model_export import resampling
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.strata import Stratum, strata
+from model_export.froc import Candidates
 from tests.model_export.answers import image_result, normal, positive
 
 pytestmark = pytest.mark.unit
@@ -130,3 +133,9 @@ def test_few_positives_are_marked() -> None:
     few = [lesion(str(number), 0.5) for number in range(9)]
     assert rows(*few)["diameter", "10 to 20 mm"].is_small
     assert not rows(*few, lesion("9", 0.5))["diameter", "10 to 20 mm"].is_small
+
+
+def test_an_image_whose_outline_is_empty_falls_into_no_bin_of_lesions() -> None:
+    empty = replace(positive(0.0, mark=None), lesions=(), candidates=Candidates((), (), 0))
+    found = rows(lesion("1", 0.2), image_result("m", "2", True, 0.8, outlined=empty))
+    assert found["diameter", "10 to 20 mm"].positives == 1
