@@ -18,7 +18,7 @@ from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.lesion_free import lesion_free_logit
 from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
-from model_export.score_threshold import Scored, choose_score
+from model_export.score_threshold import NO_NEGATIVES, Scored, choose_score
 from service.cores import available_cores
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.inference.session import Session
@@ -26,6 +26,9 @@ from service.loading import open_model
 
 OUTLINES: tuple[Annotation, ...] = ("pixel_mask", "pseudo_outline")
 """Kinds of annotation that show where a lesion ends: they choose the thresholds of the map."""
+
+NO_OUTLINES = "the mask's thresholds stay as they were: no validation image has an outline"
+"""What a contract adds where boxes, or a yes or no, are all that is known."""
 
 SHARP = 0.05
 """Share of the frame up to which an outline counts for that: what covers more is a region that
@@ -61,8 +64,9 @@ def calibrate(
     The mask threshold maximises the mean Dice of the images whose lesions were outlined sharply,
     the candidate threshold the lesions found in them; temperature and a shift of the has-mask
     logit, which goes into the last bias of the head, minimise the cross-entropy of the sources that
-    have both classes, and of the films of the others with and without their lesions. Figures of an
-    earlier operating point are dropped from the contract: `evaluate` finds new ones.
+    have both classes, and of the films of the others with and without their lesions. Without an
+    outline the thresholds of the map stay, and the contract says so. Figures of an earlier
+    operating point are dropped from the contract: `evaluate` finds new ones.
 
     Parameters
     ----------
@@ -81,7 +85,8 @@ def calibrate(
     Raises
     ------
     ValueError
-        No validation image is there to choose on.
+        No validation image is there to choose on: neither an outline, nor what the has-mask
+        threshold needs.
 
     Returns
     -------
@@ -110,14 +115,20 @@ def _choose(
     images = [one.image for one in asked]
     score = choose_score(contract, images, sensitivity, _films(asked))
     drawn = [one.drawn for one in asked if one.drawn is not None]
-    mask = choose_mask(drawn)
+    if not drawn and score.chosen_by == NO_NEGATIVES:
+        raise ValueError(
+            "nothing to choose on: no validation image has an outlined lesion, and no source has "
+            "images without lesions; --sensitivity and --on would do without these"
+        )
+    now = contract.operating_point
+    mask = choose_mask(drawn) if drawn else now.mask
     point = OperatingPoint(
         has_mask=score.threshold,
-        chosen_by=score.chosen_by,
+        chosen_by=score.chosen_by if drawn else f"{score.chosen_by}; {NO_OUTLINES}",
         sensitivity=score.sensitivity,
         mask=mask,
-        candidate=choose_candidate(drawn, mask),
-        minimum_region_mm2=MINIMUM_REGION_MM2,
+        candidate=choose_candidate(drawn, mask) if drawn else now.candidate,
+        minimum_region_mm2=MINIMUM_REGION_MM2 if drawn else now.minimum_region_mm2,
     )
     golden = contract.golden.model_copy(
         update={"has_mask_logit": contract.golden.has_mask_logit + score.shift}
