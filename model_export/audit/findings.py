@@ -1,5 +1,6 @@
 """The audit itself: look at every image, compare, probe, and say what was found."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,11 @@ class Audit:
     notes: tuple[str, ...] = ()
 
     @property
+    def unowned(self) -> dict[str, int]:
+        """By source, how many images count as patients of their own since nothing says whose."""
+        return dict(Counter(one.source for one in self.images if not one.patient_is_known))
+
+    @property
     def contradictory(self) -> list[Pair]:
         """Near-duplicates that are labelled differently."""
         return [pair for pair in self.duplicates if pair.contradictory]
@@ -60,7 +66,7 @@ class Audit:
 
     @property
     def sound(self) -> bool:
-        """Whether no patient is on two sides of the split, by identifier or by image."""
+        """Whether no patient that is known is on two sides of the split, nor a like image."""
         return not self.shared and not self.across_splits
 
 

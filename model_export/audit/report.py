@@ -43,7 +43,13 @@ def show(found: Audit, console: Console) -> None:
         console.print(section.meaning, style="dim")
     for note in found.notes:
         console.print(note)
-    console.print(verdict(found), style="bold green" if found.sound else "bold red")
+    console.print(verdict(found), style=_style(found))
+
+
+def _style(found: Audit) -> str:
+    if not found.sound:
+        return "bold red"
+    return "bold yellow" if found.unowned else "bold green"
 
 
 def save(found: Audit, folder: Path) -> None:
@@ -103,12 +109,19 @@ def sections(found: Audit) -> Iterator[Section]:
 
 
 def verdict(found: Audit) -> str:
-    """Say in one sentence whether the split holds."""
-    if found.sound:
+    """Say whether the split holds, and of which images that cannot be known."""
+    if not found.sound:
+        return (
+            f"ERROR: {len(found.shared)} patients and {len(found.across_splits)} near-duplicates "
+            "are on two sides of the split."
+        )
+    if not found.unowned:
         return "No patient is on two sides of the split."
+    images = ", ".join(f"{count} of {source}" for source, count in found.unowned.items())
     return (
-        f"ERROR: {len(found.shared)} patients and {len(found.across_splits)} near-duplicates are "
-        "on two sides of the split."
+        f"Whether a patient is on two sides of the split cannot be known: nothing says whose these "
+        f"images are: {images}. Each counts as a patient of its own; fill in `patient` in "
+        "table.csv. Of all others, none is."
     )
 
 
@@ -132,6 +145,7 @@ def plain(found: Audit) -> dict[str, Any]:
     """Return everything that was found as JSON takes it; what is not known is null."""
     return {
         "sound": found.sound,
+        "images_without_patient": found.unowned,
         "threshold": found.threshold,
         "images": len(found.images),
         "patients_on_two_sides": [

@@ -20,7 +20,7 @@ class ImageSurvey:
 
     Attributes
     ----------
-    source, name, patient, has_lesion, annotation, manufacturer
+    source, name, patient, has_lesion, annotation, manufacturer, patient_is_known
         See `Sample`.
     split
         The side of the split that the patient is on.
@@ -45,6 +45,7 @@ class ImageSurvey:
     brightness: NDArray[np.float64]
     blocks: NDArray[np.float32]
     picture: NDArray[np.uint8]
+    patient_is_known: bool = True
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -91,4 +92,5 @@ def look_at(sample: Sample) -> ImageSurvey:
         brightness=brightness(sample.pixels) / 65535,
         blocks=block_histograms(sample.pixels),
         picture=stretched.astype(np.uint8),
+        patient_is_known=sample.patient_is_known,
     )

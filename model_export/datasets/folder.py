@@ -26,12 +26,12 @@ or test, in the set's own split, which is kept; all images of a patient have the
 `annotation`. The last one is for lesions whose masks or outlines are not what people drew around
 them: "pseudo_outline" where a net drew them, "circle" or "box" where a shape was filled.
 
-Without a table every image counts as a patient of its own, which is wrong as soon as a patient has
-two: the split then leaks. Fill in `patient`.
+Where the table names no patient, the Patient ID of a DICOM file does (`patients.py`); else every
+image counts as a patient of its own, which is wrong as soon as a patient has two: the split then
+leaks. Fill in `patient`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +47,7 @@ from model_export.datasets.images import (
     read_mammogram,
 )
 from model_export.datasets.mask_file import read_mask
+from model_export.datasets.patients import Owner, check_parts, owners_of
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.splits import Part
 from model_export.datasets.tables import DatasetError, Row, number, read_numbered_rows
@@ -98,7 +99,9 @@ def read(folder: Path) -> Iterator[Sample]:
     for stem, files in shapes.items():
         if stem not in images:
             raise DatasetError(f"{files[0].where}: there is no images/{stem}.*")
-    _check_parts(images, stated)
+    owners = owners_of(folder, images, stated)
+    parts = {stem: _part(stated.get(stem, {}), image) for stem, image in images.items()}
+    check_parts(owners, parts, TABLE)
     for stem, image in images.items():
         row = stated.get(stem, {})
         mammogram = read_mammogram(folder, image)
@@ -106,7 +109,7 @@ def read(folder: Path) -> Iterator[Sample]:
         if truth is None and shapes and _has_lesion(row, image) is False:
             nothing = np.zeros((mammogram.rows, mammogram.columns), np.bool_)
             truth = Truth(TABLE, "normal", nothing, (), None)
-        yield _sample(folder, image, mammogram, truth, row)
+        yield _sample(folder, image, mammogram, truth, row, owners[stem])
 
 
 def _table(folder: Path) -> dict[str, Row]:
@@ -133,18 +136,6 @@ def _by_stem(folder: Path, part: str) -> dict[str, str]:
     return files
 
 
-def _check_parts(images: Mapping[str, str], stated: Mapping[str, Row]) -> None:
-    """Refuse a patient on two sides: with an empty part, the hash may put it on the other one."""
-    parts: dict[str, set[Part | None]] = defaultdict(set)
-    for stem, image in images.items():
-        row = stated.get(stem, {})
-        parts[_patient(row, stem)].add(_part(row, image))
-    for patient, own in parts.items():
-        if len(own) > 1:
-            names = " and ".join(sorted(part or "none" for part in own))
-            raise DatasetError(f"{TABLE}: images of patient {patient} are in the parts {names}")
-
-
 def _truth(
     folder: Path,
     mammogram: Mammogram,
@@ -159,7 +150,7 @@ def _truth(
 
 
 def _sample(
-    folder: Path, image: str, mammogram: Mammogram, truth: Truth | None, row: Row
+    folder: Path, image: str, mammogram: Mammogram, truth: Truth | None, row: Row, owner: Owner
 ) -> Sample:
     has_lesion = _has_lesion(row, image)
     if truth is not None:
@@ -170,11 +161,11 @@ def _sample(
         raise DatasetError(
             f"{image} has neither a file in masks/ nor boxes nor outlines nor has_lesion in {TABLE}"
         )
-    stem = Path(image).stem
     return Sample(
-        source=folder.resolve().name,
-        name=stem,
-        patient=_patient(row, stem),
+        source=folder.absolute().name,
+        name=Path(image).stem,
+        patient=owner.patient,
+        patient_is_known=owner.is_known,
         pixels=mammogram.pixels,
         pixel_spacing_mm=_spacing(mammogram, row),
         has_lesion=has_lesion,
@@ -212,10 +203,6 @@ def _annotation(truth: Truth | None, row: Row, image: str) -> Annotation:
     if truth is None:
         return "image_label"
     return cast(Annotation, text) if text and truth.annotation != "normal" else truth.annotation
-
-
-def _patient(row: Row, stem: str) -> str:
-    return row.get("patient") or stem
 
 
 def _part(row: Row, image: str) -> Part | None:

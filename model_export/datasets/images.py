@@ -54,11 +54,22 @@ def read_mammogram(folder: Path, name: str) -> Mammogram:
 
 def manufacturer(folder: Path, name: str) -> str | None:
     """Return Manufacturer (0008,0070) of a DICOM file; None when it says nothing or is none."""
+    return header_text(folder, name, "Manufacturer")
+
+
+def header_text(folder: Path, name: str, keyword: str) -> str | None:
+    """Return a text element of a DICOM file; None when it says nothing, is none or is broken.
+
+    What is broken is named when its pixels are read.
+    """
     body = _body(folder, name)
     if not looks_like_dicom(body):
         return None
-    dataset = parse(body, ReadLimits().max_inflated_bytes).dataset
-    return elements.text(dataset, "Manufacturer")
+    try:
+        dataset = parse(body, ReadLimits().max_inflated_bytes).dataset
+    except MammosegError:
+        return None
+    return elements.text(dataset, keyword)
 
 
 def _body(folder: Path, name: str) -> bytes:

@@ -52,6 +52,8 @@ class Sample:
         The patient's side in the data set's own split, where it has one.
     pathology
         In the source's own words.
+    patient_is_known
+        False where nothing says whose the image is: it then counts as a patient of its own.
     """
 
     source: str
@@ -70,6 +72,7 @@ class Sample:
     boxes: tuple[LesionBox, ...] = ()
     part: Part | None = None
     pathology: str | None = None
+    patient_is_known: bool = True
 
     def __post_init__(self) -> None:
         if self.lesion is not None and self.lesion.shape != self.pixels.shape:

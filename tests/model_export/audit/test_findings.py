@@ -57,6 +57,18 @@ def test_the_report_says_so_in_every_form(troubled: Audit) -> None:
     assert stored["probes"][0]["auc"] is None and math.isnan(troubled.probes[0].auc)
 
 
+def test_where_nothing_says_whose_images_are_the_audit_says_that_it_cannot_know() -> None:
+    owned = looked_at("0", pixels(0))
+    found = audit_images([owned, looked_at("1", pixels(1), patient_is_known=False)])
+    console = Console(record=True, width=300, file=io.StringIO())
+    show(found, console)
+    for text in (console.export_text(), markdown(found, [])):
+        assert "cannot be known" in text and "1 of set" in text
+        assert "No patient is on two sides" not in text
+    assert found.sound and plain(found)["images_without_patient"] == {"set": 1}
+    assert "No patient is on two sides" in markdown(audit_images([owned]), [])
+
+
 def test_sheets_show_the_pairs_that_there_are(troubled: Audit, tmp_path: Path) -> None:
     save(troubled, tmp_path / "new")
     sheets = {"near-duplicates.png", "contradictory.png", "across-splits.png"}

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import cv2
+import pytest
+
+from model_export.datasets import DatasetError, read_source
+from model_export.phantom import breast_phantom
+from tests.dicom_files import dicom_file, phantom
+
+pytestmark = pytest.mark.unit
+
+
+def write(data: Path, identifiers: dict[str, str | None], *pictures: str, table: str = "") -> None:
+    """Write `own`: DICOM files with these identifiers, and pictures; all are normal."""
+    images = data / "own" / "images"
+    images.mkdir(parents=True)
+    for name, identifier in identifiers.items():
+        said = {} if identifier is None else {"PatientID": identifier}
+        film = dicom_file(phantom(rows=64, columns=48), PixelSpacing=[0.3, 0.3], **said)
+        (images / f"{name}.dcm").write_bytes(film)
+    for name in pictures:
+        cv2.imwrite(str(images / f"{name}.png"), breast_phantom(64))
+    rows = table or "name,has_lesion\n" + "".join(f"{one},0\n" for one in [*identifiers, *pictures])
+    (data / "own" / "table.csv").write_text(rows)
+
+
+def owners(data: Path) -> dict[str, tuple[str, bool]]:
+    return {one.name: (one.patient, one.patient_is_known) for one in read_source(data, "own")}
+
+
+def test_images_of_one_patient_id_are_of_one_patient_whose_id_is_not_written(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {"a": "MRN-1234", "b": "MRN-1234", "c": "MRN-5678", "d": None}, "e")
+    found = owners(tmp_path)
+    assert found["a"] == found["b"] != found["c"]
+    assert found["a"][1] and found["c"][1]
+    assert not any("MRN" in patient for patient, _ in found.values())
+    assert (found["d"], found["e"]) == (("d", False), ("e", False))
+
+
+def test_the_table_wins_over_the_header(tmp_path: Path) -> None:
+    table = "name,patient,has_lesion\na,P1,0\nb,,0\n"
+    write(tmp_path, {"a": "X", "b": "X"}, table=table)
+    found = owners(tmp_path)
+    assert found["a"] == ("P1", True)
+    assert found["b"][0].startswith("id-")
+
+
+def test_one_identifier_of_all_files_is_an_anonymiser_s(tmp_path: Path) -> None:
+    write(tmp_path, dict.fromkeys("abc", "ANON"))
+    assert owners(tmp_path) == {name: (name, False) for name in "abc"}
+
+
+def test_a_patient_in_two_parts_is_refused_though_only_headers_say_whose(tmp_path: Path) -> None:
+    table = "name,part,has_lesion\na,train,0\nb,test,0\nc,test,0\n"
+    write(tmp_path, {"a": "X", "b": "X", "c": "Y"}, table=table)
+    with pytest.raises(DatasetError, match=r"are in the parts test and train \(a and b\)"):
+        owners(tmp_path)
+
+
+def test_a_source_that_is_a_link_has_the_name_that_it_was_asked_for_by(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", {}, "a")
+    (tmp_path / "mine").symlink_to(tmp_path / "elsewhere" / "own")
+    assert [one.source for one in read_source(tmp_path, "mine")] == ["mine"]
