@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from rich import get_console
 from torch.utils.data import DataLoader
 
 from model_export.config import TrainingConfig
@@ -34,12 +34,18 @@ from model_export.training.lineage import Lineage, lineage_of, lineage_of_config
 from model_export.training.lineage_callback import SaysLineage
 from model_export.training.mining import mine, mined_once
 from model_export.training.precision import device_of, resolve
+from model_export.training.run_folder import begin, git_state
 from model_export.training.stopping import EpochLoader, SaveWhenTerminated, Terminated
 from model_export.training.task import SegmentationTask, merit
-from model_export.training.validation import validate
+from model_export.training.validation import can_choose, validate
 
 LAST = "last.ckpt"
 """What `--resume` goes on from: after the last whole epoch, or the last step before SIGTERM."""
+
+NOTHING_CHOOSES = (
+    "No validation patient can tell a good checkpoint from a bad one (it takes lesions with "
+    "outlines or boxes, or images with and without lesions): best.ckpt will be the last epoch's."
+)
 
 
 class Batches(lightning.LightningDataModule):
@@ -118,7 +124,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         There is nothing to resume, or no checkpoint to start from.
     ValueError
         The run was started with another config, the checkpoint to start from holds another net or
-        does not say what it was trained on, or nothing is left to train.
+        does not say what it was trained on, nothing is left to train, or the folder of a new run
+        holds one already.
     KeyboardInterrupt
         The run was interrupted; it can be resumed if an epoch was finished.
     Terminated
@@ -127,6 +134,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     last = run / "checkpoints" / LAST
     if resume:
         _check_resumable(config, run, last)
+    else:
+        begin(run)
     lineage = lineage_of(last) if resume else lineage_of_config(config)
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
@@ -136,16 +145,19 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         for one in samples
         if one.split == "train" and one.lesion_fraction <= config.sampling.max_lesion_fraction
     ]
-    task = SegmentationTask(config, [one for one in samples if one.split == "validation"])
+    held_out = [one for one in samples if one.split == "validation"]
+    chooses = can_choose(held_out)
+    if not chooses:
+        get_console().print(NOTHING_CHOOSES)
+    task = SegmentationTask(config, held_out)
     batches = Batches(config, nested_share(training, config.train_share), run)
-    run.mkdir(parents=True, exist_ok=True)
     if config.start_from is not None and not resume:
         started = start_from(task.net, config.start_from)
         (run / "start.json").write_text(json.dumps(started, indent=2) + "\n")
     (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     with (run / "git.txt").open("a" if resume else "w") as states:
-        states.write(_git_state())
-    _fit(_trainer(config, run, lineage), task, batches, last if resume else None)
+        states.write(git_state())
+    _fit(_trainer(config, run, lineage, chooses=chooses), task, batches, last if resume else None)
 
 
 def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
@@ -217,22 +229,13 @@ def _fit(
         raise KeyboardInterrupt from stop
 
 
-def _trainer(config: TrainingConfig, run: Path, lineage: Lineage) -> lightning.Trainer:
+def _trainer(
+    config: TrainingConfig, run: Path, lineage: Lineage, *, chooses: bool
+) -> lightning.Trainer:
     checkpoints = run / "checkpoints"
     callbacks: list[Callback] = [
-        ModelCheckpoint(
-            checkpoints,
-            filename="last",
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-        ModelCheckpoint(
-            checkpoints,
-            filename="best",
-            monitor="figure_of_merit",
-            mode="max",
-            enable_version_counter=False,
-        ),
+        _each_epoch(checkpoints, "last"),
+        _best(checkpoints) if chooses else _each_epoch(checkpoints, "best"),
         Averaging(config.ema_decay),
         SaysLineage(lineage),
         LearningRateMonitor("step"),
@@ -256,9 +259,22 @@ def _trainer(config: TrainingConfig, run: Path, lineage: Lineage) -> lightning.T
     )
 
 
-def _git_state() -> str:
-    """Return the commit of this package and what differs from it; empty outside a checkout."""
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--short"])
-    here = Path(__file__).parent
-    results = [subprocess.run(one, capture_output=True, text=True, cwd=here) for one in commands]
-    return "".join(result.stdout for result in results)
+def _each_epoch(folder: Path, name: str) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder,
+        filename=name,
+        # Of no effect here, but Lightning tells the states of two callbacks apart by it.
+        mode="min" if name == "last" else "max",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _best(folder: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor="figure_of_merit",
+        mode="max",
+        enable_version_counter=False,
+    )

@@ -32,6 +32,14 @@ class _Tally:
     candidates: list[Candidates] = field(default_factory=list)
 
 
+def can_choose(samples: Sequence[Packed]) -> bool:
+    """Say whether the figures of these samples can tell a better net from a worse one."""
+    if any(one.has_lesion and one.lesion is not None for one in samples):
+        return True
+    kinds = {(one.source, one.has_lesion) for one in samples}
+    return any((source, not has_lesion) in kinds for source, has_lesion in kinds)
+
+
 @torch.no_grad()
 def validate(
     net: SegmentationNet, samples: Sequence[Packed], maximum: float, precision: str

@@ -10,15 +10,17 @@ import lightning
 import pytest
 import torch
 
-from model_export.config import Phase, PosWeight, TrainingConfig
+from model_export.config import Phase, PosWeight, Stream, TrainingConfig
+from model_export.datasets import read_source
 from model_export.networks import SmallOptions, UnetOptions, build
 from model_export.sampling.batches import CropBatches
 from model_export.training import curves
 from model_export.training.lineage import lineage_of
 from model_export.training.run import Batches, stored_config, train
+from model_export.training.run_folder import begin, git_state
 from model_export.training.stopping import Terminated
 from model_export.training.task import SegmentationTask
-from tests.model_export.samples import packed_all, write_all
+from tests.model_export.samples import packed_all, write_all, write_cdd_cesm
 from tests.model_export.tiny import tiny_config
 
 pytestmark = [
@@ -213,3 +215,49 @@ def test_each_epoch_gets_its_own_batches() -> None:
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         train(tiny_config(), tmp_path, tmp_path / "packed", tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_what_a_broken_start_left_is_not_taken_over(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "csv" / "version_0").mkdir(parents=True)
+    for name in ("mined-0.json", "start.json", "members.json"):
+        (run / name).write_text("[]")
+    begin(run)
+    assert [path.name for path in run.iterdir()] == ["checkpoints"]
+    (run / "checkpoints" / "last.ckpt").write_text("of the other run")
+    (run / "mined-0.json").write_text("[]")
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(tiny_config(), tmp_path, tmp_path / "packed", run, resume=False)
+    assert (run / "mined-0.json").exists()
+
+
+def test_without_anything_to_choose_by_the_best_checkpoint_is_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "data" / "cdd-cesm" / "manifest.csv"
+    write_cdd_cesm(manifest.parent, patients=4)
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(line for line in lines if ",P1," not in line) + "\n")
+    samples = list(read_source(tmp_path / "data", "cdd-cesm"))
+    assert {one.split for one in samples} == {"train"}
+    stream = Stream(rows=64, columns=64, mix={"cdd-cesm": 2})
+    phase = Phase(epochs=2, streams=(stream,))
+    config = tiny_config().model_copy(update={"phases": (phase,), "steps_per_epoch": 1})
+    run = tmp_path / "run"
+    train(config, tmp_path / "data", tmp_path / "packed", run, resume=False)
+    assert "best.ckpt will be the last epoch's" in " ".join(capsys.readouterr().out.split())
+    best, last = (
+        torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=False)
+        for name in ("best", "last")
+    )
+    assert best["global_step"] == last["global_step"] == 2
+    assert same(best["state_dict"], last["state_dict"])
+
+
+def test_a_machine_without_git_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert git_state()
+    monkeypatch.setenv("PATH", "")
+    assert git_state() == "git is not installed\n"

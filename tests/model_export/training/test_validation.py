@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from model_export.networks import SegmentationNet
-from model_export.training.validation import validate
+from model_export.training.validation import can_choose, validate
 from tests.model_export.samples import packed_all
 
 pytestmark = pytest.mark.unit
@@ -50,3 +50,9 @@ def test_every_source_gets_the_figures_that_its_labels_allow() -> None:
     assert "cdd-cesm/auc" not in figures
     assert "rsna-640/dice" not in figures
     assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_a_checkpoint_is_chosen_by_outlines_or_by_images_of_both_kinds() -> None:
+    drawn, _, found, normal, cancer, free = packed_all()
+    assert can_choose([drawn]) and can_choose([found, normal]) and can_choose([cancer, free])
+    assert not any(can_choose(samples) for samples in ([], [normal], [cancer], [normal, cancer]))
