@@ -74,13 +74,13 @@ def draw(image: ImageShapes, shape: tuple[int, int]) -> Drawn:
             f"{columns} x {rows} in its own file"
         )
     canvas = np.zeros(shape, np.bool_)
-    boxes, outlined = [], []
+    # A box that comes twice is one lesion: two people drew it, or it has two categories.
+    outlined: dict[LesionBox, bool] = {}
     for one in image.shapes:
         box, is_outline = _draw_one(one, canvas, image.relative)
-        boxes.append(box)
-        outlined.append(is_outline)
+        outlined[box] = outlined.get(box, False) or is_outline
     labels = sorted({one.label for one in image.shapes if one.label})
-    return Drawn(image.where, canvas, tuple(boxes), tuple(outlined), tuple(labels))
+    return Drawn(image.where, canvas, tuple(outlined), tuple(outlined.values()), tuple(labels))
 
 
 def _draw_one(
@@ -89,6 +89,8 @@ def _draw_one(
     """Draw a lesion on the canvas, and return its box and whether its outline is known."""
     shape = (canvas.shape[0], canvas.shape[1])
     scale = np.array([shape[1], shape[0]], np.float64) if relative else np.ones(2)
+    if not relative:
+        _refuse_shares(one)
     stated = [] if one.box is None else [_checked(_corners(one.box, one.where) * scale, shape, one)]
     if one.mask is not None:
         box, is_outline = _draw_mask(one, canvas), True
@@ -102,6 +104,16 @@ def _draw_one(
     if stated and not is_same(box, _around(stated[0])):
         raise DatasetError(f"{one.where}: the box and the outline are not of the same lesion")
     return box, is_outline
+
+
+def _refuse_shares(one: LesionShape) -> None:
+    """Refuse what lies within the image's first pixel: shares of its sides, taken for pixels."""
+    parts = [*one.polygons] if one.box is None else [_corners(one.box, one.where), *one.polygons]
+    if parts and max(float(part.max()) for part in parts) <= 1.0:
+        raise DatasetError(
+            f"{one.where} lies within the first pixel: these are shares of the image's sides, and "
+            "pixels are wanted"
+        )
 
 
 def _draw_mask(one: LesionShape, canvas: NDArray[np.bool_]) -> LesionBox:

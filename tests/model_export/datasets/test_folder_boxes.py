@@ -111,6 +111,21 @@ def test_a_box_that_rounding_put_beyond_the_border_is_cut(tmp_path: Path, name: 
     assert found["a"].boxes == (pytest.approx((0.0, 100.0, 20.0, 28.0), abs=0.01),)
 
 
+@pytest.mark.parametrize("name", ["boxes.csv", "COCO"])
+def test_shares_of_the_sides_are_not_taken_for_pixels(tmp_path: Path, name: str) -> None:
+    root = write(tmp_path, {"a": [(0.15, 0.2, 0.1, 0.3)]}, name)
+    with pytest.raises(DatasetError, match=rf"^{WRITTEN[name].row} .* shares of the image's sides"):
+        read(root)
+    write(tmp_path / "edge", {"a": [(0.0, 0.0, 2.0, 1.0)]}, name)
+    assert read(tmp_path / "edge")["a"].boxes == ((0.0, 0.0, 2.0, 1.0),)
+
+
+@every_format
+def test_the_same_box_twice_is_one_lesion(tmp_path: Path, name: str) -> None:
+    found = read(write(tmp_path, {"a": [BOX, BOX, OTHER]}, name))["a"]
+    assert found.boxes == (pytest.approx(BOX, abs=0.01), pytest.approx(OTHER, abs=0.01))
+
+
 @every_format
 def test_a_box_smaller_than_a_pixel_still_marks_one(tmp_path: Path, name: str) -> None:
     found = read(write(tmp_path, {"a": [(20.1, 30.1, 0.3, 0.3)]}, name))
