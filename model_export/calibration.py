@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from rich import get_console
 
 from model_export.datasets import Annotation, Sample, read_source
 from model_export.evaluation import ask, in_parallel
@@ -20,6 +21,7 @@ from model_export.lesion_free import lesion_free_logit
 from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
 from model_export.score_threshold import NO_NEGATIVES, Scored, choose_score
 from service.cores import available_cores
+from service.errors import MammosegError
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.inference.session import Session
 from service.loading import open_model
@@ -145,8 +147,13 @@ def _collect(path: Path, data: Path, contract: Contract, sources: Sequence[str])
     session = Session.open(path)
     with open_model(path, runners=available_cores()) as segmenter:
 
-        def ask_both(sample: Sample) -> Asked:
-            found = ask(segmenter, sample)
+        def ask_both(sample: Sample) -> Asked | MammosegError:
+            try:
+                found = ask(segmenter, sample)
+            except MammosegError as refusal:
+                if refusal.status >= 500:  # That is none of the image's doing.
+                    raise
+                return refusal
             score = found.has_mask.score
             drawn, spacing = None, sample.pixel_spacing_mm
             if sample.annotation in OUTLINES and _is_sharp(sample.lesion):
@@ -159,7 +166,14 @@ def _collect(path: Path, data: Path, contract: Contract, sources: Sequence[str])
             return Asked(Scored(sample.source, sample.has_lesion, score), drawn, without)
 
         samples = _validation(data, sources)
-        return [asked for _, asked in in_parallel(ask_both, samples, "calibrating")]
+        asked = []
+        for sample, answer in in_parallel(ask_both, samples, "calibrating"):
+            if isinstance(answer, Asked):
+                asked.append(answer)
+            else:
+                said = f"{sample.source}/{sample.name} does not count: {answer.detail}"
+                get_console().print(said, markup=False)
+        return asked
 
 
 def _films(asked: Sequence[Asked]) -> list[Scored]:

@@ -21,7 +21,7 @@ from model_export.command import (
     interrupted,
     terminated,
 )
-from model_export.config import TrainingConfig
+from model_export.config_file import changed_config, read_config, stored_config
 from model_export.datasets import DatasetError, sources_in
 
 __all__ = ["CONFIGS", "app"]
@@ -53,8 +53,8 @@ def audit(
     try:
         found = findings.audit(data, sources or sources_in(data), threshold)
         if tiles:
-            found = findings.with_tiles(found, TrainingConfig.read(config), data, packed, tiles)
-    except DatasetError as error:
+            found = findings.with_tiles(found, read_config(config), data, packed, tiles)
+    except (OSError, ValueError, DatasetError) as error:
         raise fault(error) from error
     show(found, console)
     if save is not None:
@@ -82,7 +82,6 @@ def train(
 ) -> None:
     """Train a net into a run folder; an interrupted run can be resumed."""
     from model_export.networks.imagenet import PretrainedWeightsError
-    from model_export.training.run import stored_config
     from model_export.training.run import train as start
     from model_export.training.stopping import Terminated
 
@@ -90,8 +89,8 @@ def train(
     changes = {name: value for name, value in given.items() if value is not None}
     try:
         stored = resume and config is None
-        settings = stored_config(run) if stored else TrainingConfig.read(config or LITE)
-        settings = settings.model_copy(update=changes)
+        settings = stored_config(run) if stored else read_config(config or LITE)
+        settings = changed_config(settings, changes)
         start(settings, data, packed, run, resume=resume)
     except (OSError, ValueError, DatasetError, PretrainedWeightsError) as error:
         raise fault(error) from error

@@ -1,5 +1,6 @@
 """What the commands share: their options, their console, and how they end."""
 
+import re
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +8,38 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from model_export.config import NAME
+
 console = Console()
+
+VERSION = r"^\d+\.\d+\.\d+$"
+"""Of a model, as its contract takes it."""
 
 DATA = Path("../shared/data")
 PACKED = Path("data-cache")
 CONFIGS = Path(__file__).parent / "configs"
 LITE = CONFIGS / "lite.toml"
 
+
+def _version(value: str) -> str:
+    if re.fullmatch(VERSION, value) is None:
+        raise typer.BadParameter(f"{value!r} is not major.minor.patch, as 1.0.0")
+    return value
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(NAME, value) is None:
+        raise typer.BadParameter(
+            f"{value!r} is no name of a model: lower-case letters, digits, dots, dashes and "
+            "underscores, a letter or a digit first"
+        )
+    return value
+
+
+Version = Annotated[
+    str, typer.Option(help="Of the new model, major.minor.patch.", callback=_version)
+]
+Name = Annotated[str, typer.Option(help="Of the model.", callback=_name)]
 Data = Annotated[Path, typer.Option(help="Folder that holds one folder a data set.")]
 Packed = Annotated[Path, typer.Option(help="Folder for the packed samples.")]
 Model = Annotated[Path, typer.Argument(help="The ONNX file.")]

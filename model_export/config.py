@@ -1,20 +1,26 @@
-"""A training run, typed; read from a TOML file."""
+"""A training run, typed; `config_file` reads it."""
 
-import tomllib
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from model_export.networks.options import NetworkOptions
 from service.imaging.normalise import Normalisation
 from service.inference.tiling import GridMultiple
 
 Share = Annotated[int, Field(ge=0)]
+HalfWidth = Annotated[float, Field(ge=0.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Factor = Annotated[float, Field(gt=0.0)]
+
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+"""Of a model: what its contract takes, so that no run finds out when it is exported."""
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Stream(_Part):
@@ -28,6 +34,12 @@ class Stream(_Part):
     columns: GridMultiple
     mix: dict[str, Share]
     whole: bool = False
+
+    @model_validator(mode="after")
+    def _draws_something(self) -> Self:
+        if not self.batch:
+            raise ValueError("mix must take an image of some source")
+        return self
 
     @property
     def batch(self) -> int:
@@ -155,30 +167,36 @@ class Sampling(_Part):
 class Augmentation(_Part):
     """Ranges are half-widths around no change, unless said otherwise."""
 
-    rotation_degrees: float = 15.0
-    log_scale: float = 0.2
-    log_gamma: float = 0.35
-    exposure: tuple[float, float] = (0.6, 2.1)
+    rotation_degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 15.0
+    log_scale: HalfWidth = 0.2
+    log_gamma: HalfWidth = 0.35
+    exposure: tuple[Factor, Factor] = (0.6, 2.1)
     """Least and largest change of contrast before the image was stored and clipped."""
-    exposure_probability: float = 0.5
-    log_contrast: float = 0.45
+    exposure_probability: Probability = 0.5
+    log_contrast: HalfWidth = 0.45
     """After normalisation, as a wrong outline of the breast changes it."""
-    brightness: float = 0.08
-    blur_probability: float = 0.2
-    noise: float = 0.03
+    brightness: HalfWidth = 0.08
+    blur_probability: Probability = 0.2
+    noise: HalfWidth = 0.03
     """Largest standard deviation, in units of the net's input."""
-    patch_probability: float = 0.1
+    patch_probability: Probability = 0.1
     """Of a bright patch that runs off the border, as skin markers and folds do."""
-    film_probability: float = 0.05
+    film_probability: Probability = 0.05
     """Of scratches, dust or the white edge of a film."""
+
+    @model_validator(mode="after")
+    def _least_before_largest(self) -> Self:
+        if self.exposure[0] > self.exposure[1]:
+            raise ValueError("exposure is the least change of contrast, then the largest")
+        return self
 
 
 class TrainingConfig(_Part):
     """Everything that decides the weights, next to code and data."""
 
-    name: str
+    name: Annotated[str, Field(pattern=NAME)]
     network: NetworkOptions
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     working_mm: float = Field(gt=0.0)
     normalisation: Normalisation = Normalisation()
     streams: tuple[Stream, ...] = ()
@@ -212,6 +230,15 @@ class TrainingConfig(_Part):
     sampling: Sampling = Sampling()
     augmentation: Augmentation = Augmentation()
 
+    @field_validator("train_only")
+    @classmethod
+    def _is_an_expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return value
+
     @model_validator(mode="after")
     def _streams_everywhere(self) -> Self:
         if not self.streams and not all(phase.streams for phase in self.phases):
@@ -232,7 +259,8 @@ class TrainingConfig(_Part):
     def sources(self) -> tuple[str, ...]:
         """Every source that some stream draws from."""
         streams = [stream for phase in self.phases for stream in phase.streams or self.streams]
-        return tuple(sorted({name for stream in streams for name in stream.mix}))
+        drawn = {name for stream in streams for name, share in stream.mix.items() if share}
+        return tuple(sorted(drawn))
 
     def phase_of(self, epoch: int) -> Phase:
         """Return the phase an epoch lies in; the last one for what lies beyond."""
@@ -258,14 +286,3 @@ class TrainingConfig(_Part):
     def mask_terms_of(self, epoch: int) -> MaskTerms:
         """Return the terms of the mask's loss in an epoch."""
         return self.phase_of(epoch).mask or self.losses.mask
-
-    @classmethod
-    def read(cls, path: Path) -> "TrainingConfig":
-        """Read and check a TOML file.
-
-        Raises
-        ------
-        pydantic.ValidationError
-            A key is unknown, missing or out of its bounds.
-        """
-        return cls.model_validate(tomllib.loads(path.read_text()))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from model_export.command import DATA, Checkpoint, Data, Model, Run, console, fault
-from model_export.config import TrainingConfig
+from model_export.command import DATA, Checkpoint, Data, Model, Name, Run, Version, console, fault
+from model_export.config_file import stored_config
 from model_export.datasets import DatasetError
 from model_export.datasets.splits import Split
 from service.errors import StartupError
@@ -19,7 +19,7 @@ app = typer.Typer()
 def export(
     run: Run,
     target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
-    version: Annotated[str, typer.Option(help="Of the model, major.minor.patch.")],
+    version: Version,
     checkpoint: Checkpoint = "best",
 ) -> None:
     """Fold a trained net, write it with its contract, and verify it."""
@@ -27,10 +27,9 @@ def export(
     from model_export.export.run import load_net
     from model_export.training.lineage import lineage_of
 
-    settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
     path = run / "checkpoints" / f"{checkpoint}.ckpt"
     try:
-        lineage = lineage_of(path)
+        settings, lineage = stored_config(run), lineage_of(path)
     except (OSError, ValueError) as error:
         raise fault(error) from error
     write(load_net(path, settings.network), settings, target, version, lineage)
@@ -41,8 +40,8 @@ def export(
 def combine(
     target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
     members: Annotated[list[Path], typer.Argument(help="Calibrated ONNX files.")],
-    name: Annotated[str, typer.Option(help="Of the model.")],
-    version: Annotated[str, typer.Option(help="Of the model, major.minor.patch.")],
+    name: Name,
+    version: Version,
 ) -> None:
     """Write one file that answers with the mean of others; then `calibrate` it."""
     from model_export.export.combine import combine as write
@@ -58,7 +57,7 @@ def combine(
 def mirror(
     model: Model,
     target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
-    version: Annotated[str, typer.Option(help="Of the new model, major.minor.patch.")],
+    version: Version,
 ) -> None:
     """Write a file that looks at mirror images too, at twice the time; then `calibrate` it."""
     from model_export.export.mirror import mirror as write
@@ -74,7 +73,7 @@ def mirror(
 def halve(
     model: Model,
     target: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
-    version: Annotated[str, typer.Option(help="Of the new model, major.minor.patch.")],
+    version: Version,
 ) -> None:
     """Write a file that computes in half precision, for GPUs; then `evaluate --record` it."""
     from model_export.export.half import halve as write
@@ -97,7 +96,8 @@ def calibrate(
     model: Model,
     data: Data = DATA,
     sensitivity: Annotated[
-        float | None, typer.Option(help="Share of images with lesions to find; needs --on.")
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of images with lesions to find; needs --on."),
     ] = None,
     on: Annotated[str | None, typer.Option(help="Source whose images count for that.")] = None,
     source: Annotated[
@@ -198,11 +198,10 @@ def _verify(run: Path, model: Path, checkpoint: str) -> None:
     from model_export.export.verify import ParityError
     from model_export.export.verify import verify as compare
 
-    settings = TrainingConfig.model_validate_json((run / "config.json").read_text())
-    net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", settings.network)
     try:
+        net = load_net(run / "checkpoints" / f"{checkpoint}.ckpt", stored_config(run).network)
         parity = compare(model, net)
-    except (ParityError, StartupError) as error:
+    except (OSError, ValueError, ParityError, StartupError) as error:
         raise fault(error) from error
     console.print(
         f"{model}: torch and ONNX Runtime agree within {parity.probability:.1e} (map) and "

@@ -10,8 +10,9 @@ from rich.console import Console
 from model_export.ablation import results
 from model_export.ablation.results import Result
 from model_export.ablation.table import Trial
+from model_export.config_file import CONFIG, stored_config
 from model_export.training import curves
-from model_export.training.run import stored_config, train
+from model_export.training.run import train
 
 
 def run(
@@ -61,7 +62,7 @@ def run(
 
 
 def _check(trial: Trial, folder: Path) -> None:
-    if (folder / "config.json").exists() and stored_config(folder) != trial.config:
+    if (folder / CONFIG).exists() and stored_config(folder) != trial.config:
         raise ValueError(f"{folder} holds a run of another config: delete it, or choose another")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from model_export.config import TrainingConfig
+from model_export.config_file import CONFIG, stored_config
 from model_export.networks.imagenet import notice
 
 KEY = "lineage"
@@ -81,12 +82,11 @@ def lineage_of(checkpoint: Path) -> Lineage:
     if (run / "members.json").exists():
         members = json.loads((run / "members.json").read_text())
         return union(lineage_of(Path(path)) for path in members)
-    if not (run / "config.json").exists():
+    if not (run / CONFIG).exists():
         raise ValueError(
             f"nothing says what {checkpoint} was trained on: put it back into its run's folder"
         )
-    text = (run / "config.json").read_text()
-    return lineage_of_config(TrainingConfig.model_validate_json(text))
+    return lineage_of_config(stored_config(run))
 
 
 def stored_as(lineage: Lineage) -> dict[str, Any]:

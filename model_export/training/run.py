@@ -20,6 +20,7 @@ from rich import get_console
 from torch.utils.data import DataLoader
 
 from model_export.config import TrainingConfig
+from model_export.config_file import CONFIG, stored_config
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
 from model_export.networks import build
@@ -154,7 +155,7 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     if config.start_from is not None and not resume:
         started = start_from(task.net, config.start_from)
         (run / "start.json").write_text(json.dumps(started, indent=2) + "\n")
-    (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    (run / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
     with (run / "git.txt").open("a" if resume else "w") as states:
         states.write(git_state())
     _fit(_trainer(config, run, lineage, chooses=chooses), task, batches, last if resume else None)
@@ -167,20 +168,6 @@ def _check_resumable(config: TrainingConfig, run: Path, last: Path) -> None:
         raise ValueError(
             f"{run} was started with another config; start a new run from its checkpoint instead"
         )
-
-
-def stored_config(run: Path) -> TrainingConfig:
-    """Read the config of a run from its folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no run in it.
-    """
-    path = run / "config.json"
-    if not path.exists():
-        raise FileNotFoundError(f"nothing to resume: no {path}")
-    return TrainingConfig.model_validate_json(path.read_text())
 
 
 def validated(run: Path, checkpoint: str, data: Path, packed: Path) -> dict[str, float]:

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-LEFT_OVER = ("start.json", "members.json", "config.json", "git.txt", "curves.png")
+from model_export.config_file import CONFIG
+
+LEFT_OVER = ("start.json", "members.json", CONFIG, "git.txt", "curves.png")
 """Files that a run which ended before its first checkpoint leaves, beside what it has mined."""
 
 LOGS = ("csv", "tensorboard")

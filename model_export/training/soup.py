@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from model_export.config import TrainingConfig
+from model_export.config_file import CONFIG, stored_config
 from model_export.training.checkpoints import averaged_weights, digest_of
 from model_export.training.lineage import lineage_of, stored_as, union
-from model_export.training.run import stored_config
 
 
 def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -75,7 +75,7 @@ def average(runs: Sequence[Path], checkpoint: str, out: Path) -> TrainingConfig:
     kept |= stored_as(union(lineage_of(path) for path in paths))
     torch.save(kept, out / "checkpoints" / "best.ckpt")
     config = stored_config(runs[0])
-    (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
     named = {str(path): digest for path, digest in members.items()}
     (out / "members.json").write_text(json.dumps(named, indent=2) + "\n")
     return config

@@ -1,5 +1,6 @@
 """What `calibrate` writes where not everything can be chosen; `test_cli` has the whole of it."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -7,13 +8,16 @@ import pytest
 
 from model_export import calibration
 from model_export.calibration import NO_OUTLINES, calibrate
-from model_export.datasets import read_source
+from model_export.datasets import Sample, read_source
 from model_export.export import run as export
 from model_export.export.tile_shapes import TileShapes
 from model_export.phantom import breast_phantom
 from model_export.training.lineage import Lineage
+from service.errors import UnsuitableImage
+from service.findings import Findings
 from service.inference.contract import Contract, OperatingPoint
 from service.inference.session import Session
+from service.segmenter import Segmenter
 from tests.model_export.lived_in import lived_in
 from tests.model_export.samples import disc
 from tests.model_export.tiny import tiny_config
@@ -82,6 +86,29 @@ def test_a_sensitivity_needs_neither_outlines_nor_normals(tmp_path: Path, path: 
     contract = Session.open(path).contract
     assert kept(contract) and contract.operating_point.sensitivity == 0.9
     assert contract.operating_point.chosen_by.endswith(NO_OUTLINES)
+
+
+def test_an_image_that_the_service_refuses_does_not_count_and_is_named(
+    tmp_path: Path,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boxed(tmp_path, normals=True)
+    held = [one.name for one in read_source(tmp_path, "own") if one.split == "validation"]
+    asked = calibration.ask
+
+    def refusing(segmenter: Segmenter, sample: Sample) -> Findings:
+        if sample.name == held[-1]:
+            raise UnsuitableImage("for-processing", "This is no image to look at.")
+        return asked(segmenter, sample)
+
+    monkeypatch.setattr(calibration, "ask", refusing)
+    contract = calibrate(path, tmp_path)
+    counted = re.findall(r"of (\d+)", contract.operating_point.chosen_by)
+    assert sum(map(int, counted)) == len(held) - 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"own/{held[-1]} does not count: This is no image to look at." in said
 
 
 def test_where_nothing_can_be_chosen_the_file_stays_as_it_was(

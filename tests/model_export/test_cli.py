@@ -11,14 +11,16 @@ from typer.testing import CliRunner
 from model_export import evaluation, resampling
 from model_export.ablation import run as ablation
 from model_export.cli import CONFIGS, app
-from model_export.command import console
+from model_export.command import VERSION, console
 from model_export.config import TrainingConfig
+from model_export.config_file import read_config
 from model_export.evaluation import Options
 from model_export.export import run as export
 from model_export.export.run import contract_of
 from model_export.export.tile_shapes import TileShapes
 from model_export.report.card import BEGIN, END, section
 from model_export.training import run as training
+from service.inference.contract import Contract
 from tests.model_export.lived_in import lived_in
 from tests.model_export.samples import write_all
 from tests.model_export.tiny import tiny_config
@@ -147,6 +149,37 @@ def test_a_file_of_another_net_fails_with_an_exit_code(
     assert "failed" in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("export", "run", "net.onnx", "--version", "1.0"), "'1.0' is not major.minor.patch"),
+        (("export", "run", "net.onnx", "--version", "1.0.0"), "there is no run"),
+        (("verify", "net.onnx", "run"), "there is no run"),
+        (
+            ("calibrate", "net.onnx", "--sensitivity", "90", "--on", "own"),
+            "Invalid value for '--sensitivity'",
+        ),
+        (
+            ("calibrate", "net.onnx", "--sensitivity", "-1", "--on", "own"),
+            "Invalid value for '--sensitivity'",
+        ),
+        (("combine", "to.onnx", "a", "b", "--name", "My Net", "--version", "1.0.0"), "is no name"),
+        (("train", "run", "--train-only", "("), "train_only: no regular expression"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once_and_in_words(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    assert result.exit_code != 0 and isinstance(result.exception, SystemExit)
+    assert message in " ".join(result.output.split())
+
+
+def test_the_commands_know_what_a_contract_takes() -> None:
+    assert Contract.model_fields["version"].metadata[0].pattern == VERSION
+
+
 def test_nothing_to_resume_fails_with_an_exit_code(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", str(tmp_path / "run"), "--resume"])
     assert result.exit_code == 1
@@ -164,9 +197,9 @@ def trained(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainingConf
 def test_train_takes_the_default_a_file_or_the_runs_own_config(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert trained(monkeypatch, tmp_path) == TrainingConfig.read(CONFIGS / "lite.toml")
+    assert trained(monkeypatch, tmp_path) == read_config(CONFIGS / "lite.toml")
     small = CONFIGS / "small.toml"
-    assert trained(monkeypatch, tmp_path, "--config", small) == TrainingConfig.read(small)
+    assert trained(monkeypatch, tmp_path, "--config", small) == read_config(small)
     assert trained(monkeypatch, run, "--resume") == tiny_config()
     start = tmp_path / "last.ckpt"
     changed = trained(monkeypatch, tmp_path, "--from", start, "--train-only", "^head")

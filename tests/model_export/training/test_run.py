@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from model_export.config import Phase, PosWeight, Stream, TrainingConfig
+from model_export.config_file import stored_config
 from model_export.datasets import read_source
 from model_export.networks import SmallOptions, UnetOptions, build
 from model_export.sampling.batches import CropBatches
 from model_export.training import curves
 from model_export.training.lineage import lineage_of
-from model_export.training.run import Batches, stored_config, train
+from model_export.training.run import Batches, train
 from model_export.training.run_folder import begin, git_state
 from model_export.training.stopping import Terminated
 from model_export.training.task import SegmentationTask
