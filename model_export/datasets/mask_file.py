@@ -64,9 +64,9 @@ def _levels(folder: Path, name: str) -> Levels:
     values = cv2.imread(str(folder / name), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if values is None or values.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{name} is not a readable mask of 8 or 16 bits")
+    painted: Levels = (values if values.ndim == 2 else values.max(axis=2)).astype(np.uint16)
     if values.ndim == 2:
-        return values.astype(np.uint16)
-    painted: Levels = values.max(axis=2).astype(np.uint16)
+        return painted
     stored = cv2.imread(str(folder / name), cv2.IMREAD_UNCHANGED)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return painted

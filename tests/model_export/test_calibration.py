@@ -9,6 +9,7 @@ import pytest
 from model_export import calibration
 from model_export.calibration import NO_OUTLINES, calibrate
 from model_export.datasets import Sample, read_source
+from model_export.evaluation import ask
 from model_export.export import run as export
 from model_export.export.tile_shapes import TileShapes
 from model_export.phantom import breast_phantom
@@ -96,12 +97,11 @@ def test_an_image_that_the_service_refuses_does_not_count_and_is_named(
 ) -> None:
     boxed(tmp_path, normals=True)
     held = [one.name for one in read_source(tmp_path, "own") if one.split == "validation"]
-    asked = calibration.ask
 
     def refusing(segmenter: Segmenter, sample: Sample) -> Findings:
         if sample.name == held[-1]:
             raise UnsuitableImage("for-processing", "This is no image to look at.")
-        return asked(segmenter, sample)
+        return ask(segmenter, sample)
 
     monkeypatch.setattr(calibration, "ask", refusing)
     contract = calibrate(path, tmp_path)

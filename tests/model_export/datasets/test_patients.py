@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -15,7 +16,7 @@ def write(data: Path, identifiers: dict[str, str | None], *pictures: str, table:
     images = data / "own" / "images"
     images.mkdir(parents=True)
     for name, identifier in identifiers.items():
-        said = {} if identifier is None else {"PatientID": identifier}
+        said: dict[str, Any] = {} if identifier is None else {"PatientID": identifier}
         film = dicom_file(phantom(rows=64, columns=48), PixelSpacing=[0.3, 0.3], **said)
         (images / f"{name}.dcm").write_bytes(film)
     for name in pictures:
