@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 
 from model_export.datasets.tables import DatasetError
@@ -16,6 +17,10 @@ from service.imaging.reader import ReadLimits, read_image
 ASSUMED_LONG_SIDE_MM = 240.0
 """Of an image that states no spacing, as the model's contract tells the service to assume: the long
 side of a standard film and of the common detectors."""
+
+
+HEAD_BYTES = 1024
+"""Of a file, which tell whether it is DICOM."""
 
 
 def read_grey(folder: Path, name: str) -> NDArray[np.uint8]:
@@ -55,6 +60,23 @@ def read_mammogram(folder: Path, name: str) -> Mammogram:
 def manufacturer(folder: Path, name: str) -> str | None:
     """Return Manufacturer (0008,0070) of a DICOM file; None when it says nothing or is none."""
     return header_text(folder, name, "Manufacturer")
+
+
+def patient_id(folder: Path, name: str) -> str | None:
+    """Return Patient ID (0010,0020) of a DICOM file; None when it says nothing or is none.
+
+    Of a whole set it is asked before any image is read, so pixels are left where they are.
+    """
+    try:
+        with (folder / name).open("rb") as file:
+            if not looks_like_dicom(file.read(HEAD_BYTES)):
+                return None
+            file.seek(0)
+            tags = ["PatientID"]
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags, force=True)
+        return elements.text(header, "PatientID")
+    except Exception:  # Whatever pydicom makes of a header that our own reader mends.
+        return header_text(folder, name, "PatientID")
 
 
 def header_text(folder: Path, name: str, keyword: str) -> str | None:

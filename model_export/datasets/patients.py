@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from model_export.datasets.images import header_text
+from model_export.datasets.images import patient_id
 from model_export.datasets.tables import DatasetError, Row
 
 
@@ -40,7 +40,7 @@ def owners_of(
     found = {
         stem: identifier
         for stem, image in unsaid.items()
-        if (identifier := header_text(folder, image, "PatientID")) is not None
+        if (identifier := patient_id(folder, image)) is not None
     }
     if len(found) > 1 and len(set(found.values())) == 1:
         found = {}

@@ -41,6 +41,6 @@ def git_state() -> str:
         results = [
             subprocess.run(one, capture_output=True, text=True, cwd=here) for one in commands
         ]
-    except FileNotFoundError:
-        return "git is not installed\n"
+    except OSError:
+        return "git could not be asked\n"
     return "".join(result.stdout for result in results)

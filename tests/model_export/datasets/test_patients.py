@@ -5,6 +5,7 @@ import cv2
 import pytest
 
 from model_export.datasets import DatasetError, read_source
+from model_export.datasets.images import patient_id
 from model_export.phantom import breast_phantom
 from tests.dicom_files import dicom_file, phantom
 
@@ -38,6 +39,15 @@ def test_images_of_one_patient_id_are_of_one_patient_whose_id_is_not_written(
     assert found["a"][1] and found["c"][1]
     assert not any("MRN" in patient for patient, _ in found.values())
     assert (found["d"], found["e"]) == (("d", False), ("e", False))
+
+
+@pytest.mark.parametrize("form", ["plain", "no preamble", "deflated", "broken"])
+def test_a_patient_id_is_read_of_every_form_of_file(form: str, tmp_path: Path) -> None:
+    syntax = "1.2.840.10008.1.2.1.99" if form == "deflated" else "1.2.840.10008.1.2.1"
+    body = dicom_file(phantom(rows=64, columns=48), PatientID="MRN-1", syntax=syntax)
+    body = {"no preamble": body[132:], "broken": body[:140]}.get(form, body)
+    (tmp_path / "a.dcm").write_bytes(body)
+    assert patient_id(tmp_path, "a.dcm") == (None if form == "broken" else "MRN-1")
 
 
 def test_the_table_wins_over_the_header(tmp_path: Path) -> None:

@@ -261,4 +261,4 @@ def test_without_anything_to_choose_by_the_best_checkpoint_is_the_last(
 def test_a_machine_without_git_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert git_state()
     monkeypatch.setenv("PATH", "")
-    assert git_state() == "git is not installed\n"
+    assert git_state() == "git could not be asked\n"
