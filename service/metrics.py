@@ -228,6 +228,9 @@ class Metrics:
             "destination",
             "state",
         )
+        self.inbox_failing = self._gauge(
+            "inbox_failing", "1 while nothing of the inbox is worked on because that fails; else 0."
+        )
         self.inbox_bytes = self._gauge("inbox_bytes", "Disk that the inbox takes.")
         self.inbox_max_bytes = self._gauge("inbox_max_bytes", "Disk that the inbox may take.")
         self.inbox_oldest_seconds = self._gauge(

@@ -15,7 +15,7 @@ router = APIRouter(tags=["health"])
 RETRY_AFTER_S = 1
 """Seconds until whoever is told that the service is not ready may ask again."""
 
-Status = Literal["ready", "draining", "inbox-database-away", "device-failed"]
+Status = Literal["ready", "draining", "inbox-database-away", "inbox-fails", "device-failed"]
 
 
 class Live(BaseModel):
@@ -45,7 +45,7 @@ async def live() -> Live:
     responses={
         503: {
             "model": Ready,
-            "description": "Shutting down, or the inbox's database or the device failed.",
+            "description": "Shutting down, or the inbox, its database or the device failed.",
         }
     },
     summary="Mammograms are taken",
@@ -56,8 +56,11 @@ async def ready(request: Request) -> Response:
     segmenter, limiter = opened.segmenter, opened.limiter
     status: Status = "draining" if limiter.leaving or limiter.draining else "ready"
     worker = opened.inbox_worker
-    if status == "ready" and worker is not None and worker.inbox.is_away:
-        status = "inbox-database-away"
+    if status == "ready" and worker is not None:
+        if worker.inbox.is_away:
+            status = "inbox-database-away"
+        elif worker.is_failing:
+            status = "inbox-fails"
     if opened.models.failed:
         status = "device-failed"
     body = Ready(

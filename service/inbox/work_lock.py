@@ -4,23 +4,26 @@ import fcntl
 from pathlib import Path
 from typing import BinaryIO
 
-from service.inbox.poller import Poller
-
 LOCK = "worker.lock"
 
 
-async def locked(folder: Path, poller: Poller) -> BinaryIO | None:
-    """Wait until no other process works on the inbox; None when stopped meanwhile.
+def lock(folder: Path) -> BinaryIO | None:
+    """Begin to be the one that works on an inbox; None while another process does.
 
     The kernel lets go of the lock however a process ends, and when the file is closed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened, or its file system has no locks.
     """
     file = (folder / LOCK).open("ab")
-    while not poller.stopped:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await poller.wait()
-            continue
-        return file
-    file.close()
-    return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except BaseException:
+        file.close()
+        raise
+    return file

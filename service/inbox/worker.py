@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from typing import BinaryIO
 
 import structlog
 
@@ -11,8 +11,9 @@ from service.audit.trail import NO_TRAIL, AuditTrail
 from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.destinations.destination import ClientOptions, CommitmentReport
-from service.inbox.database import Lease, LeaseLost
+from service.inbox.database import Lease
 from service.inbox.deliverer import Deliverer
+from service.inbox.faults import log_ended, persist, until_done
 from service.inbox.gauges import InboxGauges
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
@@ -21,8 +22,7 @@ from service.inbox.reporter import Reporter
 from service.inbox.result_writer import ResultWriter
 from service.inbox.states import FINISHED, Entry, StoredResult
 from service.inbox.traces import InboxTraces
-from service.inbox.work_lock import locked
-from service.logs import where
+from service.inbox.work_lock import lock
 from service.outputs.dicom import not_run
 from service.outputs.dicom.document import DocumentReference
 from service.outputs.dicom.registry import syntaxes_of
@@ -36,9 +36,6 @@ log = structlog.get_logger("mammoseg")
 TIDY_S = 3600.0
 GRACE_S = 5.0
 """How long a delivery that is under way may take to end when the service stops."""
-
-FAULT_S = 5.0
-"""Pause of a loop after a fault, of the disk as a rule."""
 
 
 class InboxWorker:
@@ -110,13 +107,19 @@ class InboxWorker:
             for destination in settings.destinations
         ]
         self._task: asyncio.Task[None] | None = None
+        self._failing, self._failing_gauge = False, observed.metrics.inbox_failing
         self._tidied = 0.0
         self._keeps_house = False
 
     def start(self) -> None:
         """Begin."""
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run_to_the_end())
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether nothing is worked on here because that fails, now or for good."""
+        return self._failing
 
     def wake(self) -> None:
         """Say that instances arrived."""
@@ -183,21 +186,43 @@ class InboxWorker:
         for deliverer in self._deliverers:
             deliverer.poller.wake()
 
+    async def _run_to_the_end(self) -> None:
+        """Run; an end that nobody asked for is told, and leaves the service not ready."""
+        try:
+            await self._run()
+        except Exception as error:
+            self._fail(True)
+            log_ended(error)
+
+    def _fail(self, failing: bool) -> None:
+        self._failing = failing
+        self._failing_gauge.set(failing)
+
     async def _run(self) -> None:
         lease = self.inbox.lease
         if lease is not None:
             await self._run_as_replica(lease)
             return
-        lock = await locked(self.inbox.files.folder, self._poller)
-        if lock is None:
+        file = await self._locked()
+        if file is None:
             return
-        with lock:
+        with file:
             # Without that nothing is begun, and nothing swept.
-            await self._until_done(self._recover)
+            await until_done(self._poller, self._recover, self._fail)
             await self._work()
 
+    async def _locked(self) -> BinaryIO | None:
+        """Wait until no other process works on the inbox; None when stopped meanwhile."""
+        folder = self.inbox.files.folder
+        while not self._poller.stopped:
+            file = await until_done(self._poller, lambda: lock(folder), self._fail)
+            if file is not None:
+                return file
+            await self._poller.wait()
+        return None
+
     async def _run_as_replica(self, lease: Lease) -> None:
-        await self._until_done(lambda: lease.start(self._names))
+        await until_done(self._poller, lambda: lease.start(self._names), self._fail)
         try:
             await self._work()
         finally:
@@ -205,22 +230,13 @@ class InboxWorker:
 
     async def _work(self) -> None:
         log.info("inbox-open", destinations=self._names)
-        await asyncio.gather(
-            self._persist(self._poller, self._tidy),
-            self._process(),
-            self._persist(self._reporter.poller, self._report),
-            *(self._deliver(deliverer) for deliverer in self._deliverers),
-        )
-
-    async def _until_done(self, step: Callable[[], None]) -> None:
-        """Try something until it is done, or this is stopped."""
-        while not self._poller.stopped:
-            try:
-                await asyncio.to_thread(step)
-                return
-            except Exception as error:
-                log.error("inbox-fault", error=type(error).__name__, at=where(error))
-                await self._poller.pause(FAULT_S)
+        # One that ends by a fault ends the others: none works on without the lock.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(persist(self._poller, self._tidy))
+            group.create_task(self._process())
+            group.create_task(persist(self._reporter.poller, self._report))
+            for deliverer in self._deliverers:
+                group.create_task(self._deliver(deliverer))
 
     def _recover(self) -> None:
         """Enter what the database has lost."""
@@ -228,8 +244,10 @@ class InboxWorker:
         self.inbox.recover(self._names)
 
     async def _process(self) -> None:
-        await self._persist(self._processor.poller, self._processor.step)
-        await self._processor.finish()
+        try:
+            await persist(self._processor.poller, self._processor.step)
+        finally:
+            await self._processor.finish()
 
     async def _report(self) -> None:
         if self._settings.inbox_report_not_run:
@@ -240,10 +258,11 @@ class InboxWorker:
 
     async def _deliver(self, deliverer: Deliverer) -> None:
         async with deliverer.client:
-            loop = asyncio.create_task(self._persist(deliverer.poller, deliverer.step))
-            await deliverer.poller.until_stopped()
-            done, _ = await asyncio.wait([loop], timeout=GRACE_S)
-            if not done:
+            loop = asyncio.create_task(persist(deliverer.poller, deliverer.step))
+            try:
+                await deliverer.poller.until_stopped()
+                await asyncio.wait([loop], timeout=GRACE_S)
+            finally:
                 loop.cancel()
                 await asyncio.wait([loop])
 
@@ -279,13 +298,3 @@ class InboxWorker:
         self.inbox.deliveries.bury_unknown(others.union(self._names))
         self.inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
         self.inbox.sweep()
-
-    async def _persist(self, poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
-        while not poller.stopped:
-            try:
-                await step()
-            except LeaseLost:
-                log.warning("inbox-not-ours")
-            except Exception as error:
-                log.error("inbox-fault", error=type(error).__name__, at=where(error))
-                await poller.pause(FAULT_S)

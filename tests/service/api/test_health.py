@@ -7,6 +7,7 @@ from service.app import create_app
 from service.inbox.sqlite import SqliteDatabase
 from service.settings import Settings
 from tests.broken_device import broken_segmenter
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -47,3 +48,24 @@ def test_a_database_of_the_inbox_that_is_away_is_told_and_comes_back(
         assert (away.status_code, away.json()["status"]) == (503, "inbox-database-away")
         monkeypatch.setattr(SqliteDatabase, "is_away", False)
         assert client.get("/health/ready").status_code == 200
+
+
+def test_an_inbox_that_nothing_works_on_is_told_until_it_can_be_worked_on(
+    identity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        model=identity_model,
+        destinations="http://127.0.0.1:9/dicom-web",
+        inbox=tmp_path / "inbox",
+        device="cpu",
+    )
+    monkeypatch.setattr("service.inbox.faults.FAULT_S", 0.05)
+    lock = tmp_path / "inbox" / "worker.lock"
+    # A folder of that name cannot be opened to write.
+    lock.mkdir(parents=True, mode=0o700)
+    (tmp_path / "inbox").chmod(0o700)
+    with TestClient(create_app(settings)) as client:
+        assert comes_true(lambda: client.get("/health/ready").status_code == 503)
+        assert client.get("/health/ready").json()["status"] == "inbox-fails"
+        lock.rmdir()
+        assert comes_true(lambda: client.get("/health/ready").status_code == 200)

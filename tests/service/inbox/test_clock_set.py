@@ -8,9 +8,11 @@ import pytest
 
 from service.inbox.files import STALE_S
 from service.inbox.inbox import Inbox
+from service.segmenter import Segmenter
 from service.settings import Settings
-from tests.service.inbox.bench import make
+from tests.service.inbox.bench import all_are, make, quick, work_until
 from tests.service.inbox.conftest import mammogram, store
+from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.integration
 
@@ -66,6 +68,15 @@ def test_a_clock_set_back_before_the_start_parks_nothing_for_longer_than_a_wait(
         assert later.processing.due((), 5) == []
         later.bound_waits(0.0)
         assert [entry.id for entry in later.processing.due((), 5)] == [1]
+
+
+def test_a_worker_begins_by_letting_nothing_wait_for_longer(
+    settings: Settings, inbox: Inbox, segmenter: Segmenter, receive: Receive
+) -> None:
+    receive(mammogram(1))
+    inbox.processing.begin(1, 1e9)
+    with stow_server() as pacs:
+        work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
 
 
 @pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])

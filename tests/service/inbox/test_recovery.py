@@ -272,7 +272,7 @@ def test_nothing_is_begun_before_all_is_entered(
         return recover(names)
 
     monkeypatch.setattr(inbox, "recover", fail_first)
-    monkeypatch.setattr("service.inbox.worker.FAULT_S", 0.2)
+    monkeypatch.setattr("service.inbox.faults.FAULT_S", 0.2)
     with stow_server() as pacs:
         work_until(inbox, quick(settings, pacs.url), segmenter, all_are(inbox, "delivered"))
     assert tries == [[("received", None)]] * 2

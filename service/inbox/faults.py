@@ -1,0 +1,76 @@
+"""What the inbox's loops do when a step fails: they say so, wait, and try again."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from service.inbox.database import LeaseLost
+from service.inbox.poller import Poller
+from service.logs import where
+
+log = structlog.get_logger("mammoseg")
+
+Answer = TypeVar("Answer")
+
+FAULT_S = 5.0
+"""Pause of a loop after a fault, of the disk as a rule."""
+
+
+async def until_done(
+    poller: Poller, step: Callable[[], Answer], failing: Callable[[bool], None]
+) -> Answer | None:
+    """Try something on a thread until it is done; None when stopped before.
+
+    Parameters
+    ----------
+    poller
+        Says when to stop.
+    step
+        What is tried. A fault that stays the same is logged once.
+    failing
+        Is told of each try whether it failed.
+    """
+    told = None
+    while not poller.stopped:
+        try:
+            answer = await asyncio.to_thread(step)
+        except Exception as error:
+            failing(True)
+            if (fault := _said_of(error)) != told:
+                log.error("inbox-fault", **fault)
+            told = fault
+            await poller.pause(FAULT_S)
+        else:
+            failing(False)
+            return answer
+    return None
+
+
+async def persist(poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
+    """Take one step after the other until stopped, whatever becomes of any of them."""
+    while not poller.stopped:
+        try:
+            await step()
+        except LeaseLost:
+            log.warning("inbox-not-ours")
+        except Exception as error:
+            log.error("inbox-fault", **_said_of(error))
+            await poller.pause(FAULT_S)
+
+
+def log_ended(error: Exception) -> None:
+    """Say why the work on the inbox is at an end, though nobody stopped it."""
+    causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    for cause in causes:
+        log.error("inbox-ended", **_said_of(cause))
+
+
+def _said_of(error: Exception) -> dict[str, object]:
+    said: dict[str, object] = {"error": type(error).__name__, "at": where(error)}
+    if isinstance(error, OSError) and error.errno is not None:
+        # Its text would name a file; an OSError alone tells an operator little.
+        said["errno"] = errno.errorcode.get(error.errno, str(error.errno))
+    return said
