@@ -110,12 +110,13 @@ class Reloader:
             with self.opener.memory():
                 self.opener.prove(file, lambda: self._stopped)
                 net = self.opener.open(file)
+            self._put_to_work(model, file, net)
         except StartupError as error:
             self._refused(model, reason=str(error))
-            return
         except Exception as error:
             self._refused(model, reason=type(error).__name__, at=where(error))
-            return
+
+    def _put_to_work(self, model: ServedModel, file: ModelFile, net: Net) -> None:
         before = model.segmenter.model
         model.replace(Segmenter(net, model.segmenter.reader))
         log.info(

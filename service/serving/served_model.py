@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from service.inference.net import Net
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.telemetry.observed import ObservedSegmenter
@@ -23,6 +24,10 @@ class _Version:
     observed: ObservedSegmenter
     users: int = 0
     replaced: bool = False
+
+    @property
+    def net(self) -> Net:
+        return self.observed.segmenter.net
 
     @property
     def is_idle(self) -> bool:
@@ -51,7 +56,7 @@ class ServedModel:
         self._observe = observe
         self._lock = threading.Lock()
         self._current = _Version(observe(segmenter))
-        self._closed_net_seconds = 0.0
+        self._open, self._closed_net_seconds = [self._current], 0.0
         self.card = _card_beside(path)
 
     @property
@@ -67,7 +72,20 @@ class ServedModel:
     @property
     def net_seconds(self) -> float:
         """CPU time in the nets of all its versions, in seconds."""
-        return self._closed_net_seconds + self.segmenter.net.net_seconds
+        with self._lock:
+            return self._closed_net_seconds + sum(net.net_seconds for net in self._nets())
+
+    @property
+    def tiles_waiting(self) -> int:
+        """How many tiles no runner has taken, of versions that still answer, too."""
+        with self._lock:
+            return sum(net.waiting for net in self._nets())
+
+    @property
+    def failed(self) -> bool:
+        """Whether the device failed for good, under any version that is open."""
+        with self._lock:
+            return any(net.failed for net in self._nets())
 
     @contextmanager
     def version(self) -> Iterator[ObservedSegmenter]:
@@ -94,6 +112,7 @@ class ServedModel:
         self.card = _card_beside(self.path)
         with self._lock:
             before, self._current = self._current, version
+            self._open.append(version)
             before.replaced = True
             ends = before.is_idle
         if ends:
@@ -105,15 +124,27 @@ class ServedModel:
 
     def _close(self, version: _Version) -> None:
         """Close a net that nobody uses; its time in the processor is not forgotten."""
-        net = version.observed.segmenter.net
-        net.close()
-        self._closed_net_seconds += net.net_seconds
+        version.net.close()
+        with self._lock:
+            self._open.remove(version)
+            self._closed_net_seconds += version.net.net_seconds
         log.info("model-closed", model=self.id, sha256=version.observed.segmenter.model.sha256)
+
+    def _nets(self) -> Iterator[Net]:
+        return (version.net for version in self._open)
 
 
 def _card_beside(path: Path) -> str | None:
-    """Return the card of a model in Markdown: of its own name, else its folder's; None without."""
+    """Return the card of a model in Markdown: of its own name, else its folder's; None without.
+
+    No model is refused for its card: what is no UTF-8 in it is replaced, and one that cannot be
+    read is none.
+    """
     for card in (path.with_suffix(".md"), path.parent / "MODEL_CARD.md"):
-        if card.is_file():
-            return card.read_text(encoding="utf-8")
+        try:
+            if card.is_file():
+                return card.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            log.warning("model-card-unreadable", file=card.name, error=type(error).__name__)
+            return None
     return None

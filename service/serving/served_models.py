@@ -1,8 +1,9 @@
 """Every model that answers, the shadow beside them, and who puts new files in their places."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from service import __version__
 from service.errors import UnknownModel
@@ -15,6 +16,13 @@ from service.telemetry.watching import watch_runs
 Role = Literal["default", "served", "shadow"]
 """What a model is there for: to answer whoever names none, to answer who names it, or to be
 compared with the default one."""
+
+
+class Closable(Protocol):
+    """What is closed in the end."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,7 @@ class OpenModels:
 
     def close(self) -> None:
         """Close all nets, and the reader."""
-        for segmenter, _ in self.roles():
-            segmenter.net.close()
-        self.reader.close()
+        _close_all([*(segmenter.net for segmenter, _ in self.roles()), self.reader])
 
 
 class ServedModels:
@@ -91,12 +97,12 @@ class ServedModels:
     @property
     def failed(self) -> bool:
         """Whether the device failed for good, for any of them."""
-        return any(model.segmenter.net.failed for model in self.all)
+        return any(model.failed for model in self.all)
 
     @property
     def tiles_waiting(self) -> int:
         """How many tiles no runner has taken."""
-        return sum(model.segmenter.net.waiting for model in self.all)
+        return sum(model.tiles_waiting for model in self.all)
 
     @property
     def net_seconds(self) -> float:
@@ -135,9 +141,14 @@ class ServedModels:
 
     def close(self) -> None:
         """Answer what waits, then stop."""
-        for model in self.all:
-            model.close()
-        self.reader.close()
+        _close_all([*self.all, self.reader])
+
+
+def _close_all(things: Sequence[Closable]) -> None:
+    """Close one after the other; one that fails keeps no other from it."""
+    with ExitStack() as stack:
+        for thing in reversed(things):
+            stack.callback(thing.close)
 
 
 def _labels(model: ServedModel, role: Role) -> dict[str, str]:
