@@ -1,8 +1,8 @@
 """Builds the FastAPI application. Lifespan: load -> warm -> ready -> drain."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -27,7 +27,6 @@ from service.segmenter import Segmenter
 from service.services import Services
 from service.serving.reloader import Reloader
 from service.serving.served_models import OpenModels, ServedModels
-from service.serving.shadow import Shadow
 from service.settings import Settings
 from service.starting import open_shadow, reloader_of, served_models
 from service.telemetry.opening import Telemetry
@@ -111,78 +110,88 @@ async def _lifespan(
     access: AccessControl,
     audit: AuditTrail,
 ) -> AsyncIterator[None]:
+    """Open everything, and close whatever was opened, in reverse, whatever fails meanwhile."""
+    async with AsyncExitStack() as stack:
+        _on_thread(stack, audit.close)
+        _on_thread(stack, telemetry.close)
+        if inbox is not None:
+            stack.callback(inbox.close)
+        are_files = segmenter is None or isinstance(segmenter, OpenModels)
+        models = await _opened_models(stack, settings, segmenter, telemetry)
+        limiter = _limiter(settings, models, telemetry)
+        _on_thread(stack, limiter.close)
+        if inbox is None:
+            inbox = await asyncio.to_thread(open_inbox, settings)
+            if inbox is not None:
+                stack.callback(inbox.close)
+        shadow = open_shadow(settings, models, limiter, telemetry)
+        if shadow is not None:
+            _on_thread(stack, shadow.close)
+        stack.push_async_callback(access.close)
+        worker = None
+        if inbox is not None:
+            await asyncio.to_thread(read_tables)
+            inbox.reader, judge = models.reader, models.find(settings.inbox_model)
+            worker = InboxWorker(inbox, settings, judge, limiter, telemetry.tracing, audit, shadow)
+            worker.start()
+            stack.push_async_callback(worker.stop)
+        reloader = reloader_of(settings, models, limiter) if are_files else None
+        if reloader is not None:
+            await stack.enter_async_context(_looking(reloader))
+        await asyncio.to_thread(audit.start)
+        access.start()
+        app.state.services = Services(
+            settings, telemetry.metrics, models, limiter, worker, audit, shadow, reloader
+        )
+        # Pushed last, so done first: nothing new is taken while the rest ends.
+        stack.callback(setattr, limiter, "draining", True)
+        log.info("ready", version=__version__)
+        yield
+    log.info("stopped")
+
+
+def _on_thread(stack: AsyncExitStack, close: Callable[[], None]) -> None:
+    """Have something closed that takes its time."""
+    stack.push_async_callback(asyncio.to_thread, close)
+
+
+async def _opened_models(
+    stack: AsyncExitStack,
+    settings: Settings,
+    segmenter: Segmenter | OpenModels | None,
+    telemetry: Telemetry,
+) -> ServedModels:
+    """Return the models by their names, opened where they are not yet; closed with the stack."""
     if segmenter is None:
         segmenter = await asyncio.to_thread(open_models, settings)
-    are_files = isinstance(segmenter, OpenModels)
     opened = segmenter if isinstance(segmenter, OpenModels) else OpenModels((segmenter,))
-    metrics = telemetry.metrics
-    models = served_models(settings, opened, telemetry)
-    limiter = RequestLimiter(
+    try:
+        models = served_models(settings, opened, telemetry)
+    except BaseException:
+        opened.close()
+        raise
+    _on_thread(stack, models.close)
+    return models
+
+
+def _limiter(settings: Settings, models: ServedModels, telemetry: Telemetry) -> RequestLimiter:
+    return RequestLimiter(
         slots=settings.max_in_flight,
         workers=2 * available_cores(),
         memory=settings.memory,
         buffers=models.reader.buffers,
         timeout_s=settings.deadline_s,
-        metrics=metrics,
+        metrics=telemetry.metrics,
         connections=settings.max_connections,
     )
-    if inbox is None:
-        inbox = await asyncio.to_thread(open_inbox, settings)
-    shadow = open_shadow(settings, models, limiter, telemetry)
-    reloader = reloader_of(settings, models, limiter) if are_files else None
-    async with (
-        _working_on(inbox, settings, models, limiter, telemetry, audit, shadow) as inbox_worker,
-        _looking(reloader),
-    ):
-        app.state.services = Services(
-            settings, metrics, models, limiter, inbox_worker, audit, shadow, reloader
-        )
-        await asyncio.to_thread(audit.start)
-        access.start()
-        log.info("ready", version=__version__)
-        yield
-        limiter.draining = True
-    await access.close()
-    await asyncio.to_thread(limiter.close)
-    if shadow is not None:
-        await asyncio.to_thread(shadow.close)
-    await asyncio.to_thread(models.close)
-    await asyncio.to_thread(telemetry.close)
-    await asyncio.to_thread(audit.close)
-    log.info("stopped")
 
 
 @asynccontextmanager
-async def _working_on(
-    inbox: Inbox | None,
-    settings: Settings,
-    models: ServedModels,
-    limiter: RequestLimiter,
-    telemetry: Telemetry,
-    audit: AuditTrail,
-    shadow: Shadow | None,
-) -> AsyncIterator[InboxWorker | None]:
-    """Work on the inbox, if there is one, while in the context, and then close it."""
-    if inbox is None:
-        yield None
-        return
-    inbox.reader = models.reader
-    model = models.find(settings.inbox_model)
-    await asyncio.to_thread(read_tables)
-    with inbox:
-        worker = InboxWorker(inbox, settings, model, limiter, telemetry.tracing, audit, shadow)
-        worker.start()
-        yield worker
-        await worker.stop()
-
-
-@asynccontextmanager
-async def _looking(reloader: Reloader | None) -> AsyncIterator[None]:
+async def _looking(reloader: Reloader) -> AsyncIterator[None]:
     """Let new files of models be put to work while in the context."""
-    if reloader is None:
-        yield
-        return
     task = asyncio.create_task(reloader.run())
-    yield
-    reloader.stop()
-    await task
+    try:
+        yield
+    finally:
+        reloader.stop()
+        await task

@@ -47,7 +47,7 @@ class AuditTrail:
         self.process = Participant(
             str(os.getpid()), address=self._hostname or None, user_name=application
         )
-        self.is_on = options is not None
+        self.is_on, self._has_begun = options is not None, False
         if options is None:
             return
         tls = collector_tls(options)
@@ -59,11 +59,19 @@ class AuditTrail:
         """Say that the application started, and begin to send."""
         if self.is_on:
             self._sender.start()
+            self._has_begun = True
             self.record([application_activity(self.process, is_start=True)])
 
     def close(self) -> None:
-        """Say that the application stops; send what can be sent soon, and leave the rest."""
+        """Say that the application stops; send what can be sent soon, and leave the rest.
+
+        One that never started says nothing, and lets go of its buffer.
+        """
         if not self.is_on:
+            return
+        if not self._has_begun:
+            self.is_on = False
+            self._buffer.close()
             return
         self.record([application_activity(self.process, is_start=False)])
         self.is_on = False

@@ -45,9 +45,11 @@ class Telemetry:
 
     def close(self) -> None:
         """Send and write what is left."""
-        self.tracing.close()
-        if self.inference_log is not None:
-            self.inference_log.close()
+        try:
+            self.tracing.close()
+        finally:
+            if self.inference_log is not None:
+                self.inference_log.close()
 
 
 def open_telemetry(options: TelemetryOptions, version: str) -> Telemetry:
