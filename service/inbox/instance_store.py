@@ -6,22 +6,20 @@ from dataclasses import astuple
 
 from service.inbox.columns import DELIVERY, ENTRY, delivery_of, entry_of
 from service.inbox.database import Connection, Database, Row
+from service.inbox.dead_letter import start_anew
 from service.inbox.result_rows import enter_results
 from service.inbox.states import (
     DEAD,
-    DELIVERED,
-    NOT_RUN,
-    PROCESSED,
     RECEIVED,
     REFUSED,
     SET_ASIDE,
-    UID_KNOWN,
     Arrival,
     Delivery,
     Entry,
     State,
     StoredResult,
 )
+from service.inbox.uid_conflict import uid_conflict
 
 TELLING = """(entry.id IN (SELECT entry FROM untold) OR entry.id IN (SELECT result.entry FROM result
     JOIN delivery ON delivery.result = result.id WHERE delivery.state IN ('waiting', 'stored')))"""
@@ -36,6 +34,9 @@ PAGE = 100_000
 
 ALL = 2**62
 """A limit that limits nothing."""
+
+REPLAY_STEP = 500
+"""Dead letters in one transaction: a database has a bounded number of locks."""
 
 ASIDE_STEP = 1000
 """Instances from one look at that to the next."""
@@ -94,7 +95,7 @@ class InstanceStore:
                     state, code = known
                     codes.append(code if state == SET_ASIDE else None)
                     continue
-                code = arrival.aside or self._conflict(connection, arrival)
+                code = arrival.aside or uid_conflict(connection, arrival.sop_instance_uid)
                 codes.append(code)
                 if code is None:
                     fresh.append(arrival)
@@ -109,16 +110,6 @@ class InstanceStore:
             (arrival.sop_instance_uid, arrival.digest),
         ).fetchone()
         return row
-
-    @staticmethod
-    def _conflict(connection: Connection, arrival: Arrival) -> str | None:
-        """Say why not, if so: no destination must get an object twice with different contents."""
-        earlier = connection.execute(
-            """SELECT 1 FROM entry WHERE sop_instance_uid = ? AND (state IN (?, ?, ?)
-            OR EXISTS (SELECT 1 FROM result WHERE result.entry = entry.id AND kind NOT LIKE ?))""",
-            (arrival.sop_instance_uid, RECEIVED, PROCESSED, DELIVERED, f"{NOT_RUN}%"),
-        ).fetchone()
-        return UID_KNOWN if earlier else None
 
     def _insert(
         self, connection: Connection, arrival: Arrival, code: str | None, now: float
@@ -245,29 +236,28 @@ class InstanceStore:
 
         One that was never processed is processed again; else the results that are there are sent
         again to the destinations that did not get them. So is a report that it was not analysed.
+        One is set aside, and not counted, where its UID has come with another content since.
         """
-        now, replayed = self._database.now(), 0
         dead = {entry.id for entry in self.entries(DEAD, ALL)}
         dead |= {delivery.entry for delivery in self.dead_deliveries(ALL)}
+        chosen = sorted(dead & set(ids) if ids else dead)
+        return sum(
+            self._replay(chosen[start : start + REPLAY_STEP])
+            for start in range(0, len(chosen), REPLAY_STEP)
+        )
+
+    def _replay(self, ids: Sequence[int]) -> int:
+        uid, now, replayed = (
+            "SELECT sop_instance_uid FROM entry WHERE id = ?",
+            self._database.now(),
+            0,
+        )
         with self._database.transaction() as connection:
-            for id in sorted(dead & set(ids) if ids else dead):
+            found = [row for id in ids for row in connection.execute(uid, (id,))]
+            self._database.lock_uids(connection, (row[0] for row in found))
+            for id in ids:
                 self._database.lock_entry(connection, id)
-                waiting = connection.execute(
-                    """UPDATE delivery SET state = 'waiting', code = NULL, attempts = 0, due = ?
-                    WHERE state = 'dead' AND result IN (SELECT id FROM result WHERE entry = ?)""",
-                    (now, id),
-                ).rowcount
-                processed = connection.execute(
-                    "SELECT 1 FROM result WHERE entry = ? AND kind NOT LIKE ?", (id, f"{NOT_RUN}%")
-                ).fetchone()
-                revived = connection.execute(
-                    """UPDATE entry SET state = ?, code = NULL, attempts = 0, due = ?, changed = ?
-                    WHERE id = ? AND state = ?""",
-                    (PROCESSED if processed and waiting else RECEIVED, now, now, id, DEAD),
-                ).rowcount
-                if revived:
-                    connection.execute("DELETE FROM untold WHERE entry = ?", (id,))
-                replayed += bool(waiting or revived)
+                replayed += start_anew(connection, id, now)
         return replayed
 
     def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:
@@ -283,10 +273,13 @@ class InstanceStore:
         with self._database.transaction() as connection:
             sources = connection.execute(f"SELECT digest FROM entry WHERE {which}", parameters)
             gone = [row[0] for row in sources]
+            # The same bytes may be another instance's result, too, and not be delivered yet.
             results = connection.execute(
-                f"""SELECT digest FROM result WHERE entry IN
-                (SELECT id FROM entry WHERE {which})""",
-                parameters,
+                f"""SELECT DISTINCT digest FROM result AS gone
+                WHERE entry IN (SELECT id FROM entry WHERE {which})
+                AND NOT EXISTS (SELECT 1 FROM result AS kept WHERE kept.digest = gone.digest
+                    AND size > 0 AND entry NOT IN (SELECT id FROM entry WHERE {which}))""",
+                (*parameters, *parameters),
             )
             digests = [row[0] for row in results]
             connection.execute(f"DELETE FROM entry WHERE {which}", parameters)

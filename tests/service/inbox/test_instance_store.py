@@ -4,6 +4,8 @@ import pytest
 
 from service.inbox import instance_store
 from service.inbox.inbox import Inbox
+from service.inbox.result_rows import queue_results
+from service.inbox.states import StoredResult
 from tests.service.inbox.bench import make
 from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
@@ -103,6 +105,55 @@ def test_a_replay_processes_what_was_never_processed(inbox: Inbox) -> None:
     assert [entry.id for entry in inbox.processing.due((), 5)] == [1, 2]
 
 
+def test_a_replay_sets_aside_what_has_come_with_another_content_since(
+    inbox: Inbox, receive: Receive
+) -> None:
+    inbox.processing.dead(1, "decode-failed")
+    receive(mammogram(1, StudyDescription="another"))
+    assert state(inbox, 3) == ("received", None)
+    assert inbox.instances.replay([]) == 0
+    assert state(inbox) == ("set-aside", "uid-known")
+    made = make(inbox, 3, PACS)
+    deliver_all(inbox, PACS)
+    assert inbox.instances.replay([1]) == 0
+    assert [entry.id for entry in inbox.processing.due((), 5)] == [2]
+    # Nothing that an operator may want to look at is gone before its time.
+    aside = inbox.instances.entry(1)
+    assert aside is not None and inbox.files.source(aside.digest).exists()
+    assert inbox.purge() == 2
+    assert not inbox.files.source(aside.digest).exists()
+    assert not any(inbox.files.result(each.digest).exists() for each in made)
+
+
+def test_of_two_dead_letters_of_one_uid_a_replay_revives_the_earlier(
+    inbox: Inbox, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.processing.dead(1, "decode-failed")
+    receive(mammogram(1, StudyDescription="another"))
+    inbox.processing.dead(3, "decode-failed")
+    monkeypatch.setattr(instance_store, "REPLAY_STEP", 1)
+    assert inbox.instances.replay([]) == 1
+    assert (state(inbox), state(inbox, 3)) == (("received", None), ("set-aside", "uid-known"))
+
+
+def test_a_replay_of_one_that_was_set_aside_still_sends_its_report(
+    inbox: Inbox, receive: Receive
+) -> None:
+    inbox.processing.dead(1, "decode-failed")
+    (digest,) = inbox.files.write_results([b"not analysed"])
+    with inbox._database.transaction() as connection:
+        report = StoredResult("not-run:decode-failed", "2.25.7", digest, 4096)
+        queue_results(inbox._database, connection, 1, [report], [PACS], 0.0)
+    delivery = inbox.deliveries.due(PACS)
+    assert delivery is not None
+    inbox.deliveries.dead(delivery, "http-400")
+    receive(mammogram(1, StudyDescription="another"))
+    assert inbox.instances.replay([]) == 1
+    assert state(inbox) == ("set-aside", "uid-known")
+    waiting = inbox.deliveries.due(PACS)
+    assert waiting is not None and waiting.result.digest == digest
+
+
 def test_what_waits_for_a_destination_that_is_gone_is_dead(inbox: Inbox) -> None:
     make(inbox, 1, PACS, BACKUP)
     assert inbox.deliveries.bury_unknown([PACS]) == 2
@@ -136,6 +187,20 @@ def test_purging_forgets_finished_instances_and_their_files_alone(inbox: Inbox) 
     assert inbox.purge() == 0
     assert inbox.purge(("dead",)) == 1
     assert inbox.instances.bytes_held() == 0
+
+
+def test_a_file_that_waits_under_another_instance_is_not_purged(inbox: Inbox) -> None:
+    # As where a result was recovered, and its source sent again and processed again.
+    (digest,) = inbox.files.write_results([b"the same bytes"])
+    result = StoredResult("seg", "2.25.7", digest, 4096)
+    inbox.processing.processed(1, [result], [PACS])
+    deliver_all(inbox, PACS)
+    inbox.processing.processed(2, [result], [PACS])
+    assert inbox.purge() == 1
+    assert inbox.deliveries.due(PACS) is not None and inbox.files.result(digest).exists()
+    deliver_all(inbox, PACS)
+    assert inbox.purge() == 1
+    assert not inbox.files.result(digest).exists()
 
 
 def test_what_a_crash_left_is_swept_once_it_is_old(
