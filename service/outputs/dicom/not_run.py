@@ -39,7 +39,7 @@ from service.outputs.dicom.instance import Kind, file_document, to_bytes
 from service.outputs.dicom.reference import Source, read_source
 from service.outputs.dicom.text import long_string
 
-NOT_RUN = Kind("not-run", "SR", 9005, "Not analysed")
+NOT_RUN = Kind("not-run", "SR", 9007, "Not analysed")
 
 SYNTAXES = {
     str(MammographyCADSRStorage): frozenset((str(ExplicitVRLittleEndian),)),

@@ -12,14 +12,14 @@ from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.inbox.recovery import Recovered
 from service.inbox.states import StoredResult
 from service.outputs.dicom.algorithm import MANUFACTURER
-from service.outputs.dicom.registry import dicom_file
+from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 from tests.postgres_server import drop_inbox
 from tests.service.inbox.bench import Receive, all_are, quick, sqlite_of, states, work_until
-from tests.service.inbox.conftest import both_databases, mammogram
+from tests.service.inbox.conftest import STUDY, both_databases, mammogram
 from tests.stow_server import stow_server
 
 pytestmark = pytest.mark.integration
@@ -114,6 +114,17 @@ def test_an_older_backup_loses_nothing(
             sorted(state for state, _ in states(restored)) == ["processed"] * 2 + ["received"] * 2
         )
         assert restored.recover(PACS) == Recovered(0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_result_of_any_kind_is_entered_though_another_image_of_its_study_waits(
+    inbox: Inbox, receive: Receive, kind: str
+) -> None:
+    receive(mammogram(2))
+    header = full_header(SOPInstanceUID=f"{STUDY}.1.1", StudyInstanceUID=STUDY)
+    inbox.files.write_results([dicom_file(kind, findings_by_hand(), header)])
+    assert inbox.recover(PACS) == Recovered(sources=0, results=1, lost=0)
+    assert inbox.recover(PACS) == Recovered(0, 0, 0)
 
 
 def test_what_cannot_be_entered_is_set_apart(

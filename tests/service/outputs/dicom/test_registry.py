@@ -1,11 +1,15 @@
 """The table of results."""
 
+from importlib import import_module
 from io import BytesIO
+from pkgutil import iter_modules
 
 import pydicom
 import pytest
 
+from service.outputs import dicom
 from service.outputs.dicom import registry
+from service.outputs.dicom.instance import Kind
 from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file, picture_side
 from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.dicom.sr import measurement_report
@@ -36,6 +40,17 @@ def test_each_row_makes_its_class_in_its_syntax(kind: str) -> None:
         "mammoseg-test",
         findings_by_hand().model.sha256,
     )
+
+
+def test_no_two_kinds_share_a_name_or_a_series_number() -> None:
+    # Of what has no row, too: by its number recovery tells a report that nothing was analysed.
+    modules = [
+        import_module(each.name) for each in iter_modules(dicom.__path__, "service.outputs.dicom.")
+    ]
+    kinds = {one for module in modules for one in vars(module).values() if isinstance(one, Kind)}
+    assert len(kinds) > len(OUTPUTS)
+    assert len({kind.name for kind in kinds}) == len(kinds)
+    assert len({kind.series_number for kind in kinds}) == len(kinds)
 
 
 def test_only_a_capture_holds_a_picture_of_the_image() -> None:
