@@ -4,8 +4,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import StartupError
-from service.tls_files import TlsContext
+from service import tls_files
+from service.tls_files import TlsContext, TlsFiles
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption alone (RFC 9325, 4.2). Those of TLS 1.3
@@ -34,9 +34,9 @@ class TlsOptions:
     handshake_s: float = 10.0
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> TlsFiles:
         """All of them."""
-        return tuple(file for file in (self.certificate, self.key, self.client_ca) if file)
+        return TlsFiles(self.certificate, self.key, self.client_ca)
 
 
 def server_context(options: TlsOptions) -> ssl.SSLContext:
@@ -47,25 +47,8 @@ def server_context(options: TlsOptions) -> ssl.SSLContext:
     StartupError
         A file cannot be read, or the key is encrypted or another certificate's.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+    context = tls_files.server_context("TLS", options.files, CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    try:
-        # Without a password given, OpenSSL would ask the terminal for one.
-        context.load_cert_chain(options.certificate, options.key, password=lambda: "")
-    except OSError as error:
-        raise StartupError(f"TLS: certificate and key: {_reason(error)}") from None
-    if options.client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        # A session that is resumed would outlive the certificate that began it.
-        context.num_tickets = 0
-        context.options |= ssl.OP_NO_TICKET
-        try:
-            context.load_verify_locations(options.client_ca)
-        except OSError as error:
-            raise StartupError(f"TLS: authorities of clients: {_reason(error)}") from None
     return context
 
 
@@ -77,9 +60,4 @@ def reloaded_context(options: TlsOptions) -> TlsContext:
     StartupError
         As `server_context`.
     """
-    return TlsContext("mammoseg serve", options.files, lambda: server_context(options))
-
-
-def _reason(error: OSError) -> str:
-    """Return why, in words of OpenSSL or the system that quote no file."""
-    return getattr(error, "reason", None) or error.strerror or type(error).__name__
+    return TlsContext("mammoseg serve", options.files.paths, lambda: server_context(options))

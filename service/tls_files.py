@@ -6,7 +6,9 @@ Under DICOM it is the profile of PS3.15 B.12 (BCP 195: RFC 8996 and 9325): TLS 1
 
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +30,9 @@ DICOM_SUITES = (
 
 _SECURITY_LEVEL = "@SECLEVEL=2"
 """Of OpenSSL: no key of RSA under 2048 bits, none of ECDSA under 224, no signature by SHA-1."""
+
+DICOM_CIPHERS = ":".join((_SECURITY_LEVEL, *DICOM_SUITES))
+"""What the profile leaves of TLS 1.2, as OpenSSL writes it."""
 
 _OF_CERTIFICATES = ("CERTIFICATE", "UNKNOWN_CA")
 """In OpenSSL's reasons, also in those of an alert that the other side sent."""
@@ -84,29 +89,81 @@ def client_context(
         context.load_verify_locations(cafile=files.ca)
     elif verify:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    return _completed(context, files, dicom=dicom)
+    return _completed(context, files, DICOM_CIPHERS if dicom else None)
 
 
-def dicom_server_context(files: TlsFiles) -> ssl.SSLContext:
-    """Make the context of who listens for DICOM; with `ca` it asks for a client's certificate.
+def server_context(name: str, files: TlsFiles, ciphers: str) -> ssl.SSLContext:
+    """Make the context of who listens; with `ca` it asks for a client's certificate.
+
+    Parameters
+    ----------
+    name
+        What the files are, for the operator.
+    files
+        Ours, and whom we trust.
+    ciphers
+        Of TLS 1.2, as OpenSSL writes them.
 
     Raises
     ------
-    OSError
-        As `client_context`.
+    StartupError
+        A file cannot be read, or the key is encrypted or another certificate's.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     if files.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cafile=files.ca)
-    return _completed(context, files, dicom=True)
+        # A session that is resumed would outlive the certificate that began it. Those that the
+        # server itself remembers (TLS 1.2, two hours) cannot be turned off, so they are looked at.
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+        context.sslobject_class, context.sslsocket_class = _InMemory, _OnSocket
+        with _told(f"{name}: authorities of clients"):
+            context.load_verify_locations(cafile=files.ca)
+    with _told(f"{name}: certificate and key"):
+        return _completed(context, files, ciphers)
 
 
-def _completed(context: ssl.SSLContext, files: TlsFiles, *, dicom: bool) -> ssl.SSLContext:
+class _InMemory(ssl.SSLObject):
+    """A client's connection of asyncio."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        _refuse_expired(self)
+
+
+class _OnSocket(ssl.SSLSocket):
+    """A client's connection."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        super().do_handshake(block)
+        _refuse_expired(self)
+
+
+def _refuse_expired(connection: ssl.SSLObject | ssl.SSLSocket) -> None:
+    """Refuse a session that was resumed after its certificate had expired."""
+    if not connection.session_reused:
+        return
+    ends = (connection.getpeercert() or {}).get("notAfter")
+    if not isinstance(ends, str) or ssl.cert_time_to_seconds(ends) < time.time():
+        raise ssl.SSLCertVerificationError(1, "the certificate of a resumed session has expired")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say what cannot be read, in words of OpenSSL or the system that quote no file."""
+    try:
+        yield
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
+        raise StartupError(f"{what}: {reason}") from None
+
+
+def _completed(context: ssl.SSLContext, files: TlsFiles, ciphers: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    if dicom:
-        context.set_ciphers(":".join((_SECURITY_LEVEL, *DICOM_SUITES)))
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
     if files.certificate is not None:
         # Without a password OpenSSL would ask for one at the terminal, and wait.
         context.load_cert_chain(files.certificate, files.key, password="")

@@ -34,7 +34,7 @@ from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
 from service.store_status import PROCESSING_FAILURE, SUCCESS
-from service.tls_files import TlsContext, TlsFiles, dicom_server_context
+from service.tls_files import DICOM_CIPHERS, TlsContext, TlsFiles, server_context
 
 log = structlog.get_logger("mammoseg")
 
@@ -77,7 +77,11 @@ class StoreScp:
             files = TlsFiles(
                 settings.scp_tls_certificate, settings.scp_tls_key, settings.scp_tls_client_ca
             )
-            self._tls = TlsContext("mammoseg scp", files.paths, lambda: dicom_server_context(files))
+            self._tls = TlsContext(
+                "mammoseg scp",
+                files.paths,
+                lambda: server_context("the TLS files of mammoseg scp", files, DICOM_CIPHERS),
+            )
 
     def __enter__(self) -> Self:
         """Start to listen.

@@ -1,13 +1,24 @@
 import os
 import ssl
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from service.errors import StartupError
-from service.tls_files import TlsContext, TlsFiles, code_of
+from service.tls import TlsOptions
+from service.tls import server_context as http_context
+from service.tls_files import (
+    DICOM_CIPHERS,
+    TlsContext,
+    TlsFiles,
+    client_context,
+    code_of,
+    server_context,
+)
+from tests.certificates import DAY, Authority, Issued
 
 pytestmark = pytest.mark.unit
 
@@ -113,3 +124,76 @@ def test_the_reason_of_openssl_says_which_code(reason: str, code: str) -> None:
     error = ssl.SSLError(1, "x")
     error.reason = reason
     assert code_of(error) == code
+
+
+class Listener:
+    """A server's context, spoken to in memory."""
+
+    def __init__(self, door: str, server: Issued, client_ca: Path | None) -> None:
+        if door == "serve":
+            options = TlsOptions(server.certificate, server.key, client_ca)
+            self.context = http_context(options)
+        else:
+            files = TlsFiles(server.certificate, server.key, client_ca)
+            self.context = server_context("the test", files, DICOM_CIPHERS)
+
+    def hello(
+        self, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+    ) -> ssl.SSLObject:
+        """Connect, hear a word, say goodbye; return the client's side."""
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        theirs = self.context.wrap_bio(to_server, to_client, server_side=True)
+        ours = context.wrap_bio(to_client, to_server, server_hostname="localhost", session=session)
+        waiting = [ours.do_handshake, theirs.do_handshake]
+        while waiting:
+            step = waiting.pop(0)
+            try:
+                step()
+            except ssl.SSLWantReadError:
+                waiting.append(step)
+        theirs.write(b"hello")
+        assert ours.read(5) == b"hello"
+        # A session that is not left in order is not resumed in any case.
+        for side in (ours, theirs, ours):
+            with suppress(ssl.SSLWantReadError):
+                side.unwrap()
+        return ours
+
+
+@pytest.mark.parametrize("door", ["serve", "scp"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("asks", [False, True])
+def test_no_session_outlives_the_certificate_that_began_it(
+    door: str, version: ssl.TLSVersion, asks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    mine = authority.issue("client", to_client=True)
+    listener = Listener(door, authority.issue("server"), authority.file if asks else None)
+    context = client_context(TlsFiles(mine.certificate, mine.key, authority.file))
+    context.maximum_version = version
+    first = listener.hello(context)
+    assert not first.session_reused
+    # Of TLS 1.2 the server's own memory cannot be turned off.
+    may_resume = not asks or version == ssl.TLSVersion.TLSv1_2
+    again = listener.hello(context, first.session)
+    assert again.session_reused is may_resume
+    later = time.time() + 2 * DAY.total_seconds()
+    monkeypatch.setattr(time, "time", lambda: later)
+    if asks and may_resume:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            listener.hello(context, first.session)
+    else:
+        assert listener.hello(context, again.session).session_reused is may_resume
+
+
+@pytest.mark.parametrize("door", ["serve", "scp"])
+def test_a_listener_speaks_new_versions_only_and_never_renegotiates(
+    door: str, tmp_path: Path
+) -> None:
+    context = Listener(door, Authority(tmp_path).issue("server"), None).context
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    for option in (ssl.OP_NO_RENEGOTIATION, ssl.OP_NO_COMPRESSION, ssl.OP_CIPHER_SERVER_PREFERENCE):
+        assert context.options & option
+    old = [each["name"] for each in context.get_ciphers() if each["protocol"] == "TLSv1.2"]
+    assert old and all(name.startswith("ECDHE-") for name in old)
+    assert not any("CBC" in name or name.endswith("-SHA") for name in old)
