@@ -4,6 +4,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -83,6 +84,21 @@ def test_messages_arrive_in_order_and_are_forgotten_once_they_have_settled(
         assert sequence_ids(collector.messages) == list(range(1, 101))
         assert comes_true(lambda: buffer.waiting() == 0)
     assert len(collector.messages) == 100
+
+
+def test_what_was_sent_is_put_on_the_disk_while_the_sender_runs_and_only_then(
+    buffer: AuditBuffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    with Collector() as collector, sending(buffer, collector.port, settle_s=60.0) as sender:
+        monkeypatch.setattr(buffer, "sync", lambda: synced.append(len(collector.messages)))
+        for count in (1, 2):
+            add(buffer, [count])
+            sender.wake()
+            assert comes_true(lambda: len(synced) == count, within_s=10.0)  # noqa: B023
+            # Several rounds in which nothing comes.
+            time.sleep(0.5)
+        assert len(synced) == 2
 
 
 def test_what_another_process_added_is_sent_too(buffer: AuditBuffer) -> None:

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from service.buffer_pool import BufferPool
+from service.cancellation import CancelToken
 from service.capacity.limiter import RequestLimiter
-from service.capacity.plan import MemoryPlan
+from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
 from service.metrics import Metrics
 from tests.service.capacity.test_budget import in_a_loop
@@ -210,3 +211,16 @@ def test_who_waits_for_a_thread_is_counted_and_who_leaves_waits_no_more() -> Non
     limiter.close()
     assert value("mammoseg_queue_seconds_count") == 1
     assert value("mammoseg_slots") == 2
+
+
+def test_what_is_no_image_takes_at_most_half_of_the_images_memory(
+    limiter: RequestLimiter,
+) -> None:
+    half = (PLAN.pixels_mib << 20) // BYTES_PER_PIXEL // 2
+    with limiter.memory(100 * PLAN.pixels_mib):
+        with limiter.pixels(half, CancelToken(0.0)):
+            pass
+        with pytest.raises(DeadlineExceeded), limiter.pixels(half + 1, CancelToken(0.0)):
+            pass
+    with limiter.pixels(2 * half, CancelToken(0.0)):
+        pass
