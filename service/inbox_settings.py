@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from service.ae_title import AE_TITLE, is_ae_title
 from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
@@ -91,7 +92,7 @@ class InboxSettings(BaseSettings):
         default=11_112, ge=0, le=65535, description="TCP port of `mammoseg scp`; 0 takes a free one"
     )
     scp_ae_title: str = Field(
-        default="MAMMOSEG", pattern=r"^[!-\[\]-~]{1,16}$", description="AE title of `mammoseg scp`"
+        default="MAMMOSEG", pattern=AE_TITLE, description="AE title of `mammoseg scp`"
     )
     scp_callers: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
@@ -120,6 +121,14 @@ class InboxSettings(BaseSettings):
     def _split_callers(cls, value: object) -> object:
         if isinstance(value, str):
             return frozenset(comma_list(value))
+        return value
+
+    @field_validator("scp_callers")
+    @classmethod
+    def _may_call(cls, value: frozenset[str]) -> frozenset[str]:
+        if not all(map(is_ae_title, value)):
+            # It would let in nobody.
+            raise ValueError("an AE title has 1 to 16 characters, none of them a backslash")
         return value
 
     @field_validator("inbox_results", mode="before")

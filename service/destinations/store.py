@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import structlog
 from pydantic import Field, model_validator
 from pynetdicom import _config, build_context, evt
 
+from service.ae_title import AE_TITLE, is_ae_title
 from service.destinations.association import Peer, RequestedAssociation
 from service.destinations.commitment import (
     PUSH_MODEL,
@@ -33,7 +33,6 @@ log = structlog.get_logger("mammoseg")
 
 T = TypeVar("T")
 
-AE_TITLE = r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$"
 VERIFICATION = "1.2.840.10008.1.1"
 PORTS = {"dicom": 104, "dicoms": 2762}
 """Where the URL names none: the well-known ports (PS3.8 9.1.1, PS3.15 B.12)."""
@@ -88,7 +87,7 @@ class DicomDestination(Destination):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if not re.match(AE_TITLE, unquote(self.address.username or "")):
+        if not is_ae_title(unquote(self.address.username or "")):
             raise ValueError("before the @ of the url stands the AE title, of 1 to 16 characters")
         try:
             port = self.address.port
