@@ -1,1 +1,1 @@
-"""Where results are delivered: a kind of destination is one file, and one row in `registry.py`."""
+"""Where results are delivered: a kind is a file here and a row in both tables of `registry.py`."""

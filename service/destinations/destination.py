@@ -175,6 +175,11 @@ class Destination(BaseModel):
         return urlsplit(self.url)
 
     @property
+    def ae_title(self) -> str | None:
+        """Its AE title; None where it has none, so that its URL is its name."""
+        return None
+
+    @property
     def tls_files(self) -> TlsFiles:
         """What its connections are made with."""
         return TlsFiles(self.certificate, self.key, self.ca)

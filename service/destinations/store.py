@@ -87,7 +87,7 @@ class DicomDestination(Destination):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if not is_ae_title(unquote(self.address.username or "")):
+        if not is_ae_title(self.ae_title):
             raise ValueError("before the @ of the url stands the AE title, of 1 to 16 characters")
         try:
             port = self.address.port
@@ -96,6 +96,11 @@ class DicomDestination(Destination):
         if not self.address.hostname or port == 0:
             raise ValueError("after the @ of the url stand a host and a port")
         return self
+
+    @property
+    def ae_title(self) -> str:
+        """As of `Destination`."""
+        return unquote(self.address.username or "")
 
     @property
     def commitment_s(self) -> float | None:

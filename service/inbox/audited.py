@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
 from pydicom.filereader import read_partial
 
@@ -73,8 +72,8 @@ class DeliveryAudit:
 def participant_of(destination: Destination) -> Participant:
     """Return a destination: by its AE title, or its URL, which holds no credentials."""
     address = destination.address
-    if address.scheme in ("dicom", "dicoms"):
-        return application_entity(unquote(address.username or ""), address.hostname)
+    if destination.ae_title is not None:
+        return application_entity(destination.ae_title, address.hostname)
     return web_server(destination.url, address.hostname)
 
 

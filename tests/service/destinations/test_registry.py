@@ -1,12 +1,22 @@
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
-from service.destinations.registry import KINDS
+from service.destinations.registry import KINDS, AnyDestination
 from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
 from service.settings import Settings
 
 pytestmark = pytest.mark.unit
+
+
+def test_both_tables_name_the_same_kinds_and_the_error_all_their_schemes() -> None:
+    union, by_scheme = get_args(AnyDestination)
+    tagged = {tag.tag: kind for kind, tag in map(get_args, get_args(union))}
+    assert tagged == KINDS
+    for kind in KINDS.values():
+        assert all(scheme in by_scheme.custom_error_message for scheme in kind.schemes)
 
 
 def test_urls_are_enough() -> None:
