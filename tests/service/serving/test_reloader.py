@@ -82,9 +82,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def test_a_card_that_is_no_utf_8_is_shown_as_far_as_it_can_be(place: Place) -> None:
-    place.card.write_bytes("# Modell für Mammographie".encode("latin-1"))
+    place.card.write_bytes("# Netz für Mammographie".encode("latin-1"))
     assert place.reload("2") == "2"
-    assert place.model.card == "# Modell f\N{REPLACEMENT CHARACTER}r Mammographie"
+    assert place.model.card == "# Netz f\N{REPLACEMENT CHARACTER}r Mammographie"
 
 
 def test_a_card_that_cannot_be_read_is_none(
