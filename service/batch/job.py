@@ -12,23 +12,27 @@ from service import __version__
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.batch.audited import audited
 from service.batch.bodies import FileBody, look_at
-from service.batch.journal import Journal, Row
+from service.batch.journal import TAKEN, Journal, Row
 from service.batch.report import Report
-from service.batch.results import file_names, make_files, picture_side_of, write_file, write_files
-from service.batch.rows import CSV_NAME, refused_row, row_of, to_csv
+from service.batch.results import (
+    CSV_NAME,
+    BadName,
+    file_names,
+    make_files,
+    picture_side_of,
+    write_file,
+    write_files,
+)
+from service.batch.rows import refused_row, row_of, to_csv
 from service.batch.run import Batch, Outcome, Task
 from service.batch.sources import Source
 from service.cores import available_cores
+from service.errors import StartupError
 from service.findings import Findings
 from service.inference.model_file import read_model
 from service.loading import open_segmenter
 from service.segmenter import SegmentOptions
 from service.settings import Settings
-
-TAKEN = (
-    "result-name-taken",
-    "Results of another file have its name in this folder; choose another --out, or --overwrite.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Job:
     out
         Folder for them.
     overwrite
-        Do again what is done.
+        Do again what is done, and replace files that are not of an earlier run.
 
     Raises
     ------
@@ -100,7 +104,7 @@ class Job:
         self._settings, self._formats, self._out = settings, formats, out
         self._options = replace(options, picture_side=picture_side_of(formats))
         self._overwrite = overwrite
-        self._journal = Journal(out, made_by(settings, self._options))
+        self._journal = Journal(out, made_by(settings, self._options), overwrite=overwrite)
         self._rows: dict[Source, Row] = {}
         self._counts: Counter[str] = Counter()
         self._audit: AuditTrail = NO_TRAIL
@@ -121,16 +125,19 @@ class Job:
         Raises
         ------
         StartupError
-            Model, device or readers do not start.
+            Model, device or readers do not start, or the CSV would replace somebody's file.
         NotWritten
             Results cannot be written.
         DeviceFailed
             No further image can be segmented.
         """
+        csv = CSV_NAME if "csv" in self._formats else None
+        self._journal.protect(sources)
+        if csv is not None:
+            self._claim_csv()
         left = [source for source in sources if not self._is_settled(source, report)]
         if left:
             self._segment(left, report)
-        csv = CSV_NAME if "csv" in self._formats else None
         rows = [self._rows[source] for source in sources if source in self._rows]
         if csv is not None:
             write_file(self._out / csv, to_csv(rows))
@@ -140,18 +147,26 @@ class Job:
 
     def _is_settled(self, source: Source, report: Report) -> bool:
         """Say whether nothing is left to do for a file: it is done, or its results have no name."""
-        if self._overwrite:
-            return False
-        row = self._journal.done(source, file_names(source.name, self._formats))
+        files = file_names(source.name, self._formats)
+        row = None if self._overwrite else self._journal.done(source, files)
         if row is not None:
             self._counts["kept"] += 1
             # The file may have been moved since.
             self._rows[source] = row | {"file": str(source.path)}
             return True
-        if self._journal.is_taken(source):
-            self._refuse(source, TAKEN, report)
-            return True
-        return False
+        is_taken = not self._overwrite and self._journal.is_taken(source)
+        problem = TAKEN if is_taken else self._journal.problem(source.name, files)
+        if problem is not None:
+            self._refuse(source, problem, report)
+        return problem is not None
+
+    def _claim_csv(self) -> None:
+        try:
+            self._journal.claim_of_run(CSV_NAME)
+        except BadName:
+            raise StartupError(
+                f"{self._out / CSV_NAME} is of no earlier run: take another --out, or --overwrite"
+            ) from None
 
     def _segment(self, sources: Iterable[Source], report: Report) -> None:
         sources = list(sources)
@@ -179,6 +194,7 @@ class Job:
     def _write(self, source: Source, body: FileBody, _: bytes, findings: Findings) -> Written:
         files = make_files(source.name, self._formats, findings)
         with audited(self._audit, findings, source.path.parent, self._out):
+            self._journal.claim(source, body.told, files)
             write_files(self._out, files)
         sizes = {name: len(content) for name, content in files.items()}
         return Written(row_of(source, findings), sizes, body.told)

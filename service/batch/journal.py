@@ -1,21 +1,39 @@
 """Which images are done: a line each in the folder of the results, so that a run can go on.
 
 An image is done when its line says so of this very file, by this model and these choices, and its
-result files are there at the size they were written with.
+result files are there at the size they were written with. Before files are written, a line claims
+their names: what no line names is somebody else's, also after a run that was killed.
 """
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from service.batch.folder_lock import open_locked
-from service.batch.results import NotWritten
-from service.batch.sources import Source
+from service.batch.results import CSV_NAME, BadName, NotWritten
+from service.batch.sources import Source, identity
 
 NAME = ".mammoseg.jsonl"
+
+RUN = ""
+"""Stands for the name of a source where a file is of the whole run."""
+
+UNWRITTEN = -1
+"""Size of a file that is claimed: none has it."""
+
+TAKEN = (
+    "result-name-taken",
+    "Its results have the name of a file that they are not to replace; choose another --out, or"
+    " --overwrite.",
+)
+A_SOURCE = (
+    "result-name-taken",
+    "Its results would be written over an image that is read; choose another --out.",
+)
 
 Row = dict[str, Any]
 """What the table and the CSV say of an image, by column."""
@@ -36,9 +54,9 @@ class Line:
     made_by
         The model's hash, the service's version and the choices that were made.
     files
-        Size of each result file, bytes, by name.
+        Size of each result file, bytes, by name; `UNWRITTEN` of one that is about to be written.
     row
-        What the table and the CSV say.
+        What the table and the CSV say; empty while the files are only claimed.
     """
 
     name: str
@@ -65,7 +83,7 @@ class Line:
 
 
 class Journal:
-    """The lines of one folder; for one process at a time.
+    """The lines of one folder; for one process at a time, any of its threads.
 
     Parameters
     ----------
@@ -73,6 +91,8 @@ class Journal:
         Of the results; made when it is not there.
     made_by
         See `Line`.
+    overwrite
+        Files that no line names may be replaced.
 
     Raises
     ------
@@ -80,12 +100,24 @@ class Journal:
         The folder cannot be written, or another process writes into it.
     """
 
-    def __init__(self, folder: Path, made_by: str) -> None:
-        self.folder, self._made_by = folder, made_by
+    def __init__(self, folder: Path, made_by: str, *, overwrite: bool = False) -> None:
+        self.folder, self._made_by, self._overwrite = folder, made_by, overwrite
+        self._protected: set[tuple[int, int] | None] = set()
+        self._lock = threading.Lock()
         self._file = open_locked(folder, NAME)
         self._file.seek(0)
-        read = (Line.read(text) for text in self._file.read().splitlines())
-        self._lines = {line.name: line for line in read if line is not None}
+        text = self._file.read()
+        if text and not text.endswith("\n"):
+            # A line that was broken off must not take the next one with it.
+            self._file.write("\n")
+        lines = [line for each in text.splitlines() if (line := Line.read(each)) is not None]
+        self._lines = {line.name: line for line in lines}
+        # What was made of an image by another model, too, is the journal's own.
+        self._owners = {file: line.name for line in lines for file in line.files}
+        if lines and not any(UNWRITTEN in line.files.values() for line in lines):
+            # Written by a version that claimed nothing; what CSV there is, it wrote.
+            self._owners[CSV_NAME] = RUN
+        self._claimed: dict[str, str] = {}
 
     def done(self, source: Source, files: Iterable[str]) -> Row | None:
         """Return the row of an image that is done, with these result files; None for another."""
@@ -97,7 +129,8 @@ class Journal:
         except OSError:
             return None
         whole = all(line.files.get(name) == self._size(name) for name in files)
-        return line.row if whole and line.is_of(source, told) else None
+        # A claim has no row.
+        return line.row or None if whole and line.is_of(source, told) else None
 
     def is_taken(self, source: Source) -> bool:
         """Say whether results of another file have this name, and are still there."""
@@ -110,6 +143,59 @@ class Journal:
             return False
         return not same and any(self._size(name) is not None for name in line.files)
 
+    def protect(self, sources: Iterable[Source]) -> None:
+        """Never write over files that are read, whatever was chosen."""
+        self._protected.update(identity(source.path) for source in sources)
+
+    def problem(self, name: str, files: Iterable[str]) -> tuple[str, str] | None:
+        """Return why files are not to be written for a source of this name; None where they may.
+
+        Returns
+        -------
+        Code and detail.
+        """
+        for file in files:
+            # What this run wrote, or is about to, is kept whatever was chosen.
+            if self._claimed.get(file, name) != name:
+                return TAKEN
+            path = self.folder / file
+            if not os.path.lexists(path):
+                continue
+            told = identity(path)
+            if told is not None and told in self._protected:
+                return A_SOURCE
+            if not self._overwrite and self._owners.get(file) != name:
+                return TAKEN
+        return None
+
+    def claim(self, source: Source, told: os.stat_result, files: Iterable[str]) -> None:
+        """Say that files are about to be written for an image, which may replace others.
+
+        Raises
+        ------
+        BadName
+            Something is there that they are not to replace.
+        NotWritten
+            The disk takes nothing more.
+        """
+        earlier = self._lines.get(source.name)
+        row = earlier.row if earlier is not None and self._is_same(earlier, source, told) else {}
+        self._claim(self._line(source, told, dict.fromkeys(files, UNWRITTEN), row))
+
+    def claim_of_run(self, file: str) -> None:
+        """Say that a file of the whole run is about to be written; raises as `claim`."""
+        self._claim(Line(RUN, "", 0, 0, self._made_by, {file: UNWRITTEN}, {}))
+
+    def _claim(self, line: Line) -> None:
+        with self._lock:
+            problem = self.problem(line.name, line.files)
+            if problem is not None:
+                raise BadName(*problem)
+            for owners in (self._owners, self._claimed):
+                owners.update(dict.fromkeys(line.files, line.name))
+            if line.files:
+                self._write(line)
+
     def add(self, source: Source, told: os.stat_result, files: Mapping[str, int], row: Row) -> None:
         """Say that an image is done; its files are there.
 
@@ -118,13 +204,17 @@ class Journal:
         NotWritten
             The disk takes nothing more.
         """
+        with self._lock:
+            self._write(self._line(source, told, files, row))
+
+    def _line(
+        self, source: Source, told: os.stat_result, files: Mapping[str, int], row: Row
+    ) -> Line:
         earlier = self._lines.get(source.name)
-        same = (
-            earlier is not None and earlier.made_by == self._made_by and earlier.is_of(source, told)
-        )
         # Results of other formats, made before and of the same, are still good.
+        same = earlier is not None and self._is_same(earlier, source, told)
         kept = dict(earlier.files) if earlier is not None and same else {}
-        line = Line(
+        return Line(
             source.name,
             str(source.path),
             told.st_size,
@@ -133,7 +223,12 @@ class Journal:
             kept | dict(files),
             row,
         )
-        self._lines[source.name] = line
+
+    def _is_same(self, earlier: Line, source: Source, told: os.stat_result) -> bool:
+        return earlier.made_by == self._made_by and earlier.is_of(source, told)
+
+    def _write(self, line: Line) -> None:
+        self._lines[line.name] = line
         try:
             self._file.write(json.dumps(asdict(line)) + "\n")
             self._file.flush()

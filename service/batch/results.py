@@ -11,6 +11,9 @@ from service.outputs.files import OVERLAY_SIDE, write_whole
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 
+CSV_NAME = "scores.csv"
+"""Of all images of a run."""
+
 OF_ONE_NAME = frozenset((errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST))
 """Errors in writing that another file may not meet; after any other, no file can be written."""
 

@@ -9,8 +9,6 @@ from service.batch.sources import Source
 from service.findings import Findings
 from service.outputs.result import SegmentationResult, result_of
 
-CSV_NAME = "scores.csv"
-
 COLUMNS = (
     "file",
     "results",

@@ -124,9 +124,9 @@ def _files_below(folder: Path, out: Path, found: Found) -> Iterator[Path]:
         found.faults.append(f"{error.filename}: {error.strerror}")
 
     been: set[tuple[int, int]] = set()
-    results = _identity(out)
+    results = identity(out)
     for top, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        here = _identity(Path(top))
+        here = identity(Path(top))
         # A link may lead back up.
         if here in been or (here == results and here is not None):
             folders.clear()
@@ -147,7 +147,8 @@ def _files_below(folder: Path, out: Path, found: Found) -> Iterator[Path]:
                 found.others += 1
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from all others, links followed; None where none is there."""
     try:
         told = path.stat()
     except OSError:

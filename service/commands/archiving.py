@@ -107,14 +107,14 @@ def _judged(
     bound: dict[str, str],
     audit: ArchiveAudit,
 ) -> int:
-    from service.batch.archive.job import ArchiveJob
+    from service.batch.archive.job import ArchiveJob, names_written
 
     for fault in listed.faults:
         report.fault(fault)
     if not listed.items:
         others = f": {listed.others} files are none" if listed.others else ""
         fail(f"there is no image{others}")
-    with Ledger(choices.out, bound) as ledger:
+    with Ledger(choices.out, bound, names_written(choices.formats)) as ledger:
         refused = ArchiveJob(ledger, engine, report, audit).run(listed)
     return SOME_FAILED if refused or listed.faults else 0
 

@@ -75,7 +75,7 @@ def segment(
     pixel_spacing_mm: PixelSpacing = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Do again what is done, over other files' results, too."),
+        typer.Option("--overwrite", help="Do again what is done, and replace other files."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No bar, no table.")] = False,
 ) -> None:

@@ -149,7 +149,8 @@ def begun(environment: dict[str, str], study: Path, out: Path) -> Iterator["subp
     ) as process:
         until = time.monotonic() + 120
         done = out / ".mammoseg.jsonl"
-        while not (done.is_file() and done.stat().st_size) and time.monotonic() < until:
+        # Before that come lines that claim names, without a score.
+        while not (done.is_file() and '"score"' in done.read_text()) and time.monotonic() < until:
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.01)
         yield process

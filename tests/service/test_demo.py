@@ -41,6 +41,8 @@ def test_the_demo_says_where_to_look_and_what_to_do_next(
     monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     out = tmp_path / "demo"
+    out.mkdir()
+    (out / "service.log").write_text("of another service")
     assert demo.run_demo(out, screen) == 0
     (picture,) = out.glob("*-overlay.png")
     answer = json.loads((out / picture.name.replace("-overlay.png", ".json")).read_text())
@@ -51,7 +53,8 @@ def test_the_demo_says_where_to_look_and_what_to_do_next(
     words = said(screen)
     assert picture.name in words.replace(" ", "") and "Next: `make serve`" in words
     assert "not a medical device" in words
-    assert not (out / "service.log").exists()
+    assert not (out / demo.LOG_NAME).exists()
+    assert (out / "service.log").read_text() == "of another service"
 
 
 @pytest.mark.slow
@@ -60,7 +63,7 @@ def test_a_service_that_does_not_start_is_said_with_its_log(
 ) -> None:
     monkeypatch.setenv("MAMMOSEG_MODEL", "absent.onnx")
     assert demo.run_demo(tmp_path / "demo", screen) == 1
-    assert "absent.onnx" in (tmp_path / "demo" / "service.log").read_text()
+    assert "absent.onnx" in (tmp_path / "demo" / demo.LOG_NAME).read_text()
     words = said(screen)
     assert "absent.onnx" in words and "The service failed; its log is" in words
 

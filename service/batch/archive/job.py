@@ -9,10 +9,10 @@ from service import __version__
 from service.batch.archive.audited import ArchiveAudit
 from service.batch.archive.engine import Engine
 from service.batch.archive.items import Item, shown
-from service.batch.archive.judge import Answer
+from service.batch.archive.judge import FOLDER, Answer
 from service.batch.archive.ledger import Ledger
 from service.batch.archive.listing import Listed
-from service.batch.archive.tables import write_tables
+from service.batch.archive.tables import TABLES, write_tables
 from service.batch.report import Report
 from service.batch.results import NotWritten, write_file
 from service.batch.run import Outcome
@@ -23,6 +23,11 @@ MAX_SHOWN = 20
 """Refusals on the terminal; all are in `items.parquet`."""
 
 NO_ANSWER = ("no-answer", "The engine ended without saying what came of it.")
+
+
+def names_written(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a job writes into the folder of its results, with files of these formats."""
+    return (*TABLES, SUMMARY_NAME, *((FOLDER,) if formats else ()))
 
 
 class ArchiveJob:

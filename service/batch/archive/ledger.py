@@ -7,8 +7,9 @@ the same names.
 """
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
@@ -78,23 +79,25 @@ class Ledger:
         Of the results; made when it is not there.
     bound
         What its results must all agree in, by name: the archive, the model, the choices.
+    names
+        What will be written there beside the ledger; a new one begins where none of them is.
 
     Raises
     ------
     NotWritten
         The folder cannot be written, or another process writes into it.
     OtherWork
-        It holds results of other work.
+        It holds results of other work, or files that would be replaced and are no results.
     """
 
-    def __init__(self, folder: Path, bound: dict[str, str]) -> None:
+    def __init__(self, folder: Path, bound: dict[str, str], names: Iterable[str] = ()) -> None:
         self.folder, self.bound = folder, bound
         self._lock = open_locked(folder, LOCK_NAME)
         self._connection = sqlite3.connect(folder / NAME, isolation_level=None)
         try:
             with self._written():
                 self._prepare()
-                self._bind(bound)
+                self._bind(bound, names)
         except BaseException:
             self.close()
             raise
@@ -105,8 +108,11 @@ class Ledger:
         except LaterVersion:
             raise OtherWork(f"{self.folder} was written by a later version of mammoseg") from None
 
-    def _bind(self, bound: dict[str, str]) -> None:
+    def _bind(self, bound: dict[str, str], names: Iterable[str]) -> None:
         before = dict(self._connection.execute("SELECT key, value FROM bound"))
+        for name in () if before else names:
+            if os.path.lexists(self.folder / name):
+                raise OtherWork(f"{self.folder} has {name} of somebody else: take another --out")
         for key, value in bound.items():
             if before.setdefault(key, value) != value:
                 raise OtherWork(f"{self.folder} holds results of another {key}: take another --out")

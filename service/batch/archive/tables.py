@@ -64,6 +64,14 @@ ITEMS = pa.schema(
 )
 
 
+TABLES = {
+    "scores.parquet": (SCORES, Ledger.scores),
+    "regions.parquet": (REGIONS, Ledger.regions),
+    "items.parquet": (ITEMS, Ledger.items),
+}
+"""By name: schema, and whence the rows are."""
+
+
 def write_tables(ledger: Ledger) -> None:
     """Write the three tables into the ledger's folder, over those of an earlier run.
 
@@ -72,9 +80,8 @@ def write_tables(ledger: Ledger) -> None:
     NotWritten
         The disk takes nothing more.
     """
-    _write(ledger.folder / "scores.parquet", SCORES, ledger.scores())
-    _write(ledger.folder / "regions.parquet", REGIONS, ledger.regions())
-    _write(ledger.folder / "items.parquet", ITEMS, ledger.items())
+    for name, (schema, rows) in TABLES.items():
+        _write(ledger.folder / name, schema, rows(ledger))
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.batch.journal import NAME, Journal
+from service.batch.journal import NAME, TAKEN, Journal
 from service.batch.results import NotWritten
 from service.batch.sources import Source
 
@@ -107,6 +107,53 @@ def test_results_of_further_formats_are_added_and_not_those_of_another_model(
     done(tmp_path / "out", source, "new model", "a-seg.dcm")
     with Journal(tmp_path / "out", "new model") as journal:
         assert journal.done(source, ["a.json", "a-seg.dcm"]) is None
+
+
+def test_what_a_killed_run_was_about_to_write_is_its_own(tmp_path: Path, source: Source) -> None:
+    out = tmp_path / "out"
+    done(out, source)
+    with Journal(out, "model") as journal:
+        journal.claim(source, source.path.stat(), ["a-seg.dcm"])
+    (out / "a-seg.dcm").write_bytes(b"")
+    (out / "a-mask.png").write_bytes(b"drawn by hand")
+    with Journal(out, "model") as journal:
+        assert journal.done(source, ["a.json"]) == ROW
+        assert journal.done(source, ["a-seg.dcm"]) is None
+        assert journal.problem("a", ["a.json", "a-seg.dcm"]) is None
+        assert journal.problem("a", ["a-mask.png"]) == TAKEN
+        assert journal.problem("b", ["a-seg.dcm"]) == TAKEN
+
+
+def test_a_claim_alone_is_no_result(tmp_path: Path, source: Source) -> None:
+    with Journal(tmp_path / "out", "model") as journal:
+        journal.claim(source, source.path.stat(), ["a.json"])
+    with Journal(tmp_path / "out", "model") as journal:
+        assert journal.done(source, []) is None
+
+
+def test_results_of_an_earlier_model_are_the_journals_own(tmp_path: Path, source: Source) -> None:
+    done(tmp_path / "out", source)
+    done(tmp_path / "out", source, "new model", "a-seg.dcm")
+    with Journal(tmp_path / "out", "new model") as journal:
+        assert journal.problem("a", ["a.json"]) is None
+
+
+def test_the_table_of_a_version_that_claimed_nothing_is_known_for_its_own(
+    tmp_path: Path, source: Source
+) -> None:
+    done(tmp_path, source)
+    (tmp_path / "scores.csv").touch()
+    with Journal(tmp_path, "model") as journal:
+        journal.claim_of_run("scores.csv")
+
+
+def test_a_line_that_was_broken_off_does_not_take_the_next_one_with_it(
+    tmp_path: Path, source: Source
+) -> None:
+    (tmp_path / NAME).write_text('{"name": "b", "sou')
+    done(tmp_path, source)
+    with Journal(tmp_path, "model") as journal:
+        assert journal.done(source, ["a.json"]) == ROW
 
 
 def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:

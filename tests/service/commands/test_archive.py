@@ -51,6 +51,20 @@ def test_every_image_has_one_row_its_regions_and_its_objects(archive: Path, tmp_
     assert told["regions"] == len(regions) and told["engine"] == "this machine"
 
 
+@pytest.mark.parametrize("name", ["scores.parquet", "summary.json", "images"])
+def test_files_of_somebody_else_are_not_replaced_and_nothing_is_begun(
+    archive: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    result = run(archive, "--out", out, "--format", "json")
+    assert result.exit_code == 2
+    assert f"has {name} of somebody else" in " ".join(result.stderr.split())
+    assert (out / name).read_text() == "mine"
+    assert sorted(path.name for path in out.glob("[!.]*")) == [name]
+
+
 def test_the_same_command_goes_on_and_opens_nothing_when_all_is_done(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

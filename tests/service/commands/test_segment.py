@@ -134,6 +134,70 @@ def test_results_of_another_file_are_not_overwritten(study: Path, tmp_path: Path
     assert run(other, "--out", out, "--overwrite").exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["m.json", "m-mask.png", "m-overlay.png", "m-seg.dcm"])
+def test_a_file_that_no_run_made_is_replaced_where_that_is_asked_for_alone(
+    study: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("drawn by hand")
+    (study / "m.dcm").write_bytes(as_file(full_header()))
+    call = (study / "m.dcm", study / "view.png", "--out", out, "--format", "json,png,seg,csv")
+    result = run(*call)
+    assert result.exit_code == 1
+    assert "result-name-taken" in result.stderr
+    assert (out / name).read_text() == "drawn by hand"
+    assert [path.name for path in out.glob("m*")] == [name]
+    assert run(*call, "--overwrite").exit_code == 1  # view.png makes no DICOM object
+    assert (out / name).read_bytes() != b"drawn by hand"
+    assert len(list(out.glob("m*"))) == 4
+
+
+def test_an_image_that_is_read_is_never_written_over(study: Path) -> None:
+    mammogram = as_file(full_header())
+    for name in ("m.dcm", "m-seg.dcm"):
+        (study / name).write_bytes(mammogram)
+    result = run(
+        study / "m.dcm", study / "m-seg.dcm", "--out", study, "--format", "seg,json", "--overwrite"
+    )
+    assert result.exit_code == 1
+    assert "m.dcm: Its results would be written over an image that is read" in " ".join(
+        result.stderr.split()
+    )
+    assert (study / "m-seg.dcm").read_bytes() == mammogram
+    assert sorted(path.name for path in study.glob("m*")) == [
+        "m-seg-seg.dcm", "m-seg.dcm", "m-seg.json", "m.dcm",
+    ]  # fmt: skip
+
+
+def test_a_table_of_somebody_else_is_not_replaced_and_nothing_is_begun(
+    study: Path, tmp_path: Path, opened: list[int]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "scores.csv").write_text("mine")
+    result = run(study / "m.dcm", "--out", out)
+    assert (result.exit_code, opened) == (2, [])
+    assert "scores.csv is of no earlier run" in " ".join(result.stderr.split())
+    assert (out / "scores.csv").read_text() == "mine"
+    assert run(study / "m.dcm", "--out", out, "--overwrite").exit_code == 0
+    assert run(study / "m.dcm", "--out", out).exit_code == 0
+
+
+def test_results_of_two_images_of_one_run_do_not_replace_each_other(
+    study: Path, tmp_path: Path
+) -> None:
+    for name in ("m.dcm", "m-cad.dcm"):
+        (study / name).write_bytes(as_file(full_header()))
+    for again in ((), ("--overwrite",)):
+        result = run(
+            *(study / "m.dcm", study / "m-cad.dcm", "--out", tmp_path / "out"),
+            *("--format", "sr,cad-sr", *again),
+        )
+        assert result.exit_code == 1
+        assert result.stderr.count("result-name-taken") == 1
+
+
 def test_a_folder_without_images_is_nothing_to_begin_with(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no image")

@@ -160,6 +160,18 @@ def test_a_folder_holds_results_of_one_archive_and_one_model(tmp_path: Path, key
     Ledger(tmp_path, BOUND).close()
 
 
+def test_a_new_ledger_does_not_begin_where_somebody_elses_files_would_be_replaced(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "summary.json").write_text("mine")
+    with pytest.raises(OtherWork, match=r"has summary\.json of somebody else"):
+        Ledger(tmp_path, BOUND, ["summary.json"])
+    (tmp_path / "summary.json").unlink()
+    Ledger(tmp_path, BOUND, ["summary.json"]).close()
+    (tmp_path / "summary.json").write_text("its own")
+    Ledger(tmp_path, BOUND, ["summary.json"]).close()
+
+
 def test_a_folder_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     Ledger(tmp_path, BOUND).close()
     with sqlite3.connect(tmp_path / NAME) as connection:
