@@ -242,7 +242,7 @@ def _after_status(status: int) -> str:
 
 
 def _after_http(status: int) -> str:
-    return _after(lambda: judge(status, b"", "1.2.3"))
+    return _after(lambda: judge(status, b""))
 
 
 def _after(judged: Callable[[], int | None]) -> str:

@@ -133,7 +133,7 @@ class StowClient:
             raise NotDelivered("timeout", reachable=False) from None
         except (httpx.HTTPError, ssl.SSLError) as error:
             raise NotDelivered(_connection_code(error), reachable=False) from None
-        return judge(answer.status_code, body, sop_instance_uid)
+        return judge(answer.status_code, body)
 
     async def _follow_tls_files(self) -> None:
         context = self._tls.current()

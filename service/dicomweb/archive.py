@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BytesIO
 from typing import NamedTuple
 
-import pydicom
 import structlog
 
 from service.dicomweb.multipart import media_type_and_boundary, related
@@ -138,14 +136,13 @@ class Archive:
         return sum(not self._stores(file) for file in files)
 
     def _stores(self, file: bytes) -> bool:
-        uid = str(pydicom.dcmread(BytesIO(file), stop_before_pixels=True).SOPInstanceUID)
         body, content_type = related([file], "application/dicom")
         headers = {"Content-Type": content_type, "Accept": DICOM_JSON}
         answer, said = self._server.ask(
             "POST", self.study_url, MAX_ANSWER_BYTES, content=body, headers=headers
         )
         try:
-            judge(answer.status_code, said, uid)
+            judge(answer.status_code, said)
         except NotDelivered as refusal:
             log.warning("pull-not-stored", code=refusal.code)
             return False

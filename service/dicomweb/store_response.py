@@ -89,12 +89,13 @@ def store_response(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return response
 
 
-def failure_reason(body: bytes, sop_instance_uid: str) -> int | None:
-    """Find why an object was not stored; None where the answer does not say that of it.
+def failure_reason(body: bytes) -> int | None:
+    """Find why the one object that was sent was not stored; None where the answer has no failure.
 
-    The dataset may stand in a list, as datasets of a search do. An answer in XML is not taken
-    apart: that it has a Failed SOP Sequence (0008,1198) at all stands for a failure, with the
-    first Failure Reason (0008,1197), because one object was sent.
+    Whatever stands in the Failed SOP Sequence (0008,1198) is of that object, without its UID or
+    with another one, too. The dataset may stand in a list, as datasets of a search do. An answer in
+    XML is not taken apart: that it has that sequence at all stands for a failure, with the first
+    Failure Reason (0008,1197).
     """
     try:
         answer = json.loads(body)
@@ -104,26 +105,22 @@ def failure_reason(body: bytes, sop_instance_uid: str) -> int | None:
         reason = _REASON_IN_XML.search(body)
         return int(reason[1]) if reason else PROCESSING_FAILURE
     datasets = answer if isinstance(answer, list) else [answer]
-    for dataset in datasets:
-        for item in _values(dataset, FAILED_SOP_SEQUENCE):
-            if sop_instance_uid in _values(item, REFERENCED_SOP_INSTANCE_UID):
+    for sequence in (FAILED_SOP_SEQUENCE, OTHER_FAILURES_SEQUENCE):
+        for dataset in datasets:
+            for item in _values(dataset, sequence):
                 return _reason(item)
-    for dataset in datasets:
-        for item in _values(dataset, OTHER_FAILURES_SEQUENCE):
-            return _reason(item)
     return None
 
 
-def warning_reason(body: bytes, sop_instance_uid: str) -> int | None:
-    """Find with what warning an object was stored; None without any, and of an answer in XML."""
+def warning_reason(body: bytes) -> int | None:
+    """Find with what warning the object was stored; None without any, and of an answer in XML."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
     for dataset in answer if isinstance(answer, list) else [answer]:
         for item in _values(dataset, REFERENCED_SOP_SEQUENCE):
-            if sop_instance_uid in _values(item, REFERENCED_SOP_INSTANCE_UID):
-                return next((w for w in _values(item, WARNING_REASON) if isinstance(w, int)), None)
+            return next((w for w in _values(item, WARNING_REASON) if isinstance(w, int)), None)
     return None
 
 
@@ -162,4 +159,5 @@ def _reason(item: object) -> int:
 def _values(dataset: object, tag: str) -> list[Any]:
     element = dataset.get(tag) if isinstance(dataset, dict) else None
     values = element.get("Value") if isinstance(element, dict) else None
-    return values if isinstance(values, list) else []
+    # Some servers write a single value without a list around it.
+    return values if isinstance(values, list) else [] if values is None else [values]

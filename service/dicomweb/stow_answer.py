@@ -8,7 +8,7 @@ PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
 its configuration, refused credentials too."""
 
 
-def judge(status: int, body: bytes, sop_instance_uid: str) -> int | None:
+def judge(status: int, body: bytes) -> int | None:
     """Return the Warning Reason (0008,1196) with which the destination has the object, or None.
 
     Raises
@@ -16,12 +16,12 @@ def judge(status: int, body: bytes, sop_instance_uid: str) -> int | None:
     NotDelivered
         It has not.
     """
-    reason = failure_reason(body, sop_instance_uid) if status in (200, 202, 409) else None
+    reason = failure_reason(body) if status in (200, 202, 409) else None
     if reason in DUPLICATES:
         return None
     if reason is not None:
         raise refusal(reason)
     if status in (200, 202):
-        return warning_reason(body, sop_instance_uid)
+        return warning_reason(body)
     busy = status in (429, 502, 503, 504)
     raise NotDelivered(f"http-{status}", permanent=status in PERMANENT, reachable=not busy)

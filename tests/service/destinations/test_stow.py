@@ -102,7 +102,7 @@ def test_a_redirect_is_not_followed(file: Path) -> None:
 )
 def test_a_status_says_whether_to_try_again(status: int, permanent: bool, reachable: bool) -> None:
     with pytest.raises(NotDelivered) as refused:
-        judge(status, b"", UID)
+        judge(status, b"")
     assert refused.value.code == f"http-{status}"
     assert (refused.value.permanent, refused.value.reachable) == (permanent, reachable)
 
@@ -118,7 +118,7 @@ def test_a_failure_in_the_answer_counts_whatever_the_status(
     answer = failed(UID, reason)
     assert answer is not None
     with pytest.raises(NotDelivered) as refused:
-        judge(status, answer[1], UID)
+        judge(status, answer[1])
     assert refused.value.code == f"failure-{reason:04x}"
     assert refused.value.permanent is permanent
 
@@ -127,28 +127,51 @@ def test_a_failure_in_the_answer_counts_whatever_the_status(
 def test_a_server_that_has_it_already_has_it(reason: int) -> None:
     answer = failed(UID, reason)
     assert answer is not None
-    judge(409, answer[1], UID)
+    judge(409, answer[1])
 
 
 def test_a_server_that_has_it_already_may_say_so_in_a_list_or_in_xml() -> None:
     answer = failed(UID, 0x0111)
     assert answer is not None
-    judge(409, b"[" + answer[1] + b"]", UID)
+    judge(409, b"[" + answer[1] + b"]")
     xml = (
         b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"><Item number="1">'
         b'<DicomAttribute tag="00081197" vr="US"><Value number="1">%d</Value></DicomAttribute>'
         b"</Item></DicomAttribute></NativeDicomModel>"
     )
-    judge(409, xml % 0x0111, UID)
+    judge(409, xml % 0x0111)
     for body in (b"[" + failed(UID, 0xC000)[1] + b"]", xml % 0xC000):
         with pytest.raises(NotDelivered, match="failure-c000"):
-            judge(200, body, UID)
+            judge(200, body)
 
 
-def test_a_failure_of_something_else_is_not_ours() -> None:
-    answer = failed("1.2.9", 0xC000)
-    assert answer is not None
-    judge(200, answer[1], UID)
+OF_US = {"00081155": {"vr": "UI", "Value": [UID]}}
+WHY = {"00081197": {"vr": "US", "Value": [0xC000]}}
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [WHY],
+        [{"00081155": {"vr": "UI", "Value": [UID + "\0"]}, **WHY}],
+        [{"00081155": {"vr": "UI", "Value": ["1.2.9"]}, **WHY}],
+        {**OF_US, **WHY},
+        [{"00081155": {"vr": "UI", "Value": UID}, "00081197": {"vr": "US", "Value": 0xC000}}],
+    ],
+    ids=["no UID", "a padded UID", "another UID", "no list", "no lists of values"],
+)
+def test_whatever_failed_is_the_one_object_that_was_sent(failures: Any, status: int) -> None:
+    for more in ({}, {"00081199": {"vr": "SQ", "Value": [OF_US]}}):
+        answer = {"00081198": {"vr": "SQ", "Value": failures}, **more}
+        with pytest.raises(NotDelivered, match="failure-c000"):
+            judge(status, json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize("failures", [[{}], [OF_US], "x"])
+def test_a_failure_without_a_reason_is_one(failures: Any) -> None:
+    with pytest.raises(NotDelivered, match="failure-0110"):
+        judge(200, json.dumps({"00081198": {"vr": "SQ", "Value": failures}}).encode())
 
 
 @pytest.mark.parametrize(
@@ -158,13 +181,14 @@ def test_a_failure_of_something_else_is_not_ours() -> None:
         b"null",
         b"[]",
         b'{"00081198": 7}',
-        b'{"00081198": {"Value": "x"}}',
+        b'{"00081198": {"vr": "SQ"}}',
+        b'{"00081198": {"vr": "SQ", "Value": []}}',
         b"\xff\xfe",
         b"<a/>",
     ],
 )
 def test_an_answer_that_says_nothing_is_taken_by_its_status(body: bytes) -> None:
-    judge(200, body, UID)
+    judge(200, body)
 
 
 def test_failures_without_uids_or_in_xml_count() -> None:
@@ -172,7 +196,7 @@ def test_failures_without_uids_or_in_xml_count() -> None:
     xml = b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"/></NativeDicomModel>'
     for body in (json.dumps(other).encode(), xml):
         with pytest.raises(NotDelivered):
-            judge(202, body, UID)
+            judge(202, body)
 
 
 def test_a_warning_is_a_delivery_and_is_said() -> None:
@@ -181,7 +205,6 @@ def test_a_warning_is_a_delivery_and_is_said() -> None:
         "00081196": {"vr": "US", "Value": [0xB006]},
     }
     answer = {"00081199": {"vr": "SQ", "Value": [item]}}
-    assert judge(202, json.dumps(answer).encode(), UID) == 0xB006
-    assert judge(202, json.dumps([answer]).encode(), UID) == 0xB006
-    assert judge(202, json.dumps(answer).encode(), "1.2.9") is None
-    assert judge(200, b"<NativeDicomModel/>", UID) is None
+    assert judge(202, json.dumps(answer).encode()) == 0xB006
+    assert judge(202, json.dumps([answer]).encode()) == 0xB006
+    assert judge(200, b"<NativeDicomModel/>") is None
