@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, sop_class
 
+from service.associate_pdus import REJECT
 from service.destinations.contexts import proposed_contexts
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.stow_answer import judge
@@ -19,7 +20,6 @@ from service.inbox.association_request import (
     NO_SLOT,
     NOT_THAT_CALLER,
     NOT_THAT_VERSION,
-    REJECT,
     UNRECOGNIZED,
 )
 from service.inbox.scp import application_entity

@@ -1,14 +1,20 @@
 """What every destination of results has, whatever it speaks, and what its client can do."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 from urllib.parse import SplitResult, urlsplit
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.logs import where
+from service.store_status import NotDelivered
 from service.tls_files import TlsFiles
+
+log = structlog.get_logger("mammoseg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,26 @@ class ClientOptions:
     ae_title: str
     syntaxes: dict[str, frozenset[str]]
     report: Callable[[CommitmentReport], object]
+
+
+@contextmanager
+def faults_counted(destination: str) -> Iterator[None]:
+    """Make an attempt that fails of whatever a destination did to us one that failed.
+
+    Raises
+    ------
+    NotDelivered
+        `internal`, in place of any error that neither the destination nor a file accounts for.
+    """
+    try:
+        yield
+    except (NotDelivered, OSError):
+        raise
+    except Exception as error:
+        # Its text may quote what was sent.
+        fault = type(error).__name__
+        log.error("destination-fault", destination=destination, error=fault, at=where(error))
+        raise NotDelivered("internal") from None
 
 
 class Client(Protocol):

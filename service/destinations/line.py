@@ -14,6 +14,7 @@ from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.service_class_n import StorageCommitmentServiceClass
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
+from service.associate_pdus import HEAD_BYTES, AnswerReader
 from service.tls_files import code_of
 
 MAX_PDU_BYTES = 2**16
@@ -35,6 +36,7 @@ class BoundedSocket(AssociationSocket):
         self._ready.clear()
         line.settimeout(timeout_s)
         self._timeout_s = timeout_s
+        self._answers = AnswerReader(self._received)
         self.fault: str | None = None
         self.moved = time.monotonic()
 
@@ -46,8 +48,11 @@ class BoundedSocket(AssociationSocket):
         self._ready.set()
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Receive so many bytes, in time, of a PDU that is not too long."""
-        if nr_bytes > MAX_PDU_BYTES + 6:
+        """Receive so many bytes, in time, of a PDU that is not too long and that can be read."""
+        return self._answers.receive(nr_bytes)
+
+    def _received(self, nr_bytes: int) -> bytearray:
+        if nr_bytes > MAX_PDU_BYTES + HEAD_BYTES:
             raise OSError("the PDU is too long")
         received, until = bytearray(), time.monotonic() + self._timeout_s
         line = cast(socket.socket, self.socket)

@@ -18,6 +18,7 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
+from service.associate_pdus import AnswerReader
 from service.audit.events import node_refused
 from service.audit.participants import application_entity
 from service.audit.trail import NO_TRAIL
@@ -224,7 +225,8 @@ def _understood(request: bytes) -> A_ASSOCIATE_RQ:
 def bound_reading(association: Association, line: socket.socket, most: int, seconds: float) -> None:
     """Refuse a PDU that is longer than was agreed, or that takes too long.
 
-    pynetdicom would read all of the first into memory, and wait for the second for ever.
+    pynetdicom would read all of the first into memory, and wait for the second for ever. It would
+    also fail at an A-ABORT whose reason is reserved.
     """
 
     def bounded(size: int) -> bytearray:
@@ -232,7 +234,8 @@ def bound_reading(association: Association, line: socket.socket, most: int, seco
             raise OSError("the PDU is too long")
         return bytearray(receive(line, size, time.monotonic() + seconds))
 
-    cast(AssociationSocket, association.dul.socket).recv = bounded  # type: ignore[assignment]
+    reader = AnswerReader(bounded)
+    cast(AssociationSocket, association.dul.socket).recv = reader.receive  # type: ignore[assignment]
     line.settimeout(seconds)
 
 

@@ -5,7 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from service.backoff import Backoff
 from service.destinations.commitment import NOT_COMMITTED_FOR_GOOD, new_transaction_uid
-from service.destinations.destination import CommittingClient, InstanceReference
+from service.destinations.destination import (
+    CommittingClient,
+    InstanceReference,
+    faults_counted,
+)
 from service.destinations.transcode import read_file_meta
 from service.inbox.commitment_queue import COMMITTED, TIMED_OUT
 from service.inbox.inbox import Inbox
@@ -93,7 +97,8 @@ class Committer:
         transaction_uid = new_transaction_uid()
         await asyncio.to_thread(commitments.begin, transaction_uid, deliveries, self._answer_s)
         try:
-            await self._client.request_commitment(transaction_uid, instances)
+            with faults_counted(self._name):
+                await self._client.request_commitment(transaction_uid, instances)
         except NotDelivered as error:
             await self._unanswered(deliveries, error)
             return error

@@ -8,7 +8,12 @@ import structlog
 
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.backoff import Backoff
-from service.destinations.destination import Client, CommittingClient, Destination
+from service.destinations.destination import (
+    Client,
+    CommittingClient,
+    Destination,
+    faults_counted,
+)
 from service.inbox.audited import DeliveryAudit
 from service.inbox.committer import MAX_ASKED, Committer, unreadable
 from service.inbox.inbox import Inbox
@@ -143,7 +148,8 @@ class Deliverer:
             await asyncio.to_thread(self._inbox.deliveries.check, delivery)
             with self._traces.delivery(delivery) as trace:
                 file = self._inbox.files.result(result.digest)
-                return await self.client.store(file, result.sop_instance_uid, trace.headers)
+                with faults_counted(self._name):
+                    return await self.client.store(file, result.sop_instance_uid, trace.headers)
         finally:
             self._seconds.labels(self._name).observe(time.perf_counter() - begin)
 

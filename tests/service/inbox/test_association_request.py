@@ -13,6 +13,7 @@ from service.inbox.association_request import (
     readable,
 )
 from service.inbox.scp import StoreScp
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -128,6 +129,52 @@ def test_a_request_is_accepted_with(what: str, scp: StoreScp) -> None:
     assert answer[:1] == b"\2"
     # Presentation context 1 is accepted (PS3.8 9.3.3.2).
     assert bytes([0x21, 0]) in answer and b"\1\0\0\0@\0\0\x13" + SYNTAX in answer
+
+
+def echo_request() -> bytes:
+    """A C-ECHO-RQ on presentation context 1 (PS3.7 9.3.5)."""
+    elements = ((2, b"1.2.840.10008.1.1\0"), (0x100, b"\x30\0"), (0x110, b"\1\0"), (0x800, b"\1\1"))
+    command = b"".join(struct.pack("<HHI", 0, tag, len(value)) + value for tag, value in elements)
+    command = struct.pack("<HHII", 0, 0, 4, len(command)) + command
+    value = struct.pack(">IBB", len(command) + 2, 1, 3) + command
+    return struct.pack(">BxI", 4, len(value)) + value
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (),
+        (item(0x50, b""),),
+        (item(0x50, item(0x52, b"1.2.3")),),
+        (item(0x50, item(0x51, b"ab") + item(0x52, b"1.2.3")),),
+    ],
+    ids=["no user item", "an empty one", "no maximum length", "a maximum length of two bytes"],
+)
+def test_who_names_no_maximum_length_is_answered(items: tuple[bytes, ...], scp: StoreScp) -> None:
+    verification = context(abstract=b"1.2.840.10008.1.1")
+    with socket.create_connection(("127.0.0.1", scp.port), timeout=30) as line:
+        line.sendall(request(APPLICATION_ITEM, verification, *items))
+        assert line.recv(2**16)[:1] == b"\2"
+        line.sendall(echo_request())
+        answer = line.recv(2**16)
+        line.sendall(struct.pack(">BxI", 5, 4) + bytes(4))
+    assert answer[:1] == b"\4"
+    assert struct.pack("<HHIH", 0, 0x900, 2, 0) in answer
+
+
+@pytest.mark.parametrize(("source", "reason"), [(2, 9), (1, 0), (9, 9), (2, 3)])
+def test_an_abort_for_a_reserved_reason_ends_an_association(
+    source: int, reason: int, scp: StoreScp
+) -> None:
+    with (
+        capture_logs() as lines,
+        socket.create_connection(("127.0.0.1", scp.port), timeout=30) as line,
+    ):
+        line.sendall(request())
+        assert line.recv(2**16)[:1] == b"\2"
+        line.sendall(struct.pack(">BxIxxBB", 7, 4, source, reason))
+        assert line.recv(100) == b""
+        assert comes_true(lambda: "scp-aborted" in [each["event"] for each in lines])
 
 
 TOO_LONG = struct.pack(">BxH", 0x60, 1000) + b"zz"

@@ -1,12 +1,16 @@
 """The worker with a small model and a destination that answers as each test wants."""
 
+import asyncio
 import fcntl
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.uid import SegmentationStorage
+from structlog.testing import capture_logs
 
+from service.destinations.stow import StowClient
 from service.inbox.inbox import Inbox
 from service.metrics import Metrics
 from service.segmenter import Segmenter
@@ -80,6 +84,36 @@ def test_tries_are_bounded_and_a_replay_starts_anew(
         assert inbox.instances.replay([]) == 1
         work_until(inbox, configured, segmenter, all_are(inbox, "delivered"))
     assert all(len(set(files)) == 1 for files in pacs.received.values())
+
+
+def test_an_error_of_the_program_at_a_destination_counts_as_an_attempt_and_holds_up_nothing(
+    inbox: Inbox,
+    settings: Settings,
+    segmenter: Segmenter,
+    receive: Receive,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive(mammogram())
+    really = StowClient.store
+
+    async def broken(client: StowClient, file: Path, *arguments: Any) -> int | None:
+        if SegmentationStorage.encode() in await asyncio.to_thread(file.read_bytes):
+            raise TypeError("Doe^Jane")
+        return await really(client, file, *arguments)
+
+    monkeypatch.setattr(StowClient, "store", broken)
+    with stow_server() as pacs, capture_logs() as lines:
+        configured = quick(settings, pacs.url, delivery_attempts=3)
+        work_until(inbox, configured, segmenter, all_are(inbox, "dead"))
+    outcome = {each.result.kind: each.state for each in inbox.instances.deliveries(1)}
+    assert outcome == {"seg": "dead", "sr": "delivered"}
+    assert states(inbox) == [("dead", "internal")]
+    faults = [line for line in lines if line["event"] == "destination-fault"]
+    assert len(faults) == 3
+    assert {(line["destination"], line["error"]) for line in faults} == {
+        (configured.destinations[0].name, "TypeError")
+    }
+    assert "Doe" not in str(lines)
 
 
 def test_what_a_destination_will_never_take_is_dead_at_once(
