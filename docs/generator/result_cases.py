@@ -78,6 +78,10 @@ _WITH_LUTS: dict[str, Any] = {
     "WindowWidth": None,
     "VOILUTSequence": [_lookup_table("VOILUT", 1024)],
 }  # fmt: skip
+_RESCALED: dict[str, Any] = {
+    "RescaleIntercept": -5, "RescaleSlope": 2, "WindowCenter": 1000, "WindowWidth": 700,
+    "VOILUTFunction": "LINEAR_EXACT",
+}  # fmt: skip
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _NO_RESCALE: dict[str, Any] = dict.fromkeys(("RescaleIntercept", "RescaleSlope", "RescaleType"))
 _OTHER_BLOBS = ((0.2, 0.25, 0.08, 0.88), (0.5, 0.4, 0.1, 0.82), (0.8, 0.3, 0.05, 0.71))
@@ -129,6 +133,7 @@ def cases() -> dict[str, Case]:
             )
             for entries in (1024, 4096)
         },
+        "a rescale and a window": _case(findings, full_header(**_RESCALED)),
         "UIDs alone": _case(findings_by_hand(**unknown), _only(header, _UIDS)),
     }
     for name, elements in VENDORS.items():

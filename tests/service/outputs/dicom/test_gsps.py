@@ -1,5 +1,6 @@
 """The presentation state: outlines, and the source's own grey values."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -82,10 +83,49 @@ def test_a_sigmoid_window_is_written_out_as_a_table(bits: int, stated: int) -> N
     np.testing.assert_allclose(data, wanted, atol=1e-5)
 
 
-def test_a_sigmoid_window_after_a_rescale_stays_a_window() -> None:
-    """A table maps what a rescale gives, which need not be whole, nor positive."""
-    voi = state_of(**VENDORS["ge"], RescaleSlope=2).SoftcopyVOILUTSequence[0]
-    assert (voi.WindowCenter, voi.VOILUTFunction) == (2300, "SIGMOID")
+@pytest.mark.parametrize(
+    ("elements", "first", "applied"),
+    [
+        ({"RescaleSlope": 2, "RescaleIntercept": -1000}, 0, lambda values: 2 * values - 1000),
+        ({"PixelRepresentation": 1}, -2048, lambda values: values),
+        (
+            {"PixelRepresentation": 1, "RescaleSlope": 0.5, "RescaleIntercept": 2048},
+            -2048,
+            lambda values: 0.5 * values + 2048,
+        ),
+        (
+            {"ModalityLUTSequence": lut(0, list(range(4095, -1, -1)), 12)},
+            0,
+            lambda values: 4095 - values,
+        ),
+    ],
+    ids=["a rescale", "signed pixels", "both", "a Modality LUT"],
+)
+def test_the_table_of_a_sigmoid_window_holds_what_it_is_applied_to(
+    elements: dict[str, Any], first: int, applied: Callable[[Any], Any]
+) -> None:
+    state = state_of(**VENDORS["ge"] | {"BitsStored": 12, "HighBit": 11} | elements)
+    assert "RescaleSlope" not in state and "ModalityLUTSequence" not in state
+    (item,) = state.SoftcopyVOILUTSequence[0].VOILUTSequence
+    assert list(item.LUTDescriptor) == [4096, first, 16]
+    assert (item["LUTDescriptor"].VR == "SS") is (first < 0)
+    values = applied(np.arange(first, first + 4096))
+    wanted = 1 / (1 + np.exp(-4 * (values - 2300) / 900))
+    np.testing.assert_allclose(np.frombuffer(item.LUTData, "<u2") / 65535, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "stated"), [(3, 3), (40_000, -25_536), (65_536, 0)])
+def test_a_table_that_begins_below_zero_is_taken_over(count: int, stated: int) -> None:
+    entries = [0, *range(1, count - 1), 65535][:count]
+    for keyword in ("VOILUTSequence", "ModalityLUTSequence"):
+        table = lut(0, entries, 16)
+        table[0].add_new("LUTDescriptor", "SS", [stated, -2048, 16])
+        state = state_of(PixelRepresentation=1, **{keyword: table})
+        voi = state.SoftcopyVOILUTSequence[0]
+        (item,) = (voi if keyword == "VOILUTSequence" else state)[keyword].value
+        assert item["LUTDescriptor"].VR == "SS"
+        assert list(item.LUTDescriptor) == [stated, -2048, 16]
+        assert np.frombuffer(item.LUTData, "<u2").tolist() == entries
 
 
 def test_a_lut_outranks_the_window_and_keeps_its_shape() -> None:
