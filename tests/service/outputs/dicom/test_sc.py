@@ -1,6 +1,7 @@
 """The picture: what is drawn, where, and how it is labelled."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -30,6 +31,23 @@ def test_the_picture_is_bounded_both_ways(shape: tuple[int, int], longest: int) 
     size = round(shape[0] * longest / max(shape)), round(shape[1] * longest / max(shape))
     assert picture.shape[1] == size[1]
     assert size[0] < picture.shape[0] < 1.5 * size[0] + size[1]
+
+
+@pytest.mark.parametrize(
+    "mammogram",
+    [
+        {"pixel_spacing_mm": (0.2, 0.1)},
+        {"pixel_spacing_mm": None, "pixel_aspect": 2.0},
+    ],
+)
+def test_the_pixels_of_the_picture_are_square(mammogram: dict[str, Any]) -> None:
+    findings = findings_by_hand((300, 400), **mammogram)
+    picture = draw_overlay(findings)
+    assert picture.shape == draw_overlay(findings_by_hand((600, 400))).shape
+    rows, columns = np.nonzero(green(picture[:600]))
+    boxes = [region.box for region in findings.regions]
+    assert abs(rows.max() - 2 * max(box.bottom for box in boxes)) < 8
+    assert abs(columns.min() - min(box.left for box in boxes)) < 8
 
 
 def test_outlines_lie_on_the_regions_and_the_rest_is_the_image() -> None:
