@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 import structlog
 
-from service.dicomweb.multipart import media_type_and_boundary, related
+from service.dicomweb.multipart import MultipartReader, media_type_and_boundary, related
 from service.dicomweb.search import MAX_ANSWER_BYTES, Search, Server, value_of
 from service.dicomweb.search import ServerFailed as ServerFailed
 from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_answer import judge
+from service.errors import InvalidRequest, MammosegError
+from service.imaging import elements
+from service.imaging.dicom import parse
 from service.imaging.elements import is_uid
+from service.imaging.source_header import HEADER_BYTES
 from service.store_status import NotDelivered
 
 log = structlog.get_logger("mammoseg")
@@ -19,6 +23,8 @@ log = structlog.get_logger("mammoseg")
 STUDY_UID, SERIES_UID, INSTANCE_UID = "0020000D", "0020000E", "00080018"
 MODALITY = "00080060"
 MAX_INSTANCE_BYTES = 2**30
+PIECE_BYTES = 2**20
+"""Of an answer, at a time."""
 MAX_STUDIES = 10_000_000
 """Of one search."""
 
@@ -110,8 +116,9 @@ class Archive:
     def retrieve(self, reference: InstanceReference, most: int | None = None) -> bytes:
         """Retrieve an instance (PS3.18 10.4) in the transfer syntax that it is stored in.
 
-        The file is the server's, byte by byte. A reference that is not valid is not asked for, and
-        one of over `most` bytes, MAX_INSTANCE_BYTES where None, is not received.
+        The file is the server's, byte by byte. A reference that is not valid is not asked for, one
+        of over `most` bytes, MAX_INSTANCE_BYTES where None, is not received, and one that by its
+        header is another instance's or of another study is refused.
         """
         if not reference.is_valid:
             raise ServerFailed("uid-invalid")
@@ -123,10 +130,25 @@ class Archive:
         if answer.status_code != 200:
             raise ServerFailed(f"http-{answer.status_code}")
         media_type, boundary = media_type_and_boundary(answer.headers.get("Content-Type", ""))
-        if media_type != "multipart/related" or not boundary:
-            # Some servers send the file alone, with or without saying so.
-            return body
-        return only_part(body, boundary)
+        # Some servers send the file alone, with or without saying so.
+        is_alone = media_type != "multipart/related" or not boundary
+        file = body if is_alone else only_part(body, boundary)
+        self._check(reference, file)
+        return file
+
+    def _check(self, reference: InstanceReference, file: bytes) -> None:
+        """Refuse a file that is not what was asked for: it may be another patient's."""
+        try:
+            header = parse(file, HEADER_BYTES).dataset
+        except MammosegError:
+            # Whoever reads it says why.
+            return
+        asked = self.study_uid, reference.instance_uid
+        if asked != (
+            elements.uid(header, "StudyInstanceUID"),
+            elements.uid(header, "SOPInstanceUID"),
+        ):
+            raise ServerFailed("another-instance")
 
     def store(self, files: Sequence[bytes]) -> int:
         """Store files into the study (PS3.18 10.5); return how many the server did not take.
@@ -172,24 +194,41 @@ def studies(server: Server, url: str, filters: Mapping[str, str]) -> Iterator[st
         raise ServerFailed("search-incomplete")
 
 
+class _OnlyPart:
+    """Takes the one part of an answer; a sink of `MultipartReader`."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Start it."""
+
+    def write(self, data: memoryview) -> None:
+        """Take further bytes of it."""
+        self.content += data
+
+    def end(self) -> None:
+        """Finish it."""
+
+
 def only_part(body: bytes, boundary: bytes) -> bytes:
-    """Return the one part of a multipart body (RFC 2046 5.1.1), whatever stands before and after.
+    """Return the one part of a multipart body (RFC 2046 5.1.1), a DICOM file.
 
     Raises
     ------
     ServerFailed
         There is none, or are several.
     """
-    delimiter = re.escape(b"--" + boundary)
-    opening = re.search(rb"(?:\A|\r?\n)" + delimiter + rb"[ \t]*\r?\n", body)
-    if opening is None:
-        raise ServerFailed("answer-broken")
-    heads_end = re.compile(rb"\r?\n\r?\n").search(body, opening.end() - 2)
-    if heads_end is None:
-        raise ServerFailed("answer-broken")
-    ends = re.compile(rb"\r\n" + delimiter + rb"(--)?").search(body, heads_end.end() - 2)
-    if ends is None:
-        raise ServerFailed("answer-broken")
-    if ends[1] is None:
-        raise ServerFailed("answer-of-several")
-    return body[heads_end.end() : ends.start()]
+    part = _OnlyPart()
+    try:
+        reader = MultipartReader(boundary, part, most_parts=1)
+        for start in range(0, len(body), PIECE_BYTES):
+            reader.feed(body[start : start + PIECE_BYTES])
+        reader.close()
+    except InvalidRequest as error:
+        several = error.code == "too-many-parts"
+        raise ServerFailed("answer-of-several" if several else "answer-broken") from None
+    # A DICOM file has an even length: the odd byte is of a line's end, where those in front are LF.
+    if len(part.content) % 2 and part.content.endswith(b"\r"):
+        del part.content[-1]
+    return bytes(part.content)

@@ -18,8 +18,11 @@ BUSY = frozenset((408, 429, 502, 503, 504))
 """Answers that speak of the moment; asked again after a short while, at most `ATTEMPTS` times."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 10.0
 
-PAGE = 500
-"""Results asked for at once; a server may give fewer."""
+PAGE = 200
+"""Results asked for at once; a server may give fewer. Microsoft's refuses to be asked for more."""
+PAST_END = frozenset((404, 416))
+"""How servers, too, answer who asks for what would follow the last page, if that said of no more;
+after one that was not full, also by 400."""
 MAX_RESULTS = 100_000
 """Of one search. A study has a few hundred instances."""
 MAX_ANSWER_BYTES = 2**26
@@ -114,9 +117,9 @@ class Search:
         """Return each result once."""
         seen: set[str] = set()
         offset = 0
-        more = False
+        past_end: frozenset[int] = frozenset()
         while offset < self._most:
-            page, says_more = self._page(offset, more)
+            page, says_more = self._page(offset, past_end)
             new = [found for found in page if value_of(found, self._key) not in seen]
             for found in new:
                 uid = value_of(found, self._key)
@@ -127,10 +130,13 @@ class Search:
                 # The last page said that there is more, or this one is the first over again.
                 self.incomplete = bool(page) and says_more
                 return
-            offset, more = offset + len(page), says_more
+            offset += len(page)
+            past_end = frozenset() if says_more else PAST_END
+            if not says_more and len(page) < PAGE:
+                past_end |= {400}
         raise ServerFailed("search-endless")
 
-    def _page(self, offset: int, more: bool) -> tuple[list[Mapping[str, Any]], bool]:
+    def _page(self, offset: int, past_end: frozenset[int]) -> tuple[list[Mapping[str, Any]], bool]:
         parameters = {**self._filters, "limit": str(PAGE), "offset": str(offset)}
         answer, body = self._server.ask(
             "GET",
@@ -139,7 +145,7 @@ class Search:
             params=parameters,
             headers={"Accept": f"{DICOM_JSON}, application/json"},
         )
-        if answer.status_code == 204 or (answer.status_code == 404 and offset and not more):
+        if answer.status_code == 204 or answer.status_code in past_end:
             return [], False
         if answer.status_code not in (200, 206):
             raise ServerFailed(f"http-{answer.status_code}")
@@ -173,5 +179,6 @@ def value_of(found: Mapping[str, Any], tag: str) -> str:
     """Return the first value of an element in DICOM JSON (PS3.18 F.2); "" where there is none."""
     element = found.get(tag)
     values = element.get("Value") if isinstance(element, dict) else None
-    value = values[0] if isinstance(values, list) and values else ""
+    # Some servers write a single value without a list around it.
+    value = next(iter(values), "") if isinstance(values, list) else values
     return value.strip(" \0") if isinstance(value, str) else ""

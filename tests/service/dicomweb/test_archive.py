@@ -19,7 +19,7 @@ from tests.stow_server import failed, stored
 
 pytestmark = pytest.mark.integration
 
-FILE = dicom_file()
+FILE = dicom_file(SOPInstanceUID=UIDS[0], StudyInstanceUID=STUDY)
 BOUNDARY = b"a.b'c(d)e"
 HEADS = b"Content-Type: application/dicom\r\n\r\n"
 WRAPPED = {
@@ -30,6 +30,7 @@ WRAPPED = {
     "blanks after the boundary": b"--%b \t\r\n" + HEADS + b"%b\r\n--%b--",
     "no headers": b"--%b\r\n\r\n%b\r\n--%b--",
     "folded headers": b"--%b\r\nContent-Type: application/dicom;\r\n x=y\r\n\r\n%b\r\n--%b--",
+    "bare line feeds": b"--%b\nContent-Type: application/dicom\n\n%b\n--%b--\n",
     "bare line feeds in front": b"--%b\nContent-Type: application/dicom\n\n%b\r\n--%b--",
 }
 
@@ -64,6 +65,21 @@ def test_a_file_may_come_alone(server: Server) -> None:
 def test_what_is_no_one_instance_is_refused(body: bytes) -> None:
     with pytest.raises(ServerFailed, match="answer-"):
         only_part(body, b"x")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"SOPInstanceUID": UIDS[1], "StudyInstanceUID": STUDY},
+        {"SOPInstanceUID": UIDS[0], "StudyInstanceUID": "1.2.4"},
+        {"SOPInstanceUID": UIDS[0], "StudyInstanceUID": None},
+    ],
+    ids=["another instance", "another study", "no study"],
+)
+def test_what_was_not_asked_for_is_refused(server: Server, other: dict[str, Any]) -> None:
+    server.wado = lambda uid: ("application/dicom", dicom_file(**other))
+    with pytest.raises(ServerFailed, match="another-instance"):
+        Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0]))
 
 
 def test_an_instance_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +135,7 @@ def test_one_instance_that_fails_does_not_end_the_pull(server: Server, tmp_path:
     server.wado = lambda uid: (
         ("multipart/related; boundary=x", b"none")
         if uid == UIDS[2]
-        else ("application/dicom", FILE)
+        else ("application/dicom", dicom_file(SOPInstanceUID=uid, StudyInstanceUID=STUDY))
     )
 
     def segment(body: bytes, options: Any) -> Any:

@@ -2,10 +2,12 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from service.dicomweb.archive import Archive, ServerFailed
+from service.dicomweb.search import PAGE
 from tests.service.dicomweb.archive_server import SERIES, STUDY, UIDS, Server, series_of, uid_of
 
 pytestmark = pytest.mark.integration
@@ -18,11 +20,37 @@ def found(server: Server) -> list[str]:
 
 @pytest.mark.parametrize("page", [1, 5, 6, 12, 1000])
 @pytest.mark.parametrize("says_more", [None, MORE])
-@pytest.mark.parametrize("after", [200, 204, 404])
+@pytest.mark.parametrize("after", [200, 204, 400, 404, 416])
 def test_all_pages_of_a_search_are_read(
     server: Server, page: int, says_more: str | None, after: int
 ) -> None:
     server.page, server.says_more, server.after = page, says_more, after
+    assert found(server) == UIDS
+
+
+def test_no_more_are_asked_for_at_once_than_any_server_gives(server: Server) -> None:
+    """Microsoft's answers 400 to a limit over 200."""
+    assert found(server) == UIDS
+    limits = [int(parse_qs(urlsplit(path).query)["limit"][0]) for path in server.asked]
+    assert limits and max(limits) <= 200
+
+
+def test_after_a_full_page_a_bad_request_is_no_end(server: Server) -> None:
+    server.instances = [uid_of(f"1.2.3.1.{number}") for number in range(PAGE)]
+    for after, is_end in ((404, True), (416, True), (400, False)):
+        server.after = after
+        if is_end:
+            assert len(found(server)) == PAGE
+            continue
+        with pytest.raises(ServerFailed, match="http-400"):
+            found(server)
+
+
+def test_a_value_may_come_without_a_list_around_it(server: Server) -> None:
+    server.series = [
+        {"0020000E": {"vr": "UI", "Value": SERIES}, "00080060": {"vr": "CS", "Value": "MG"}}
+    ]
+    server.instances = [{"00080018": {"vr": "UI", "Value": uid}} for uid in UIDS]
     assert found(server) == UIDS
 
 
