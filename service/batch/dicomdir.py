@@ -14,6 +14,9 @@ MAX_BYTES = 32 * 2**20
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
+INACTIVE = 0
+"""Record In-use Flag (0004,1410) of an image that was taken off the disc (PS3.3 F.3.2.2)."""
+
 MAX_COMPONENTS = 8
 """Of a Referenced File ID (PS3.10 8.2)."""
 
@@ -35,7 +38,8 @@ def referenced_files(path: Path) -> Iterator[tuple[Path | None, str]]:
     """Yield the image files that a DICOMDIR names, in its order, and how it names them.
 
     None stands for a file that is not there, or lies outside of the DICOMDIR's folder. Names are
-    found as they are, else in any case: discs are mounted in either.
+    found as they are, else in any case, or with the dot and version of ISO 9660: discs are mounted
+    in each. An image whose record is inactive is left out.
 
     Raises
     ------
@@ -56,6 +60,7 @@ def referenced_files(path: Path) -> Iterator[tuple[Path | None, str]]:
             elements.texts(record, "ReferencedFileID")
             for record in records
             if elements.text(record, "DirectoryRecordType") == "IMAGE"
+            and elements.integer(record, "RecordInUseFlag") != INACTIVE
         ]
     for components in named:
         shown = "/".join(components) or "no file"
@@ -86,6 +91,6 @@ def _entry(folder: Path, name: str) -> Path | None:
         entries = sorted(os.listdir(folder))
     except OSError:
         return None
-    # ISO 9660 appends a version.
-    alike = (one for one in entries if one.split(";")[0].casefold() == name.casefold())
+    # ISO 9660 writes `IM1` as `IM1.;1`: a dot where there is no extension, and a version.
+    alike = (one for one in entries if one.split(";")[0].rstrip(".").casefold() == name.casefold())
     return next((folder / one for one in alike), None)

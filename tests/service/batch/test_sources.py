@@ -22,13 +22,16 @@ def put(path: Path, content: bytes = DICOM) -> Path:
     return path
 
 
-def write_dicomdir(path: Path, *files: tuple[str, ...]) -> Path:
+def write_dicomdir(
+    path: Path, *files: tuple[str, ...], inactive: tuple[tuple[str, ...], ...] = ()
+) -> Path:
     records = []
     for components in (("",), *files):
         record = Dataset()
         record.DirectoryRecordType = "IMAGE" if components != ("",) else "PATIENT"
         if components != ("",):
             record.ReferencedFileID = list(components)
+        record.RecordInUseFlag = 0 if components in inactive else 0xFFFF
         records.append(record)
     directory = Dataset()
     directory.DirectoryRecordSequence = Sequence(records)
@@ -142,6 +145,26 @@ def test_a_disc_that_is_mounted_in_small_letters_is_read(tmp_path: Path) -> None
     put(tmp_path / "disc/images/im1;1")
     file = write_dicomdir(tmp_path / "disc/dicomdir", ("IMAGES", "IM1"))
     assert names(find([str(file)], tmp_path / "out")) == ["disc/images/im1;1"]
+
+
+def test_a_disc_with_the_names_of_iso_9660_is_read(tmp_path: Path) -> None:
+    put(tmp_path / "disc/IMAGES/IM000001.;1")
+    file = write_dicomdir(tmp_path / "disc/DICOMDIR.;1", ("IMAGES", "IM000001"))
+    found = find([str(file)], tmp_path / "out")
+    assert [source.path.name for source in found.sources] == ["IM000001.;1"]
+    assert found.faults == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_image_whose_record_is_inactive_is_neither_taken_nor_missed(
+    tmp_path: Path, is_there: bool
+) -> None:
+    put(tmp_path / "disc/IM1")
+    if is_there:
+        put(tmp_path / "disc/IM2")
+    file = write_dicomdir(tmp_path / "disc/DICOMDIR", ("IM1",), ("IM2",), inactive=(("IM2",),))
+    found = find([str(file)], tmp_path / "out")
+    assert (names(found), found.faults) == (["disc/IM1"], [])
 
 
 @pytest.mark.parametrize("components", [("..", "secret"), ("LINK", "secret"), ("/etc", "passwd")])
