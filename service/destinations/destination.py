@@ -90,9 +90,7 @@ class Client(Protocol):
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    async def store(
-        self, file: Path, sop_instance_uid: str, more: Mapping[str, str] | None = None
-    ) -> int | None:
+    async def store(self, file: Path, more: Mapping[str, str] | None = None) -> int | None:
         """Send a file; on return the destination has said that it has it.
 
         Cancelled, it lets go of the destination at once.
@@ -101,8 +99,6 @@ class Client(Protocol):
         ----------
         file
             A DICOM file.
-        sop_instance_uid
-            Its own.
         more
             Headers that carry a trace on, where the protocol has any.
 

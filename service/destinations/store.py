@@ -160,9 +160,7 @@ class StoreClient:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._let_go(), END_S)
 
-    async def store(
-        self, file: Path, sop_instance_uid: str, more: Mapping[str, str] | None = None
-    ) -> int | None:
+    async def store(self, file: Path, more: Mapping[str, str] | None = None) -> int | None:
         """Send a file; see `Client.store`."""
         return await self._apart(lambda: warning_of(self._store(file)))
 

@@ -105,9 +105,7 @@ class StowClient:
     async def rest(self) -> None:
         """Do nothing: connections close by themselves."""
 
-    async def store(
-        self, file: Path, sop_instance_uid: str, more: Mapping[str, str] | None = None
-    ) -> int | None:
+    async def store(self, file: Path, more: Mapping[str, str] | None = None) -> int | None:
         """Send a file; see `Client.store`."""
         await self._follow_tls_files()
         boundary = secrets.token_hex(24)

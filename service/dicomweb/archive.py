@@ -110,9 +110,6 @@ class Archive:
         if incomplete:
             raise ServerFailed("search-incomplete")
 
-    def _search(self, path: str, key: str, filters: Mapping[str, str] | None = None) -> Search:
-        return Search(self._server, f"{self.study_url}/{path}", key, filters)
-
     def retrieve(self, reference: InstanceReference, most: int | None = None) -> bytes:
         """Retrieve an instance (PS3.18 10.4) in the transfer syntax that it is stored in.
 

@@ -149,7 +149,7 @@ class Deliverer:
             with self._traces.delivery(delivery) as trace:
                 file = self._inbox.files.result(result.digest)
                 with faults_counted(self._name):
-                    return await self.client.store(file, result.sop_instance_uid, trace.headers)
+                    return await self.client.store(file, trace.headers)
         finally:
             self._seconds.labels(self._name).observe(time.perf_counter() - begin)
 

@@ -33,7 +33,7 @@ def send(
     async def burst() -> Any:
         destination = DicomDestination.model_validate({"url": url} | more)
         async with StoreClient(destination, given or options()) as client:
-            return [await client.store(file, UID) for _ in range(times)]
+            return [await client.store(file) for _ in range(times)]
 
     return asyncio.run(burst())
 

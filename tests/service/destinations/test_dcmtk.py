@@ -34,7 +34,7 @@ def send(results: dict[str, bytes], port: int, folder: Path, **more: Any) -> Non
             for kind, content in results.items():
                 file = folder.parent / f"{kind}.dcm"
                 file.write_bytes(content)
-                await client.store(file, kind)
+                await client.store(file)
 
     asyncio.run(all_of_them())
 

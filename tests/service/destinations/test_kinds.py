@@ -79,7 +79,7 @@ async def store(kind: str, url: str, file: Path) -> int | None:
     options = ClientOptions("MAMMOSEG", syntaxes_of(["seg"]), lambda report: None)
     async with KINDS[kind].model_validate({"url": url}).client(options) as client:
         await client.rest()
-        return await client.store(file, "1.2.3")
+        return await client.store(file)
 
 
 def test_every_kind_has_a_row() -> None:

@@ -26,7 +26,7 @@ def test_what_is_proposed_is_what_is_listed(tmp_path: Path) -> None:
 
     async def send(url: str) -> None:
         async with StoreClient(DicomDestination(url=url, commitment=True), options) as client:
-            await client.store(file, "1.2.3.4.1.1")
+            await client.store(file)
 
     with store_scp() as archive:
         asyncio.run(send(archive.url()))

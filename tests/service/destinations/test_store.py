@@ -72,7 +72,7 @@ def test_an_idle_association_is_released(file: Path, monkeypatch: pytest.MonkeyP
     async def twice(url: str) -> None:
         async with StoreClient(DicomDestination(url=url), options()) as client:
             for _ in range(2):
-                await client.store(file, UID)
+                await client.store(file)
                 await client.rest()
                 await asyncio.sleep(0.15)
                 await client.rest()

@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 def send(file: Path, url: str, **more: Any) -> None:
     async def once() -> None:
         async with StowClient(StowDestination(url=url, **more)) as client:
-            await client.store(file, UID)
+            await client.store(file)
 
     asyncio.run(once())
 

@@ -53,7 +53,7 @@ def send(file: Path, **settings: Any) -> int | None:
     async def once() -> int | None:
         kind = KINDS["dicom" if settings["url"].startswith("dicom") else "stow"]
         async with kind.model_validate(settings).client(OPTIONS) as client:
-            return await client.store(file, UID)
+            return await client.store(file)
 
     return asyncio.run(once())
 
@@ -152,12 +152,12 @@ def test_files_that_change_are_read_again(
         destination = DicomDestination.model_validate(secure(port, authority, pair))
         async with destination.client(OPTIONS) as sender:
             with pytest.raises(NotDelivered):
-                await sender.store(file, UID)
+                await sender.store(file)
             pair.certificate.write_text("half a file")
             with pytest.raises(NotDelivered):
-                await sender.store(file, UID)
+                await sender.store(file)
             take(client)
-            assert await sender.store(file, UID) is None
+            assert await sender.store(file) is None
 
     take(expired)
     with storescp(folder, *tls_options(server, authority)) as port:
