@@ -232,6 +232,17 @@ class DeviceFailed(Overloaded):
         )
 
 
+class NetFailed(MammosegError):
+    """500: the net's answer for a part of the image is no probability; none of it is shown."""
+
+    title = "The net failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "net-failed", "The net's answer for this image is no probability; nothing is shown."
+        )
+
+
 class CallerLeft(MammosegError):
     """499: nobody waits for the answer any more, so none is worked out; only metrics see it."""
 

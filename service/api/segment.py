@@ -180,7 +180,8 @@ def _answer(
     token: CancelToken,
 ) -> Response:
     with ExitStack() as held:
-        findings = work.findings(upload, options, token, held)
+        with work.model.version() as observed:
+            findings = work.findings(observed, upload, options, token, held)
         with work.stage("outputs"):
             return encode(
                 findings,

@@ -22,6 +22,7 @@ from service.imaging.reader import sniff
 from service.segmenter import SegmentOptions
 from service.services import Services, services
 from service.serving.served_model import ServedModel
+from service.telemetry.observed import ObservedSegmenter
 from service.telemetry.tracing import Trace
 
 ModelName = Annotated[
@@ -72,12 +73,19 @@ class Segmentation:
         return self.model.stage(name, self.trace)
 
     def findings(
-        self, upload: Upload, options: SegmentOptions, token: CancelToken, held: ExitStack
+        self,
+        observed: ObservedSegmenter,
+        upload: Upload,
+        options: SegmentOptions,
+        token: CancelToken,
+        held: ExitStack,
     ) -> Findings:
         """Find the lesions in a file that was received, on a worker's thread.
 
         Parameters
         ----------
+        observed
+            The model's version, held for as long as one answer takes.
         upload, options, token
             The caller's.
         held
@@ -91,16 +99,15 @@ class Segmentation:
         token.raise_if_cancelled()
         limiter, shadow = self.services.limiter, self.services.shadow
         try:
-            with self.model.version() as observed:
-                findings = observed.segment(
-                    upload.body,
-                    upload.kind,
-                    options,
-                    source="request",
-                    reserve_pixels=lambda pixels: held.enter_context(limiter.pixels(pixels, token)),
-                    token=token,
-                    trace=self.trace,
-                )
+            findings = observed.segment(
+                upload.body,
+                upload.kind,
+                options,
+                source="request",
+                reserve_pixels=lambda pixels: held.enter_context(limiter.pixels(pixels, token)),
+                token=token,
+                trace=self.trace,
+            )
         except MammosegError as error:
             self._tell(upload, error.code)
             raise

@@ -19,14 +19,16 @@ from service.api.problems import Problem, problem_of
 from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_uploads
 from service.cancellation import CancelToken
-from service.errors import MammosegError, MixedStudy
+from service.errors import PASSING_CODES, MammosegError, MixedStudy
 from service.imaging import elements
+from service.imaging.anatomy import SPECIAL_VIEW
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import sniff
 from service.outputs.result import SegmentationResult, WarningPart, result_of
 from service.outputs.study import ImageScore, StudyPart, combine
 from service.reading.reader import Reader
 from service.segmenter import SegmentOptions
+from service.telemetry.observed import ObservedSegmenter
 
 router = APIRouter(tags=["segmentation"])
 
@@ -35,9 +37,9 @@ PATIENT_ID = 0x00100020
 MAX_IMAGES = 32
 """Of one study. A screening has four; those with spot views and repeats a dozen."""
 
-PASSING = frozenset((499, 503, 504))
-"""Statuses that speak of the moment, not of an image: the whole study is answered so, never a part
-of it."""
+PASSING = frozenset((499, 500, 503, 504))
+"""Statuses that speak of the moment, or of us, and not of an image: the whole study is answered so,
+never a part of it. So it is where an image took too long to read: another attempt may score it."""
 
 UNCHECKED = Caveat(
     "patient-unchecked",
@@ -47,6 +49,11 @@ REFUSED = Caveat("images-refused", "Not every image was judged; the scores come 
 REPEATED = Caveat("view-repeated", "A view has several images; their scores were averaged.")
 UNPLACED = Caveat(
     "view-unknown", "The side or the view of an image is unknown; it counts as a view of its own."
+)
+
+SPECIAL = Caveat(
+    "special-views",
+    "An image is a spot, magnification or other special view; it counts as a view of its own.",
 )
 
 
@@ -149,24 +156,17 @@ async def study(
 def _answer(
     work: Segmentation, uploads: list[Upload], options: SegmentOptions, token: CancelToken
 ) -> StudyResult:
-    services, request_id = work.services, work.request.state.request_id
-    caveats = _check_belonging(uploads, services.models.reader, token)
-    entries = []
-    for index, upload in enumerate(uploads):
-        try:
-            with ExitStack() as held:
-                findings = work.findings(upload, options, token, held)
-                with work.stage("outputs"):
-                    result = result_of(findings, (), 0)
-            entries.append(StudyEntry(index=index, result=result, problem=None))
-        except MammosegError as error:
-            if error.status in PASSING:
-                raise
-            services.metrics.problems.labels(error.code).inc()
-            problem = problem_of(error, request_id)
-            entries.append(StudyEntry(index=index, result=None, problem=problem))
-    scores = combine([_image_score(entry.index, entry.result) for entry in entries if entry.result])
+    caveats = _check_belonging(uploads, work.services.models.reader, token)
+    # One version for all of them: scores of two nets have no mean.
+    with work.model.version() as observed:
+        entries = [
+            _entry(work, observed, index, upload, options, token)
+            for index, upload in enumerate(uploads)
+        ]
+    images = [_image_score(entry.index, entry.result) for entry in entries if entry.result]
+    scores = combine(images)
     caveats += _said_of(scores, len(entries))
+    caveats += (SPECIAL,) if any(image.is_special for image in images) else ()
     return StudyResult(
         study=scores,
         images=entries,
@@ -174,9 +174,34 @@ def _answer(
     )
 
 
+def _entry(
+    work: Segmentation,
+    observed: ObservedSegmenter,
+    index: int,
+    upload: Upload,
+    options: SegmentOptions,
+    token: CancelToken,
+) -> StudyEntry:
+    try:
+        with ExitStack() as held:
+            findings = work.findings(observed, upload, options, token, held)
+            with work.stage("outputs"):
+                result = result_of(findings, (), 0)
+        return StudyEntry(index=index, result=result, problem=None)
+    except MammosegError as error:
+        if error.status in PASSING or error.code in PASSING_CODES:
+            raise
+        work.services.metrics.problems.labels(error.code).inc()
+        problem = problem_of(error, work.request.state.request_id)
+        return StudyEntry(index=index, result=None, problem=problem)
+
+
 def _image_score(index: int, result: SegmentationResult) -> ImageScore:
     image = result.image
-    return ImageScore(index, image.laterality, image.view_position, result.has_mask.score)
+    is_special = any(warning.code == SPECIAL_VIEW.code for warning in result.warnings)
+    return ImageScore(
+        index, image.laterality, image.view_position, result.has_mask.score, is_special
+    )
 
 
 def _check_belonging(

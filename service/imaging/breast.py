@@ -48,11 +48,14 @@ class Breast:
         Its bounding box with a margin, in source pixels.
     found
         False when nothing like a breast stood out; then the whole frame is the region.
+    next_largest
+        Area of the largest piece beside it that stood out as well, as a share of its own.
     """
 
     thumbnail: NDArray[np.bool_]
     box: Box
     found: bool
+    next_largest: float = 0.0
 
     def on_grid(self, source_shape: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the region inside `box`, resampled to `shape` (rows, columns), as bool."""
@@ -92,12 +95,12 @@ def find_breast(pixels: NDArray[np.uint16], pyramid: Pyramid | None = None) -> B
     """
     rows, columns = pixels.shape
     thumbnail = _thumbnail(pyramid or Pyramid(pixels), (rows, columns))
-    region = _largest_piece(_foreground(thumbnail))
+    region, next_largest = _largest_piece(_foreground(thumbnail))
     fraction = float(region.mean())
     if not 0.02 <= fraction <= 0.98:
         whole = np.ones(thumbnail.shape, np.bool_)
         return Breast(whole, Box(0, 0, rows, columns), found=False)
-    return Breast(region, _box(region, rows, columns), found=True)
+    return Breast(region, _box(region, rows, columns), found=True, next_largest=next_largest)
 
 
 def _thumbnail(pyramid: Pyramid, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -125,12 +128,15 @@ def _foreground(thumbnail: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (smooth > air + 0.03).astype(np.uint8)
 
 
-def _largest_piece(foreground: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _largest_piece(foreground: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], float]:
+    """Return the largest piece, and the area of the next one as a share of its."""
     opened = cv2.morphologyEx(foreground, cv2.MORPH_OPEN, _disc(3))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
-        return np.zeros(foreground.shape, np.bool_)
-    piece = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+        return np.zeros(foreground.shape, np.bool_), 0.0
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    piece = (labels == 1 + int(np.argmax(areas))).astype(np.uint8)
+    second, first = np.sort(np.append(areas, 0))[-2:]
     reach = 8
     padded = cv2.copyMakeBorder(piece, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(reach))
@@ -138,7 +144,7 @@ def _largest_piece(foreground: NDArray[np.uint8]) -> NDArray[np.bool_]:
     contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     filled = np.zeros(grown.shape, np.uint8)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
-    return filled.astype(np.bool_)
+    return filled.astype(np.bool_), float(second / first)
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

@@ -187,7 +187,7 @@ def stitch_classes(
 
     Returns
     -------
-    float32 in [0, 1], shape (K, rows, columns) of the image.
+    float32 in [0, 1], shape (K, rows, columns) of the image; 0 where no tile lies.
     """
     count = maps[0].shape[0] if maps else 0
     blended = np.empty((count, *image.pixels.shape), np.float32)
@@ -199,6 +199,8 @@ def stitch_classes(
     if logarithms and count:
         np.exp(blended, out=blended)
         blended /= np.maximum(blended.sum(axis=0), MIN_PROBABILITY)
+        # There no logarithm is 0, of which every class would have its share.
+        blended[:, ~_covered(image.pixels.shape, tiles)] = 0.0
     return np.clip(blended, 0.0, 1.0, out=blended)
 
 
@@ -228,6 +230,16 @@ def _blended(
         weights[part] += window
     np.divide(total, weights, out=total, where=weights > 0)
     return total
+
+
+def _covered(shape: tuple[int, ...], tiles: Sequence[Tile]) -> NDArray[np.bool_]:
+    """Return where tiles lie: bool, of `shape`."""
+    covered = np.zeros(shape, np.bool_)
+    for tile in tiles:
+        rows, columns = tile.pixels.shape
+        top, left = max(0, tile.row), max(0, tile.column)
+        covered[top : tile.row + rows, left : tile.column + columns] = True
+    return covered
 
 
 @lru_cache(maxsize=16)

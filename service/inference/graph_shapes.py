@@ -1,13 +1,17 @@
 """Are a graph's inputs and outputs those that its contract names? Looked at before and in a run."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ContractError
+from service.errors import ContractError, NetFailed
 from service.inference.contract import Contract
+
+BEYOND = 1e-3
+"""By how much a probability may leave [0, 1]: it was computed in half precision."""
 
 KINDS = {"float32": "tensor(float)", "uint16": "tensor(uint16)"}
 """What the runtime calls an input of each type that a contract may name."""
@@ -88,7 +92,9 @@ def axes(shape: Sequence[Any]) -> str:
 def check_answer(
     outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], contract: Contract
 ) -> None:
-    """Hold an answer's shapes against the tiles': a graph need not state its outputs' shapes.
+    """Hold an answer against the tiles: a graph need not state its outputs' shapes, and may fail.
+
+    A map of which a part is no number would be shown as if it were whole.
 
     Parameters
     ----------
@@ -101,6 +107,8 @@ def check_answer(
     ------
     ContractError
         An output has another shape.
+    NetFailed
+        A probability is none, or a logit is no number.
     """
     batch, _, *sides = shape
     wanted = [(batch, 1, *sides), (batch, 1), (batch, 1, *outputs[2].shape[2:])]
@@ -112,3 +120,17 @@ def check_answer(
                 f"the graph's output {name} came out as {axes(output.shape)} instead of "
                 f"{axes(right)}"
             )
+    probability, *logits = outputs[:3]
+    if not all(map(_are_probabilities, (probability, *outputs[3:]))) or not all(
+        map(_are_numbers, logits)
+    ):
+        raise NetFailed
+
+
+def _are_probabilities(values: NDArray[np.float32]) -> bool:
+    # Written so that NaN, which min and max pass on, fails too.
+    return float(values.min()) >= -BEYOND and float(values.max()) <= 1 + BEYOND
+
+
+def _are_numbers(values: NDArray[np.float32]) -> bool:
+    return math.isfinite(float(values.min())) and math.isfinite(float(values.max()))

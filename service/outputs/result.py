@@ -164,7 +164,7 @@ def result_of(findings: Findings, include: Collection[Render], max_side: int) ->
             intent=mammogram.intent,
         ),
         has_mask=HasMaskPart(
-            score=round(findings.has_mask.score, 6),
+            score=findings.has_mask.score,
             threshold=findings.has_mask.threshold,
             chosen_for_sensitivity=findings.has_mask.sensitivity,
             decision=findings.has_mask.decision,

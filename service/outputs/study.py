@@ -3,8 +3,9 @@
 One rule, `mean-of-views`, because it is the one that evaluation measures (patient AUC, the function
 `patient_auc` in model_export/evaluation/figures.py): the score of a view is the mean of its
 images', of a breast the mean of its views', of the study the mean of all its views'. Repeats of a
-view thus weigh no more than one. An image whose side or view is unknown is a view of its own. No
-yes or no is given: thresholds were chosen for single images.
+view thus weigh no more than one. An image whose side or view is unknown is a view of its own, and
+so is a spot, magnification or other special one, which stands for no view of the screening. No yes
+or no is given: thresholds were chosen for single images.
 """
 
 from collections.abc import Sequence
@@ -38,12 +39,15 @@ class ImageScore:
         None when unknown.
     score
         Has-mask score.
+    is_special
+        A spot, magnification or other view that no screening has.
     """
 
     index: int
     laterality: Laterality | None
     view_position: str | None
     score: float
+    is_special: bool = False
 
 
 class _Part(BaseModel):
@@ -83,7 +87,7 @@ def combine(images: Sequence[ImageScore]) -> StudyPart:
     views = _views(images)
     sides: tuple[Laterality, ...] = ("R", "L")
     of_side = {side: [view for view in views if view.laterality == side] for side in sides}
-    seen = {(view.laterality, view.view_position) for view in views}
+    seen = {(one.laterality, one.view_position) for one in images if not one.is_special}
     return StudyPart(
         score=_mean([view.score for view in views]) if views else None,
         breasts=[
@@ -100,7 +104,11 @@ def combine(images: Sequence[ImageScore]) -> StudyPart:
 def _views(images: Sequence[ImageScore]) -> list[ViewPart]:
     groups: dict[tuple[object, ...], list[ImageScore]] = {}
     for image in images:
-        is_placed = image.laterality is not None and image.view_position is not None
+        is_placed = (
+            image.laterality is not None
+            and image.view_position is not None
+            and not image.is_special
+        )
         own = (image.laterality, image.view_position, None if is_placed else image.index)
         groups.setdefault(own, []).append(image)
     return [

@@ -28,7 +28,13 @@ WARNINGS = frozenset(
         *("frame-of-several", "implant", "modality-lut-ignored", "orientation-applied"),
         *("partial-view", "pixel-aspect-ignored", "polarity-guessed"),
         "presentation-lut-shape-ignored",
-        *("rescale-ignored", "spacing-assumed", "spacing-ignored", "spacing-uncalibrated"),
+        *(
+            "rescale-ignored",
+            "several-breasts",
+            "spacing-assumed",
+            "spacing-ignored",
+            "spacing-uncalibrated",
+        ),
         *("special-view", "threshold-uncalibrated", "uid-ignored", "unproven"),
         *("voi-first-of-several", "voi-lut-ignored", "voi-lut-scaled", "window-ignored"),
     )

@@ -107,3 +107,17 @@ def test_a_statistic_may_be_of_the_image_as_it_came() -> None:
     own = normalise_whole(pixels, source, WholeImage(kind="z_score", taken="source"))
     wanted = (pixels.astype(np.float64) - source.mean()) / source.std()
     np.testing.assert_allclose(own, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("logarithms", [True, False])
+def test_where_no_tile_lies_there_is_no_lesion(logarithms: bool) -> None:
+    image = working(96, 96)
+    tiles = cut(image, shapes=[(64, 48)], stride=(32, 48), placement="even")
+    left = [tile for tile in tiles if tile.column == 0]
+    assert len(left) < len(tiles)
+    answer = np.full((2, 64, 48), 0.5, np.float32)
+    blended = stitch_classes(
+        image, left, [answer] * len(left), blend="constant", logarithms=logarithms
+    )
+    np.testing.assert_allclose(blended[:, :, :48], 0.5, atol=1e-6)
+    assert not blended[:, :, 48:].any()

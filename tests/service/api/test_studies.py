@@ -10,9 +10,18 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
+from service.api.segmentation import Segmentation
 from service.api.studies import MAX_IMAGES
+from service.app import create_app
+from service.cancellation import CancelToken
+from service.errors import PASSING_CODES, UnsuitableImage
+from service.imaging.mammogram import Mammogram
+from service.loading import open_model
+from service.reading.reader import ReadRequest
+from service.settings import Settings
 from tests.dicom_files import dicom_file, multi_frame_file
-from tests.service.api.conftest import breast_phantom
+from tests.identity_net import write_scored_net
+from tests.service.api.conftest import breast_phantom, opened
 
 pytestmark = pytest.mark.integration
 
@@ -64,6 +73,56 @@ def test_scores_are_means_of_views(client: TestClient) -> None:
     assert left["score"] == pytest.approx((scores[1] + scores[3]) / 2, abs=1e-6)
     assert (right["laterality"], left["laterality"]) == ("R", "L")
     assert (study["missing_views"], answer["warnings"]) == ([], [])
+
+
+def test_a_spot_view_is_said_and_its_screening_view_is_missing(client: TestClient) -> None:
+    modifier, code = pydicom.Dataset(), pydicom.Dataset()
+    modifier.CodeValue, modifier.CodingSchemeDesignator = "399055006", "SCT"
+    code.CodeValue, code.CodingSchemeDesignator = "399162004", "SCT"
+    code.ViewModifierCodeSequence = [modifier]
+    spot = view("R", "CC", False, ViewCodeSequence=[code])
+    answer = post(client, [spot, *four()[1:]]).json()
+    assert [warning["code"] for warning in answer["warnings"]] == ["special-views"]
+    assert answer["study"]["missing_views"] == ["RCC"]
+
+
+@pytest.mark.parametrize("code", sorted(PASSING_CODES))
+def test_what_may_pass_makes_no_score_of_a_part(
+    client: TestClient, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = opened(client).models.reader
+    read, times = reader.read, iter(range(4))
+
+    def late(request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
+        if next(times) == 2:
+            raise UnsuitableImage(code, "The image takes too long to read.")
+        return read(request, token)
+
+    monkeypatch.setattr(reader, "read", late)
+    answer = post(client, four())
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_all_images_of_a_study_are_judged_by_one_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = write_scored_net(tmp_path / "net.onnx", 2.0)
+    with TestClient(create_app(Settings(model=net, device="cpu"))) as client:
+        served = opened(client).models.default
+        write_scored_net(net, -2.0, "0.0.2")
+        newer, times = open_model(net), iter(range(9))
+        segment = Segmentation.findings
+
+        def replacing(self: Segmentation, *given: Any) -> Any:
+            if next(times) == 2:
+                served.replace(newer)
+            return segment(self, *given)
+
+        monkeypatch.setattr(Segmentation, "findings", replacing)
+        images = post(client, four()).json()["images"]
+        assert {one["result"]["model"]["version"] for one in images} == {"0.0.1"}
+        images = post(client, four()).json()["images"]
+        assert {one["result"]["model"]["version"] for one in images} == {"0.0.2"}
 
 
 def test_one_that_is_refused_does_not_spoil_the_rest(client: TestClient) -> None:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.findings import breast_caveats
 from service.imaging.breast import Box, Breast, find_breast
 
 pytestmark = pytest.mark.unit
@@ -29,6 +30,19 @@ def test_the_breast_is_found_and_the_label_is_not() -> None:
     assert not (tissue & ~found).any()
     assert (found & ~tissue).sum() / tissue.sum() < 0.15
     assert not found[40:110, 480:].any()
+
+
+def test_a_second_breast_is_told_of_and_a_label_is_not() -> None:
+    pixels, _ = phantom()
+    alone = find_breast(pixels)
+    assert alone.next_largest < 0.2
+    assert breast_caveats(alone, 0.0) == ()
+    pair = find_breast(np.hstack([pixels[:, ::-1], np.zeros_like(pixels), pixels]))
+    assert pair.next_largest > 0.9
+    assert [caveat.code for caveat in breast_caveats(pair, 1.0)] == [
+        "several-breasts",
+        "breast-saturated",
+    ]
 
 
 def test_the_box_holds_the_whole_breast() -> None:

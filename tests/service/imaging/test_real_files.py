@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
 from pydicom import dcmread
 
 from service.errors import MammosegError
+from service.findings import LIKE_A_BREAST
 from service.imaging.admission import admit
+from service.imaging.breast import find_breast
 from service.imaging.decode import read_codes
 from service.imaging.dicom import parse
 from service.imaging.photometry import stored_values
@@ -29,6 +32,19 @@ class Anything(frozenset[str]):
 
 
 EVERY_MODALITY = ReadLimits(accept_modalities=Anything())
+
+
+def test_two_films_in_one_picture_are_told_of_and_one_is_not(cbis_files):
+    films = [
+        cv2.resize(pydicom.dcmread(path).pixel_array, (400, 600), interpolation=cv2.INTER_AREA)
+        for path in cbis_files
+    ]
+    for film in films:
+        assert find_breast(film).next_largest < LIKE_A_BREAST
+    # Of one view, both breasts.
+    for one, other in ((0, 2), (1, 3), (4, 6), (5, 7)):
+        pair = np.hstack([films[one], np.zeros((600, 60), np.uint16), films[other]])
+        assert find_breast(pair).next_largest >= LIKE_A_BREAST
 
 
 def test_cbis_mammograms(cbis_files):

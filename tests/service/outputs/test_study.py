@@ -10,8 +10,8 @@ pytestmark = pytest.mark.unit
 Image = tuple[Laterality | None, str | None, float]
 
 
-def image_scores(*images: Image) -> list[ImageScore]:
-    return [ImageScore(index, *image) for index, image in enumerate(images)]
+def image_scores(*images: Image, special: tuple[int, ...] = ()) -> list[ImageScore]:
+    return [ImageScore(index, *image, index in special) for index, image in enumerate(images)]
 
 
 FOUR: tuple[Image, ...] = (("R", "CC", 0.1), ("L", "CC", 0.8), ("R", "MLO", 0.3), ("L", "MLO", 0.6))
@@ -40,6 +40,16 @@ def test_repeats_of_a_view_weigh_no_more_than_one() -> None:
     assert [view.images for view in study.breasts[0].views] == [[0, 1, 2], [3]]
     assert study.score == study.breasts[0].score == 0.6
     assert study.missing_views == ["RCC", "RMLO"]
+
+
+def test_a_special_view_stands_for_no_view_of_the_screening() -> None:
+    alone = combine(image_scores(("R", "CC", 0.9), *FOUR[1:], special=(0,)))
+    assert alone.missing_views == ["RCC"]
+    beside = combine(image_scores(*FOUR, ("R", "CC", 0.9), special=(4,)))
+    assert beside.missing_views == []
+    right = beside.breasts[0]
+    assert [view.images for view in right.views] == [[0], [2], [4]]
+    assert right.score == pytest.approx((0.1 + 0.3 + 0.9) / 3, abs=1e-6)
 
 
 def test_an_image_of_unknown_side_counts_in_the_study_and_in_no_breast() -> None:
