@@ -25,7 +25,8 @@ class _Terminal(Console):
 
 
 console = _Terminal()
-stderr = _Terminal(stderr=True)
+stderr = _Terminal(stderr=True, soft_wrap=True)
+"""Breaks no line: whoever looks for a path in a log must find it whole."""
 
 PREFIX = "MAMMOSEG_"
 

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings
+from service.tls_files import TlsFiles
 
 pytestmark = pytest.mark.unit
 
@@ -57,6 +58,7 @@ def test_what_is_set_is_what_access_is_given(monkeypatch: pytest.MonkeyPatch) ->
     assert access.oidc is not None and access.oidc.issuer == "https://id.example/realms/a"
     assert (access.oidc.scope_claim, access.oidc.audience) == ("scp", "mammoseg")
     assert access.metrics_open and access.denied_per_minute == 5
-    assert tls is not None and tls.files == (Path("server.pem"), Path("clients.pem"))
+    assert tls is not None
+    assert tls.files == TlsFiles(certificate=Path("server.pem"), ca=Path("clients.pem"))
     proxies = ("10.0.0.0/8", "192.0.2.1/32", "::1/128")
     assert settings.trusted_proxies == {ip_network(one) for one in proxies}
