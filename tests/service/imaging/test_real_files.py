@@ -34,11 +34,8 @@ class Anything(frozenset[str]):
 EVERY_MODALITY = ReadLimits(accept_modalities=Anything())
 
 
-def test_two_films_in_one_picture_are_told_of_and_one_is_not(cbis_files):
-    films = [
-        cv2.resize(pydicom.dcmread(path).pixel_array, (400, 600), interpolation=cv2.INTER_AREA)
-        for path in cbis_files
-    ]
+def test_two_films_in_one_picture_are_told_of_and_one_is_not(small_films):
+    films = [cv2.resize(film, (400, 600), interpolation=cv2.INTER_AREA) for film in small_films]
     for film in films:
         assert find_breast(film).next_largest < LIKE_A_BREAST
     # Of one view, both breasts.
