@@ -74,7 +74,9 @@ def find(arguments: Sequence[str], out: Path) -> Found:
     found = Found()
     for path in _expanded(arguments, found):
         try:
-            if path.is_dir():
+            if path.is_dir() and identity(path) == identity(out):
+                found.faults.append(f"{path}: is --out itself, where results lie; name another")
+            elif path.is_dir():
                 _take_folder(path, out, found)
             elif is_dicomdir(path):
                 _take_dicomdir(path, found)

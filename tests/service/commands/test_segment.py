@@ -170,6 +170,14 @@ def test_an_image_that_is_read_is_never_written_over(study: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_that_is_out_itself_is_said_to_be_none_of_images(study: Path) -> None:
+    before = {path.name: path.read_bytes() for path in study.glob("*")}
+    result = run(study, "--out", study)
+    assert result.exit_code == 2
+    assert f"{study}: is --out itself" in result.stderr
+    assert {path.name: path.read_bytes() for path in study.glob("*")} == before
+
+
 def test_a_table_of_somebody_else_is_not_replaced_and_nothing_is_begun(
     study: Path, tmp_path: Path, opened: list[int]
 ) -> None:
