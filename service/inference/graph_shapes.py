@@ -120,10 +120,12 @@ def check_answer(
                 f"the graph's output {name} came out as {axes(output.shape)} instead of "
                 f"{axes(right)}"
             )
-    probability, *logits = outputs[:3]
-    if not all(map(_are_probabilities, (probability, *outputs[3:]))) or not all(
-        map(_are_numbers, logits)
-    ):
+    probability, has_mask, activation, *classes = outputs
+    are_sound = [
+        *map(_are_probabilities, (probability, *classes)),
+        *map(_are_numbers, (has_mask, activation)),
+    ]
+    if not all(are_sound):
         raise NetFailed
 
 

@@ -32,15 +32,20 @@ def test_a_device_that_failed_is_told_by_code_and_never_in_its_own_words(
     assert not any("illegal" in one.text for one in (*answers, ready, metrics))
 
 
+def with_inbox(model: Path, folder: Path) -> Settings:
+    """Settings whose inbox has somewhere to deliver to."""
+    return Settings(
+        model=model,
+        destinations="http://127.0.0.1:9/dicom-web",
+        inbox=folder / "inbox",
+        device="cpu",
+    )
+
+
 def test_a_database_of_the_inbox_that_is_away_is_told_and_comes_back(
     identity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(
-        model=identity_model,
-        destinations="http://127.0.0.1:9/dicom-web",
-        inbox=tmp_path / "inbox",
-        device="cpu",
-    )
+    settings = with_inbox(identity_model, tmp_path)
     with TestClient(create_app(settings)) as client:
         assert client.get("/health/ready").json()["status"] == "ready"
         monkeypatch.setattr(SqliteDatabase, "is_away", True)
@@ -53,12 +58,7 @@ def test_a_database_of_the_inbox_that_is_away_is_told_and_comes_back(
 def test_an_inbox_that_nothing_works_on_is_told_until_it_can_be_worked_on(
     identity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(
-        model=identity_model,
-        destinations="http://127.0.0.1:9/dicom-web",
-        inbox=tmp_path / "inbox",
-        device="cpu",
-    )
+    settings = with_inbox(identity_model, tmp_path)
     monkeypatch.setattr("service.inbox.faults.FAULT_S", 0.05)
     lock = tmp_path / "inbox" / "worker.lock"
     # A folder of that name cannot be opened to write.

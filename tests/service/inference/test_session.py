@@ -142,6 +142,12 @@ def test_a_golden_tile_that_does_not_reproduce_stops_the_start(
         check_golden(session)
 
 
+def test_a_golden_tile_that_is_answered_by_no_number_does_not_reproduce(tmp_path: Path) -> None:
+    session = Session.open(write_identity_net(tmp_path / "net.onnx", logit=float("nan")))
+    with pytest.raises(DeviceError, match="golden"):
+        check_golden(session)
+
+
 def test_an_eighth_is_the_mean_of_blocks() -> None:
     values = np.arange(256, dtype=np.float32).reshape(16, 16)
     assert eighth(values).shape == (2, 2)
