@@ -24,8 +24,14 @@ from rich.table import Table
 
 from benchmarks.figures import machine
 from service.capacity.plan import MIN_READER_MIB
-from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
+from service.imaging.codecs.rle import RLE_LOSSLESS
 from service.imaging.reduced_decoding import ReducedDecoding
+from service.imaging.transfer_syntaxes import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+)
 from service.reading.pool import ReaderPool
 from service.reading.reader import ReadRequest
 from service.settings import Settings
@@ -60,7 +66,7 @@ CASES = (
     Case("implicit little-endian", IMPLICIT_LITTLE, 40),
     Case("explicit big-endian", EXPLICIT_BIG, 40),
     Case("deflated", DEFLATED),
-    Case("RLE", RLE, 60),
+    Case("RLE", RLE_LOSSLESS, 60),
     Case("JPEG baseline, 8 bits", f"{_JPEG}50", bits=8),
     Case("JPEG extended, 12 bits", f"{_JPEG}51"),
     Case("JPEG lossless", f"{_JPEG}57", 150),

@@ -7,7 +7,7 @@ from functools import cache
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.tag import Tag
 
-from service.imaging.dicom import EXPLICIT_LITTLE
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from tests.dicom_files import (
     MAMMOGRAPHY_FOR_PRESENTATION,
     SOP_INSTANCE_UID,

@@ -13,17 +13,17 @@ from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
-from service.imaging.dicom import (
+from service.imaging.codecs.htj2k import HTJ2K
+from service.imaging.codecs.jpeg_2000 import JPEG_2000
+from service.imaging.codecs.jpeg_ls import JPEG_LS
+from service.imaging.transfer_syntaxes import (
     DEFLATED,
     ENCAPSULATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
-    HTJ2K,
     IMPLICIT_LITTLE,
-    JPEG_2000,
-    JPEG_LS,
-    RLE,
 )
+from tests.transfer_syntaxes import RLE
 
 MAMMOGRAPHY_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
@@ -75,11 +75,11 @@ def encode(stored: Stored, syntax: str, bits_allocated: int, bits_stored: int) -
     codes = to_codes(stored, bits_allocated, bits_stored)
     if syntax == RLE:
         return rle_frame(codes)
-    if syntax in JPEG_LS:
+    if syntax in JPEG_LS.syntaxes:
         return bytes(imagecodecs.jpegls_encode(codes, level=2 if syntax.endswith("81") else 0))
-    if syntax in JPEG_2000 | HTJ2K:
+    if syntax in JPEG_2000.syntaxes | HTJ2K.syntaxes:
         samples = stored.astype(f"i{bits_allocated // 8}") if stored.min() < 0 else codes
-        if syntax in HTJ2K:
+        if syntax in HTJ2K.syntaxes:
             lossless = not syntax.endswith("203")
             return bytes(
                 imagecodecs.htj2k_encode(

@@ -1,18 +1,15 @@
 """Which DICOM images are let in, decided from the header before any pixel is decoded."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from pydicom.dataset import Dataset
 
 from service.errors import TooLarge, UnreadableImage, UnsuitableImage
 from service.imaging import elements
-from service.imaging.codestream import pixel_data_truncated
-from service.imaging.dicom import ENCAPSULATED, DicomFile
+from service.imaging.codecs.codestream import pixel_data_truncated
+from service.imaging.dicom import DicomFile
 from service.imaging.frames import MAX_FRAMES, no_such_frame, several_frames
 from service.imaging.limits import too_many_pixels
-
-Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
+from service.imaging.pixel_layout import PixelLayout
+from service.imaging.transfer_syntaxes import ENCAPSULATED
 
 MULTI_FRAME_CLASSES = frozenset(
     (
@@ -21,41 +18,6 @@ MULTI_FRAME_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.13.1.5",  # Breast Projection X-Ray, For Processing
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PixelLayout:
-    """The Image Pixel module (PS3.3 C.7.6.3) of grey frames.
-
-    Attributes
-    ----------
-    rows, columns
-        Size in pixels.
-    bits_allocated
-        8 or 16.
-    bits_stored, high_bit
-        The bits that hold the sample; the others may hold anything (PS3.5 8.1.1).
-    signed
-        Pixel Representation: two's complement.
-    photometric_interpretation
-        MONOCHROME1 shows the lowest value white, MONOCHROME2 black (PS3.3 C.7.6.3.1.2).
-    frames
-        How many there are (C.7.6.6).
-    """
-
-    rows: int
-    columns: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    photometric_interpretation: Photometric
-    frames: int = 1
-
-    @property
-    def frame_bytes(self) -> int:
-        """Length of one uncompressed frame."""
-        return self.rows * self.columns * (self.bits_allocated // 8)
 
 
 def admit(

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
-from service.imaging.admission import PixelLayout
-from service.imaging.codestream import Codestream
-from service.imaging.dicom import LOSSLESS
+from service.imaging.codecs.codestream import Codestream
+from service.imaging.pixel_layout import PixelLayout
+from service.imaging.transfer_syntaxes import LOSSLESS
 
 _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _OVERLAY_BIT_POSITION = 0x0102
 
 
-def layout_of_cells(layout: PixelLayout, claims: Codestream | None, syntax: str) -> PixelLayout:
+def layout_of_cells(layout: PixelLayout, claims: Codestream, syntax: str) -> PixelLayout:
     """Return the layout of what a frame was decoded to.
 
     Bits and sign are the codestream's (PS3.5 8.2). But some encoders are given whole cells in place
@@ -28,12 +28,10 @@ def layout_of_cells(layout: PixelLayout, claims: Codestream | None, syntax: str)
     layout
         As the header states it.
     claims
-        The codestream's own; None for RLE, which has none.
+        The codestream's own.
     syntax
         Transfer syntax UID.
     """
-    if claims is None:
-        return layout
     is_left_aligned = layout.bits_stored <= layout.high_bit < claims.precision
     is_whole = syntax in LOSSLESS and claims.precision == layout.bits_allocated
     if is_left_aligned or is_whole:

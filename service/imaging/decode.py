@@ -1,14 +1,13 @@
-"""Pixel data -> stored values, natively or through imagecodecs as a decoder plug-in of pydicom.
+"""Pixel data -> codes, natively or by a codec, which pydicom calls as its decoder plug-in.
 
-One BSD-licensed package decodes every compressed transfer syntax. pydicom prefers other plug-ins
-where they are installed, so this one is always asked for by name.
+pydicom prefers other plug-ins where they are installed, so this one is always asked for by name.
 """
 
+from dataclasses import replace
 from struct import unpack_from
 from typing import Any, BinaryIO, cast
 
 import cv2
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
@@ -17,31 +16,21 @@ from pydicom.uid import UID
 from service.errors import UnreadableImage
 from service.imaging import elements
 from service.imaging import quiet as quiet
-from service.imaging.admission import PixelLayout
 from service.imaging.cells import layout_of_cells, may_hold_overlays
-from service.imaging.codestream import (
-    Codestream,
-    corrupt,
-    jpeg_scans,
-    read_jpeg,
-    read_jpeg_2000,
-    rle_segments,
-)
-from service.imaging.dicom import (
-    ENCAPSULATED,
-    HTJ2K,
-    JPEG_2000,
-    JPEG_LS,
-    RLE,
-    DicomFile,
-)
+from service.imaging.codecs.codec import BYTES_PER_PIXEL, DecodeOptions
+from service.imaging.codecs.codestream import Codestream, corrupt
+from service.imaging.codecs.registry import CODEC_OF
+from service.imaging.dicom import DicomFile
 from service.imaging.fragments import encapsulated, frame_fragments, is_alone
-from service.imaging.jpeg_2000 import decode_jpeg_2000
 from service.imaging.memory_file import MemoryFile
+from service.imaging.pixel_layout import PixelLayout
+from service.imaging.transfer_syntaxes import ENCAPSULATED
 
 PLUGIN = "imagecodecs"
+OPTIONS = "mammoseg"
+"""As which pydicom hands the options on."""
 
-_RLE_PADDING = 2**16
+WHOLE = DecodeOptions()
 
 DECODER_DEPENDENCIES = {UID(uid): ("imagecodecs>=2025.3.30",) for uid in ENCAPSULATED}
 """Asked for by pydicom's plug-in machinery."""
@@ -51,17 +40,11 @@ Codes = NDArray[np.uint8] | NDArray[np.uint16]
 yet extended."""
 
 
-_BYTES_PER_PIXEL, _OPENJPEG_BYTES_PER_PIXEL = 5, 8
-"""Memory from the file to display values, beside the file itself: two bytes of codes, two of
-display values, and what the decoder holds meanwhile, as measured; OpenJPEG works on four bytes a
-sample."""
-
-
 def decoding_bytes(file: DicomFile, layout: PixelLayout) -> int:
     """Estimate the memory that reading a frame takes beside the file."""
-    large = file.transfer_syntax_uid in JPEG_2000 | HTJ2K
-    pixels = layout.rows * layout.columns
-    return pixels * (_OPENJPEG_BYTES_PER_PIXEL if large else _BYTES_PER_PIXEL)
+    codec = CODEC_OF.get(file.transfer_syntax_uid)
+    a_pixel = BYTES_PER_PIXEL if codec is None else codec.bytes_per_pixel
+    return layout.rows * layout.columns * a_pixel
 
 
 def is_available(uid: str) -> bool:
@@ -73,9 +56,7 @@ def read_codes(
     file: DicomFile,
     layout: PixelLayout,
     frame: int = 1,
-    *,
-    sandboxed: bool = False,
-    half: bool = False,
+    options: DecodeOptions = WHOLE,
 ) -> tuple[Codes, PixelLayout]:
     """Decode one frame of an admitted file.
 
@@ -85,10 +66,8 @@ def read_codes(
         What was admitted.
     frame
         Which one, from 1 on; the others are not decoded.
-    sandboxed
-        This process may be lost to the file: decoders that guard their memory less may be used.
-    half
-        Half the resolution will do: JPEG 2000 is decoded so far, and brought to the whole grid.
+    options
+        How it may be decoded.
 
     Returns
     -------
@@ -113,13 +92,14 @@ def read_codes(
     alone = layout.frames == 1 and is_alone(data, fragments)
     stream = MemoryFile(data if alone else encapsulated(codestream))
     of_codes = layout_of_cells(layout, claims, file.transfer_syntax_uid)
-    spare = 0 if claims is None else claims.precision - of_codes.high_bit - 1
-    half = half and not (spare and may_hold_overlays(file.dataset))
-    options = {"sandboxed": sandboxed, "half": half}
+    spare = claims.precision - of_codes.high_bit - 1
+    if spare and may_hold_overlays(file.dataset):
+        options = replace(options, half=False)
     codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
-    if half and spare and cv2.minMaxLoc(codes)[1] >= 2 << of_codes.high_bit:
+    halved = options.half and CODEC_OF[file.transfer_syntax_uid].halves
+    if halved and spare and cv2.minMaxLoc(codes)[1] >= 2 << of_codes.high_bit:
         # At half the resolution an edge overshoots into bits that do not count.
-        options["half"] = False
+        options = replace(options, half=False)
         codes = _through_pydicom(stream, file.transfer_syntax_uid, layout, options)
     return codes, of_codes
 
@@ -129,18 +109,15 @@ def _extended_offsets(file: DicomFile) -> tuple[int, ...]:
     return unpack_from(f"<{len(offsets) // 8}Q", offsets)
 
 
-def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> Codestream | None:
-    """Check that the codestream claims the size the header states; None for RLE, which has none.
+def read_claims(frame: bytes | memoryview, syntax: str, layout: PixelLayout) -> Codestream:
+    """Check that the codestream claims the size the header states.
 
     Raises
     ------
     UnreadableImage
         It claims another size, several components, or is no such codestream.
     """
-    if syntax == RLE:
-        rle_segments(frame, layout.bits_allocated // 8)
-        return None
-    claims = (read_jpeg_2000 if syntax in JPEG_2000 | HTJ2K else read_jpeg)(frame)
+    claims = CODEC_OF[syntax].read_claims(frame, layout)
     if (claims.rows, claims.columns) != (layout.rows, layout.columns):
         raise UnreadableImage(
             "codestream-size", "The compressed image has another size than the header says."
@@ -165,8 +142,9 @@ def _native(file: DicomFile, layout: PixelLayout, frame: int) -> Codes:
 
 
 def _through_pydicom(
-    stream: MemoryFile, syntax: str, layout: PixelLayout, options: dict[str, Any]
+    stream: MemoryFile, syntax: str, layout: PixelLayout, options: DecodeOptions
 ) -> Codes:
+    kept: dict[str, Any] = {OPTIONS: options}
     try:
         buffer, properties = get_decoder(syntax).as_buffer(
             cast(BinaryIO, stream),
@@ -180,7 +158,7 @@ def _through_pydicom(
             bits_allocated=layout.bits_allocated,
             bits_stored=layout.bits_stored,
             pixel_representation=int(layout.signed),
-            **options,
+            **kept,
         )
     except Exception:
         raise corrupt() from None
@@ -194,10 +172,8 @@ def decode_frame(
     frame: bytes,
     syntax: str,
     layout: PixelLayout,
-    claims: Codestream | None,
-    *,
-    sandboxed: bool,
-    half: bool = False,
+    claims: Codestream,
+    options: DecodeOptions = WHOLE,
 ) -> Codes:
     """Decode one compressed frame whose claims have been checked.
 
@@ -210,58 +186,15 @@ def decode_frame(
     layout
         Of the samples.
     claims
-        The codestream's own; None for RLE.
-    sandboxed, half
-        As in `read_codes`.
+        The codestream's own.
+    options
+        How it may be decoded.
     """
-    if claims is None:
-        return _decode_rle(frame, layout.rows, layout.columns, layout.bits_allocated // 8)
-    if syntax in JPEG_2000 | HTJ2K:
-        fast = syntax in HTJ2K and sandboxed
-        # An encoder may have taken signed samples for unsigned ones, and a mean of those is no
-        # value between them.
-        half = half and not layout.signed
-        decoded = decode_jpeg_2000(frame, claims, half=half, fast=fast)
-    elif syntax in JPEG_LS:
-        # Without an end CharLS 2 reads on for four seconds, whatever the size.
-        jpeg_scans(frame)
-        decoded = imagecodecs.jpegls_decode(frame)
-    else:
-        jpeg_scans(frame)
-        decoded = imagecodecs.jpeg8_decode(frame)
+    decoded = CODEC_OF[syntax].decode(frame, layout, claims, options)
     if decoded.shape != (layout.rows, layout.columns) or decoded.dtype.itemsize > 2:
         raise corrupt()
     codes: Codes = decoded.view(f"u{decoded.dtype.itemsize}")
     return codes
-
-
-def _decode_rle(frame: bytes, rows: int, columns: int, item_bytes: int) -> Codes:
-    out = np.empty(rows * columns * item_bytes, np.uint8)
-    try:
-        decoded = imagecodecs.dicomrle_decode(frame, f"<u{item_bytes}", out=out.data)
-        # A segment that ends early leaves the rest of the memory as it was.
-        if len(decoded) != len(out):
-            raise corrupt()
-    except imagecodecs.DicomrleError:
-        _decode_padded_rle(frame, out.reshape(-1, item_bytes))
-    codes: Codes = out.view(f"<u{item_bytes}").reshape(rows, columns)
-    return codes
-
-
-def _decode_padded_rle(frame: bytes, out: NDArray[np.uint8]) -> None:
-    """Decode segment by segment, forgiving what padding at the end of one decodes to.
-
-    Parameters
-    ----------
-    out
-        uint8, shape (pixels, bytes a sample), least significant byte first.
-    """
-    segments = rle_segments(frame, out.shape[1])
-    for plane, segment in enumerate(reversed(segments)):
-        decoded = imagecodecs.packbits_decode(bytes(segment), out=len(out) + _RLE_PADDING)
-        if len(decoded) < len(out):
-            raise corrupt()
-        out[:, plane] = np.frombuffer(decoded, np.uint8, len(out))
 
 
 def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
@@ -279,11 +212,8 @@ def _decode_frame(src: bytes, runner: DecodeRunner) -> memoryview:
         photometric_interpretation="MONOCHROME2",
     )
     claims = read_claims(src, runner.transfer_syntax, layout)
-    sandboxed = bool(runner.get_option("sandboxed", False))
-    half = bool(runner.get_option("half", False))
-    codes = decode_frame(
-        src, runner.transfer_syntax, layout, claims, sandboxed=sandboxed, half=half
-    )
+    options = runner.get_option(OPTIONS, WHOLE)
+    codes = decode_frame(src, runner.transfer_syntax, layout, claims, options)
     runner.set_option("bits_allocated", 8 * codes.dtype.itemsize)
     return np.ascontiguousarray(codes).reshape(-1).view(np.uint8).data
 

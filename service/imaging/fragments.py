@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from struct import pack, unpack_from
 
-from service.imaging.codestream import corrupt, pixel_data_truncated
+from service.imaging.codecs.codestream import corrupt, pixel_data_truncated
+from service.imaging.codecs.registry import CODECS
 from service.imaging.frames import several_frames
 
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -17,8 +18,6 @@ _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
 _ITEM_HEADER_BYTES = 8
 
 MAX_FRAGMENTS = 65_536
-
-_RLE_HEADER_BYTES, _MAX_RLE_SEGMENTS = 64, 15
 
 Fragments = list[memoryview]
 
@@ -76,15 +75,8 @@ def is_alone(pixel_data: memoryview, fragments: Fragments) -> bool:
 
 
 def is_codestream(fragment: memoryview) -> bool:
-    """Say whether a codestream starts here: JPEG, JPEG-LS, JPEG 2000 in a JP2 or not, or RLE."""
-    if bytes(fragment[:3]) == b"\xff\xd8\xff" or bytes(fragment[:4]) == b"\xff\x4f\xff\x51":
-        return True
-    if bytes(fragment[4:8]) == b"jP  ":
-        return True
-    if len(fragment) < _RLE_HEADER_BYTES:
-        return False
-    segments, first = unpack_from("<2L", fragment)
-    return bool(first == _RLE_HEADER_BYTES and 1 <= segments <= _MAX_RLE_SEGMENTS)
+    """Say whether a codestream of any codec starts here."""
+    return any(codec.starts(fragment) for codec in CODECS)
 
 
 def encapsulated(codestream: bytes | memoryview) -> bytes:

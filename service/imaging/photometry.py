@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from service.imaging import elements
-from service.imaging.admission import PixelLayout
 from service.imaging.decode import Codes
 from service.imaging.lut import Table, lookup_table
 from service.imaging.mammogram import Caveat
+from service.imaging.pixel_layout import PixelLayout
 
 FULL = 65535
 

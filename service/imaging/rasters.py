@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import TooLarge, UnreadableImage, UnsuitableImage, foreign_errors_as
-from service.imaging import codestream
 from service.imaging import quiet as quiet
+from service.imaging.codecs.codestream import Codestream
+from service.imaging.codecs.jpeg_markers import PROGRESSIVE, SEQUENTIAL, jpeg_scans, read_jpeg
 from service.imaging.frames import no_such_frame
 from service.imaging.limits import ReadLimits, too_many_pixels, too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
@@ -147,18 +148,18 @@ def _png(body: bytes, limits: ReadLimits) -> Decoded:
 
 
 def _jpeg(body: bytes, limits: ReadLimits) -> Decoded:
-    claims = codestream.read_jpeg(body, codestream.SEQUENTIAL | {codestream.PROGRESSIVE})
+    claims = read_jpeg(body, SEQUENTIAL | {PROGRESSIVE})
     bits = claims.components * claims.precision
     _refuse_size(body, (claims.rows, claims.columns), bits, limits)
     if claims.components not in (1, 3):
         raise not_greyscale()
-    if codestream.jpeg_scans(body) > MAX_SCANS:
+    if jpeg_scans(body) > MAX_SCANS:
         raise TooLarge("too-many-scans", "The JPEG image has too many scans.")
     samples = _one_channel(imagecodecs.jpeg8_decode(body), JPEG_COLOUR_TOLERANCE)
     return Decoded(samples, claims.precision, _jpeg_orientation(body, claims))
 
 
-def _jpeg_orientation(body: bytes, claims: codestream.Codestream) -> int:
+def _jpeg_orientation(body: bytes, claims: Codestream) -> int:
     # Pillow, which knows EXIF and XMP, opens neither 12 bits nor lossless: it is shown a baseline
     # of 8 bits, of which it reads the header alone.
     header = bytearray(body)

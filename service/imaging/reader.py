@@ -6,6 +6,7 @@ from service.errors import UnreadableImage, foreign_errors_as
 from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
+from service.imaging.codecs.codec import DecodeOptions
 from service.imaging.decode import decoding_bytes, read_codes
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
@@ -138,7 +139,8 @@ def _read_dicom(
         and layout.bits_stored >= MIN_BITS_TO_HALVE
         and reduction.allows_half((layout.rows, layout.columns), pixel.pixel_spacing_mm)
     )
-    codes, layout = read_codes(file, layout, frame or 1, sandboxed=sandboxed, half=half)
+    options = DecodeOptions(sandboxed=sandboxed, half=half)
+    codes, layout = read_codes(file, layout, frame or 1, options)
     pixels, caveats = to_display(codes, layout, dataset)
     if background_is_bright(pixels):
         caveats += (BRIGHT_BACKGROUND,)

@@ -16,7 +16,8 @@ from pydicom.tag import BaseTag
 
 from service.errors import UnreadableImage, foreign_errors_as
 from service.imaging import elements
-from service.imaging.dicom import DEFLATED, parse, read_meta
+from service.imaging.dicom import parse, read_meta
+from service.imaging.transfer_syntaxes import DEFLATED
 
 MAX_TEXT_BYTES = 2**12
 """A longer value is cut to one byte more than this: so it can be told from a valid text, which is

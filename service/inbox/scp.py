@@ -25,7 +25,7 @@ from service.audit.trail import NO_TRAIL, AuditTrail
 from service.destinations.commitment import PUSH_MODEL, report_of
 from service.dicomweb.store_response import OUT_OF_RESOURCES
 from service.errors import Overloaded
-from service.imaging.dicom import ENCAPSULATED, NATIVE
+from service.imaging.transfer_syntaxes import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.audited import received_events
 from service.inbox.inbox import Inbox

@@ -17,7 +17,7 @@ from service.cancellation import CancelToken
 from service.capacity.plan import BYTES_PER_PIXEL, SHADOW_PIXELS_MIB
 from service.errors import DeadlineExceeded, MammosegError
 from service.findings import Findings
-from service.imaging.dicom import HTJ2K, JPEG_2000
+from service.imaging.codecs.registry import CODEC_OF
 from service.imaging.mammogram import Mammogram
 from service.logs import where
 from service.metrics import Metrics, Source
@@ -132,7 +132,8 @@ class Shadow:
             return "size"
         ours, theirs = self.model.segmenter.contract, self._answering.segmenter.contract
         # It may have been read at half its resolution, which suffices for the answer's net.
-        reduced = mammogram.transfer_syntax_uid in JPEG_2000 | HTJ2K
+        codec = CODEC_OF.get(mammogram.transfer_syntax_uid or "")
+        reduced = codec is not None and codec.halves
         if ours.spacing.working_mm < theirs.spacing.working_mm and reduced:
             return "resolution"
         return None

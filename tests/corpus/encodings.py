@@ -4,17 +4,16 @@ from collections.abc import Iterator
 
 from pydicom.encaps import encapsulate
 
-from service.imaging.dicom import (
+from service.imaging.transfer_syntaxes import (
     DEFLATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    JPEG_2000,
-    RLE,
 )
 from tests.corpus.variant import Variant, refused
 from tests.corpus.view import WITH_LOSS, Stored, mammogram
 from tests.dicom_files import encode, meta_length
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS, RLE
 
 REFERENCE = "syntax/explicit-little.dcm"
 REFERENCE_8 = "syntax/explicit-little-8.dcm"
@@ -91,7 +90,7 @@ def oddities(stored: Stored) -> Iterator[Variant]:
     """Yield files that break a rule of PS3.10 or PS3.5, and can be read all the same."""
     plain, at = mammogram(stored), meta_length(mammogram(stored))
     rle = encode(stored, RLE, 16, 12)
-    j2k = encode(stored, min(JPEG_2000), 16, 12)
+    j2k = encode(stored, JPEG_2000_LOSSLESS, 16, 12)
     half = len(j2k) // 4 * 2
     odd = mammogram(stored, ImageComments="even").replace(b"LT\4\0even", b"LT\3\0odd")
     delimiter = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -112,7 +111,7 @@ def oddities(stored: Stored) -> Iterator[Variant]:
             "fragments",
             "a frame in two fragments, no offset table",
             "PS3.5 A.4",
-            compressed(min(JPEG_2000), encapsulate([j2k[:half], j2k[half:]], has_bot=False)),
+            compressed(JPEG_2000_LOSSLESS, encapsulate([j2k[:half], j2k[half:]], has_bot=False)),
         ),
         (
             "no-sequence-delimiter",
@@ -124,7 +123,7 @@ def oddities(stored: Stored) -> Iterator[Variant]:
             "delimiter-in-the-codestream",
             "the codestream holds the bytes of a sequence delimiter",
             "PS3.5 7.5",
-            compressed(min(JPEG_2000), encapsulate([j2k[:header] + comment + j2k[header:]])),
+            compressed(JPEG_2000_LOSSLESS, encapsulate([j2k[:header] + comment + j2k[header:]])),
         ),
     ):
         yield Variant(name=f"odd/{name}.dcm", body=body, what=what, rule=rule, same_as=REFERENCE)
@@ -133,8 +132,8 @@ def oddities(stored: Stored) -> Iterator[Variant]:
 def broken(stored: Stored) -> Iterator[Variant]:
     """Yield files that cannot be read, each for one reason."""
     plain = mammogram(stored)
-    j2k = encode(stored, min(JPEG_2000), 16, 12)
-    other = encode(stored[:-4], min(JPEG_2000), 16, 12)
+    j2k = encode(stored, JPEG_2000_LOSSLESS, 16, 12)
+    other = encode(stored[:-4], JPEG_2000_LOSSLESS, 16, 12)
     for name, what, code, body in (
         ("empty", "no byte at all", "empty-body", b""),
         ("text", "a letter", "not-an-image", b"Dear radiologist, please find attached"),
@@ -149,13 +148,13 @@ def broken(stored: Stored) -> Iterator[Variant]:
             "cut-codestream",
             "the codestream breaks off",
             "pixel-data-corrupt",
-            mammogram(stored, min(JPEG_2000), frame=j2k[: len(j2k) // 4 * 2]),
+            mammogram(stored, JPEG_2000_LOSSLESS, frame=j2k[: len(j2k) // 4 * 2]),
         ),
         (
             "other-size",
             "the codestream has another size than the header",
             "codestream-size",
-            mammogram(stored, min(JPEG_2000), frame=other),
+            mammogram(stored, JPEG_2000_LOSSLESS, frame=other),
         ),
         ("no-rows", "Rows is missing", "image-size", mammogram(stored, Rows=None)),
         (

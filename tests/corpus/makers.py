@@ -7,9 +7,10 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from service.imaging.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.corpus.variant import Variant, refused
 from tests.corpus.view import Stored, mammogram
+from tests.transfer_syntaxes import RLE
 
 FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

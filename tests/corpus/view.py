@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from service.imaging.dicom import EXPLICIT_LITTLE
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from tests.dicom_files import dicom_file
 from tests.mammogram_headers import full_header
 

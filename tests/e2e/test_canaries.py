@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from service.imaging.dicom import DEFLATED, RLE
+from service.imaging.transfer_syntaxes import DEFLATED
 from tests import http_client
 from tests.canaries import MARKS, WORD, canary_file
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
 from tests.service.api.conftest import breast_phantom
+from tests.transfer_syntaxes import RLE
 
 pytestmark = pytest.mark.e2e
 

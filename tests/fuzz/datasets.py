@@ -5,7 +5,7 @@ import zlib
 from dataclasses import dataclass, replace
 from random import Random
 
-from service.imaging.dicom import DEFLATED, ENCAPSULATED, NATIVE
+from service.imaging.transfer_syntaxes import DEFLATED, ENCAPSULATED, NATIVE
 from tests.dicom_files import meta_length
 from tests.fuzz.codestreams import change_codestream
 from tests.fuzz.havoc import havoc, number

@@ -10,15 +10,16 @@ import pydicom
 import pytest
 
 from service.cancellation import CancelToken
-from service.imaging import jpeg_2000
-from service.imaging.dicom import EXPLICIT_LITTLE, HTJ2K, JPEG_2000
+from service.imaging.codecs import jpeg_2000
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_image
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from service.loading import open_model
 from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
 from tests.service.imaging import codestreams
+from tests.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, JPEG_2000, JPEG_2000_LOSSLESS
 
 pytestmark = pytest.mark.integration
 
@@ -26,10 +27,10 @@ NEAR = 0.01
 """Largest difference of two scores."""
 
 SYNTAXES = {
-    codestreams.JPEG_2000_LOSSLESS: min(JPEG_2000),
-    codestreams.JPEG_2000: max(JPEG_2000),
-    codestreams.HTJ2K_LOSSLESS: min(HTJ2K),
-    codestreams.HTJ2K: max(HTJ2K),
+    codestreams.JPEG_2000_LOSSLESS: JPEG_2000_LOSSLESS,
+    codestreams.JPEG_2000: JPEG_2000,
+    codestreams.HTJ2K_LOSSLESS: HTJ2K_LOSSLESS,
+    codestreams.HTJ2K: HTJ2K,
 }
 
 # Every film in both kinds of HTJ2K, and every kind at several depths; JPEG 2000 takes ten times as

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.imaging.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from service.loading import open_model
 from service.segmenter import Segmenter
 from tests.dicom_files import dicom_file, to_codes

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import MammosegError
-from service.imaging.dicom import EXPLICIT_LITTLE
 from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import read_image
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from service.loading import open_model
 from service.outputs.rle import coco_rle
 from service.reading.reader import InProcess, ReadRequest

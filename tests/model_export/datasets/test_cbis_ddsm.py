@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from model_export.datasets import cbis_ddsm
 from model_export.datasets.sample import Sample
 from model_export.datasets.tables import DatasetError
-from service.imaging.dicom import EXPLICIT_LITTLE, RLE
 from service.imaging.reader import ReadLimits, read_dicom
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from tests.dicom_files import dicom_file, phantom
+from tests.transfer_syntaxes import RLE
 
 pytestmark = pytest.mark.integration
 

@@ -1,11 +1,11 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx
-import imagecodecs
 import onnx
 import pytest
 from pydantic import SecretStr
@@ -16,10 +16,13 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
+from service.doctor import decoders
 from service.doctor.check import Check
-from service.doctor.decoders import SYNTAXES, decoders_check
+from service.doctor.decoders import decoders_check
 from service.doctor.model import golden_check
 from service.doctor.settings import archive_check, destination_check
+from service.imaging.codecs.jpeg_ls import JPEG_LS
+from service.imaging.codecs.registry import CODECS
 from service.imaging.reader import ReadLimits
 from service.loading import open_model
 from service.reading.reader import InProcess
@@ -142,9 +145,9 @@ def test_a_net_that_is_another_one_here_is_found(tmp_path: Path) -> None:
 def test_a_decoder_that_decodes_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = InProcess(ReadLimits())
     assert decoders_check(reader).state == "well"
-    syntax, _ = SYNTAXES["JPEG-LS"]
-    wrong = lambda codes: imagecodecs.jpegls_encode(codes[::-1].copy())  # noqa: E731
-    monkeypatch.setitem(SYNTAXES, "JPEG-LS", (syntax, wrong))
+    wrong = replace(JPEG_LS, encode=lambda codes: JPEG_LS.encode(codes[::-1].copy()))
+    codecs = [wrong if codec is JPEG_LS else codec for codec in CODECS]
+    monkeypatch.setattr(decoders, "CODECS", codecs)
     found = decoders_check(reader)
     assert (found.state, found.found) == ("mend", "JPEG-LS: another image")
 

@@ -2,8 +2,10 @@ import pytest
 
 from service.errors import MammosegError
 from service.imaging.admission import admit
-from service.imaging.dicom import IMPLICIT_LITTLE, RLE, parse
+from service.imaging.dicom import parse
+from service.imaging.transfer_syntaxes import IMPLICIT_LITTLE
 from tests.dicom_files import dataset, dicom_file, multi_frame_file, phantom, write
+from tests.transfer_syntaxes import RLE
 
 pytestmark = pytest.mark.unit
 

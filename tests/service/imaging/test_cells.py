@@ -9,11 +9,20 @@ from pydicom.encaps import encapsulate
 
 from service.imaging import decode
 from service.imaging.admission import admit
+from service.imaging.codecs.codec import DecodeOptions
 from service.imaging.decode import read_codes
-from service.imaging.dicom import ENCAPSULATED, EXPLICIT_LITTLE, LOSSLESS, parse
+from service.imaging.dicom import parse
+from service.imaging.transfer_syntaxes import ENCAPSULATED, EXPLICIT_LITTLE, LOSSLESS
 from tests.dicom_files import dataset, dicom_file, encode, phantom, write
-from tests.service.imaging.decoded import HTJ2K_LOSSLESS, JPEG_BASELINE, JPEG_EXTENDED, decoded
+from tests.service.imaging.decoded import decoded
 from tests.service.imaging.displayed import shown
+from tests.transfer_syntaxes import (
+    HTJ2K_LOSSLESS,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    RLE,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -57,8 +66,8 @@ def test_samples_beside_their_bits_are_those_of_the_codestream():
     # 12 bits at the bottom of the codestream's own 12, whatever High Bit says.
     body = dicom_file(
         VALUES,
-        syntax="1.2.840.10008.1.2.4.90",
-        frame=encode(VALUES, "1.2.840.10008.1.2.4.90", 16, 12),
+        syntax=JPEG_2000_LOSSLESS,
+        frame=encode(VALUES, JPEG_2000_LOSSLESS, 16, 12),
         bits_stored=12,
         HighBit=15,
     )
@@ -70,13 +79,15 @@ def halves(body):
     file = parse(body, 2**28)
     asked, decode_frame = [], decode.decode_frame
 
-    def seen(*given: Any, half: bool, **how: Any) -> Any:
-        asked.append(half)
-        return decode_frame(*given, half=half, **how)
+    def seen(*given: Any) -> Any:
+        asked.append(given[-1].half)
+        return decode_frame(*given)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(decode, "decode_frame", seen)
-        codes, layout = read_codes(file, admit(file, 10**6, frozenset({"MG"})), half=True)
+        codes, layout = read_codes(
+            file, admit(file, 10**6, frozenset({"MG"})), 1, DecodeOptions(half=True)
+        )
     return asked, codes >> (layout.high_bit + 1 - layout.bits_stored), layout
 
 
@@ -109,3 +120,9 @@ def test_what_fits_its_bits_is_halved():
     assert asked == [True]
     assert layout.bits_stored == 12
     assert np.abs(codes.astype(int) - smooth).max() < 60
+
+
+def test_of_a_codec_that_halves_nothing_unused_bits_cost_no_second_decoding():
+    asked, codes, _ = halves(file_of(cells(11), RLE, 11))
+    assert asked == [True]
+    np.testing.assert_array_equal(codes & 0xFFF, VALUES)

@@ -6,12 +6,10 @@ import pytest
 
 from service.errors import UnreadableImage
 from service.imaging import decode
-from service.imaging.dicom import (
-    ENCAPSULATED,
-    RLE,
-)
+from service.imaging.transfer_syntaxes import ENCAPSULATED
 from tests.dicom_files import dicom_file, encode, phantom, rle_frame, to_codes
-from tests.service.imaging.decoded import JPEG_2000_LOSSLESS, JPEG_BASELINE, JPEG_LS, decoded
+from tests.service.imaging.decoded import decoded
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS, JPEG_BASELINE, JPEG_LS, RLE
 
 pytestmark = pytest.mark.unit
 

@@ -11,18 +11,19 @@ from service.errors import UnreadableImage
 from service.imaging import decode
 from service.imaging.admission import admit
 from service.imaging.decode import PLUGIN, read_codes
-from service.imaging.dicom import (
+from service.imaging.dicom import parse
+from service.imaging.transfer_syntaxes import (
     DEFLATED,
     ENCAPSULATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     NATIVE,
-    RLE,
-    parse,
 )
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, encode, phantom, rle_frame, to_codes
-from tests.service.imaging.decoded import (
+from tests.service.imaging.decoded import decoded
+from tests.service.imaging.trailers import TRAILERS
+from tests.transfer_syntaxes import (
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_RPCL,
@@ -34,9 +35,8 @@ from tests.service.imaging.decoded import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS,
     JPEG_LS_NEAR,
-    decoded,
+    RLE,
 )
-from tests.service.imaging.trailers import TRAILERS
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from service.imaging import elements
-from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
+from service.imaging.dicom import parse
+from service.imaging.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from service.outputs.dicom.text import HeaderText
 from tests.dicom_files import dataset, write
 

@@ -7,21 +7,28 @@ bits, or the mask of Bits Stored, would wrap around.
 import numpy as np
 import pytest
 
-from service.imaging.dicom import HTJ2K, JPEG, JPEG_2000, JPEG_LS, RLE
 from service.imaging.photometry import apply_window
 from service.imaging.pyramid import halved
 from service.imaging.resample import resize
+from service.imaging.transfer_syntaxes import ENCAPSULATED
 from tests.dicom_files import dicom_file, to_codes
 from tests.service.imaging.codestreams import pictures
-from tests.service.imaging.decoded import JPEG_BASELINE, JPEG_EXTENDED, decoded
+from tests.service.imaging.decoded import decoded
 from tests.service.imaging.displayed import FULL, shown
+from tests.transfer_syntaxes import (
+    HTJ2K,
+    JPEG_2000,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LS_NEAR,
+)
 
 pytestmark = pytest.mark.unit
 
-LOSSY = {JPEG_BASELINE, JPEG_EXTENDED, max(JPEG_LS), max(JPEG_2000), max(HTJ2K)}
+LOSSY = {JPEG_BASELINE, JPEG_EXTENDED, JPEG_LS_NEAR, JPEG_2000, HTJ2K}
 BITS = {JPEG_BASELINE: (8,), JPEG_EXTENDED: (8, 12)}
-SYNTAXES = sorted({RLE} | JPEG | JPEG_LS | JPEG_2000 | HTJ2K)
-KNOWS_SIGN = {max(JPEG_2000), max(HTJ2K)}
+SYNTAXES = sorted(ENCAPSULATED)
+KNOWS_SIGN = {JPEG_2000, HTJ2K}
 """Lossy ones that do; the others would compress the low bits of signed samples with a loss."""
 
 CASES = [

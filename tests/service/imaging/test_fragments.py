@@ -7,14 +7,12 @@ from pydicom.encaps import encapsulate
 
 from service.errors import MammosegError, UnreadableImage
 from service.imaging import decode
-from service.imaging.dicom import (
-    EXPLICIT_LITTLE,
-    RLE,
-)
 from service.imaging.reader import ReadLimits, read_dicom
+from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
 from tests.dicom_files import dicom_file, encode, phantom, to_codes
-from tests.service.imaging.decoded import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, decoded
+from tests.service.imaging.decoded import decoded
 from tests.service.imaging.displayed import stretched
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, RLE
 
 pytestmark = pytest.mark.unit
 

@@ -9,20 +9,19 @@ from pydicom.sequence import Sequence
 
 from service.errors import MammosegError
 from service.imaging import decode, elements
-from service.imaging.dicom import (
+from service.imaging.dicom import parse
+from service.imaging.frames import MAX_FRAMES
+from service.imaging.memory_file import MAX_READS, ReadLimitedFile
+from service.imaging.reader import ReadLimits, read_dicom
+from service.imaging.transfer_syntaxes import (
     DEFLATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    RLE,
-    parse,
 )
-from service.imaging.frames import MAX_FRAMES
-from service.imaging.memory_file import MAX_READS, ReadLimitedFile
-from service.imaging.reader import ReadLimits, read_dicom
 from tests.dicom_files import multi_frame_file, phantom
-from tests.service.imaging.test_decode import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS
 from tests.service.imaging.test_photometry import stretched, table
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS, RLE
 
 pytestmark = pytest.mark.unit
 

@@ -5,8 +5,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from service.imaging.dicom import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from service.imaging.photometry import apply_window
+from service.imaging.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.dicom_files import dicom_file, phantom
 from tests.service.imaging.displayed import FULL, shown, stretched
 

@@ -9,12 +9,13 @@ from PIL import Image
 from service import errors
 from service.errors import MammosegError
 from service.imaging import reader
-from service.imaging.dicom import DEFLATED, EXPLICIT_LITTLE, HTJ2K, JPEG_2000, JPEG_LS, RLE
 from service.imaging.mammogram import Caveat
 from service.imaging.reader import ReadLimits, read_dicom, read_image, read_raster, sniff
 from service.imaging.reduced_decoding import ReducedDecoding
+from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_LITTLE
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, meta_length, phantom
 from tests.service.imaging.test_rasters import GREY, file_of
+from tests.transfer_syntaxes import HTJ2K_LOSSLESS, JPEG_2000_LOSSLESS, JPEG_LS, RLE
 
 pytestmark = pytest.mark.unit
 
@@ -117,7 +118,7 @@ def test_limits_reach_every_reader():
 
 @pytest.mark.parametrize(
     ("syntax", "bytes_per_pixel"),
-    ((EXPLICIT_LITTLE, 5), (RLE, 5), (min(JPEG_LS), 5), (min(JPEG_2000), 8), (min(HTJ2K), 8)),
+    ((EXPLICIT_LITTLE, 5), (RLE, 5), (JPEG_LS, 5), (JPEG_2000_LOSSLESS, 8), (HTJ2K_LOSSLESS, 8)),
 )
 def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(
     syntax, bytes_per_pixel, monkeypatch
@@ -184,7 +185,7 @@ def test_no_message_holds_anything_from_the_file():
     ),
 )
 def test_half_the_resolution_is_read_where_it_suffices(elements, reduction, half):
-    body = dicom_file(syntax=min(JPEG_2000), **elements)
+    body = dicom_file(syntax=JPEG_2000_LOSSLESS, **elements)
     whole = read_dicom(body, LIMITS)
     read = read_image(body, None, LIMITS, reduction=reduction)
     assert read.pixels.shape == whole.pixels.shape

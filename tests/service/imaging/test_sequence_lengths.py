@@ -10,17 +10,17 @@ from pydicom.sequence import Sequence
 
 from service.errors import MammosegError
 from service.imaging import dicom, elements, sequence_lengths
-from service.imaging.dicom import (
+from service.imaging.dicom import parse
+from service.imaging.reader import ReadLimits, read_dicom
+from service.imaging.transfer_syntaxes import (
     DEFLATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    RLE,
-    parse,
 )
-from service.imaging.reader import ReadLimits, read_dicom
 from tests.dicom_files import dataset, deflated_file, dicom_file, meta_length, phantom
 from tests.service.imaging.displayed import stretched
+from tests.transfer_syntaxes import RLE
 
 pytestmark = pytest.mark.unit
 

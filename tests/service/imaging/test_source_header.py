@@ -10,8 +10,14 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from service.errors import MammosegError, NotAcceptable
-from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, parse
+from service.imaging.dicom import parse
 from service.imaging.source_header import MAX_TEXT_BYTES, SourceHeader, excerpt, look, snapshot
+from service.imaging.transfer_syntaxes import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+)
 from service.outputs.dicom.grayscale import read_grayscale
 from service.outputs.dicom.reference import read_source
 from tests.dicom_files import dicom_file

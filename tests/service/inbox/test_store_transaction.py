@@ -13,12 +13,13 @@ from service.dicomweb.store_response import (
     Outcome,
 )
 from service.errors import Overloaded, UnreadableImage, UnsuitableImage
-from service.imaging.dicom import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, JPEG_2000
+from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 from service.inbox.inbox import Inbox
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.settings import Settings
 from service.store_status import PROCESSING_FAILURE
 from tests.service.inbox.conftest import STUDY, mammogram
+from tests.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +32,9 @@ def held(inbox: Inbox) -> set[str]:
     return {path.name for name in folders for path in (inbox.files.folder / name).iterdir()}
 
 
-@pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, *sorted(JPEG_2000)])
+@pytest.mark.parametrize(
+    "syntax", [IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, JPEG_2000_LOSSLESS, JPEG_2000]
+)
 def test_an_instance_is_kept_byte_for_byte(inbox: Inbox, receive: Receive, syntax: str) -> None:
     file = mammogram(syntax=syntax)
     (outcome,) = receive(file)

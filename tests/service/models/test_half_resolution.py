@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from service.findings import Findings
-from service.imaging.dicom import JPEG_2000
 from service.imaging.reader import ReadLimits, read_dicom
 from service.loading import open_model
 from service.reading.reader import InProcess
 from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,7 @@ def test_views_of_cbis(segmenter: Segmenter, cbis_files: list[Path], number: int
     pixels = read_dicom(cbis_files[number].read_bytes(), ReadLimits()).pixels >> 4
     lossy = {"reversible": False, "level": 50} if number % 2 else {"reversible": True}
     frame = imagecodecs.jpeg2k_encode(pixels, codecformat="J2K", bitspersample=12, **lossy)
-    body = dicom_file(pixels.astype(np.int32), syntax=min(JPEG_2000), frame=bytes(frame))
+    body = dicom_file(pixels.astype(np.int32), syntax=JPEG_2000_LOSSLESS, frame=bytes(frame))
     check_alike(segmenter, body, len(pixels))
 
 

@@ -25,7 +25,7 @@ ERRORS = {kind.__name__ for kind in REFUSALS.values()}
 
 def refusals_in_the_source() -> Iterator[tuple[str, str]]:
     """Yield the code and the class of every error that reading an image may raise."""
-    for file in Path(imaging.__file__).parent.glob("*.py"):
+    for file in Path(imaging.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
                 isinstance(call, ast.Call)

@@ -14,13 +14,13 @@ import psutil
 import pytest
 
 from service.errors import DeviceError, MammosegError, Overloaded, UnreadableImage, UnsuitableImage
-from service.imaging.dicom import JPEG_2000
 from service.imaging.reduced_decoding import ReducedDecoding
 from service.reading.options import ReaderOptions
 from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, ReadRequest
 from tests.dicom_files import dicom_file
 from tests.service.reading.pools import LIMITS, small_png, worker_pids
+from tests.transfer_syntaxes import JPEG_2000_LOSSLESS
 from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
@@ -41,7 +41,7 @@ def test_a_worker_reads_what_this_process_reads(
 
 
 def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
-    body = dicom_file(syntax=min(JPEG_2000), PixelSpacing=[0.1, 0.1])
+    body = dicom_file(syntax=JPEG_2000_LOSSLESS, PixelSpacing=[0.1, 0.1])
     half, here = ReducedDecoding(0.2, 0), InProcess(LIMITS)
     there = workers.read(ReadRequest(body, "dicom", reduction=half))
     np.testing.assert_array_equal(there.pixels, here.read(ReadRequest(body, reduction=half)).pixels)

@@ -5,12 +5,15 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from service.imaging import decode, jpeg_2000
-from service.imaging.admission import PixelLayout
-from service.imaging.codestream import read_jpeg_2000
-from service.imaging.htj2k import decode_fast, is_plain_and_whole
+from service.imaging import decode
+from service.imaging.codecs import jpeg_2000
+from service.imaging.codecs.codec import DecodeOptions
+from service.imaging.codecs.jpeg_2000 import read_jpeg_2000
+from service.imaging.codecs.openjph import decode_fast, is_plain_and_whole
+from service.imaging.pixel_layout import PixelLayout
 from tests.dicom_files import dicom_file, phantom, to_codes
-from tests.service.imaging.decoded import HTJ2K_LOSSLESS, decoded
+from tests.service.imaging.decoded import decoded
+from tests.transfer_syntaxes import HTJ2K_LOSSLESS
 
 pytestmark = pytest.mark.unit
 
@@ -151,7 +154,7 @@ def test_the_careful_decoder_takes_what_the_fast_one_fails_at(monkeypatch):
     layout = PixelLayout(DEEP.shape[0], DEEP.shape[1], 16, 12, 11, False, "MONOCHROME2")
     monkeypatch.setattr(jpeg_2000, "decode_fast", lambda *_, **__: None)
     codes = decode.decode_frame(
-        FRAME, "1.2.840.10008.1.2.4.201", layout, read_jpeg_2000(FRAME), sandboxed=True
+        FRAME, HTJ2K_LOSSLESS, layout, read_jpeg_2000(FRAME), DecodeOptions(sandboxed=True)
     )
     np.testing.assert_array_equal(codes, DEEP)
 

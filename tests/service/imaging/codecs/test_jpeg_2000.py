@@ -8,17 +8,11 @@ import pytest
 from PIL import Image
 
 from service.errors import UnreadableImage
-from service.imaging import jpeg_2000
-from service.imaging.codestream import read_jpeg_2000
-from service.imaging.jpeg_2000 import decode_jpeg_2000, doubled
+from service.imaging.codecs import jpeg_2000
+from service.imaging.codecs.jpeg_2000 import decode_jpeg_2000, doubled, read_jpeg_2000
 from tests.dicom_files import dicom_file
-from tests.service.imaging.decoded import (
-    HTJ2K,
-    HTJ2K_LOSSLESS,
-    JPEG_2000,
-    JPEG_2000_LOSSLESS,
-    decoded,
-)
+from tests.service.imaging.decoded import decoded
+from tests.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, JPEG_2000, JPEG_2000_LOSSLESS
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""JPEG 2000 and HTJ2K codestreams, whole or without their finest wavelet level.
+"""JPEG 2000 (ISO/IEC 15444-1; PS3.5 8.2.4), whole or without its finest wavelet level; HTJ2K too.
 
 Without that level decoding takes a third of the time. The low-pass band has its samples at the even
 positions of the level above (ISO/IEC 15444-1 F.3): sample i of a halved image is centred on pixel
@@ -17,13 +17,95 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.imaging import quiet as quiet
-from service.imaging.codestream import Codestream
-from service.imaging.htj2k import decode_fast, is_plain_and_whole
+from service.imaging.codecs.codec import Codec, DecodeOptions
+from service.imaging.codecs.codestream import Codestream, corrupt
+from service.imaging.codecs.openjph import decode_fast, is_plain_and_whole
+from service.imaging.pixel_layout import PixelLayout
 
-_START = b"\xff\x4f\xff\x51"
+OPENJPEG_BYTES_PER_PIXEL = 8
+"""As `codec.BYTES_PER_PIXEL`: OpenJPEG works on four bytes a sample."""
+
+_START, _JP2 = b"\xff\x4f\xff\x51", b"jP  "
+_MAX_TILES = 1024
 _TILE_PART, _COMMENT = 0xFF90, 0xFF64
 _MAX_SEGMENTS = 256
 """Of a main header; it has a handful."""
+
+
+def starts_jpeg_2000(head: bytes | memoryview) -> bool:
+    """Say whether a codestream starts here, in a JP2 or not."""
+    return bytes(head[:4]) == _START or bytes(head[4:8]) == _JP2
+
+
+def read_jpeg_2000(frame: bytes | memoryview) -> Codestream:
+    """Read the SIZ segment of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1).
+
+    A JP2 file around the codestream is tolerated: DICOM forbids it (PS3.5 A.4.4), files have it.
+
+    Raises
+    ------
+    UnreadableImage
+        No SIZ segment, components of different sizes, or tiles that cannot be: some decoders
+        never return from those.
+    """
+    offset = _codestream_in_jp2(frame)
+    if len(frame) < offset + 45 or bytes(frame[offset : offset + 4]) != _START:
+        raise corrupt()
+    right, bottom, left, top = unpack_from(">4L", frame, offset + 8)
+    across = _tiles((left, right), *unpack_from(">LxxxxL", frame, offset + 24))
+    down = _tiles((top, bottom), *unpack_from(">LxxxxL", frame, offset + 28))
+    (components,) = unpack_from(">H", frame, offset + 40)
+    depth, horizontal, vertical = unpack_from(">3B", frame, offset + 42)
+    if (horizontal, vertical) != (1, 1):
+        raise corrupt()
+    return Codestream(
+        rows=bottom - top,
+        columns=right - left,
+        components=components,
+        precision=(depth & 0x7F) + 1,
+        signed=bool(depth & 0x80),
+        tiles=across * down,
+    )
+
+
+def _tiles(image: tuple[int, int], size: int, origin: int) -> int:
+    """Count the tiles along one axis, and check their grid (ISO/IEC 15444-1 B.3)."""
+    start, end = image
+    if not (origin <= start < origin + size and start < end):
+        raise corrupt()
+    count = -(-(end - origin) // size)
+    if count > _MAX_TILES:
+        raise corrupt()
+    return count
+
+
+def _codestream_in_jp2(frame: bytes | memoryview) -> int:
+    if bytes(frame[4:8]) != _JP2:
+        return 0
+    offset = 0
+    while offset + 8 <= len(frame):
+        (length,) = unpack_from(">L", frame, offset)
+        if bytes(frame[offset + 4 : offset + 8]) == b"jp2c":
+            return offset + 8
+        if length < 8:
+            break
+        offset += length
+    raise corrupt()
+
+
+def decode_wavelet(
+    frame: bytes,
+    layout: PixelLayout,
+    claims: Codestream,
+    options: DecodeOptions,
+    *,
+    fast: bool = False,
+) -> NDArray[Any]:
+    """Decode a codestream as `Codec.decode` does; `fast` as of `decode_jpeg_2000`."""
+    # An encoder may have taken signed samples for unsigned ones, and a mean of those is no
+    # value between them.
+    half = options.half and not layout.signed
+    return decode_jpeg_2000(frame, claims, half=half, fast=fast)
 
 
 def decode_jpeg_2000(
@@ -135,3 +217,20 @@ def _has_short_header(frame: bytes) -> bool:
             return True
         at += 2 + length
     return False
+
+
+def _encode(codes: NDArray[np.uint16]) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(codes, codecformat="j2k", reversible=True))
+
+
+JPEG_2000 = Codec(
+    name="JPEG 2000",
+    lossless=("1.2.840.10008.1.2.4.90",),
+    lossy=("1.2.840.10008.1.2.4.91",),
+    starts=starts_jpeg_2000,
+    read_claims=lambda frame, layout: read_jpeg_2000(frame),
+    decode=decode_wavelet,
+    encode=_encode,
+    halves=True,
+    bytes_per_pixel=OPENJPEG_BYTES_PER_PIXEL,
+)

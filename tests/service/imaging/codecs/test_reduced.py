@@ -11,10 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from service.imaging import jpeg_2000
-from service.imaging.codestream import read_jpeg_2000
-from service.imaging.htj2k import decode_fast
-from service.imaging.jpeg_2000 import decode_jpeg_2000
+from service.imaging.codecs import jpeg_2000
+from service.imaging.codecs.jpeg_2000 import decode_jpeg_2000, read_jpeg_2000
+from service.imaging.codecs.openjph import decode_fast
 from tests.service.imaging.codestreams import (
     HTJ2K,
     HTJ2K_LOSSLESS,

@@ -5,14 +5,9 @@ import numpy as np
 import pytest
 
 from service.errors import UnreadableImage
-from service.imaging.codestream import (
-    PROGRESSIVE,
-    SEQUENTIAL,
-    jpeg_scans,
-    read_jpeg,
-    read_jpeg_2000,
-    rle_segments,
-)
+from service.imaging.codecs.jpeg_2000 import read_jpeg_2000
+from service.imaging.codecs.jpeg_markers import PROGRESSIVE, SEQUENTIAL, jpeg_scans, read_jpeg
+from service.imaging.codecs.rle import rle_segments
 from tests.dicom_files import phantom, rle_frame, to_codes
 from tests.service.imaging.trailers import TRAILERS
 

@@ -1,0 +1,1 @@
+"""How compressed frames are decoded: one codec, one file, one row in `registry`."""
