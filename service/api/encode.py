@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from starlette.responses import Response
 
-from service.api.form import Form
 from service.dicomweb.multipart import form_data, related
 from service.findings import Findings
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.dicom.registry import picture_side as of_dicom
+from service.outputs.forms import Form
 from service.outputs.png import heatmap_png, image_png, map_png, mask_png, overlay_png
 from service.outputs.result import Render, result_of
 
@@ -58,7 +58,7 @@ def encode(
         if len(files) > 1:
             content, media_type = related(files, DICOM)
     else:
-        content, media_type = _PICTURES[form](findings, max_side), "image/png"
+        content, media_type = PICTURES[form](findings, max_side), "image/png"
     return Response(content, media_type=media_type, headers=_headers(findings))
 
 
@@ -75,7 +75,7 @@ def _activation(findings: Findings, _: int) -> bytes:
     return map_png(findings.activation_map)
 
 
-_PICTURES: dict[Form, Callable[[Findings, int], bytes]] = {
+PICTURES: dict[Form, Callable[[Findings, int], bytes]] = {
     "mask": lambda findings, _: mask_png(findings),
     "heatmap": heatmap_png,
     "overlay": overlay_png,
@@ -83,6 +83,7 @@ _PICTURES: dict[Form, Callable[[Findings, int], bytes]] = {
     "probability": lambda findings, _: map_png(findings.lesion_map),
     "activation": _activation,
 }
+"""PNGs by form: of the findings, and the longest side of heatmap and overlay."""
 
 
 def _parts(
@@ -100,7 +101,7 @@ def _parts(
         elif form in files:
             parts.append((form, DICOM, files[form]))
         else:
-            parts.append((form, "image/png", _PICTURES[form](findings, max_side)))
+            parts.append((form, "image/png", PICTURES[form](findings, max_side)))
     return parts
 
 

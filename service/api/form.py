@@ -1,15 +1,10 @@
 """Which form of the result the caller wants: `output` wins over `Accept`."""
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import cast
 
 from service.errors import NotAcceptable
-
-Form = Literal[
-    "json", "mask", "heatmap", "overlay", "image", "probability", "activation",
-    "seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps",
-]  # fmt: skip
-"""JSON, six PNGs, and the DICOM objects of `service.outputs.dicom`."""
+from service.outputs.forms import FORMS, Form
 
 PNG_FORM: Form = "overlay"
 """What `Accept: image/png` alone means."""
@@ -17,7 +12,7 @@ PNG_FORM: Form = "overlay"
 DICOM_FORM: Form = "seg"
 """What `Accept: application/dicom` alone means."""
 
-_ANY = rf"(?:{'|'.join(get_args(Form))})"
+_ANY = rf"(?:{'|'.join(FORMS)})"
 OUTPUT = rf"^{_ANY}(?:,{_ANY})*$"
 """What `output` may be: one form, or several."""
 
@@ -44,10 +39,9 @@ def choose_form(output: str | None, accept: str) -> Form:
         Nothing we give is asked for.
     """
     if output is not None:
-        for form in get_args(Form):
-            if output == form:
-                return form  # type: ignore[no-any-return]
-        raise NotAcceptable("output", f"output must be one of {', '.join(get_args(Form))}.")
+        if output not in FORMS:
+            raise NotAcceptable("output", f"output must be one of {', '.join(FORMS)}.")
+        return cast(Form, output)
     if not accept.strip():
         return "json"
     best = _best(_OFFERS, accept)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
 from service.api.encode import encode, picture_side
-from service.api.form import OUTPUT, Form, choose_forms, choose_without_dicom
+from service.api.form import OUTPUT, choose_forms, choose_without_dicom
 from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
 from service.api.options import FIELDS, parse_spacing, spacing_parameter, with_fields
@@ -21,6 +21,7 @@ from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
 from service.imaging.frames import MAX_FRAMES
 from service.imaging.reader import sniff
+from service.outputs.forms import Form
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
 

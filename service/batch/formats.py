@@ -1,11 +1,9 @@
 """Which results may be asked for; of names alone, so that they are completed at once."""
 
 from service.comma_list import comma_list
+from service.outputs.forms import DICOM_OBJECTS
 
-DICOM_KINDS = ("seg", "seg-fractional", "sr", "cad-sr", "sc", "gsps")
-"""The keys of `outputs.dicom.registry.OUTPUTS`, whose import takes a second."""
-
-FORMATS = ("json", "png", *DICOM_KINDS, "csv")
+FORMATS = ("json", "png", *DICOM_OBJECTS, "csv")
 """`csv` is one file for all images."""
 
 DEFAULT_FORMATS = ("json", "png", "csv")

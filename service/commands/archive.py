@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from service.batch.formats import DICOM_KINDS, complete_formats, parse_formats
+from service.batch.formats import complete_formats, parse_formats
 from service.commands.segment import Frame, PixelSpacing, Ungated
 from service.exit_status import DEVICE_FAILED, INTERRUPTED, SOME_FAILED, WRITE_FAILED
+from service.outputs.forms import DICOM_OBJECTS
 
-FORMATS = ("json", "png", *DICOM_KINDS)
+FORMATS = ("json", "png", *DICOM_OBJECTS)
 
 EPILOG = f"""
 [bold]Examples[/]

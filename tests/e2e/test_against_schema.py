@@ -22,7 +22,7 @@ from schemathesis.transport.serialization import Binary
 
 from service.access.keys import ApiKey, changing_keys, digest_of
 from service.access.scopes import Scope
-from service.api.form import Form
+from service.outputs.forms import Form
 from tests.corpus.write import corpus
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net

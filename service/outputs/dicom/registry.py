@@ -43,6 +43,8 @@ class DicomOutput:
         One line for the API's documentation.
     picture_side
         Longest side of the picture of the image in it, in pixels; 0 where it holds none.
+    is_report
+        It is an SR document, and names the reports that it replaces.
     """
 
     build: Callable[[Findings, Source], Dataset]
@@ -50,6 +52,7 @@ class DicomOutput:
     transfer_syntax_uid: str
     description: str
     picture_side: int = 0
+    is_report: bool = False
 
 
 OUTPUTS: Mapping[str, DicomOutput] = {
@@ -70,12 +73,14 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         EnhancedSRStorage,
         ExplicitVRLittleEndian,
         "Enhanced SR, Measurement Report (TID 1500).",
+        is_report=True,
     ),
     "cad-sr": DicomOutput(
         mammography_cad_report,
         MammographyCADSRStorage,
         ExplicitVRLittleEndian,
         "Mammography CAD SR (TID 4000).",
+        is_report=True,
     ),
     "sc": DicomOutput(
         overlay_capture,
@@ -93,8 +98,7 @@ OUTPUTS: Mapping[str, DicomOutput] = {
 }
 
 
-REPORTS = frozenset(("sr", "cad-sr"))
-"""Those that are SR documents."""
+REPORTS = frozenset(kind for kind, output in OUTPUTS.items() if output.is_report)
 
 SUCCESSOR = "cad-sr"
 """What is made beside results that are no reports, to replace the report that an image was not
@@ -146,7 +150,7 @@ def dicom_file(
     A report names its `predecessors`; other objects have no place for them.
     """
     made = dicom_result(kind, findings, header)
-    if kind in REPORTS:
+    if OUTPUTS[kind].is_report:
         supersede(made, predecessors)
     return to_bytes(made, OUTPUTS[kind].transfer_syntax_uid)
 

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api.encode import WHOLE, picture_side
-from service.api.form import Form
 from service.outputs.dicom.registry import OUTPUTS
 from service.outputs.dicom.sc import MAX_LONG_SIDE
+from service.outputs.forms import Form
 from service.outputs.result import Render
 from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file, multi_frame_file

@@ -1,10 +1,8 @@
-from typing import get_args
-
 import pytest
 
-from service.api.form import Form, choose_form, choose_forms, choose_without_dicom
+from service.api.form import choose_form, choose_forms, choose_without_dicom
 from service.errors import NotAcceptable
-from service.outputs.dicom.registry import OUTPUTS
+from service.outputs.forms import Form
 
 pytestmark = pytest.mark.unit
 
@@ -79,8 +77,3 @@ def test_any_forms_may_be_asked_for_together() -> None:
 def test_what_is_no_form_is_refused_among_others_too(output: str) -> None:
     with pytest.raises(NotAcceptable):
         choose_forms(output, "")
-
-
-def test_every_dicom_object_has_a_form() -> None:
-    pictures = {"mask", "heatmap", "overlay", "image", "probability", "activation"}
-    assert set(get_args(Form)) == {"json", *pictures, *OUTPUTS}
