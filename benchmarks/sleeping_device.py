@@ -17,13 +17,13 @@ from benchmarks.load import pump, rate, request_of
 from benchmarks.plan import Plan
 from benchmarks.processes import Server, running
 from service.app import create_app
+from service.connections.server import serve
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session, TileOutputs
 from service.logs import configure_logs
 from service.models import BUNDLED_MODEL
 from service.reading.pool import ReaderPool
 from service.segmenter import Segmenter
-from service.server import serve
 from service.settings import Settings
 
 TILE_S = 0.003

@@ -6,10 +6,10 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from service.ae_title import AE_TITLE, is_ae_title
 from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
+from service.dimse.ae_title import AE_TITLE, is_ae_title
 from service.outputs.dicom.registry import OUTPUTS
 from service.postgres_options import PostgresOptions
 

@@ -11,10 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, sop_class
 
-from service.associate_pdus import REJECT
 from service.destinations.contexts import proposed_contexts
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.stow_answer import judge
+from service.dimse.associate_pdus import REJECT
+from service.dimse.store_status import NotDelivered, warning_of
 from service.inbox.association_request import (
     INVALID,
     NO_SLOT,
@@ -27,7 +28,6 @@ from service.outputs.dicom import not_run
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, syntaxes_of
 from service.outputs.dicom.text import declared_character_set
 from service.settings import Settings
-from service.store_status import NotDelivered, warning_of
 from service.tls_files import DICOM_SUITES
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from service.app import create_app
+from service.connections.server import serve as run_server
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
 from service.heap import spare_what_is_loaded
@@ -17,7 +18,6 @@ from service.opening import (
     open_inbox,
     open_tls,
 )
-from service.server import serve as run_server
 from service.terminal import fail, settings_or_exit, warn_of_retired_variables
 
 app = typer.Typer(add_completion=False)

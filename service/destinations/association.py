@@ -29,7 +29,7 @@ from service.destinations.line import (
     PatientProvider,
     shut,
 )
-from service.store_status import NotDelivered
+from service.dimse.store_status import NotDelivered
 from service.tls_files import TlsContext, code_of
 
 RELEASE_S = 5.0

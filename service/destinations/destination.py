@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.dimse.store_status import NotDelivered
 from service.logs import where
-from service.store_status import NotDelivered
 from service.tls_files import TlsFiles
 
 log = structlog.get_logger("mammoseg")

@@ -14,7 +14,7 @@ from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.service_class_n import StorageCommitmentServiceClass
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
-from service.associate_pdus import HEAD_BYTES, AnswerReader
+from service.dimse.associate_pdus import HEAD_BYTES, AnswerReader
 from service.tls_files import code_of
 
 MAX_PDU_BYTES = 2**16

@@ -13,7 +13,6 @@ import structlog
 from pydantic import Field, model_validator
 from pynetdicom import _config, build_context, evt
 
-from service.ae_title import AE_TITLE, is_ae_title
 from service.destinations.association import Peer, RequestedAssociation
 from service.destinations.commitment import (
     PUSH_MODEL,
@@ -25,8 +24,9 @@ from service.destinations.contexts import proposed_contexts
 from service.destinations.destination import ClientOptions, Destination, InstanceReference
 from service.destinations.line import MAX_MESSAGE_S
 from service.destinations.transcode import PLAIN, chosen, plain, read_file_meta
+from service.dimse.ae_title import AE_TITLE, is_ae_title
+from service.dimse.store_status import PROCESSING_FAILURE, SUCCESS, NotDelivered, warning_of
 from service.logs import where
-from service.store_status import PROCESSING_FAILURE, SUCCESS, NotDelivered, warning_of
 from service.tls_files import TlsContext, client_context
 
 log = structlog.get_logger("mammoseg")

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, model_validator
 from service.destinations.destination import ClientOptions, Destination
 from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_answer import judge
-from service.store_status import NotDelivered
+from service.dimse.store_status import NotDelivered
 from service.tls_files import TlsContext, client_context, code_of
 
 PIECE = 2**20

@@ -11,12 +11,12 @@ from service.dicomweb.search import MAX_ANSWER_BYTES, Search, Server, value_of
 from service.dicomweb.search import ServerFailed as ServerFailed
 from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_answer import judge
+from service.dimse.store_status import NotDelivered
 from service.errors import InvalidRequest, MammosegError
 from service.imaging import elements
 from service.imaging.dicom import parse
 from service.imaging.elements import is_uid
 from service.imaging.source_header import HEADER_BYTES
-from service.store_status import NotDelivered
 
 log = structlog.get_logger("mammoseg")
 

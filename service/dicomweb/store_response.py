@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.store_status import PROCESSING_FAILURE
+from service.dimse.store_status import PROCESSING_FAILURE
 
 DICOM_JSON = "application/dicom+json"
 

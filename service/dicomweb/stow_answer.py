@@ -1,7 +1,7 @@
 """What the answer to a STOW-RS request (PS3.18 10.5) of one object means for who sent it."""
 
 from service.dicomweb.store_response import failure_reason, warning_reason
-from service.store_status import DUPLICATES, NotDelivered, refusal
+from service.dimse.store_status import DUPLICATES, NotDelivered, refusal
 
 PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
 """Answers that the same request will get again. Others may change with the server's state or with

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from service.destinations.destination import ClientOptions
 from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
+from service.dimse.store_status import NotDelivered
 from service.doctor.check import Check, mend, note, well
 from service.errors import StartupError
 from service.settings import Settings
-from service.store_status import NotDelivered
 from service.terminal import PREFIX, RETIRED, unknown_variables
 from service.tls_files import client_context
 

@@ -18,10 +18,10 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
-from service.associate_pdus import AnswerReader
 from service.audit.events import node_refused
 from service.audit.participants import application_entity
 from service.audit.trail import NO_TRAIL
+from service.dimse.associate_pdus import AnswerReader
 from service.inbox.association_request import (
     INVALID,
     NO_SLOT,

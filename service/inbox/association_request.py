@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 
-from service.associate_pdus import ABORT, REJECT, REQUEST, Malformed, readable_request
+from service.dimse.associate_pdus import ABORT, REJECT, REQUEST, Malformed, readable_request
 
 MAX_REQUEST_BYTES = 2**20
 """Of an association request; one with all presentation contexts takes a tenth."""

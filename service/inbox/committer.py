@@ -11,10 +11,10 @@ from service.destinations.destination import (
     faults_counted,
 )
 from service.destinations.transcode import read_file_meta
+from service.dimse.store_status import NotDelivered
 from service.inbox.commitment_queue import COMMITTED, TIMED_OUT
 from service.inbox.inbox import Inbox
 from service.inbox.states import Delivery
-from service.store_status import NotDelivered
 
 MAX_ASKED = 50
 """Results in one request. So many that wait are asked for before the next one is sent."""

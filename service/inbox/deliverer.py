@@ -14,6 +14,7 @@ from service.destinations.destination import (
     Destination,
     faults_counted,
 )
+from service.dimse.store_status import NotDelivered
 from service.inbox.audited import DeliveryAudit
 from service.inbox.committer import MAX_ASKED, Committer, unreadable
 from service.inbox.inbox import Inbox
@@ -21,7 +22,6 @@ from service.inbox.poller import Poller
 from service.inbox.states import Delivery
 from service.inbox.traces import InboxTraces
 from service.metrics import Metrics
-from service.store_status import NotDelivered
 
 log = structlog.get_logger("mammoseg")
 

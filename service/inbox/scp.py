@@ -24,6 +24,7 @@ from service.audit.participants import application_entity as entity_of
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.destinations.commitment import PUSH_MODEL, report_of
 from service.dicomweb.store_response import OUT_OF_RESOURCES
+from service.dimse.store_status import PROCESSING_FAILURE, SUCCESS
 from service.errors import Overloaded
 from service.imaging.transfer_syntaxes import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
@@ -33,7 +34,6 @@ from service.inbox.store_transaction import Received
 from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
-from service.store_status import PROCESSING_FAILURE, SUCCESS
 from service.tls_files import DICOM_CIPHERS, TlsContext, TlsFiles, server_context
 
 log = structlog.get_logger("mammoseg")

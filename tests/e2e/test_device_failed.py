@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from service.app import create_app
 from service.logs import configure_logs
-from service.server import serve
+from service.connections.server import serve
 from service.settings import Settings
 from tests.broken_device import broken_segmenter
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.connections.server import Server, config_of
 from service.heap import CHOSEN, unsearched
-from service.server import Server, config_of
 from service.settings import Settings
 
 pytestmark = [
@@ -131,7 +131,7 @@ def test_what_is_loaded_is_searched_for_cycles_no_more_and_what_is_new_is() -> N
 
 def test_the_server_gives_memory_back_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
-    monkeypatch.setattr("service.server.give_back", lambda: given.append(True))
+    monkeypatch.setattr("service.connections.server.give_back", lambda: given.append(True))
     server = Server(config_of(FastAPI(), Settings(device="cpu")), FastAPI(), 0.0)
 
     async def times_given(tick: int) -> int:

@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.connections.server import serve
 from service.errors import StartupError
 from service.exit_status import START_FAILED
 from service.listening import cannot_listen, check_address
-from service.server import serve
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration

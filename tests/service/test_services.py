@@ -5,7 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.server import device_failed
+from service.connections.server import device_failed
 from service.services import services_of
 from service.settings import Settings
 from tests.identity_net import write_identity_net

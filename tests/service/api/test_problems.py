@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from service.app import create_app
-from service.server import config_of
+from service.connections.server import config_of
 from service.settings import Settings
 from tests.service.api.conftest import opened
 

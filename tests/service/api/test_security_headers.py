@@ -4,8 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api.security_headers import with_security_headers
+from service.connections.http_header import last_answer
 from service.errors import InvalidRequest
-from service.http_header import last_answer
 
 ALWAYS = ("x-content-type-options", "referrer-policy", "content-security-policy")
 

@@ -8,8 +8,8 @@ import pytest
 
 from service.destinations.destination import ClientOptions, CommitmentReport
 from service.destinations.store import DicomDestination, StoreClient
+from service.dimse.store_status import NotDelivered
 from service.outputs.dicom.registry import OUTPUTS, syntaxes_of
-from service.store_status import NotDelivered
 
 UID = "1.2.3.4.1.1"
 SEG = OUTPUTS["seg"].sop_class_uid

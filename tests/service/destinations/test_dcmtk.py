@@ -9,8 +9,8 @@ from pydicom import dcmread
 
 from service.destinations.destination import ClientOptions
 from service.destinations.store import DicomDestination
+from service.dimse.store_status import NotDelivered
 from service.outputs.dicom.registry import OUTPUTS, syntaxes_of
-from service.store_status import NotDelivered
 from tests.dcmtk import storescp
 
 pytestmark = pytest.mark.integration

@@ -16,8 +16,8 @@ from service.destinations.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from service.destinations.destination import ClientOptions, CommitmentReport, InstanceReference
 from service.destinations.line import OwnAssociation
 from service.destinations.store import DicomDestination, StoreClient
+from service.dimse.store_status import NotDelivered
 from service.outputs.dicom.registry import syntaxes_of
-from service.store_status import NotDelivered
 from tests.service.destinations.c_store import (
     EXPLICIT,
     IMPLICIT,

@@ -13,10 +13,10 @@ import pytest
 from service.destinations.destination import ClientOptions
 from service.destinations.registry import KINDS
 from service.destinations.store import DicomDestination
+from service.dimse.store_status import NotDelivered
 from service.errors import StartupError
 from service.outputs.dicom.registry import syntaxes_of
 from service.server_process import free_port
-from service.store_status import NotDelivered
 from tests.certificates import DAY, Authority, Issued
 from tests.dcmtk import storescp
 from tests.orthanc import running_orthanc

@@ -12,12 +12,12 @@ from service.dicomweb.store_response import (
     SYNTAX_NOT_SUPPORTED,
     Outcome,
 )
+from service.dimse.store_status import PROCESSING_FAILURE
 from service.errors import Overloaded, UnreadableImage, UnsuitableImage
 from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 from service.inbox.inbox import Inbox
 from service.outputs.dicom.algorithm import MANUFACTURER
 from service.settings import Settings
-from service.store_status import PROCESSING_FAILURE
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from service.app import create_app
-from service.server import Server, config_of
+from service.connections.server import Server, config_of
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from service.connection_limits import ConnectionLimits
-from service.http_protocol import MAX_HEAD_BYTES, HttpProtocol
-from tests.service.http_wire import LATER, Wire, answer_of, ask, on_a_wire, post
+from service.connections.http_protocol import MAX_HEAD_BYTES, HttpProtocol
+from service.connections.limits import ConnectionLimits
+from tests.service.connections.http_wire import LATER, Wire, answer_of, ask, on_a_wire, post
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ import pytest
 from service.errors import StartupError
 from service.tls import TlsOptions, server_context
 from tests.certificates import DAY, Authority, Issued
-from tests.service.tls_door import LOOPS, Door, Echo, behind_a_door, hello
+from tests.service.connections.tls_door import LOOPS, Door, Echo, behind_a_door, hello
 
 pytestmark = pytest.mark.integration
 if sys.platform != "win32":

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from service.api.lingering_close import Lingering
-from service.connection_limits import ConnectionLimits
-from service.connection_refusals import ConnectionRefusals
-from service.http_protocol import HttpProtocol
+from service.connections.http_protocol import HttpProtocol
+from service.connections.limits import ConnectionLimits
+from service.connections.refusals import ConnectionRefusals
 
 LIMITS = ConnectionLimits(connections=8, header_s=60, send_s=60)
 LATER = 1e9

@@ -15,10 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.connection_limits import ConnectionLimits
-from service.connection_refusals import ConnectionRefusals
-from service.errors import InvalidRequest, MammosegError, Overloaded, RequestTimeout
-from service.http_header import (
+from service.connections.http_header import (
     MAX_URL_BYTES,
     broken,
     check_header,
@@ -26,7 +23,10 @@ from service.http_header import (
     last_answer,
     url_too_long,
 )
-from service.unread_answer import UnreadAnswer
+from service.connections.limits import ConnectionLimits
+from service.connections.refusals import ConnectionRefusals
+from service.connections.unread_answer import UnreadAnswer
+from service.errors import InvalidRequest, MammosegError, Overloaded, RequestTimeout
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of a request line and header as they are sent; of the trailers after a chunked body, too."""

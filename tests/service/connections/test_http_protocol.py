@@ -8,8 +8,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.api.problems import Problem
-from service.http_protocol import MAX_PIPELINED
-from tests.service.http_wire import CHUNKED, LATER, Wire, answer_of, ask, on_a_wire, post
+from service.connections.http_protocol import MAX_PIPELINED
+from tests.service.connections.http_wire import (
+    CHUNKED,
+    LATER,
+    Wire,
+    answer_of,
+    ask,
+    on_a_wire,
+    post,
+)
 
 pytestmark = pytest.mark.integration
 

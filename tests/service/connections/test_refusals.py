@@ -1,7 +1,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from service.connection_refusals import QUIET_S, ConnectionRefusals
+from service.connections.refusals import QUIET_S, ConnectionRefusals
 
 pytestmark = pytest.mark.unit
 

@@ -23,15 +23,15 @@ from fastapi import FastAPI
 
 from service.audit.events import node_refused
 from service.audit.participants import http_caller
-from service.connection_limits import ConnectionLimits
-from service.connection_refusals import ConnectionRefusals
+from service.connections.http_protocol import HttpProtocol
+from service.connections.limits import ConnectionLimits
+from service.connections.refusals import ConnectionRefusals
+from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.heap import give_back
-from service.http_protocol import HttpProtocol
 from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
-from service.tls_protocol import Handshakes, TlsDoor
 
 log = structlog.get_logger("mammoseg")
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import ValidationError
 
-from service.ae_title import is_ae_title
+from service.dimse.ae_title import is_ae_title
 from service.settings import Settings
 
 pytestmark = pytest.mark.unit

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 
-from service.associate_pdus import AnswerReader, Malformed, readable_answer
+from service.dimse.associate_pdus import AnswerReader, Malformed, readable_answer
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.tls import TlsOptions, reloaded_context
-from service.tls_protocol import Handshakes, TlsDoor
 from tests.certificates import Authority, Issued
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
