@@ -3,7 +3,7 @@
 Nets learn from images that hang as radiologists hang them: the head, or of a craniocaudal view the
 breast's outer side, on top. A file may hold its pixels in any of eight ways; Patient Orientation
 says in which (PS3.3 C.7.6.1.1.1), or Image Orientation (C.7.6.2.1.1), which frames of a
-tomosynthesis have in its place. Which side the chest wall is on does not matter.
+tomosynthesis have in its place (C.7.6.16.2.4). Which side the chest wall is on does not matter.
 """
 
 import math
@@ -68,6 +68,9 @@ parts, head and foot come first: they say what is up without the side."""
 MIN_COSINE = 0.1
 """A smaller part of a direction is not named: six degrees."""
 
+TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
+"""Breast Tomosynthesis Image Storage."""
+
 TOLERANCE = 0.05
 """By how much directions may miss length one, and each other's right angle."""
 
@@ -90,9 +93,13 @@ def patient_orientation(dataset: Dataset) -> PatientOrientation | None:
 
 
 def image_orientation(dataset: Dataset) -> PatientOrientation | None:
-    """Read where rows and columns point by Image Orientation (Patient); None where that is none."""
+    """Read where rows and columns of a tomosynthesis point; None where that is not stated.
+
+    Other mammograms have no plane in the patient (PS3.3 A.26, A.27), and yet 1, 0, 0, 0, 1, 0 where
+    a toolkit wrote its default.
+    """
     cosines = elements.numbers(dataset, "ImageOrientationPatient")
-    if len(cosines) != 6:
+    if elements.uid(dataset, "SOPClassUID") != TOMOSYNTHESIS or len(cosines) != 6:
         return None
     along_rows, along_columns = cosines[:3], cosines[3:]
     lengths = math.hypot(*along_rows), math.hypot(*along_columns)

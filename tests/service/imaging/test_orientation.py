@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from service.imaging.mammogram import Laterality, PatientOrientation
 from service.imaging.orientation import (
     AS_STORED,
+    TOMOSYNTHESIS,
     Turn,
     image_orientation,
     of_biped,
@@ -110,6 +111,7 @@ def test_cosines_say_where_rows_and_columns_point(
     cosines: list[float] | None, read: PatientOrientation | None
 ) -> None:
     dataset = Dataset()
+    dataset.SOPClassUID = TOMOSYNTHESIS
     dataset.ImageOrientationPatient = cosines
     assert image_orientation(dataset) == of_biped(dataset) == read
     dataset.PatientOrientation = ["P", "L"]
@@ -131,5 +133,15 @@ def test_frames_of_any_tilt_are_turned_upright(side: Laterality, tilt: int, turn
         along_rows = tuple(-cosine for cosine in along_rows)
     stored = (along_columns, along_rows) if turn.transposed else (along_rows, along_columns)
     dataset = Dataset()
+    dataset.SOPClassUID = TOMOSYNTHESIS
     dataset.ImageOrientationPatient = [*stored[0], *stored[1]]
     assert upright(of_biped(dataset), side) == turn._replace(mirrored=False)
+
+
+@pytest.mark.parametrize("number", ["1.2", "1.2.1", "1", "13.1.4", "13.1.5", "7", "7.3"])
+@pytest.mark.parametrize("cosines", [[1, 0, 0, 0, 1, 0], [0, -1, 0, 0, 0, -1]])
+def test_other_objects_have_no_plane_in_the_patient(number: str, cosines: list[float]) -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID = f"1.2.840.10008.5.1.4.1.1.{number}"
+    dataset.ImageOrientationPatient = cosines
+    assert of_biped(dataset) is None
