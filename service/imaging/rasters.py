@@ -17,7 +17,7 @@ from service.imaging.frames import no_such_frame
 from service.imaging.limits import ReadLimits, too_many_pixels, too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.polarity import background_is_bright
-from service.imaging.sample_range import full_range, in_own_bits
+from service.imaging.sample_range import MIN_BITS, full_range, in_own_bits, without_painted
 from service.imaging.tiff import TiffTags, read_tags
 
 RasterKind = Literal["png", "jpeg", "tiff"]
@@ -33,8 +33,8 @@ TURNED = Caveat(
 
 BITS_GUESSED = Caveat(
     "bits-guessed",
-    "No sample of this 16-bit file needs its upper bits: it was taken for an image of as many bits "
-    "as its largest sample needs.",
+    "No sample of this 16-bit file needs its upper bits, or but a single painted value: it was "
+    "taken for an image of as many bits as its largest sample needs.",
 )
 
 MAX_SAMPLES = 4
@@ -82,9 +82,9 @@ def read_raster_file(
     """Decode a grey raster image of 8 to 16 bits.
 
     Red, green and blue that are equal count as grey, as do palettes of greys. EXIF orientation
-    (TIFF 6.0 tag 274) is applied. Of 16 bits, those count that the largest sample needs. A bright
-    background is inverted, unless a TIFF says that its zero is white. Signed samples keep their
-    order. `frame` is a TIFF's page, from 1 on.
+    (TIFF 6.0 tag 274) is applied. Of 16 bits, those count that the largest sample needs, but for a
+    single painted value. A bright background is inverted, unless a TIFF says that its zero is
+    white. Signed samples keep their order. `frame` is a TIFF's page, from 1 on.
 
     Raises
     ------
@@ -98,9 +98,9 @@ def read_raster_file(
             decoded = _decode(body, kind, limits, frame)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise too_many_pixels() from None
-    samples, needed = in_own_bits(decoded.samples)
+    samples, bits = in_own_bits(decoded.samples)
     in_doubt = decoded.bits == 16 and not decoded.by_palette
-    bits = needed if in_doubt else decoded.bits
+    samples, bits = without_painted(samples, bits) if in_doubt else (samples, decoded.bits)
     pixels = turn(full_range(samples, bits), decoded.orientation)
     caveats: tuple[Caveat, ...] = (TURNED,) if 2 <= decoded.orientation <= 8 else ()
     if bits < decoded.bits:
@@ -231,7 +231,11 @@ def _one_channel(samples: NDArray[Any], tolerance: int, bits: int = 16) -> NDArr
 
 
 def _refuse_transparency(opacity: NDArray[Any], bits: int) -> None:
-    if opacity.min() < np.iinfo(opacity.dtype).max >> max(0, 8 * opacity.dtype.itemsize - bits):
+    low, high = (int(end) for end in cv2.minMaxLoc(np.ascontiguousarray(opacity))[:2])
+    full = np.iinfo(opacity.dtype).max >> max(0, 8 * opacity.dtype.itemsize - bits)
+    # 4095 throughout is the opacity of twelve bits that were written into sixteen.
+    is_of_fewer_bits = low == high and low.bit_length() >= MIN_BITS and not low & (low + 1)
+    if low < full and not is_of_fewer_bits:
         raise UnsuitableImage("transparency", "The image has transparent pixels.")
 
 

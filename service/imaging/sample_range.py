@@ -34,6 +34,28 @@ def in_own_bits(samples: NDArray[Any]) -> tuple[Samples, int]:
     return unsigned + unsigned.dtype.type(1 << (bits - 1)), bits
 
 
+def without_painted(samples: Samples, bits: int) -> tuple[Samples, int]:
+    """Return samples and bits as they are without a single value that alone needs the upper ones.
+
+    A label that was painted into ten bits as 65535 is no sample of them, nor is a dead pixel. It
+    becomes the brightest value of the others' bits.
+
+    Parameters
+    ----------
+    samples
+        Unsigned, shape (rows, columns).
+    bits
+        As many as the largest needs.
+    """
+    largest = int(cv2.minMaxLoc(samples)[1])
+    others = cv2.compare(samples, largest, cv2.CMP_LT)
+    own = int(cv2.minMaxLoc(samples, mask=others)[1]).bit_length()
+    if not MIN_BITS <= own < bits:
+        return samples, bits
+    bounded: Samples = np.minimum(samples, samples.dtype.type((1 << own) - 1))
+    return bounded, own
+
+
 def full_range(samples: Samples, bits: int) -> NDArray[np.uint16]:
     """Spread samples over the range of display values: 0 stays 0, the largest becomes 65535.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.imaging.sample_range import full_range, in_own_bits
+from service.imaging.sample_range import full_range, in_own_bits, without_painted
 from tests.dicom_files import phantom
 from tests.service.imaging.raster_files import file_of, read, refusal
 
@@ -70,6 +70,48 @@ def test_its_white_background_is_inverted(kind, bits):
     pixels, caveats = read(written(deep.max() - deep, kind), kind)
     np.testing.assert_allclose(pixels, deep * (65535 / deep.max()), atol=1)
     assert caveats == ["bits-guessed", "polarity-guessed"]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("negative", (False, True))
+@pytest.mark.parametrize("painted", (4096, 40_000, 65535))
+@pytest.mark.parametrize("bits", (10, 12))
+def test_a_label_or_a_dead_pixel_is_no_sample(bits, painted, negative, kind):
+    deep = phantom(bits).astype(np.uint16)
+    deep = deep.max() - deep if negative else deep
+    label = deep.copy()
+    label[:2, :9], label[40, 30] = painted, painted
+    clean, _ = read(written(deep, kind), kind)
+    pixels, caveats = read(written(label, kind), kind)
+    beside = label != painted
+    np.testing.assert_array_equal(pixels[beside], clean[beside])
+    assert set(pixels[~beside]) == {0 if negative else 65535}
+    assert caveats == ["bits-guessed", *["polarity-guessed"] * negative]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("samples", ([[0, 9000]], [[0, 300, 9000, 9001]], [[0, 100, 9000]]))
+def test_a_picture_of_few_values_is_not_taken_for_a_label(samples):
+    drawn = np.array(samples, np.uint16)
+    np.testing.assert_array_equal(without_painted(drawn, 14)[0], drawn)
+    assert without_painted(drawn, 14)[1] == 14
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("opacity", (255, 1023, 4095, 65535))
+def test_full_opacity_of_fewer_bits_is_opaque(opacity):
+    grey = phantom(8).astype(np.uint16)
+
+    def body(alpha):
+        return imagecodecs.tiff_encode(np.dstack([grey, alpha]), photometric=1, extrasample=2)
+
+    alpha = np.full_like(grey, opacity)
+    np.testing.assert_array_equal(
+        read(body(alpha), "tiff")[0], read(imagecodecs.tiff_encode(grey), "tiff")[0]
+    )
+    alpha[3, 3] -= 1
+    assert refusal(body(alpha), "tiff") == (422, "transparency")
 
 
 @pytest.mark.unit
