@@ -56,7 +56,7 @@ class Case:
     reduction: ReducedDecoding | None = None
 
 
-HALF = ReducedDecoding(0.14, 0, pixel_spacing_mm=(0.065, 0.065))
+HALF = ReducedDecoding(0.14, pixel_spacing_mm=(0.065, 0.065))
 """What a net at 0.3 mm wants of a detector's image, without pictures."""
 
 

@@ -85,7 +85,7 @@ class Findings:
     model
         Which model answered.
     mammogram
-        The image as it was read; `pixel_spacing_mm` is None when it had to be assumed.
+        The image as it was judged; `pixel_spacing_mm` is None when it had to be assumed.
     has_mask
         The image's score against the contract's threshold.
     lesion_map
@@ -107,6 +107,9 @@ class Findings:
     activation_map
         Where the has-mask score comes from, on the lesion map's grid: sigmoid of the activation at
         the contract's temperature; None where `SegmentOptions.activation` did not ask for it.
+    picture
+        uint16, shape (rows, columns) of the source: the image as it is shown, in all the detail
+        that `SegmentOptions.picture_side` asked for; the mammogram's own pixels when None.
     """
 
     model: ModelIdentity
@@ -121,6 +124,12 @@ class Findings:
     timing_ms: dict[str, float]
     minimum_region_pixels: float = 0.0
     activation_map: LesionMap | None = None
+    picture: NDArray[np.uint16] | None = None
+
+    @property
+    def shown(self) -> NDArray[np.uint16]:
+        """The image for pictures: uint16, shape (rows, columns) of the source."""
+        return self.mammogram.pixels if self.picture is None else self.picture
 
     @property
     def frame(self) -> int | None:

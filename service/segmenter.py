@@ -67,8 +67,8 @@ class SegmentOptions:
     frame
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
     picture_side
-        Longest side, in pixels, of the pictures of the image that will be made of the findings; 0
-        for none, None where that is not known, and the image is read in all its detail.
+        Longest side, in pixels, of the pictures of the image that will be made of the findings: 0
+        for none, None where that is not known. The findings do not depend on it.
     activation
         Keep the map that the has-mask score comes from.
     """
@@ -154,13 +154,21 @@ class Segmenter:
         """
         stopwatch, token = stopwatch or Stopwatch(), token or CancelToken()
         options = options or SegmentOptions()
-        mammogram = self.reader.read(
-            ReadRequest(body, kind, options.frame, self._reduced_decoding(options)), token
+        reduction = ReducedDecoding(
+            self.contract.spacing.working_mm / MIN_SHRINKING, options.pixel_spacing_mm
         )
+        mammogram = self.reader.read(ReadRequest(body, kind, options.frame, reduction), token)
         stopwatch.lap("read")
         reserve_pixels(mammogram.rows * mammogram.columns)
         stopwatch.lap("wait")
-        return self.segment_mammogram(mammogram, options, stopwatch, token)
+        findings = self.segment_mammogram(mammogram, options, stopwatch, token)
+        if not _shows_enough(mammogram, options.picture_side):
+            # What is judged is one image, whatever is to be seen of it.
+            whole = self.reader.read(ReadRequest(body, kind, options.frame), token)
+            stopwatch.lap("picture")
+            timing_ms = stopwatch.milliseconds()
+            findings = replace(findings, picture=whole.pixels, timing_ms=timing_ms)
+        return findings
 
     def segment_mammogram(
         self,
@@ -225,13 +233,6 @@ class Segmenter:
             activation_map=activation_map,
         )
 
-    def _reduced_decoding(self, options: SegmentOptions) -> ReducedDecoding | None:
-        """Say how fine the image must be for the net, and for the pictures."""
-        if options.picture_side is None:
-            return None
-        enough_mm = self.contract.spacing.working_mm / MIN_SHRINKING
-        return ReducedDecoding(enough_mm, options.picture_side, options.pixel_spacing_mm)
-
     def _placed(
         self, mammogram: Mammogram, options: SegmentOptions
     ) -> tuple[Mammogram, tuple[float, float]]:
@@ -267,3 +268,10 @@ class Segmenter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _shows_enough(mammogram: Mammogram, picture_side: int | None) -> bool:
+    """Say whether pictures of this size lose nothing by how the image was read."""
+    longest = max(mammogram.rows, mammogram.columns)
+    is_small = picture_side is not None and 2 * picture_side <= longest
+    return is_small or not mammogram.halved

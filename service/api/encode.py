@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from service.dicomweb.multipart import form_data, related
 from service.findings import Findings
+from service.imaging.reduced_decoding import WHOLE
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.dicom.registry import picture_side as of_dicom
 from service.outputs.forms import Form
@@ -13,9 +14,6 @@ from service.outputs.png import heatmap_png, image_png, map_png, mask_png, overl
 from service.outputs.result import Render, result_of
 
 DICOM = "application/dicom"
-
-WHOLE = 1 << 31
-"""A side that no image has: nothing of it may be left out."""
 
 
 def encode(

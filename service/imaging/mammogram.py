@@ -56,6 +56,8 @@ class Mammogram:
         Of the source instance; None for PNG, JPEG and TIFF.
     frame
         Number of the frame or page that was asked for, from 1 on; None for an only one.
+    halved
+        Read at half its resolution, and brought to the grid of the whole.
     caveats
         What was assumed on the way here.
     header
@@ -72,6 +74,7 @@ class Mammogram:
     sop_instance_uid: str | None = None
     transfer_syntax_uid: str | None = None
     frame: int | None = None
+    halved: bool = False
     caveats: tuple[Caveat, ...] = ()
     header: SourceHeader | None = None
 
@@ -84,3 +87,9 @@ class Mammogram:
     def columns(self) -> int:
         """Width in source pixels."""
         return int(self.pixels.shape[1])
+
+    @property
+    def height_over_width(self) -> float:
+        """Of a pixel: by the spacing, else by the aspect that the image states."""
+        spacing = self.pixel_spacing_mm
+        return self.pixel_aspect if spacing is None else spacing[0] / spacing[1]

@@ -7,6 +7,7 @@ from service.imaging import elements
 from service.imaging.admission import admit
 from service.imaging.anatomy import read_anatomy
 from service.imaging.codecs.codec import DecodeOptions
+from service.imaging.codecs.registry import CODEC_OF
 from service.imaging.decode import decoding_bytes, read_codes
 from service.imaging.dicom import looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
@@ -132,12 +133,15 @@ def _read_dicom(
     limits.refuse_memory(len(body) + inflated + decoding_bytes(file, layout))
     dataset = as_of_frame(file.dataset, frame)
     pixel, anatomy = read_pixel_size(dataset), read_anatomy(dataset)
+    codec = CODEC_OF.get(file.transfer_syntax_uid)
     # Between padding and what it surrounds there would come values that are neither.
     half = (
         reduction is not None
+        and codec is not None
+        and codec.halves
         and "PixelPaddingValue" not in dataset
         and layout.bits_stored >= MIN_BITS_TO_HALVE
-        and reduction.allows_half((layout.rows, layout.columns), pixel.pixel_spacing_mm)
+        and reduction.allows_half(pixel.pixel_spacing_mm)
     )
     options = DecodeOptions(sandboxed=sandboxed, half=half)
     codes, layout = read_codes(file, layout, frame or 1, options)
@@ -160,6 +164,7 @@ def _read_dicom(
         sop_instance_uid=uid,
         transfer_syntax_uid=file.transfer_syntax_uid,
         frame=frame,
+        halved=half,
         caveats=caveats + pixel.caveats + anatomy.caveats,
         header=excerpt(whole, as_of_frame(whole, frame)),
     )

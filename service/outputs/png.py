@@ -1,6 +1,7 @@
 """Findings -> pictures: on the source's grid, on the working grid, or of bounded size.
 
-A render must not cost more than the net: the side is bounded, and zlib runs at level 1.
+A render must not cost more than the net: the side is bounded, and zlib runs at level 1. Its pixels
+are square, whatever those of the source are: viewers of pictures know of no others.
 """
 
 import io
@@ -39,9 +40,7 @@ def heatmap_png(findings: Findings, max_side: int) -> bytes:
 def overlay_png(findings: Findings, max_side: int) -> bytes:
     """Encode the image with heat and outlines, as an 8-bit RGB PNG at most `max_side` long."""
     shape = _render_shape(findings, max_side)
-    small = cv2.resize(
-        findings.mammogram.pixels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(findings.shown, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     canvas = cv2.cvtColor((small >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
     probability = _probability(findings, shape)
     opacity = (HEAT_OPACITY * np.clip(probability * 2.0, 0.0, 1.0))[..., None]
@@ -55,7 +54,7 @@ def image_png(findings: Findings) -> bytes:
     # To seek runs alone, in one kind of difference, takes half the time of what OpenCV does by
     # itself, and the file is no larger; in a browser it is read in less, too.
     return _encode(
-        findings.mammogram.pixels,
+        findings.shown,
         *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
         *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB),
     )
@@ -68,8 +67,9 @@ def map_png(lesion_map: LesionMap) -> bytes:
 
 def _render_shape(findings: Findings, max_side: int) -> tuple[int, int]:
     rows, columns = findings.mask.shape
-    scale = min(1.0, max_side / max(rows, columns))
-    return max(1, round(rows * scale)), max(1, round(columns * scale))
+    height = rows * findings.mammogram.height_over_width
+    scale = min(1.0, max_side / max(height, columns))
+    return max(1, round(height * scale)), max(1, round(columns * scale))
 
 
 def _probability(findings: Findings, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -178,6 +178,7 @@ class Decoded(Message, frozen=True, kw_only=True):
     sop_instance_uid: Uid | None
     transfer_syntax_uid: Uid | None
     frame: Count | None
+    halved: bool
     caveats: Annotated[tuple[WireCaveat, ...], Meta(max_length=MAX_CAVEATS)]
     header: WireHeader | None
 
@@ -199,6 +200,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             sop_instance_uid=mammogram.sop_instance_uid,
             transfer_syntax_uid=mammogram.transfer_syntax_uid,
             frame=mammogram.frame,
+            halved=mammogram.halved,
             caveats=tuple(WireCaveat(one.code, one.detail) for one in mammogram.caveats),
             header=None if header is None else WireHeader.of(header),
         )
@@ -225,6 +227,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             sop_instance_uid=self.sop_instance_uid,
             transfer_syntax_uid=self.transfer_syntax_uid,
             frame=self.frame,
+            halved=self.halved,
             caveats=tuple(Caveat(one.code, one.detail) for one in self.caveats),
             header=None if self.header is None else self.header.header(),
         )

@@ -17,7 +17,6 @@ from service.cancellation import CancelToken
 from service.capacity.plan import BYTES_PER_PIXEL, SHADOW_PIXELS_MIB
 from service.errors import DeadlineExceeded, MammosegError
 from service.findings import Findings
-from service.imaging.codecs.registry import CODEC_OF
 from service.imaging.mammogram import Mammogram
 from service.logs import where
 from service.metrics import Metrics, Source
@@ -132,9 +131,7 @@ class Shadow:
             return "size"
         ours, theirs = self.model.segmenter.contract, self._answering.segmenter.contract
         # It may have been read at half its resolution, which suffices for the answer's net.
-        codec = CODEC_OF.get(mammogram.transfer_syntax_uid or "")
-        reduced = codec is not None and codec.halves
-        if ours.spacing.working_mm < theirs.spacing.working_mm and reduced:
+        if ours.spacing.working_mm < theirs.spacing.working_mm and mammogram.halved:
             return "resolution"
         return None
 

@@ -44,7 +44,7 @@ WARNINGS = frozenset(
 SPANS = {"read": "decode"}
 """What spans are called where a stage has another name."""
 
-STAGES = ("read", "wait", "breast", "tiles", "net", "regions")
+STAGES = ("read", "wait", "breast", "tiles", "net", "regions", "picture")
 """Of the segmenter, in order: the one after the last that ended is the one that failed."""
 
 

@@ -42,7 +42,7 @@ LIMITS = ReadLimits(
 )
 MAX_BODY = 2**20
 
-HALF = ReducedDecoding(1.0, 0, pixel_spacing_mm=(0.1, 0.1))
+HALF = ReducedDecoding(1.0, pixel_spacing_mm=(0.1, 0.1))
 """For which half the resolution will always do."""
 
 

@@ -149,29 +149,34 @@ def test_bytes_are_read_and_timed(segmenter: Segmenter) -> None:
         segmenter.segment(b"no image")
 
 
-@pytest.mark.parametrize(
-    ("options", "reduction"),
-    (
-        (SegmentOptions(), None),
-        (SegmentOptions(picture_side=0), ReducedDecoding(1 / MIN_SHRINKING, 0)),
-        (
-            SegmentOptions(pixel_spacing_mm=(0.1, 0.2), picture_side=1024),
-            ReducedDecoding(1 / MIN_SHRINKING, 1024, (0.1, 0.2)),
-        ),
-    ),
-)
-def test_the_reader_is_told_how_fine_the_image_must_be(
-    segmenter: Segmenter, options: SegmentOptions, reduction: ReducedDecoding | None
+@pytest.mark.parametrize("own_mm", [None, (0.1, 0.2)])
+@pytest.mark.parametrize("halved", [True, False])
+@pytest.mark.parametrize(("side", "once_more"), [(0, 0), (150, 0), (151, 1), (None, 1)])
+def test_an_image_is_judged_at_half_and_read_whole_for_a_picture_that_shows_more(
+    segmenter: Segmenter,
+    own_mm: tuple[float, float] | None,
+    halved: bool,
+    side: int | None,
+    once_more: int,
 ) -> None:
     told = []
+    half = phantom()
+    half[0, 0] = 7
 
     class Spy(InProcess):
         def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
             told.append(request.reduction)
-            return Mammogram(phantom(), (1.0, 1.0))
+            is_half = halved and request.reduction is not None
+            return Mammogram(half if is_half else phantom(), (1.0, 1.0), halved=is_half)
 
-    Segmenter(segmenter.net, Spy(ReadLimits())).segment(b"", options=options)
-    assert told == [reduction]
+    found = Segmenter(segmenter.net, Spy(ReadLimits())).segment(
+        b"", options=SegmentOptions(pixel_spacing_mm=own_mm, picture_side=side)
+    )
+    again = once_more if halved else 0
+    assert told == [ReducedDecoding(1 / MIN_SHRINKING, own_mm), *[None] * again]
+    assert np.array_equal(found.mammogram.pixels, half) is halved
+    assert np.array_equal(found.shown, half) is (halved and not once_more)
+    assert ("picture" in found.timing_ms) is bool(again)
 
 
 def test_the_score_is_the_most_suspicious_tile_s_at_the_contract_s_temperature() -> None:

@@ -136,13 +136,12 @@ class Table:
         frame = int(query.removeprefix("frame=")) if query else None
         right = set()
         for segmenter in (self._careful, self._first):
-            for picture_side in (0, None):
-                options = SegmentOptions(frame=frame, picture_side=picture_side)
-                try:
-                    found = segmenter.segment(body, options=options)
-                except MammosegError:
-                    continue
-                right.add((round(found.has_mask.score, 6), mask_of(found.mask)))
+            options = SegmentOptions(frame=frame, picture_side=0)
+            try:
+                found = segmenter.segment(body, options=options)
+            except MammosegError:
+                continue
+            right.add((round(found.has_mask.score, 6), mask_of(found.mask)))
         return frozenset(right)
 
     def close(self) -> None:

@@ -17,12 +17,13 @@ from pydicom.uid import (
 
 from service.errors import NotAcceptable, foreign_errors_as
 from service.findings import Findings
+from service.imaging.reduced_decoding import WHOLE
 from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.document import DocumentReference, supersede
 from service.outputs.dicom.gsps import presentation_state
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.reference import Source, read_source
-from service.outputs.dicom.sc import MAX_LONG_SIDE, overlay_capture
+from service.outputs.dicom.sc import overlay_capture
 from service.outputs.dicom.seg import fractional_segmentation, segmentation
 from service.outputs.dicom.sr import measurement_report
 
@@ -42,7 +43,8 @@ class DicomOutput:
     description
         One line for the API's documentation.
     picture_side
-        Longest side of the picture of the image in it, in pixels; 0 where it holds none.
+        How fine the picture of the image in it must be, as `SegmentOptions.picture_side`; 0 where
+        it holds none.
     is_report
         It is an SR document, and names the reports that it replaces.
     """
@@ -87,7 +89,8 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         SecondaryCaptureImageStorage,
         JPEGBaseline8Bit,
         "Secondary Capture: the image with outlines, in colour, JPEG.",
-        picture_side=MAX_LONG_SIDE,
+        # Of all there is, always: the same object has the same bytes, whatever else is asked for.
+        picture_side=WHOLE,
     ),
     "gsps": DicomOutput(
         presentation_state,

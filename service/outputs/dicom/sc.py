@@ -70,12 +70,12 @@ def draw_overlay(findings: Findings) -> NDArray[np.uint8]:
     Aspect Ratio (PS3.3 C.7.6.3.1.7), and words would be stretched by it.
     """
     rows, columns = findings.mask.shape
-    height = rows * _aspect(findings)
+    height = rows * findings.mammogram.height_over_width
     longest = max(height, columns)
     scale = min(1.0, MAX_LONG_SIDE / longest) * max(1.0, MIN_LONG_SIDE / longest)
     size = max(1, round(columns * scale)), max(1, round(height * scale))
     reduced = cv2.resize(
-        findings.mammogram.pixels,
+        findings.shown,
         size,
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
     )
@@ -87,12 +87,6 @@ def draw_overlay(findings: Findings) -> NDArray[np.uint8]:
         cv2.polylines(canvas, [line], True, _GREEN, thickness, cv2.LINE_AA)
         _number(canvas, str(number), line, thickness)
     return np.vstack([canvas, _strip(size[0], _lines(findings))])
-
-
-def _aspect(findings: Findings) -> float:
-    """Return the height of a pixel over its width."""
-    spacing = findings.mammogram.pixel_spacing_mm
-    return findings.mammogram.pixel_aspect if spacing is None else spacing[0] / spacing[1]
 
 
 def _number(canvas: NDArray[np.uint8], text: str, line: NDArray[np.int32], thickness: int) -> None:

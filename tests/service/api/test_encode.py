@@ -8,12 +8,12 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
-from service.api.encode import WHOLE, picture_side
+from service.api.encode import picture_side
+from service.imaging.mammogram import Mammogram
+from service.imaging.reduced_decoding import WHOLE
 from service.outputs.dicom.registry import OUTPUTS
-from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.forms import Form
 from service.outputs.result import Render
-from service.segmenter import Segmenter, SegmentOptions
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.service.api.conftest import breast_phantom
 
@@ -39,7 +39,7 @@ def mammogram(**elements: Any) -> bytes:
         (("heatmap",), set(), 0),
         (("overlay",), set(), 700),
         (("seg", "sr"), set(), 0),
-        (("sr", "sc"), set(), MAX_LONG_SIDE),
+        (("sr", "sc"), set(), WHOLE),
         (("image",), set(), WHOLE),
         (("json", "probability"), set(), 0),
         (("json", "image", "overlay"), {"overlay"}, WHOLE),
@@ -56,7 +56,7 @@ WISHED = (
     ("output=overlay", 1024),
     ("output=overlay&max_side=300", 300),
     ("include=overlay&max_side=3000", 3000),
-    ("output=sc", MAX_LONG_SIDE),
+    ("output=sc", WHOLE),
 )
 
 
@@ -66,10 +66,11 @@ def test_the_segmenter_is_told_of_it(
 ) -> None:
     told = []
 
-    def spy(segmenter: Segmenter, options: SegmentOptions) -> None:
-        told.append(options.picture_side)
+    def spy(mammogram: Mammogram, picture_side: int | None) -> bool:
+        told.append(picture_side)
+        return True
 
-    monkeypatch.setattr(Segmenter, "_reduced_decoding", spy)
+    monkeypatch.setattr("service.segmenter._shows_enough", spy)
     answer = client.post(f"/v1/segment?{query}", content=mammogram(), headers=DICOM)
     assert answer.status_code == 200, answer.text
     assert told == [side]

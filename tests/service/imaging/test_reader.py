@@ -174,14 +174,12 @@ def test_no_message_holds_anything_from_the_file():
 @pytest.mark.parametrize(
     ("elements", "reduction", "half"),
     (
-        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 0), True),
-        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 36), True),
-        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2, 37), False),
-        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.19, 0), False),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.2), True),
+        ({"PixelSpacing": [0.1, 0.1]}, ReducedDecoding(0.19), False),
         ({"PixelSpacing": [0.1, 0.1]}, None, False),
-        ({}, ReducedDecoding(0.2, 0), False),
-        ({}, ReducedDecoding(0.2, 0, (0.1, 0.1)), True),
-        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, ReducedDecoding(0.2, 0), False),
+        ({}, ReducedDecoding(0.2), False),
+        ({}, ReducedDecoding(0.2, (0.1, 0.1)), True),
+        ({"PixelSpacing": [0.1, 0.1], "PixelPaddingValue": 0}, ReducedDecoding(0.2), False),
     ),
 )
 def test_half_the_resolution_is_read_where_it_suffices(elements, reduction, half):
@@ -190,11 +188,13 @@ def test_half_the_resolution_is_read_where_it_suffices(elements, reduction, half
     read = read_image(body, None, LIMITS, reduction=reduction)
     assert read.pixels.shape == whole.pixels.shape
     assert np.array_equal(read.pixels, whole.pixels) is not half
+    assert (read.halved, whole.halved) == (half, False)
     assert np.abs(read.pixels.astype(int) - whole.pixels).mean() < 2000
     assert dataclasses.replace(read, pixels=whole.pixels).caveats == whole.caveats
     native = dicom_file(**elements)
-    pixels = read_image(native, None, LIMITS, reduction=reduction).pixels
-    np.testing.assert_array_equal(pixels, read_dicom(native, LIMITS).pixels)
+    read = read_image(native, None, LIMITS, reduction=reduction)
+    np.testing.assert_array_equal(read.pixels, read_dicom(native, LIMITS).pixels)
+    assert not read.halved
 
 
 def test_everything_pickles():

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from service.cancellation import CancelToken
+from service.imaging.reduced_decoding import WHOLE
 from service.inbox.result_writer import ResultWriter
-from service.outputs.dicom.sc import MAX_LONG_SIDE
 
 pytestmark = pytest.mark.unit
 
@@ -16,7 +16,7 @@ class Asked(Exception):
     """The segmenter was asked."""
 
 
-@pytest.mark.parametrize(("kinds", "side"), ((("seg", "sr"), 0), (("sr", "sc"), MAX_LONG_SIDE)))
+@pytest.mark.parametrize(("kinds", "side"), ((("seg", "sr"), 0), (("sr", "sc"), WHOLE)))
 def test_no_more_detail_is_asked_for_than_the_results_show(
     kinds: tuple[str, ...], side: int, tmp_path: Path
 ) -> None:

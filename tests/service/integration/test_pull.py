@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 
 from service.imaging.limits import ReadLimits
+from service.imaging.reduced_decoding import WHOLE
 from service.integration.pull import Pull
-from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.files import OVERLAY_SIDE
 
 pytestmark = pytest.mark.unit
@@ -22,7 +22,7 @@ class Asked(Exception):
         ((), None, 0),
         (("seg",), None, 0),
         (("seg",), Path(), OVERLAY_SIDE),
-        (("sc",), Path(), MAX_LONG_SIDE),
+        (("sc",), Path(), WHOLE),
     ),
 )
 def test_no_more_detail_is_asked_for_than_the_results_show(

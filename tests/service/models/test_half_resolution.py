@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from service.findings import Findings
 from service.imaging.reader import ReadLimits, read_dicom
+from service.imaging.reduced_decoding import WHOLE
 from service.loading import open_model
-from service.reading.reader import InProcess
+from service.outputs.dicom.registry import OUTPUTS, dicom_files
+from service.outputs.result import result_of
+from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import Segmenter, SegmentOptions
+from service.stopwatch import Stopwatch
 from tests.dicom_files import dicom_file
 from tests.transfer_syntaxes import JPEG_2000_LOSSLESS
 
@@ -44,12 +48,10 @@ def overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 def check_alike(segmenter: Segmenter, body: bytes, rows: int) -> None:
     # As is assumed of films that state none.
     film_mm = segmenter.contract.spacing.assumed_long_side_mm / rows
-    whole, half = (
-        segmenter.segment(
-            body, options=SegmentOptions((film_mm, film_mm), gate=False, picture_side=side)
-        )
-        for side in (None, 1024)
-    )
+    options = SegmentOptions((film_mm, film_mm), gate=False, picture_side=0)
+    half = segmenter.segment(body, options=options)
+    read = segmenter.reader.read(ReadRequest(body))
+    whole = segmenter.segment_mammogram(read, options, Stopwatch())
     assert not np.array_equal(half.mammogram.pixels, whole.mammogram.pixels)
     assert half.mask.shape == whole.mask.shape
     assert half.caveats == whole.caveats
@@ -75,6 +77,24 @@ def test_views_of_cbis(segmenter: Segmenter, cbis_files: list[Path], number: int
     frame = imagecodecs.jpeg2k_encode(pixels, codecformat="J2K", bitspersample=12, **lossy)
     body = dicom_file(pixels.astype(np.int32), syntax=JPEG_2000_LOSSLESS, frame=bytes(frame))
     check_alike(segmenter, body, len(pixels))
+
+
+def test_what_is_found_does_not_depend_on_what_is_to_be_seen(
+    segmenter: Segmenter, shared_data: Path
+) -> None:
+    body = (shared_data / "dicom" / "MG1_J2KI.dcm").read_bytes()
+    whole = segmenter.reader.read(ReadRequest(body)).pixels
+    given: dict[str, bytes] = {}
+    for side in (0, 1024, WHOLE, None):
+        options = SegmentOptions((0.065, 0.065), gate=False, picture_side=side)
+        findings = segmenter.segment(body, options=options)
+        result = result_of(findings, (), 0).model_copy(update={"timing_ms": {}})
+        assert findings.mammogram.halved
+        assert np.array_equal(findings.shown, whole) is (side not in (0, 1024))
+        assert given.setdefault("json", said := result.model_dump_json().encode()) == said
+        kinds = [kind for kind in OUTPUTS if side in (WHOLE, None) or kind != "sc"]
+        for kind, made in zip(kinds, dicom_files(kinds, findings), strict=True):
+            assert given.setdefault(kind, made) == made, (kind, side)
 
 
 def test_a_lossy_film_scan(segmenter: Segmenter, shared_data: Path) -> None:

@@ -54,6 +54,7 @@ MAMMOGRAM = Mammogram(
     "1.2.3",
     "1.2.840.10008.1.2",
     4,
+    True,
     (Caveat("odd", "A sentence."),),
     SOURCE,
 )

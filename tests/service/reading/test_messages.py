@@ -55,7 +55,7 @@ REQUESTS: tuple[Request, ...] = (
         kind="dicom",
         limits=ReadLimits(memory_bytes=9),
         frame=None,
-        reduction=ReducedDecoding(0.2, 5, (0.1, 0.2)),
+        reduction=ReducedDecoding(0.2, (0.1, 0.2)),
         sandboxed=True,
     ),
 )

@@ -42,8 +42,9 @@ def test_a_worker_reads_what_this_process_reads(
 
 def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
     body = dicom_file(syntax=JPEG_2000_LOSSLESS, PixelSpacing=[0.1, 0.1])
-    half, here = ReducedDecoding(0.2, 0), InProcess(LIMITS)
+    half, here = ReducedDecoding(0.2), InProcess(LIMITS)
     there = workers.read(ReadRequest(body, "dicom", reduction=half))
+    assert there.halved
     np.testing.assert_array_equal(there.pixels, here.read(ReadRequest(body, reduction=half)).pixels)
     assert not np.array_equal(there.pixels, workers.read(ReadRequest(body, "dicom")).pixels)
 

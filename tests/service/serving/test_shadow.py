@@ -224,7 +224,7 @@ def test_an_image_that_it_was_not_made_for_is_dropped_and_counted(
         assert comes_true(lambda: dropped(client, "refused") == 1)
 
 
-def test_a_finer_shadow_gets_no_image_that_may_have_been_read_at_half_its_resolution(
+def test_a_finer_shadow_gets_no_image_that_was_read_at_half_its_resolution(
     tmp_path: Path, files: tuple[Path, Path], phantom_png: bytes
 ) -> None:
     finer = identity_contract(spacing=Spacing(working_mm=0.5, assumed_long_side_mm=240.0))
@@ -232,10 +232,10 @@ def test_a_finer_shadow_gets_no_image_that_may_have_been_read_at_half_its_resolu
     with shadowed((files[0], path)) as client:
         findings = opened(client).segmenter.segment(phantom_png)
         whole = findings.mammogram
-        jpeg_2000 = replace(whole, transfer_syntax_uid="1.2.840.10008.1.2.4.90")
+        halved = replace(whole, halved=True)
         shadow = shadow_of(client)
         assert shadow._unfit(whole) is None
-        assert shadow._unfit(jpeg_2000) == "resolution"
+        assert shadow._unfit(halved) == "resolution"
 
 
 def test_the_service_ends_while_an_image_waits_for_its_moment(

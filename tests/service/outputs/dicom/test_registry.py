@@ -7,11 +7,11 @@ from pkgutil import iter_modules
 import pydicom
 import pytest
 
+from service.imaging.reduced_decoding import WHOLE
 from service.outputs import dicom
 from service.outputs.dicom import registry
 from service.outputs.dicom.instance import Kind
 from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file, picture_side
-from service.outputs.dicom.sc import MAX_LONG_SIDE
 from service.outputs.dicom.sr import measurement_report
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
@@ -55,7 +55,7 @@ def test_no_two_kinds_share_a_name_or_a_series_number() -> None:
 
 def test_only_a_capture_holds_a_picture_of_the_image() -> None:
     assert picture_side(()) == picture_side(kind for kind in OUTPUTS if kind != "sc") == 0
-    assert picture_side(("seg", "sc")) == MAX_LONG_SIDE
+    assert picture_side(("seg", "sc")) == WHOLE
 
 
 def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
