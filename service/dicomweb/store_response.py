@@ -1,14 +1,16 @@
 """The Store Instances Response (PS3.18 10.5.3): written as a server, read as a client.
 
-As DICOM JSON (PS3.18 annex F); of an answer in XML only whether, and why, an instance failed.
+Written as DICOM JSON (PS3.18 annex F); read as that or as the Native DICOM Model (PS3.19 A.1).
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydicom.datadict import keyword_for_tag
+
+from service.dicomweb.native_model import datasets_of_xml
 from service.dimse.store_status import PROCESSING_FAILURE
 
 DICOM_JSON = "application/dicom+json"
@@ -18,6 +20,8 @@ RETRIEVE_URL = "00081190"
 FAILED_SOP_SEQUENCE = "00081198"
 REFERENCED_SOP_SEQUENCE = "00081199"
 OTHER_FAILURES_SEQUENCE = "0008119A"
+FAILURES = (FAILED_SOP_SEQUENCE, OTHER_FAILURES_SEQUENCE)
+MODULE = (RETRIEVE_URL, REFERENCED_SOP_SEQUENCE, *FAILURES)
 REFERENCED_SOP_CLASS_UID = "00081150"
 REFERENCED_SOP_INSTANCE_UID = "00081155"
 WARNING_REASON = "00081196"
@@ -32,10 +36,6 @@ B.2.3); C122 is Referenced Transfer Syntax not supported."""
 
 ELEMENTS_DISCARDED = 0xB006
 """Warning Reason (0008,1196): of an instance that came before with other contents, which stand."""
-
-_REASON_IN_XML = re.compile(
-    rb"[\"']" + FAILURE_REASON.encode() + rb"[\"'][^>]*>\s*<Value[^>]*>\s*([0-9]{1,5})\s*<"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,22 @@ class Outcome:
     sop_instance_uid: str | None
     failure: int | None = None
     warning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResponse:
+    """What another server says of the one object that was sent.
+
+    Attributes
+    ----------
+    failure
+        Failure Reason, Processing Failure where none is given; None without a failure.
+    warning
+        Warning Reason, or None.
+    """
+
+    failure: int | None
+    warning: int | None
 
 
 def response_status(outcomes: Sequence[Outcome]) -> int:
@@ -89,39 +105,63 @@ def store_response(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return response
 
 
-def failure_reason(body: bytes) -> int | None:
-    """Find why the one object that was sent was not stored; None where the answer has no failure.
+def read_response(body: bytes) -> ReadResponse | None:
+    """Read what an answer says of the one object that was sent; None where it is no such answer.
+
+    That is one in JSON or in XML, whatever its Content-Type, with an element of the module, by tag
+    or by keyword. The dataset may stand in a list, as datasets of a search do. An answer that is
+    empty, of no bytes or of no elements, says nothing.
 
     Whatever stands in the Failed SOP Sequence (0008,1198) is of that object, without its UID or
-    with another one, too. The dataset may stand in a list, as datasets of a search do. An answer in
-    XML is not taken apart: that it has that sequence at all stands for a failure, with the first
-    Failure Reason (0008,1197).
+    with another one, too.
     """
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        if FAILED_SOP_SEQUENCE.encode() not in body:
-            return None
-        reason = _REASON_IN_XML.search(body)
-        return int(reason[1]) if reason else PROCESSING_FAILURE
-    datasets = answer if isinstance(answer, list) else [answer]
-    for sequence in (FAILED_SOP_SEQUENCE, OTHER_FAILURES_SEQUENCE):
-        for dataset in datasets:
-            for item in _values(dataset, sequence):
-                return _reason(item)
-    return None
-
-
-def warning_reason(body: bytes) -> int | None:
-    """Find with what warning the object was stored; None without any, and of an answer in XML."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+    datasets = _datasets(body)
+    if datasets is None:
         return None
-    for dataset in answer if isinstance(answer, list) else [answer]:
-        for item in _values(dataset, REFERENCED_SOP_SEQUENCE):
-            return next((w for w in _values(item, WARNING_REASON) if isinstance(w, int)), None)
-    return None
+    elements = [element for dataset in datasets for element in _of_module(dataset)]
+    if not elements and any(datasets):
+        return None
+    of = {
+        tag: [item for each, items in elements if each == tag for item in items] for tag in MODULE
+    }
+    failed = of[FAILED_SOP_SEQUENCE] + of[OTHER_FAILURES_SEQUENCE]
+    stored = of[REFERENCED_SOP_SEQUENCE]
+    return ReadResponse(
+        (_integer(failed[0], FAILURE_REASON) or PROCESSING_FAILURE) if failed else None,
+        _integer(stored[0], WARNING_REASON) if stored else None,
+    )
+
+
+def _datasets(body: bytes) -> list[Any] | None:
+    if not body.strip():
+        return []
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return datasets_of_xml(body)
+    return answer if isinstance(answer, list) else [] if answer is None else [answer]
+
+
+def _of_module(dataset: object) -> list[tuple[str, list[Any]]]:
+    """Return the elements of the Store Instances Response Module, each with its values."""
+    return [(tag, values) for tag in MODULE if (values := _values(dataset, tag)) is not None]
+
+
+def _integer(item: object, tag: str) -> int | None:
+    return next((value for value in _values(item, tag) or () if isinstance(value, int)), None)
+
+
+def _values(dataset: object, tag: str) -> list[Any] | None:
+    """Return the values of an element; None where there is none."""
+    if not isinstance(dataset, dict):
+        return None
+    names = (tag.casefold(), keyword_for_tag(tag).casefold())
+    found = [element for name, element in dataset.items() if name.casefold() in names]
+    if not found:
+        return None
+    # Some servers write a value without its representation, or a single one without a list.
+    value = found[0].get("Value") if isinstance(found[0], dict) else found[0]
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _is_known_failure(outcome: Outcome) -> bool:
@@ -149,15 +189,3 @@ def _reference(outcome: Outcome) -> dict[str, Any]:
 
 def _code(tag: str, value: int | None) -> dict[str, Any]:
     return {tag: {"vr": "US", "Value": [value]}}
-
-
-def _reason(item: object) -> int:
-    reasons = [value for value in _values(item, FAILURE_REASON) if isinstance(value, int)]
-    return reasons[0] if reasons else PROCESSING_FAILURE
-
-
-def _values(dataset: object, tag: str) -> list[Any]:
-    element = dataset.get(tag) if isinstance(dataset, dict) else None
-    values = element.get("Value") if isinstance(element, dict) else None
-    # Some servers write a single value without a list around it.
-    return values if isinstance(values, list) else [] if values is None else [values]

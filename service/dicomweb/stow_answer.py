@@ -1,6 +1,6 @@
 """What the answer to a STOW-RS request (PS3.18 10.5) of one object means for who sent it."""
 
-from service.dicomweb.store_response import failure_reason, warning_reason
+from service.dicomweb.store_response import read_response
 from service.dimse.store_status import DUPLICATES, NotDelivered, refusal
 
 PERMANENT = frozenset((400, 406, 411, 413, 414, 415, 422, 501))
@@ -16,12 +16,15 @@ def judge(status: int, body: bytes) -> int | None:
     NotDelivered
         It has not.
     """
-    reason = failure_reason(body) if status in (200, 202, 409) else None
-    if reason in DUPLICATES:
+    said = read_response(body) if status in (200, 202, 409) else None
+    if said is not None and said.failure in DUPLICATES:
         return None
-    if reason is not None:
-        raise refusal(reason)
+    if said is not None and said.failure is not None:
+        raise refusal(said.failure)
     if status in (200, 202):
-        return warning_reason(body)
+        if said is None:
+            # A portal's or a proxy's page, as where one has to log in: nothing has been stored.
+            raise NotDelivered("answer-not-stow")
+        return said.warning
     busy = status in (429, 502, 503, 504)
     raise NotDelivered(f"http-{status}", permanent=status in PERMANENT, reachable=not busy)

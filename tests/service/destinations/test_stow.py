@@ -130,19 +130,69 @@ def test_a_server_that_has_it_already_has_it(reason: int) -> None:
     judge(409, answer[1])
 
 
+def xml_answer(sequence: str, reason: int, encoding: str = "UTF-8") -> bytes:
+    return (
+        f'<?xml version="1.0" encoding="{encoding}"?>\n'
+        '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">'
+        f'<DicomAttribute {sequence} vr="SQ"><Item number="1">'
+        f'<DicomAttribute tag="00081197" vr="US"><Value number="1">{reason}</Value>'
+        "</DicomAttribute></Item></DicomAttribute></NativeDicomModel>"
+    ).encode(encoding)
+
+
 def test_a_server_that_has_it_already_may_say_so_in_a_list_or_in_xml() -> None:
     answer = failed(UID, 0x0111)
     assert answer is not None
     judge(409, b"[" + answer[1] + b"]")
-    xml = (
-        b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"><Item number="1">'
-        b'<DicomAttribute tag="00081197" vr="US"><Value number="1">%d</Value></DicomAttribute>'
-        b"</Item></DicomAttribute></NativeDicomModel>"
-    )
-    judge(409, xml % 0x0111)
-    for body in (b"[" + failed(UID, 0xC000)[1] + b"]", xml % 0xC000):
+    judge(409, xml_answer('tag="00081198"', 0x0111))
+    with pytest.raises(NotDelivered, match="failure-c000"):
+        judge(200, b"[" + failed(UID, 0xC000)[1] + b"]")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "ISO-8859-1"])
+@pytest.mark.parametrize(
+    "sequence",
+    ['tag="00081198"', "tag='0008119A'", 'tag="0008119a"', 'keyword="FailedSOPSequence"'],
+)
+def test_a_failure_in_xml_is_one_in_whatever_encoding(sequence: str, encoding: str) -> None:
+    for status in (200, 202, 409):
         with pytest.raises(NotDelivered, match="failure-c000"):
-            judge(200, body)
+            judge(status, xml_answer(sequence, 0xC000, encoding))
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        '<DicomAttribute tag="00081198" vr="SQ"/>',
+        '<DicomAttribute tag="00081190" vr="UR"><Value number="1">http://pacs/00081198</Value>'
+        "</DicomAttribute>",
+    ],
+    ids=["an empty sequence", "its digits in a value"],
+)
+def test_only_an_item_of_the_sequence_is_a_failure_in_xml(attribute: str) -> None:
+    assert judge(200, f"<NativeDicomModel>{attribute}</NativeDicomModel>".encode()) is None
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html><body>Please log in<br></body></html>",
+        b"<html><body><form/></body></html>",
+        b'{"error": "login required"}',
+        b'"stored"',
+        b"OK",
+        b"\xff\xfe",
+        b"<a/>",
+        b'{"00081199": {"vr": "SQ", "Val',
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a>&b;</a>',
+        b"<a>" * 10_000,
+    ],
+)
+def test_an_answer_that_is_none_of_stow_rs_is_no_delivery(body: bytes, status: int) -> None:
+    with pytest.raises(NotDelivered) as refused:
+        judge(status, body)
+    assert (refused.value.code, refused.value.permanent) == ("answer-not-stow", False)
 
 
 OF_US = {"00081155": {"vr": "UI", "Value": [UID]}}
@@ -170,8 +220,17 @@ def test_whatever_failed_is_the_one_object_that_was_sent(failures: Any, status: 
 
 @pytest.mark.parametrize("failures", [[{}], [OF_US], "x"])
 def test_a_failure_without_a_reason_is_one(failures: Any) -> None:
-    with pytest.raises(NotDelivered, match="failure-0110"):
-        judge(200, json.dumps({"00081198": {"vr": "SQ", "Value": failures}}).encode())
+    for element in ({"vr": "SQ", "Value": failures}, failures):
+        with pytest.raises(NotDelivered, match="failure-0110"):
+            judge(200, json.dumps({"00081198": element}).encode())
+
+
+@pytest.mark.parametrize("sequence", ["FailedSOPSequence", "OtherFailuresSequence", "0008119a"])
+def test_a_failure_by_keyword_is_one(sequence: str) -> None:
+    in_full = {"vr": "SQ", "Value": [{"FailureReason": {"vr": "US", "Value": [0xC000]}}]}
+    for element in (in_full, [{"FailureReason": 0xC000}]):
+        with pytest.raises(NotDelivered, match="failure-c000"):
+            judge(200, json.dumps({sequence: element}).encode())
 
 
 @pytest.mark.parametrize(
@@ -180,23 +239,20 @@ def test_a_failure_without_a_reason_is_one(failures: Any) -> None:
         b"",
         b"null",
         b"[]",
-        b'{"00081198": 7}',
+        b"{}",
+        b"<NativeDicomModel/>",
         b'{"00081198": {"vr": "SQ"}}',
         b'{"00081198": {"vr": "SQ", "Value": []}}',
-        b"\xff\xfe",
-        b"<a/>",
     ],
 )
 def test_an_answer_that_says_nothing_is_taken_by_its_status(body: bytes) -> None:
     judge(200, body)
 
 
-def test_failures_without_uids_or_in_xml_count() -> None:
+def test_failures_without_uids_count() -> None:
     other = {"0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]}}
-    xml = b'<NativeDicomModel><DicomAttribute tag="00081198" vr="SQ"/></NativeDicomModel>'
-    for body in (json.dumps(other).encode(), xml):
-        with pytest.raises(NotDelivered):
-            judge(202, body)
+    with pytest.raises(NotDelivered):
+        judge(202, json.dumps(other).encode())
 
 
 def test_a_warning_is_a_delivery_and_is_said() -> None:
@@ -207,4 +263,5 @@ def test_a_warning_is_a_delivery_and_is_said() -> None:
     answer = {"00081199": {"vr": "SQ", "Value": [item]}}
     assert judge(202, json.dumps(answer).encode()) == 0xB006
     assert judge(202, json.dumps([answer]).encode()) == 0xB006
-    assert judge(200, b"<NativeDicomModel/>") is None
+    xml = xml_answer('tag="00081199"', 0xB006).replace(b"00081197", b"00081196")
+    assert judge(202, xml) == 0xB006

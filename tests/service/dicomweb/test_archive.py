@@ -105,7 +105,8 @@ RESULT = dicom_file(SOPInstanceUID="1.2.9")
         ((409, b""), 1),
         ((500, b"oops"), 1),
         ((200, b"null"), 0),
-        ((200, b"[7]"), 0),
+        ((200, b"[7]"), 1),
+        ((200, b"<html><body>Please log in</body></html>"), 1),
     ],
 )
 def test_what_a_server_says_of_a_result_counts(

@@ -9,7 +9,7 @@ from service.dicomweb.store_response import (
     ELEMENTS_DISCARDED,
     OTHER_STUDY,
     Outcome,
-    failure_reason,
+    read_response,
     response_status,
     store_response,
 )
@@ -33,7 +33,9 @@ def test_a_client_reads_what_a_server_wrote(
 ) -> None:
     body = json.dumps(store_response([outcome])).encode()
     assert response_status([outcome]) == status
-    assert failure_reason(body) == reason
+    said = read_response(body)
+    assert said is not None
+    assert (said.failure, said.warning) == (reason, outcome.warning)
 
 
 def test_some_that_failed_are_told_from_those_that_were_stored() -> None:
