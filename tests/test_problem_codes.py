@@ -120,6 +120,13 @@ def test_every_warning_has_an_entry_in_its_own_words_and_every_entry_a_warning()
         assert made[code] in " ".join(words.split()), code
 
 
+def test_a_warning_fits_into_a_dicom_object_of_whatever_character_set() -> None:
+    for _, call in calls("Caveat"):
+        if first_text(call):
+            words = ast.literal_eval(call.args[1])
+            assert words.isascii() and len(words) < 300, words
+
+
 def test_a_code_is_written_where_it_is_raised() -> None:
     passed_on = {"error.code", "code"}
     for name, call in calls(*CLASSES):

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from service.findings import Findings, ModelIdentity
+from service.findings import NOT_FOUND, SEVERAL, Findings, ModelIdentity
 from service.imaging.frames import FRAME_OF_SEVERAL
 from service.inference.adopted import ClassCode, LesionClass
 from service.outputs.dicom.document import DocumentReference
@@ -29,6 +29,7 @@ CHANGED: Mapping[str, str] = {
     "other findings": "findings",
     "nothing found": "findings",
     "gated": "findings",
+    "warned of": "findings",
     "refused": "problem",
     "another reason": "problem",
     "after a report": "earlier reports",
@@ -113,6 +114,7 @@ def cases() -> dict[str, Case]:
         "a model of classes": _case(with_classes(findings), header),
         "nothing found": _case(findings_by_hand(blobs=(), score=0.1), header),
         "gated": _case(findings_by_hand(score=0.1), header),
+        "warned of": _case(replace(findings, caveats=(SEVERAL, NOT_FOUND)), header),
         "refused": _case(findings, header, replace(WHY, state="refused")),
         "another reason": _case(findings, header, replace(WHY, code="intent", reason="Another.")),
         "after a report": _case(findings, header, predecessors=(_earlier_report(header),)),

@@ -12,6 +12,9 @@ UNAPPROVED = (
     "A lesion found may be benign or malignant; none found does not mean that there is none."
 )
 
+MAX_SHORT_TEXT = 1024
+"""Characters of a value of ST (PS3.5 6.2)."""
+
 
 class Equipment(TypedDict):
     """Arguments by which highdicom names what made an object, and what the object says it is."""
@@ -51,6 +54,17 @@ def parameters(findings: Findings) -> dict[str, str]:
         "gated": "yes" if findings.gated else "no",
     }
     return ran_with | ({"proof": UNPROVEN} if findings.model.unproven else {})
+
+
+def warnings(findings: Findings) -> list[str]:
+    """Return what has to be known of the findings besides, a sentence each without patient data."""
+    return [f"Warning: {caveat.detail}" for caveat in findings.caveats]
+
+
+def with_warnings(words: str, findings: Findings) -> str:
+    """Add the warnings to a few words, by their codes: where there is no room for sentences."""
+    named = ", ".join(caveat.code for caveat in findings.caveats)
+    return f"{words}; warnings: {named}"[:MAX_SHORT_TEXT] if named else words
 
 
 def equipment(findings: Findings) -> Equipment:

@@ -151,14 +151,16 @@ def _detections(findings: Findings) -> Dataset:
 def _algorithm(findings: Findings) -> list[Dataset]:
     """Identify the algorithm (TID 4019).
 
-    The document has no other place for the image's score, nor for what all this is worth.
+    The document has no other place for the image's score, nor for what all this is worth and of
+    what it warns.
     """
     ran_with = algorithm.parameters(findings) | {"has-mask score": f"{findings.has_mask.score:.4f}"}
     said = [f"{key}={value}" for key, value in ran_with.items()]
+    said += [algorithm.UNAPPROVED, *algorithm.warnings(findings)]
     texts = [
         (codes.DCM.AlgorithmName, algorithm.name(findings)),
         (codes.DCM.AlgorithmVersion, algorithm.version(findings)),
-        *((codes.DCM.AlgorithmParameters, text) for text in (*said, algorithm.UNAPPROVED)),
+        *((codes.DCM.AlgorithmParameters, text) for text in said),
     ]
     return [text_item(name, text, Relation.HAS_PROPERTIES) for name, text in texts]
 

@@ -85,7 +85,7 @@ def _annotation(
 def _words(findings: Findings) -> hd.pr.TextObject:
     found = "" if shown_regions(findings) else "; no lesion found"
     return hd.pr.TextObject(
-        text_value=f"{algorithm.RESEARCH_ONLY}{found}",
+        text_value=algorithm.with_warnings(f"{algorithm.RESEARCH_ONLY}{found}", findings),
         units=hd.pr.AnnotationUnitsValues.DISPLAY,
         bounding_box=_LABEL_BOX,
     )

@@ -2,10 +2,12 @@
 
 JPEG Baseline in colour, because every archive and viewer shows that; it is lossy and says so, which
 costs nothing here: it is a bounded picture of the image, not a second copy of it. The words and
-numbers stand in a strip of their own below the image, so that they never cover tissue.
+numbers stand in a strip of their own below the image, so that they never cover tissue. So do the
+warnings: who sees this picture alone must not take half an image that was searched for all of it.
 """
 
 import io
+import textwrap
 
 import cv2
 import numpy as np
@@ -30,6 +32,9 @@ MAX_LONG_SIDE, MIN_LONG_SIDE = 2048, 512
 """Of the picture of the image, in pixels: bounded, and large enough to carry the words."""
 
 QUALITY = 90
+
+WARNING_COLUMNS = 64
+"""Characters of a line of a warning; they are written smaller than the score."""
 
 _GREEN, _WHITE = (80, 255, 80), (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -86,7 +91,10 @@ def draw_overlay(findings: Findings) -> NDArray[np.uint8]:
         line = np.round(points).astype(np.int32)
         cv2.polylines(canvas, [line], True, _GREEN, thickness, cv2.LINE_AA)
         _number(canvas, str(number), line, thickness)
-    return np.vstack([canvas, _strip(size[0], _lines(findings))])
+    below = [_strip(size[0], _lines(findings), size[0] / 26)]
+    if warnings := _warning_lines(findings):
+        below.append(_strip(size[0], warnings, size[0] / 45))
+    return np.vstack([canvas, *below])
 
 
 def _number(canvas: NDArray[np.uint8], text: str, line: NDArray[np.int32], thickness: int) -> None:
@@ -114,9 +122,17 @@ def _lines(findings: Findings) -> list[str]:
     ]
 
 
-def _strip(width: int, lines: list[str]) -> NDArray[np.uint8]:
-    """Write lines in a black strip as wide as the image, each as large as fits."""
-    tallest = max(14, round(width / 26))
+def _warning_lines(findings: Findings) -> list[str]:
+    return [
+        line
+        for warning in algorithm.warnings(findings)
+        for line in textwrap.wrap(warning, WARNING_COLUMNS, subsequent_indent="  ")
+    ]
+
+
+def _strip(width: int, lines: list[str], height: float) -> NDArray[np.uint8]:
+    """Write lines in a black strip as wide as the image, each as large as fits, up to a height."""
+    tallest = max(14, round(height))
     strip = np.zeros((round(tallest * 1.7) * len(lines), width, 3), np.uint8)
     for index, text in enumerate(lines):
         (unit_width, unit_height), _ = cv2.getTextSize(text, _FONT, 1.0, 2)

@@ -117,6 +117,8 @@ def _segment(
         anatomic_regions=[BREAST],
         display_color=_GREEN,
     )
+    if findings.caveats:
+        described.SegmentDescription = algorithm.with_warnings(algorithm.RESEARCH_ONLY, findings)
     if findings.mammogram.laterality is not None:
         side = hd.sr.CodedConcept.from_code(SIDES[findings.mammogram.laterality])
         described.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [side]

@@ -28,6 +28,7 @@ from service.outputs.dicom.content import (
     Relation,
     acquisition_context,
     image_reference,
+    text_item,
     with_children,
 )
 from service.outputs.dicom.document import set_document
@@ -63,7 +64,7 @@ def measurement_report(findings: Findings, source: Source) -> Dataset:
     set_document(made, source)
     made.update(
         with_children(
-            report, [*context, _image_library(findings, source), _standing(), measurements]
+            report, [*context, _image_library(findings, source), *_comments(findings), measurements]
         )
     )
     return file_under_source(made, findings, source, SR)
@@ -86,9 +87,10 @@ def _observer(findings: Findings) -> sr.ObservationContext:
     )
 
 
-def _standing() -> Dataset:
-    """Say in plain words what this is; TID 1500 may be extended."""
-    return sr.TextContentItem(codes.DCM.Comment, algorithm.UNAPPROVED, Relation.CONTAINS)
+def _comments(findings: Findings) -> list[Dataset]:
+    """Say in plain words what this is, and of what it warns; TID 1500 may be extended."""
+    said = (algorithm.UNAPPROVED, *algorithm.warnings(findings))
+    return [text_item(codes.DCM.Comment, words, Relation.CONTAINS) for words in said]
 
 
 def _image_library(findings: Findings, source: Source) -> Dataset:

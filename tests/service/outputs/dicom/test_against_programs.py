@@ -11,7 +11,10 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import BreastTomosynthesisImageStorage
 
+from service.findings import SATURATED, SEVERAL, UNCALIBRATED
 from service.imaging.frames import FRAME_OF_SEVERAL
+from service.imaging.mammogram import Caveat
+from service.imaging.pixel_size import SPACING_IGNORED
 from service.outputs.dicom.instance import to_bytes
 from service.outputs.dicom.outline import shown_regions
 from service.outputs.dicom.registry import OUTPUTS, dicom_file, dicom_result
@@ -22,6 +25,9 @@ from tests.service.outputs.dicom.conftest import Written, iod_errors
 
 pytestmark = pytest.mark.integration
 
+WITH_WARNINGS = replace(
+    findings_by_hand(), caveats=(SEVERAL, SATURATED, UNCALIBRATED, SPACING_IGNORED)
+)
 REPORTS = ("sr", "cad-sr")
 ENTITIES = "dcentvfy"
 
@@ -90,11 +96,12 @@ def test_every_orientation_is_valid_and_kept(
         findings_by_hand(blobs=()),
         findings_by_hand(score=0.1, gate=False),
         findings_by_hand(pixel_spacing_mm=None, laterality=None, view_position=None),
+        WITH_WARNINGS,
         findings_by_hand(
             blobs=tuple((0.1 + 0.02 * n, 0.05 + n % 4 / 6, 0.004, 0.9) for n in range(40))
         ),
     ],
-    ids=["gated", "nothing", "ungated", "unknown", "many"],
+    ids=["gated", "nothing", "ungated", "unknown", "warnings", "many"],
 )
 def test_every_outcome_is_valid(written: Written, findings: object) -> None:
     assert_valid(written(findings, full_header()))  # type: ignore[arg-type]
@@ -147,8 +154,12 @@ def test_dcmtk_reads_every_kind(written: Written, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", REPORTS)
 @pytest.mark.parametrize("score", [0.93, 0.1])
-def test_dcmtk_reads_the_reports(written: Written, kind: str, score: float) -> None:
-    file = written(findings_by_hand(score=score), full_header())[kind]
+@pytest.mark.parametrize("caveats", [(), WITH_WARNINGS.caveats], ids=["plain", "warnings"])
+def test_dcmtk_reads_the_reports(
+    written: Written, kind: str, score: float, caveats: tuple[Caveat, ...]
+) -> None:
+    findings = replace(findings_by_hand(score=score), caveats=caveats)
+    file = written(findings, full_header())[kind]
     said = program_says("dsrdump", "dcmtk", file)
     complaints = [line for line in said.splitlines() if line.startswith(("W:", "E:"))]
     # Said of every CAD report: dcmtk knows the template's name, not its rows.

@@ -1,11 +1,12 @@
 """The Mammography CAD report: TID 4000 row by row."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
 
-from service.findings import Findings
+from service.findings import SEVERAL, Findings
 from service.outputs.dicom.codes import VIEWS
 from service.outputs.dicom.outline import centre, outline, shown_regions
 from service.outputs.dicom.registry import dicom_result
@@ -104,6 +105,15 @@ def test_without_a_finding_detection_has_succeeded_all_the_same(findings: Findin
     assert {"mammoseg-test", "1.2.3", f"sha256={findings.model.sha256}"} <= set(said)
     assert f"has-mask score={findings.has_mask.score:.4f}" in said
     assert code(child(report, ANALYSES)) == "Not Attempted"
+
+
+@pytest.mark.parametrize("score", [0.93, 0.1])
+def test_a_warning_stands_where_the_algorithm_is_identified(score: float) -> None:
+    report = report_of(replace(findings_by_hand(score=score), caveats=(SEVERAL,)))
+    performed = child(child(child(report, DETECTIONS), "111063"), "111022")
+    for item in (performed, *findings_in(report)):
+        said = [one.TextValue for one in children(item, "111002")]
+        assert said[-1] == f"Warning: {SEVERAL.detail}"
 
 
 @pytest.mark.parametrize("view", VIEWS)

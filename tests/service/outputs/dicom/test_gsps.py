@@ -1,6 +1,7 @@
 """The presentation state: outlines, and the source's own grey values."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from service.findings import NOT_FOUND, SEVERAL
 from service.outputs.dicom.outline import outline, shown_regions
 from service.outputs.dicom.registry import dicom_result
 from tests.findings_by_hand import SHAPE, findings_by_hand
@@ -47,6 +49,15 @@ def test_without_a_finding_only_the_words_are_left() -> None:
     assert "GraphicObjectSequence" not in annotation
     words = [item.UnformattedTextValue for item in annotation.TextObjectSequence]
     assert words == ["AI, research use only; no lesion found"]
+
+
+def test_warnings_are_named_beside_the_words() -> None:
+    findings = replace(findings_by_hand(score=0.1), caveats=(SEVERAL, NOT_FOUND))
+    state = dicom_result("gsps", findings, full_header())
+    (words,) = state.GraphicAnnotationSequence[0].TextObjectSequence
+    assert words.UnformattedTextValue == (
+        "AI, research use only; no lesion found; warnings: several-breasts, breast-not-found"
+    )
 
 
 def test_the_whole_image_is_shown_at_its_own_pixel_size() -> None:

@@ -1,5 +1,6 @@
 """The table of results."""
 
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from pkgutil import iter_modules
@@ -7,12 +8,15 @@ from pkgutil import iter_modules
 import pydicom
 import pytest
 
+from service.findings import SEVERAL
+from service.imaging.mammogram import Caveat
 from service.imaging.reduced_decoding import WHOLE
 from service.outputs import dicom
 from service.outputs.dicom import registry
 from service.outputs.dicom.instance import Kind
 from service.outputs.dicom.registry import OUTPUTS, DicomOutput, dicom_file, picture_side
 from service.outputs.dicom.sr import measurement_report
+from service.segmenter import SPACING_ASSUMED
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 
@@ -67,6 +71,32 @@ def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> N
     )
     monkeypatch.setattr(registry, "OUTPUTS", {**OUTPUTS, "own": row})
     assert dicom_file("own", findings_by_hand(), full_header())
+
+
+@pytest.mark.parametrize("kind", sorted(OUTPUTS.keys() - {"sc"}))
+@pytest.mark.parametrize("score", [0.93, 0.1])
+def test_an_answer_that_warns_does_so_in_every_object(kind: str, score: float) -> None:
+    # Of the picture, see test_sc.py.
+    caveats = (SEVERAL, SPACING_ASSUMED)
+    findings = replace(findings_by_hand(score=score), caveats=caveats)
+    said = texts_of(dicom_file(kind, findings, full_header()))
+    for caveat in caveats:
+        assert any(caveat.detail in text or caveat.code in text for text in said)
+    quiet = texts_of(dicom_file(kind, findings_by_hand(score=score), full_header()))
+    assert not any("warning" in text.lower() for text in quiet)
+
+
+def texts_of(file: bytes) -> list[str]:
+    read = pydicom.dcmread(BytesIO(file))
+    return [str(item.value) for item in read.iterall() if item.VR in ("ST", "UT", "LO")]
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_no_number_of_warnings_is_too_long_for_an_object(kind: str) -> None:
+    many = tuple(Caveat("x" * 60, "A sentence of a warning. " * 8) for _ in range(30))
+    file = dicom_file(kind, replace(findings_by_hand(), caveats=many), full_header())
+    assert all(len(str(item.value)) <= 1024 for item in pydicom.dcmread(BytesIO(file)).iterall()
+               if item.VR == "ST")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

@@ -1,5 +1,6 @@
 """The picture: what is drawn, where, and how it is labelled."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -8,8 +9,10 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 
+from service.findings import SEVERAL
 from service.outputs.dicom.registry import dicom_file
 from service.outputs.dicom.sc import MAX_LONG_SIDE, MIN_LONG_SIDE, draw_overlay
+from service.segmenter import SPACING_ASSUMED
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import full_header
 
@@ -80,6 +83,23 @@ def test_words_stand_below_the_image_and_fit() -> None:
     assert (strip > 100).any()
     assert not (strip[:, -1] > 100).any()
     assert not (strip[-1] > 100).any()
+
+
+@pytest.mark.parametrize("shape", [(600, 400), (600, 60), (400, 1200)])
+def test_each_warning_stands_below_the_score_and_fits(shape: tuple[int, int]) -> None:
+    plain = findings_by_hand(shape)
+    pictures = [
+        draw_overlay(replace(plain, caveats=caveats))
+        for caveats in ((), (SEVERAL,), (SEVERAL, SPACING_ASSUMED))
+    ]
+    heights = [picture.shape[0] for picture in pictures]
+    assert heights == sorted(set(heights))
+    np.testing.assert_array_equal(pictures[2][: heights[0]], pictures[0])
+    added = pictures[2][heights[0] :]
+    # Two lines and three.
+    lines = np.array_split(added, 5)
+    assert all((line > 100).any() for line in lines)
+    assert not (added[:, -1] > 100).any()
 
 
 def test_it_is_marked_as_what_it_is() -> None:

@@ -1,5 +1,6 @@
 """The measurement report, read back by highdicom."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from service.findings import Findings
+from service.findings import NOT_FOUND, SEVERAL, Findings
 from service.outputs.dicom.outline import outline, shown_regions
 from service.outputs.dicom.registry import dicom_file
 from tests.dicom_files import SOP_INSTANCE_UID
@@ -77,6 +78,14 @@ def test_it_says_which_model_and_that_it_is_not_approved() -> None:
     assert [context.observer_type for context in observer] == [codes.DCM.Device]
     assert report.VerificationFlag == "UNVERIFIED"
     assert report.ContentQualification == "RESEARCH"
+
+
+def test_each_warning_is_a_comment_behind_that() -> None:
+    findings = replace(findings_by_hand(), caveats=(SEVERAL, NOT_FOUND))
+    root = report_of(findings).ContentSequence
+    first, *others = [item.value for item in root if item.name == codes.DCM.Comment]
+    assert first.startswith("Unapproved")
+    assert others == [f"Warning: {caveat.detail}" for caveat in (SEVERAL, NOT_FOUND)]
 
 
 def test_every_number_of_the_image_has_coordinates() -> None:
