@@ -66,7 +66,7 @@ ASPECT_TOLERANCE = 0.02
 MIN_MASK_SHARE = 0.5
 """Of the image's long side; crops of two values would be smaller."""
 
-_CASE = re.compile(r"(Mass|Calc)-(Training|Test)_P_\d+_(LEFT|RIGHT)_(CC|MLO)(_\d+)?")
+_CASE = re.compile(r"(?:Mass|Calc)-(?:Training|Test)_(P_\d+)_(?:LEFT|RIGHT)_(?:CC|MLO)(?:_\d+)?")
 
 Cases = dict[str, list[str]]
 
@@ -101,6 +101,15 @@ def read(folder: Path) -> Iterator[Sample]:
     for name, rows in images.items():
         part: Part = "test" if rows[0]["patient_id"] in tests else "train"
         yield _sample(folder, cases, name, rows, part)
+
+
+def patient_of_case(name: str) -> str | None:
+    """Return the patient in a case's name, which its DICOM files have for a Patient ID, too.
+
+    None where it is no such name.
+    """
+    found = _CASE.fullmatch(name)
+    return None if found is None else found[1]
 
 
 def _cases(folder: Path) -> Cases:

@@ -4,17 +4,28 @@ A split that puts two images of one person on two sides measures nothing.
 """
 
 import hashlib
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from model_export.datasets.cbis_ddsm import patient_of_case
 from model_export.datasets.images import patient_id
 from model_export.datasets.tables import DatasetError, Row
 
+_SIDE, _SEEN = "(?:L|R|LEFT|RIGHT)", "(?:CC|MLO|ML|LM)"
+_VIEW = re.compile(
+    rf"(?<![A-Z])(?:{_SIDE}[ _.-]?{_SEEN}|{_SEEN}[ _.-]?{_SIDE})(?![A-Z])", re.IGNORECASE
+)
+"""A side and a view, in an identifier: of an image, then, and of no patient."""
+
 
 class Owner(NamedTuple):
-    """The patient of an image, and whether anything says so, or the image counts as its own."""
+    """The patient of an image, and whether anything says so.
+
+    Where nothing does, the image may count as a patient of its own.
+    """
 
     patient: str
     is_known: bool
@@ -26,7 +37,10 @@ def owners_of(
     """Return the owner of each image, by its stem.
 
     Patient ID (0010,0020) never leaves here as it stands, for it goes into reports: a digest of it
-    does. Where all files have the same one, it is what an anonymiser wrote, and says nothing.
+    does. Where all files have the same one, it is what an anonymiser wrote, and says nothing. Nor
+    is it known whose images are where none has the Patient ID of another: they may be those of the
+    images, as are all that are the file's name or have a side and a view in it. Those of CBIS-DDSM
+    are of images, too, and name the patient.
 
     Parameters
     ----------
@@ -44,9 +58,22 @@ def owners_of(
     }
     if len(found) > 1 and len(set(found.values())) == 1:
         found = {}
-    digests = {stem: _digest(identifier) for stem, identifier in found.items()}
-    known = digests | said
-    return {stem: Owner(known.get(stem, stem), stem in known) for stem in images}
+    patients = {stem: patient_of_case(one) or one for stem, one in found.items()}
+    known = said.keys() | _vouched(patients)
+    named = {stem: _digest(patient) for stem, patient in patients.items()} | said
+    return {stem: Owner(named.get(stem, stem), stem in known) for stem in images}
+
+
+def _vouched(patients: Mapping[str, str]) -> set[str]:
+    """Return the images of which a Patient ID says whose they are, by their stems."""
+    of_patients = {
+        stem: patient
+        for stem, patient in patients.items()
+        if patient.casefold() != stem.casefold() and not _VIEW.search(patient)
+    }
+    # One that two images have shows that they are of patients: the others, then, are, too.
+    has_pair = max(Counter(of_patients.values()).values(), default=0) > 1
+    return set(of_patients) if has_pair else set()
 
 
 def _digest(identifier: str) -> str:

@@ -63,6 +63,44 @@ def test_one_identifier_of_all_files_is_an_anonymiser_s(tmp_path: Path) -> None:
     assert owners(tmp_path) == {name: (name, False) for name in "abc"}
 
 
+def test_identifiers_of_which_no_image_shares_one_are_of_images_for_all_that_is_known(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {"a": "7f3a", "b": "91c0", "c": "e2d4"})
+    found = owners(tmp_path)
+    assert not any(is_known for _, is_known in found.values())
+    # An image that comes later and shares one moves nobody to another side of the split.
+    write(tmp_path / "grown", {"a": "7f3a", "b": "91c0", "c": "e2d4", "d": "7f3a"})
+    grown = owners(tmp_path / "grown")
+    assert {name: grown[name] for name in found} == {
+        name: (patient, True) for name, (patient, _) in found.items()
+    }
+
+
+def test_the_patient_is_read_in_the_identifiers_of_cbis_ddsm(tmp_path: Path) -> None:
+    identifiers = {
+        "a": "Mass-Test_P_00173_LEFT_CC",
+        "b": "Calc-Training_P_00173_RIGHT_MLO",
+        "c": "Mass-Test_P_00173_LEFT_CC_1",
+        "d": "Mass-Training_P_00174_LEFT_CC",
+    }
+    write(tmp_path, dict(identifiers))
+    found = owners(tmp_path)
+    assert found["a"] == found["b"] == found["c"] != found["d"]
+    assert all(is_known for _, is_known in found.values())
+
+
+@pytest.mark.parametrize(
+    "of_an_image", ["c", "C", "P-17_LEFT_CC", "17-RMLO", "l cc", "17 left-lm 2", "17_MLO_L"]
+)
+def test_an_identifier_that_is_the_image_s_own_says_nothing(
+    tmp_path: Path, of_an_image: str
+) -> None:
+    write(tmp_path, {"a": "X", "b": "X", "c": of_an_image, "d": "ACCRL-1", "e": "CC-17"})
+    found = owners(tmp_path)
+    assert [found[name][1] for name in "abcde"] == [True, True, False, True, True]
+
+
 def test_a_patient_in_two_parts_is_refused_though_only_headers_say_whose(tmp_path: Path) -> None:
     table = "name,part,has_lesion\na,train,0\nb,test,0\nc,test,0\n"
     write(tmp_path, {"a": "X", "b": "X", "c": "Y"}, table=table)
