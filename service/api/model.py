@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from service import __version__
 from service.api.description import problem_responses
-from service.api.parameters import refuse_repeated
+from service.api.parameters import check_query
 from service.api.segmentation import ModelName
 from service.services import services
 from service.serving.served_model import ServedModel
@@ -51,7 +51,7 @@ class ModelDescription(BaseModel):
 )
 async def model(request: Request, model: ModelName = None) -> ModelDescription:
     """Return the contract without the golden tile, the licence of the weights, the model card."""
-    refuse_repeated(request)
+    check_query(request)
     models = services(request).models
     asked = models.find(model)
     segmenter = asked.segmenter

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from service.api.options import FIELDS, repeated
 from service.errors import InvalidRequest
 
-ALIKE = 0.8
-"""How like a known name, of 1, a form's field must be to be meant as one (`difflib`). A form may
-hold other things: `date` (0.75 of `gate`), `name` (0.67 of `frame`), `modality`."""
+ALIKE = 0.85
+"""How like a name of `FIELDS`, of 1, a form's field must be to be meant as one (`difflib`). A form
+may hold other things: `frameid` (0.83 of `frame`), `name` (0.67)."""
 
 MAX_NAME = 64
 """Characters of a name that is looked at: none that is known is nearly as long."""
@@ -35,18 +35,7 @@ def check_query(request: Request) -> None:
             nearest = _nearest(name, known, 0.6)
             hint = f"Is {nearest} meant?" if nearest else f"Known are {', '.join(known)}."
             raise _unknown(f"The query has a parameter that is not known. {hint}")
-    refuse_repeated(request)
-
-
-def refuse_repeated(request: Request) -> None:
-    """Refuse a query that says a parameter of its route more than once.
-
-    Raises
-    ------
-    InvalidRequest
-        It does.
-    """
-    for name in _of_query(request):
+    for name in known:
         if len(request.query_params.getlist(name)) > 1:
             raise repeated(name)
 
@@ -54,21 +43,22 @@ def refuse_repeated(request: Request) -> None:
 def check_fields(request: Request, names: Iterable[str]) -> None:
     """Check that no text field of a form is meant as a choice, and is none.
 
-    Fields of other names are a form's own, and are passed over.
+    Fields of other names are a form's own, and are passed over: `mode` is of many forms, and is
+    not `model`.
 
     Raises
     ------
     InvalidRequest
-        One has the name of a parameter that only the query takes, or nearly that of any.
+        One has the name of a parameter that only the query takes, whatever its case and its
+        hyphens, or nearly that of one that a form takes.
     """
-    in_query = _of_query(request)
+    in_query = [name for name in _of_query(request) if name not in FIELDS]
     for name in names:
         if name in FIELDS:
             continue
-        if name in in_query:
-            raise _unknown(f"{name} is a parameter of the query, not a field of the form.")
-        known = [*FIELDS, *in_query]
-        if meant := _nearest(name, known, ALIKE):
+        if only := _nearest(name, in_query, 1.0):
+            raise _unknown(f"{only} is a parameter of the query, not a field of the form.")
+        if meant := _nearest(name, [*FIELDS], ALIKE):
             raise _unknown(f"The form has a field that is not known. Is {meant} meant?")
 
 
