@@ -2,8 +2,10 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from pydicom.dataset import Dataset
 
 from service.errors import TooLarge, UnreadableImage, foreign_errors_as
 from service.imaging import elements
@@ -16,6 +18,8 @@ MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 INACTIVE = 0
 """Record In-use Flag (0004,1410) of an image that was taken off the disc (PS3.3 F.3.2.2)."""
+
+_NEXT, _LOWER = "OffsetOfTheNextDirectoryRecord", "OffsetOfReferencedLowerLevelDirectoryEntity"
 
 MAX_COMPONENTS = 8
 """Of a Referenced File ID (PS3.10 8.2)."""
@@ -39,7 +43,7 @@ def referenced_files(path: Path) -> Iterator[tuple[Path | None, str]]:
 
     None stands for a file that is not there, or lies outside of the DICOMDIR's folder. Names are
     found as they are, else in any case, or with the dot and version of ISO 9660: discs are mounted
-    in each. An image whose record is inactive is left out.
+    in each. An image whose record is inactive, or one above it, is left out.
 
     Raises
     ------
@@ -55,16 +59,44 @@ def referenced_files(path: Path) -> Iterator[tuple[Path | None, str]]:
     with foreign_errors_as(UnreadableImage("dicom-unreadable", "The DICOMDIR cannot be read.")):
         dataset = parse(body, MAX_BYTES).dataset
         # Longer than any sequence in an image: the file's size bounds it.
-        records = dataset.get("DirectoryRecordSequence") or ()
+        records = tuple(dataset.get("DirectoryRecordSequence") or ())
         named = [
             elements.texts(record, "ReferencedFileID")
-            for record in records
+            for record in _active(records)
             if elements.text(record, "DirectoryRecordType") == "IMAGE"
-            and elements.integer(record, "RecordInUseFlag") != INACTIVE
         ]
     for components in named:
         shown = "/".join(components) or "no file"
         yield _found(path.parent, components), shown
+
+
+def _active(records: Sequence[Dataset]) -> Iterator[Dataset]:
+    """Yield the records that are in use, as are all above them.
+
+    Of a hierarchy (PS3.3 F.2.2) that is written as a list; where a record stands in the file, by
+    which others refer to it, pydicom says.
+    """
+    at = {getattr(record, "seq_item_tell", None): record for record in records}
+    off = {id(record) for record in records if _is_inactive(record)}
+    below: set[int] = set()
+    waiting = [_referred(record, _LOWER) for record in records if id(record) in off]
+    while waiting:
+        offset = waiting.pop()
+        # Each once: references may go round.
+        if offset in below or offset not in at:
+            continue
+        below.add(offset)
+        waiting += [_referred(at[offset], _NEXT), _referred(at[offset], _LOWER)]
+    off |= {id(at[offset]) for offset in below}
+    return (record for record in records if id(record) not in off)
+
+
+def _is_inactive(record: Dataset) -> bool:
+    return elements.integer(record, "RecordInUseFlag") == INACTIVE
+
+
+def _referred(record: Dataset, keyword: str) -> int:
+    return elements.integer(record, keyword) or 0
 
 
 def _found(folder: Path, components: tuple[str, ...]) -> Path | None:

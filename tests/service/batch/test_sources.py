@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
@@ -33,6 +34,10 @@ def write_dicomdir(
             record.ReferencedFileID = list(components)
         record.RecordInUseFlag = 0 if components in inactive else 0xFFFF
         records.append(record)
+    return write_records(path, records)
+
+
+def write_records(path: Path, records: list[Dataset]) -> Path:
     directory = Dataset()
     directory.DirectoryRecordSequence = Sequence(records)
     directory.file_meta = FileMetaDataset()
@@ -42,6 +47,34 @@ def write_dicomdir(
     path.parent.mkdir(parents=True, exist_ok=True)
     dcmwrite(path, directory, enforce_file_format=True)
     return path
+
+
+def write_tree(path: Path, inactive: str) -> Path:
+    """Write a DICOMDIR of two patients, as a hierarchy; the first record of one type is off."""
+    types = ("PATIENT", "STUDY", "SERIES", "IMAGE", "IMAGE")
+    records = []
+    for patient in (1, 2):
+        for number, kind in enumerate(types, 1):
+            record = Dataset()
+            record.OffsetOfTheNextDirectoryRecord = 0
+            is_off = patient == 1 and number == types.index(kind) + 1 and kind == inactive
+            record.RecordInUseFlag = 0 if is_off else 0xFFFF
+            record.OffsetOfReferencedLowerLevelDirectoryEntity = 0
+            record.DirectoryRecordType = kind
+            if kind == "IMAGE":
+                record.ReferencedFileID = [f"PATIENT{patient}", f"IM{number}"]
+                put(path.parent / f"PATIENT{patient}" / f"IM{number}")
+            records.append(record)
+    write_records(path, records)
+    at = [item.seq_item_tell for item in dcmread(path).DirectoryRecordSequence]
+    for first in (0, 5):
+        for index in range(first, first + 3):
+            records[index].OffsetOfReferencedLowerLevelDirectoryEntity = at[index + 1]
+        records[first + 3].OffsetOfTheNextDirectoryRecord = at[first + 4]
+    records[0].OffsetOfTheNextDirectoryRecord = at[5]
+    # Broken, as by a careless writer: round in a ring.
+    records[4].OffsetOfTheNextDirectoryRecord = at[3]
+    return write_records(path, records)
 
 
 def names(found: Found) -> list[str]:
@@ -165,6 +198,21 @@ def test_an_image_whose_record_is_inactive_is_neither_taken_nor_missed(
     file = write_dicomdir(tmp_path / "disc/DICOMDIR", ("IM1",), ("IM2",), inactive=(("IM2",),))
     found = find([str(file)], tmp_path / "out")
     assert (names(found), found.faults) == (["disc/IM1"], [])
+
+
+@pytest.mark.parametrize(
+    ("inactive", "left"),
+    [("none", 2), ("PATIENT", 0), ("STUDY", 0), ("SERIES", 0), ("IMAGE", 1)],
+)
+def test_an_image_below_an_inactive_record_is_off_the_disc_too(
+    tmp_path: Path, inactive: str, left: int
+) -> None:
+    file = write_tree(tmp_path / "disc/DICOMDIR", inactive)
+    found = find([str(file)], tmp_path / "out")
+    of_patient = [name.split("/")[1] for name in names(found)]
+    assert of_patient.count("PATIENT1") == left
+    assert of_patient.count("PATIENT2") == 2
+    assert found.faults == []
 
 
 @pytest.mark.parametrize("components", [("..", "secret"), ("LINK", "secret"), ("/etc", "passwd")])
