@@ -63,7 +63,7 @@ def choose_forms(output: str | None, accept: str) -> tuple[Form, ...]:
 
 
 def choose_without_dicom(forms: tuple[Form, ...], accept: str) -> tuple[Form, ...]:
-    """Choose again by the Accept header for an image of which no DICOM object can be made.
+    """Choose again by the Accept header, for an image of which no DICOM object can be made.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ from service.api.parameters import check_fields, check_query
 from service.api.segmentation import ModelName, Segmentation, caller_left
 from service.api.upload import Upload, receive_upload
 from service.cancellation import CancelToken
+from service.errors import NotAcceptable
 from service.imaging.frames import MAX_FRAMES
-from service.imaging.reader import sniff
 from service.outputs.forms import Form
 from service.outputs.result import Render, SegmentationResult
 from service.segmenter import SegmentOptions
@@ -134,6 +134,7 @@ async def segment(
     # RFC 9110, 5.3: several lines are one list.
     accept = ", ".join(request.headers.getlist("accept"))
     forms = choose_forms(output, accept)
+    instead = choose_without_dicom(forms, accept) if output is None else forms
     renders = parse_include(include)
     work = Segmentation.of(request, model)
     settings, limiter = work.services.settings, work.services.limiter
@@ -148,13 +149,11 @@ async def segment(
             )
         slot.take()
         check_fields(request, upload.fields)
-        if output is None and sniff(upload.body) != "dicom":
-            forms = choose_without_dicom(forms, accept)
         options = SegmentOptions(
             spacing_mm,
             gate,
             frame,
-            picture_side(forms, renders, max_side),
+            picture_side((*forms, *instead), renders, max_side),
             activation="activation" in forms,
         )
         options = with_fields(options, upload.fields)
@@ -162,7 +161,7 @@ async def segment(
         return await limiter.work_for(
             caller_left(request),
             token,
-            lambda: _answer(work, upload, options, forms, renders, max_side, token),
+            lambda: _answer(work, upload, options, (forms, instead), renders, max_side, token),
         )
 
 
@@ -175,7 +174,7 @@ def _answer(
     work: Segmentation,
     upload: Upload,
     options: SegmentOptions,
-    forms: tuple[Form, ...],
+    choices: tuple[tuple[Form, ...], ...],
     renders: set[Render],
     max_side: int,
     token: CancelToken,
@@ -184,9 +183,11 @@ def _answer(
         with work.model.version() as observed:
             findings = work.findings(observed, upload, options, token, held)
         with work.stage("outputs"):
-            return encode(
-                findings,
-                forms,
-                renders=renders,
-                max_side=max_side,
-            )
+            forms, instead = choices
+            try:
+                return encode(findings, forms, renders=renders, max_side=max_side)
+            except NotAcceptable:
+                # No DICOM object can be made of it: by what is wrong with it, or as it is none.
+                if instead == forms:
+                    raise
+                return encode(findings, instead, renders=renders, max_side=max_side)

@@ -130,6 +130,31 @@ def test_a_header_that_names_nothing_is_refused(client: TestClient, missing: str
     assert client.post("/v1/segment", content=body, headers=DICOM).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/dicom, application/json;q=0.5", "application/json"),
+        ("application/dicom, image/png;q=0.5", "image/png"),
+        ("application/dicom", None),
+        ("application/dicom, application/json;q=0", None),
+    ],
+)
+def test_what_is_accepted_next_is_given_of_a_header_that_names_nothing(
+    client: TestClient, accept: str, media_type: str | None
+) -> None:
+    headers = DICOM | {"Accept": accept}
+    whole = client.post("/v1/segment", content=mammogram(), headers=headers)
+    assert (whole.status_code, whole.headers["Content-Type"]) == (200, "application/dicom")
+    body = mammogram(StudyInstanceUID="1.2.x")
+    answer = client.post("/v1/segment", content=body, headers=headers)
+    if media_type is None:
+        assert (answer.status_code, answer.json()["code"]) == (406, "source-uids")
+    else:
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    named = client.post("/v1/segment?output=seg", content=body, headers=headers)
+    assert (named.status_code, named.json()["code"]) == (406, "source-uids")
+
+
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_one_frame_of_several_is_referred_to_by_its_number(client: TestClient, kind: str) -> None:
     stored = breast_phantom().astype(np.int32) * 16
