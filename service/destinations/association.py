@@ -29,6 +29,7 @@ from service.destinations.line import (
     PatientProvider,
     shut,
 )
+from service.dimse.associate_pdus import is_too_short
 from service.dimse.store_status import NotDelivered
 from service.tls_files import TlsContext, code_of
 
@@ -130,6 +131,9 @@ class RequestedAssociation:
             raise self._refusal(association, time.monotonic() - started)
         association.start()
         association.acse_timeout = min(RELEASE_S, self._peer.timeout_s)
+        if is_too_short(association.acceptor.maximum_length or 0):
+            # pynetdicom would divide by what is left for data.
+            raise self._ended_with("association-length")
 
     def accepted(self, sop_class_uid: str) -> frozenset[str]:
         """Return the transfer syntaxes in which the peer takes objects of a class."""

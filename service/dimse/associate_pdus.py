@@ -26,6 +26,9 @@ _USER_ITEM_LENGTHS = {_MAX_LENGTH: (4, 4), 0x52: (1, 64), 0x53: (4, 4), _ROLE: (
 either side depends on (PS3.7 D.3.3, PS3.8 D.1). Implementation Version Name, extended negotiation
 and user identity are not: they may stay without an answer."""
 
+PDV_HEAD_BYTES = 6
+"""Of what a P-DATA-TF holds (PS3.8 9.3.5.1, E.2): length, context, control header."""
+
 _UNLIMITED = struct.pack(">I", 0)
 
 _ACCEPTED, _NO_REASON, _MAX_RESULT = 0, 2, 4
@@ -39,7 +42,12 @@ _ABORT_REASONS = frozenset((0, 1, 2, 4, 5, 6))
 
 
 class Malformed(ValueError):
-    """An item is longer than what holds it."""
+    """An item is longer than what holds it, or a maximum length too short for any data."""
+
+
+def is_too_short(maximum_length: int) -> bool:
+    """Say whether a peer's Maximum Length (PS3.8 D.1) leaves no room for data; 0 is no limit."""
+    return 0 < maximum_length <= PDV_HEAD_BYTES
 
 
 def readable_request(request: bytes) -> bytes:
@@ -52,7 +60,7 @@ def readable_request(request: bytes) -> bytes:
     Raises
     ------
     Malformed
-        An item is longer than what holds it.
+        An item is longer than what holds it, or nothing could be answered.
     """
     return _readable(request, _PROPOSED)
 
@@ -66,7 +74,7 @@ def readable_answer(answer: bytes) -> bytes:
     Raises
     ------
     Malformed
-        An item is longer than what holds it.
+        An item is longer than what holds it, or nothing could be sent.
     """
     kind, fields = answer[0], bytearray(answer)
     if kind == ACCEPT and len(fields) >= _ITEMS:
@@ -169,6 +177,8 @@ def _user(content: bytes) -> bytes:
     if _MAX_LENGTH not in dict(kept):
         # PS3.8 D.1: whoever names none takes any; pynetdicom cannot do without.
         kept.insert(0, (_MAX_LENGTH, _UNLIMITED))
+    if is_too_short(*struct.unpack(">I", dict(kept)[_MAX_LENGTH])):
+        raise Malformed
     return b"".join(_item(kind, value) for kind, value in kept)
 
 

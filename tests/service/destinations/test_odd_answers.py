@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from pynetdicom.dul import DULServiceProvider
 
 from service.inbox.association_request import receive
 from tests.service.destinations.c_store import UID, refusal, send
 from tests.store_scp import store_scp
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -84,6 +86,26 @@ ODD = {
 def test_an_object_is_delivered_where_the_acceptance_has(file: Path, what: str) -> None:
     with store_scp() as archive, relay(archive.url(), ODD[what]) as url:
         assert send(file, url, timeout_s=10) == [None]
+    assert len(archive.received[UID]) == 1
+
+
+@pytest.mark.parametrize("length", [1, 4, 6])
+def test_a_maximum_length_without_room_for_data_is_said_at_once(file: Path, length: int) -> None:
+    edit = user(item(0x50, item(0x51, struct.pack(">I", length)) + CLASS))
+    with store_scp() as archive, relay(archive.url(), edit) as url:
+        refused = refusal(file, url, timeout_s=60)
+    assert (refused.code, refused.permanent) == ("association-length", False)
+    assert not archive.received
+    assert comes_true(
+        lambda: not any(isinstance(one, DULServiceProvider) for one in threading.enumerate())
+    )
+
+
+@pytest.mark.parametrize("length", [0, 7, 8])
+def test_any_room_for_data_will_do(file: Path, length: int) -> None:
+    edit = user(item(0x50, item(0x51, struct.pack(">I", length)) + CLASS))
+    with store_scp() as archive, relay(archive.url(), edit) as url:
+        assert send(file, url, timeout_s=60) == [None]
     assert len(archive.received[UID]) == 1
 
 

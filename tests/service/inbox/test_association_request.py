@@ -183,6 +183,12 @@ REFUSED = {
     "an item longer than the request": request(APPLICATION_ITEM, context(), TOO_LONG),
     "a sub-item longer than its item": request(APPLICATION_ITEM, context(), item(0x50, TOO_LONG)),
     "half an item": request(APPLICATION_ITEM, context(), user(), b"\x60\0"),
+    "no room for the data of an answer": request(
+        APPLICATION_ITEM, context(), item(0x50, item(0x51, struct.pack(">I", 6)))
+    ),
+    "less than the head of an answer": request(
+        APPLICATION_ITEM, context(), item(0x50, item(0x51, struct.pack(">I", 1)))
+    ),
     "no room for the titles": struct.pack(">BxI", 1, 20) + bytes(20),
 }
 
