@@ -16,7 +16,8 @@ class Unavailable(Exception):
     Parameters
     ----------
     reason
-        A status or the kind of failure; never text of the answer.
+        A status, the kind of failure, or the code of a 500 of our service; never other text of the
+        answer.
     retry_after_s
         When to come back, where it said so.
     """
@@ -70,7 +71,9 @@ def ask(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.R
     if answer.is_success:
         return answer
     if answer.status_code >= 500 or answer.status_code in TRY_AGAIN:
-        raise Unavailable(f"http-{answer.status_code}", _retry_after(answer))
+        # An error of our service's own says which: the net's is mended otherwise than a fault.
+        code = _problem_code(answer) if answer.status_code == 500 else None
+        raise Unavailable(code or f"http-{answer.status_code}", _retry_after(answer))
     if answer.status_code in (401, 403):
         where = without_credentials(str(client.base_url))
         raise Denied(f"{where} answers {answer.status_code}: check the credentials")
