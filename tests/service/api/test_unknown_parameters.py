@@ -90,7 +90,7 @@ def test_a_field_of_a_forms_own_is_passed_over(
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("name", ["modle", "name", "_"])
+@pytest.mark.parametrize("name", ["models", "name", "_"])
 def test_a_question_of_the_model_names_it_or_is_refused(client: TestClient, name: str) -> None:
     answer = client.get("/v1/model", params={name: CANARY})
     assert (answer.status_code, answer.json()["code"]) == (400, "unknown-parameter")
