@@ -37,7 +37,7 @@ MAX_CAVEATS = 64
 Size = Annotated[int, Meta(ge=0, le=2**40)]
 Count = Annotated[int, Meta(ge=1, le=2**31)]
 Code = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,64}\Z")]
-Sentence = Annotated[str, Meta(max_length=500, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+Sentence = Annotated[str, Meta(max_length=500, pattern=r"\A[\x20-\x7e]*\Z")]
 Uid = Annotated[str, Meta(max_length=64, pattern=r"\A[0-9]+(\.[0-9]+)+\Z")]
 Direction = Annotated[str, Meta(pattern=r"\A[AFHLPR]{1,3}\Z")]
 View = Annotated[str, Meta(pattern=r"\A[A-Z]{1,8}\Z")]

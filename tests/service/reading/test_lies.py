@@ -97,6 +97,7 @@ LIES: dict[str, bytes] = {
     "a view of two lines": framed(changed(view_position="CC\r\nX-Header: 1")),
     "a caveat of two lines": framed(changed(caveats=(["spacing\r\nx", "."],))),
     "a caveat that draws on a terminal": framed(changed(caveats=(["odd", "\x1b[2J"],))),
+    "a caveat in letters that results cannot hold": framed(changed(caveats=(["odd", "\u00e9"],))),
     "a thousand caveats": framed(changed(caveats=(["odd", "."],) * 1000)),
     "an element that is not asked for": framed(changed(header=header_of((0x7FE00010, "OW", b"")))),
     "a sequence": framed(changed(header=header_of((tag_of("PatientID"), "SQ", b"")))),
