@@ -2,7 +2,8 @@
 
 What was added outlives the process however it ends. A second later it is on the disk, too, and
 outlives the machine's (`sync`): waiting for the disk with each message would cost a request more
-than the message is worth.
+than the message is worth. Where the file is deleted or replaced while it is open, what it holds is
+brought to the one that has its name.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from service import sqlite_file
 from service.errors import StartupError
+from service.sqlite_file import FileReplaced
 
 FILE = "audit.sqlite3"
 LOCK = "audit.lock"
@@ -103,18 +105,14 @@ class AuditBuffer:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self._max_bytes = folder, max_bytes
-        self._lock = threading.Lock()
-        file = folder / FILE
+        self._lock, self._is_renumbered = threading.Lock(), False
+        self._path = file = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._connection = sqlite_file.open_private(file, BUSY_S)
-        except (OSError, sqlite3.Error) as error:
-            raise _cannot_open(file, error) from None
-        try:
             _close_to_others(file)
-            sqlite_file.prepare(self._connection, _PRAGMAS, _SCHEMA, VERSION)
+            schema = sqlite_file.Schema(_PRAGMAS, _SCHEMA, VERSION)
+            self._file = sqlite_file.SqliteFile(file, BUSY_S, schema)
         except (OSError, sqlite3.Error) as error:
-            self._connection.close()
             raise _cannot_open(file, error) from None
 
     def add(self, header: str, content: bytes, *, of_stranger: bool = False) -> Addition:
@@ -140,7 +138,7 @@ class AuditBuffer:
                     "UPDATE held SET lost = lost + 1 WHERE of_stranger = ?", (of_stranger,)
                 )
                 return Addition(False, lost + 1)
-            self._insert(header, content, of_stranger, size)
+            _insert(connection, header, content, of_stranger, size)
             return Addition(True, lost)
 
     def add_of_bound(
@@ -163,18 +161,21 @@ class AuditBuffer:
         with self._transaction() as connection:
             if is_over:
                 connection.execute("UPDATE held SET lost = 0 WHERE of_stranger = ?", (of_stranger,))
-            self._insert(header, content, False, len(header) + len(content) + _ROW_BYTES)
-
-    def _insert(self, header: str, content: bytes, of_stranger: bool, size: int) -> None:
-        self._connection.execute(
-            "INSERT INTO message (header, content, of_stranger, size) VALUES (?, ?, ?, ?)",
-            (header, content, of_stranger, size),
-        )
+            size = len(header) + len(content) + _ROW_BYTES
+            _insert(connection, header, content, False, size)
 
     def after(self, number: int, most: int) -> list[Stored]:
-        """Return the messages that follow one, in their order."""
+        """Return the messages that follow one, in their order.
+
+        Raises
+        ------
+        FileReplaced
+            Once: numbers of before are others' now, and what follows 0 is what is left to be sent.
+        """
         with self._lock:
-            rows = self._connection.execute(
+            self._follow()
+            self._check_numbers()
+            rows = self._file.connection.execute(
                 "SELECT number, header, content FROM message WHERE number > ? ORDER BY number "
                 "LIMIT ?",
                 (number, most),
@@ -182,8 +183,15 @@ class AuditBuffer:
         return [Stored(*row) for row in rows]
 
     def forget(self, number: int) -> None:
-        """Delete all messages up to one: the collector has them."""
+        """Delete all messages up to one: the collector has them.
+
+        Raises
+        ------
+        FileReplaced
+            As `after`.
+        """
         with self._transaction() as connection:
+            self._check_numbers()
             connection.execute("DELETE FROM message WHERE number <= ?", (number,))
             (is_left,) = connection.execute("SELECT EXISTS (SELECT 1 FROM message)").fetchone()
         if not is_left:
@@ -192,29 +200,67 @@ class AuditBuffer:
     def _shrink(self) -> None:
         """Leave nothing of what was there on the disk."""
         with self._lock:
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._file.connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._file.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def waiting(self) -> int:
         """Return how many messages there are."""
         with self._lock:
-            (count,) = self._connection.execute("SELECT count(*) FROM message").fetchone()
+            (count,) = self._file.connection.execute("SELECT count(*) FROM message").fetchone()
         return int(count)
 
     def sync(self) -> None:
         """Put on the disk what was added, by whichever process."""
         with self._lock:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._file.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._connection.close()
+            self._file.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, sqlite_file.transaction(self._connection) as connection:
-            yield connection
+        with self._lock:
+            self._follow()
+            with sqlite_file.transaction(self._file.connection) as connection:
+                yield connection
+
+    def _follow(self) -> None:
+        """Bring what is left to be sent to the file that has the name, where it is another by now.
+
+        What is added after this look is brought at the next one: nothing was promised to be there.
+        """
+        if self._file.is_replaced:
+            _close_to_others(self._path)
+            self._file.follow(_bring)
+            self._is_renumbered = True
+
+    def _check_numbers(self) -> None:
+        if self._is_renumbered:
+            self._is_renumbered = False
+            raise FileReplaced
+
+
+def _insert(
+    connection: sqlite3.Connection, header: str, content: bytes, of_stranger: bool, size: int
+) -> None:
+    connection.execute(
+        "INSERT INTO message (header, content, of_stranger, size) VALUES (?, ?, ?, ?)",
+        (header, content, of_stranger, size),
+    )
+
+
+def _bring(earlier: sqlite3.Connection, later: sqlite3.Connection) -> None:
+    """Move all messages from one file to another; no two processes move the same."""
+    with sqlite_file.transaction(earlier), sqlite_file.transaction(later):
+        messages = earlier.execute(
+            "SELECT header, content, of_stranger, size FROM message ORDER BY number"
+        )
+        for message in messages:
+            _insert(later, *message)
+        # A kill between the two ends moves them twice: at least once is what is promised.
+        earlier.execute("DELETE FROM message")
 
 
 def check_buffer(folder: Path) -> None:

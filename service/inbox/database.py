@@ -114,6 +114,10 @@ class Database(ABC):
     def close(self) -> None:
         """Let go of it."""
 
+    @abstractmethod
+    def hold(self) -> None:
+        """Be the database whose rows are worked on from now on: another must not take its place."""
+
     def earliest_now(self) -> float:
         """Return `now`, or the system clock's time where that is earlier."""
         return min(self.now(), time.time())

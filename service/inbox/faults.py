@@ -10,6 +10,7 @@ import structlog
 from service.inbox.database import LeaseLost
 from service.inbox.poller import Poller
 from service.logs import where
+from service.sqlite_file import FileReplaced
 
 log = structlog.get_logger("mammoseg")
 
@@ -50,12 +51,20 @@ async def until_done(
 
 
 async def persist(poller: Poller, step: Callable[[], Awaitable[None]]) -> None:
-    """Take one step after the other until stopped, whatever becomes of any of them."""
+    """Take one step after the other until stopped, whatever becomes of any of them.
+
+    Raises
+    ------
+    FileReplaced
+        The database is another by now: what is known of its rows holds no more.
+    """
     while not poller.stopped:
         try:
             await step()
         except LeaseLost:
             log.warning("inbox-not-ours")
+        except FileReplaced:
+            raise
         except Exception as error:
             log.error("inbox-fault", **_said_of(error))
             await poller.pause(FAULT_S)

@@ -85,6 +85,10 @@ class Inbox:
             self.files.discard_result(digest)
         return len(sources)
 
+    def hold(self) -> None:
+        """Let no other database take the place of this one, whose rows are worked on from now."""
+        self._database.hold()
+
     def bound_waits(self, longest_s: float) -> None:
         """Let nothing wait longer than so many seconds from now."""
         self._database.bound_waits(longest_s)

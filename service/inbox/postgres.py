@@ -174,6 +174,9 @@ class PostgresDatabase(Database):
         ).rowcount:
             raise LeaseLost
 
+    def hold(self) -> None:
+        """Do nothing: whatever server answers, rows have owners (`check`)."""
+
     def close(self) -> None:
         """Close all connections, each when it is given back."""
         with self._lock:

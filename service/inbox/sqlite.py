@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import structlog
+
 from service import sqlite_file
 from service.errors import StartupError
 from service.inbox.database import Connection, Database, Row, Table
 from service.inbox.steady_time import SteadyTime
+from service.sqlite_file import FileReplaced
+
+log = structlog.get_logger("mammoseg")
 
 VERSION = 3
 
@@ -107,6 +112,9 @@ def check_sqlite(file: Path) -> None:
 class SqliteDatabase(Database):
     """A connection that threads share; other processes may have the file open, too.
 
+    Where another file takes the name, a backup that is put back as a rule, that one is opened; or
+    everything fails once rows of the first are worked on (`hold`): their ids are others' there.
+
     Parameters
     ----------
     file
@@ -119,16 +127,12 @@ class SqliteDatabase(Database):
     """
 
     def __init__(self, file: Path) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._file, self._is_held = threading.Lock(), file, False
         self._time = SteadyTime()
+        schema = sqlite_file.Schema(PRAGMAS, SCHEMA, VERSION)
         try:
-            self._connection = sqlite_file.open_private(file, BUSY_S)
+            self._open = sqlite_file.SqliteFile(file, BUSY_S, schema)
         except (OSError, sqlite3.Error) as error:
-            raise _cannot_open(file, error) from None
-        try:
-            sqlite_file.prepare(self._connection, PRAGMAS, SCHEMA, VERSION)
-        except sqlite3.Error as error:
-            self._connection.close()
             raise _cannot_open(file, error) from None
 
     def now(self) -> float:
@@ -137,14 +141,43 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection within a transaction; committed at the end, undone by an error."""
-        with self._lock, sqlite_file.transaction(self._connection) as connection:
-            yield connection
+        """Yield the connection within a transaction; committed at the end, undone by an error.
+
+        Raises
+        ------
+        sqlite3.Error
+            It was not committed, or where nobody will find it.
+        """
+        with self._lock:
+            self._follow()
+            with self._open.transaction() as connection:
+                yield connection
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Sequence[Row]:
         """Return the rows of a query."""
         with self._lock:
-            return self._connection.execute(query, parameters).fetchall()
+            self._follow()
+            return self._open.connection.execute(query, parameters).fetchall()
+
+    def hold(self) -> None:
+        """Open what has the name now, and fail from then on where it becomes another file's."""
+        with self._lock:
+            self._is_held = False
+            self._follow()
+            self._is_held = True
+
+    def _follow(self) -> None:
+        """Open the file that has taken the name, if one has; never one that is only being made."""
+        if not self._open.is_replaced:
+            return
+        try:
+            if self._is_held or self._file.stat().st_size == 0:
+                raise FileReplaced
+            self._open.follow()
+        except (OSError, sqlite3.Error) as error:
+            log.error("inbox-database-replaced", error=type(error).__name__)
+            raise FileReplaced from None
+        log.warning("inbox-database-opened-anew")
 
     def insert(self, connection: Connection, query: str, parameters: Sequence[Any]) -> int:
         """Insert a row, within a transaction; returns its id."""
@@ -177,7 +210,7 @@ class SqliteDatabase(Database):
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._connection.close()
+            self._open.close()
 
 
 def _cannot_open(file: Path, error: OSError | sqlite3.Error) -> StartupError:

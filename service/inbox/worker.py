@@ -240,6 +240,7 @@ class InboxWorker:
 
     def _recover(self) -> None:
         """Enter what the database has lost."""
+        self.inbox.hold()
         self.inbox.bound_waits(self._settings.retry_longest_s)
         self.inbox.recover(self._names)
 
@@ -259,6 +260,8 @@ class InboxWorker:
     async def _deliver(self, deliverer: Deliverer) -> None:
         async with deliverer.client:
             loop = asyncio.create_task(persist(deliverer.poller, deliverer.step))
+            # A fault that ends it ends the other loops, too, and they say so.
+            loop.add_done_callback(lambda task: task.cancelled() or task.exception())
             try:
                 await deliverer.poller.until_stopped()
                 await asyncio.wait([loop], timeout=GRACE_S)

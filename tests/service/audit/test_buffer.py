@@ -10,6 +10,7 @@ import pytest
 
 from service.audit.buffer import FILE, AuditBuffer
 from service.errors import StartupError
+from service.sqlite_file import FileReplaced
 
 pytestmark = pytest.mark.unit
 
@@ -126,3 +127,36 @@ def test_what_is_no_buffer_ends_the_start_in_words(tmp_path: Path) -> None:
         AuditBuffer(tmp_path, 2**20)
     with pytest.raises(StartupError, match="audit buffer"):
         AuditBuffer(tmp_path / FILE / "below", 2**20)
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_what_it_holds_is_brought_to_the_file_that_takes_its_name(
+    tmp_path: Path, is_made_anew: bool
+) -> None:
+    buffer, other = AuditBuffer(tmp_path, 2**20), AuditBuffer(tmp_path, 2**20)
+    for number in range(3):
+        buffer.add("head", b"%d" % number)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    later = AuditBuffer(tmp_path, 2**20) if is_made_anew else buffer
+    if is_made_anew:
+        later.add("head", b"later")
+    other.add("head", b"3")
+    # What both had open is brought by one of them.
+    buffer.add("head", b"4")
+    contents = [each.content for each in AuditBuffer(tmp_path, 2**20).after(0, 9)]
+    assert contents == [b"later"] * is_made_anew + [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_number_of_the_file_that_was_there_before_forgets_nothing(
+    tmp_path: Path, buffer: AuditBuffer
+) -> None:
+    buffer.add("head", b"sent")
+    (sent,) = numbers(buffer)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    buffer.add("head", b"not sent")
+    with pytest.raises(FileReplaced):
+        buffer.forget(sent)
+    # Once is enough for a sender to begin anew.
+    assert [each.content for each in buffer.after(0, 9)] == [b"sent", b"not sent"]

@@ -96,7 +96,7 @@ def test_an_older_backup_loses_nothing(
     receive(mammogram(1))
     with inbox._database.transaction():
         pass
-    sqlite_of(inbox)._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sqlite_of(inbox)._open.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     backup = tmp_path / "backup"
     shutil.copy(settings.inbox / DATABASE_FILE, backup)
     receive(mammogram(2))
