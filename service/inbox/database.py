@@ -7,7 +7,7 @@ whoever is not its owner any more writes nothing (see `service.inbox.replica_lea
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -47,6 +47,9 @@ class Lease(Protocol):
 
     def lead(self) -> bool:
         """Say whether this replica, and no other, is to keep house."""
+
+    def era(self) -> Hashable:
+        """Return what is another once the database may have lost what it had committed."""
 
     def destinations(self) -> set[str]:
         """Return the names of the destinations of all replicas that are alive."""

@@ -55,6 +55,7 @@ class ReplicaLease:
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._lease_s = database, lease_s
         self.id = NOBODY
+        self._lives = 0
         self._destinations = "[]"
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,6 +105,17 @@ class ReplicaLease:
             ).rowcount
         return taken == 1
 
+    def era(self) -> tuple[int, str]:
+        """Return what is another once the database may have lost what it had committed.
+
+        That is once this lease was lost, and once another server answers, or the same was started
+        anew: a standby that takes over within the time of a lease may lack the last moments, too.
+        """
+        # Before the question: a lease that is lost meanwhile is seen by the next one.
+        lives = self._lives
+        ((started,),) = self._database.rows("SELECT pg_postmaster_start_time()::text")
+        return lives, started
+
     def destinations(self) -> set[str]:
         """Return the names of the destinations of all replicas that are alive."""
         rows = self._database.rows(f"SELECT destinations FROM replica WHERE expires > {CLOCK}")
@@ -127,6 +139,8 @@ class ReplicaLease:
                 (self._lease_s, self._destinations, self.id),
             ).rowcount
             id = self.id if renewed else self._begin(connection)
+        # Counted, since a database that fell back may give the same number again.
+        self._lives += not renewed
         if id != self.id and self.id != NOBODY:
             log.warning("inbox-lease-lost", before=self.id, now=id)
         self.id = id

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from typing import BinaryIO
 
 import structlog
@@ -15,12 +14,13 @@ from service.inbox.database import Lease
 from service.inbox.deliverer import Deliverer
 from service.inbox.faults import log_ended, persist, until_done
 from service.inbox.gauges import InboxGauges
+from service.inbox.housekeeper import Housekeeper
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.processor import Processor
 from service.inbox.reporter import Reporter
 from service.inbox.result_writer import ResultWriter
-from service.inbox.states import FINISHED, Entry, StoredResult
+from service.inbox.states import Entry, StoredResult
 from service.inbox.traces import InboxTraces
 from service.inbox.work_lock import lock
 from service.outputs.dicom import not_run
@@ -33,7 +33,6 @@ from service.telemetry.tracing import NoTracing, Tracing
 
 log = structlog.get_logger("mammoseg")
 
-TIDY_S = 3600.0
 GRACE_S = 5.0
 """How long a delivery that is under way may take to end when the service stops."""
 
@@ -76,7 +75,8 @@ class InboxWorker:
         self.inbox, self._settings = inbox, settings
         self._limiter, self.traces = limiter, InboxTraces(tracing or NoTracing())
         self._names = [destination.name for destination in settings.destinations]
-        self._gauges = InboxGauges(inbox, observed.metrics, self._names, settings.inbox_mib << 20)
+        gauges = InboxGauges(inbox, observed.metrics, self._names, settings.inbox_mib << 20)
+        self._housekeeper = Housekeeper(inbox, settings, self._names, gauges)
         self._poller = Poller()
         self._reporter = self._new_reporter(observed)
         self._writer = ResultWriter(
@@ -108,8 +108,6 @@ class InboxWorker:
         ]
         self._task: asyncio.Task[None] | None = None
         self._failing, self._failing_gauge = False, observed.metrics.inbox_failing
-        self._tidied = 0.0
-        self._keeps_house = False
 
     def start(self) -> None:
         """Begin."""
@@ -208,7 +206,7 @@ class InboxWorker:
             return
         with file:
             # Without that nothing is begun, and nothing swept.
-            await until_done(self._poller, self._recover, self._fail)
+            await until_done(self._poller, self._housekeeper.recover, self._fail)
             await self._work()
 
     async def _locked(self) -> BinaryIO | None:
@@ -238,12 +236,6 @@ class InboxWorker:
             for deliverer in self._deliverers:
                 group.create_task(self._deliver(deliverer))
 
-    def _recover(self) -> None:
-        """Enter what the database has lost."""
-        self.inbox.hold()
-        self.inbox.bound_waits(self._settings.retry_longest_s)
-        self.inbox.recover(self._names)
-
     async def _process(self) -> None:
         try:
             await persist(self._processor.poller, self._processor.step)
@@ -270,34 +262,5 @@ class InboxWorker:
                 await asyncio.wait([loop])
 
     async def _tidy(self) -> None:
-        """Forget what is old, delete what crashes left, show how things stand; then wait."""
-        if await asyncio.to_thread(self._leads):
-            if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
-                await asyncio.to_thread(self._forget)
-                self._tidied = time.monotonic()
-            await asyncio.to_thread(self._gauges.show)
+        await asyncio.to_thread(self._housekeeper.tidy)
         await self._poller.wait()
-
-    def _leads(self) -> bool:
-        """Say whether this replica keeps house; one that begins to recovers first."""
-        lease = self.inbox.lease
-        if lease is None:
-            return True
-        leads = lease.lead()
-        if leads and not self._keeps_house:
-            log.info("inbox-leads")
-            self._recover()
-        elif self._keeps_house and not leads:
-            # What the others show counts: of all replicas' gauges the sum is right, and the most.
-            log.info("inbox-follows")
-            self._tidied = 0.0
-            self._gauges.clear()
-        self._keeps_house = leads
-        return leads
-
-    def _forget(self) -> None:
-        lease = self.inbox.lease
-        others = set() if lease is None else lease.destinations()
-        self.inbox.deliveries.bury_unknown(others.union(self._names))
-        self.inbox.purge(FINISHED, self._settings.inbox_keep_days * 86_400)
-        self.inbox.sweep()
