@@ -106,17 +106,20 @@ def replay(
 
 @app.command()
 def purge(
+    ids: Annotated[list[int] | None, typer.Argument(help="As `list` gives them.")] = None,
     state: Annotated[Purgeable | None, typer.Option(help="Only those in this state.")] = None,
     older_days: Annotated[float, typer.Option(min=0, help="In it for longer than this.")] = 0.0,
 ) -> None:
-    """Forget finished instances, with their files; dead ones only when `--state dead` says so.
+    """Forget finished instances, with their files; dead ones when named, or by `--state dead`.
 
     What was forgotten is taken and processed again when it is sent again.
     """
-    states: tuple[State, ...] = (state,) if state else FINISHED
+    chosen = set(ids or ())
+    states: tuple[State, ...] = (state,) if state else (*FINISHED, DEAD) if chosen else FINISHED
     with _open() as inbox:
-        count = inbox.purge(states, older_days * _DAY_S)
+        count = inbox.purge(states, older_days * _DAY_S, sorted(chosen))
     console.print(f"{count} forgotten.")
+    raise typer.Exit(1 if count < len(chosen) else 0)
 
 
 def scp(

@@ -21,10 +21,7 @@ def start_anew(connection: Connection, id: int, now: float) -> bool:
     ).fetchone()
     if dead is None:
         return bool(waiting)
-    processed = connection.execute(
-        "SELECT 1 FROM result WHERE entry = ? AND kind NOT LIKE ?", (id, f"{NOT_RUN}%")
-    ).fetchone()
-    is_sent_again = processed and waiting
+    is_sent_again = waiting and has_findings(connection, id)
     code = None if is_sent_again else uid_conflict(connection, dead[0], id)
     state: State = SET_ASIDE if code else PROCESSED if is_sent_again else RECEIVED
     connection.execute(
@@ -33,3 +30,11 @@ def start_anew(connection: Connection, id: int, now: float) -> bool:
     )
     connection.execute("DELETE FROM untold WHERE entry = ?", (id,))
     return bool(waiting) or code is None
+
+
+def has_findings(connection: Connection, id: int) -> bool:
+    """Say whether results were made of an instance, other than that it was not analysed."""
+    found = connection.execute(
+        "SELECT 1 FROM result WHERE entry = ? AND kind NOT LIKE ?", (id, f"{NOT_RUN}%")
+    ).fetchone()
+    return found is not None

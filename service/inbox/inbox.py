@@ -1,5 +1,6 @@
 """The inbox as one thing: its files, its database, and what it takes."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import structlog
@@ -76,9 +77,20 @@ class Inbox:
             self.files, self.instances, self._quota, self._bounds, study, self.reader
         )
 
-    def purge(self, states: tuple[State, ...] = FINISHED, older_s: float = 0.0) -> int:
-        """Forget instances that have been in one of the states for so long; returns how many."""
-        sources, results = self.instances.purge(states, older_s)
+    def purge(
+        self,
+        states: tuple[State, ...] = FINISHED,
+        older_s: float = 0.0,
+        ids: Sequence[int] = (),
+    ) -> int:
+        """Forget instances that have been in one of the states for so long; returns how many.
+
+        Parameters
+        ----------
+        ids
+            Those alone, where there are any.
+        """
+        sources, results = self.instances.purge(states, older_s, ids)
         for digest in sources:
             self.files.discard_source(digest)
         for digest in results:

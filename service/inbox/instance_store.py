@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 
 from service.inbox.columns import DELIVERY, ENTRY, delivery_of, entry_of
-from service.inbox.database import Connection, Database, Row
+from service.inbox.database import Connection, Database
 from service.inbox.dead_letter import start_anew
+from service.inbox.known_instance import known_instance, revive
 from service.inbox.result_rows import enter_results
 from service.inbox.states import (
     DEAD,
@@ -65,12 +66,17 @@ class InstanceStore:
         self._database = database
 
     def enter(
-        self, arrivals: Sequence[Arrival], keep: Callable[[list[Arrival]], None]
+        self,
+        arrivals: Sequence[Arrival],
+        keep: Callable[[list[Arrival]], None],
+        has_source: Callable[[str], bool] = lambda _: True,
     ) -> list[str | None]:
         """Enter instances, all or none; on return they are on the disk.
 
-        An instance that came before, byte for byte, changes nothing. One whose UID came before
-        with another content is set aside, unless nothing was made of the earlier one.
+        An instance that came before, byte for byte, changes nothing; but its file is kept where
+        the earlier one is still needed and gone, and it is processed though it was given up.
+        One whose UID came before with another content is set aside, unless nothing was made of
+        the earlier one.
 
         Parameters
         ----------
@@ -78,6 +84,8 @@ class InstanceStore:
             What arrived.
         keep
             Gives the files of those that are to be processed their final names.
+        has_source
+            Says whether the file of a digest is there under its final name.
 
         Returns
         -------
@@ -90,10 +98,12 @@ class InstanceStore:
             codes: list[str | None] = []
             fresh: list[Arrival] = []
             for arrival in arrivals:
-                known = self._known(connection, arrival)
+                known = known_instance(connection, arrival)
                 if known is not None:
-                    state, code = known
-                    codes.append(code if state == SET_ASIDE else None)
+                    if not (arrival.aside or arrival in fresh or has_source(arrival.digest)):
+                        known = revive(self._database, connection, arrival, known, now)
+                        fresh += [arrival] if known.is_revived else []
+                    codes.append(known.code if known.state == SET_ASIDE else None)
                     continue
                 code = arrival.aside or uid_conflict(connection, arrival.sop_instance_uid)
                 codes.append(code)
@@ -102,14 +112,6 @@ class InstanceStore:
                 self._insert(connection, arrival, code, now)
             keep(fresh)
         return codes
-
-    @staticmethod
-    def _known(connection: Connection, arrival: Arrival) -> Row | None:
-        row: Row | None = connection.execute(
-            "SELECT state, code FROM entry WHERE sop_instance_uid = ? AND digest = ?",
-            (arrival.sop_instance_uid, arrival.digest),
-        ).fetchone()
-        return row
 
     def _insert(
         self, connection: Connection, arrival: Arrival, code: str | None, now: float
@@ -173,7 +175,7 @@ class InstanceStore:
         with self._database.transaction() as connection:
             self._database.lock_uids(connection, [found.sop_instance_uid])
             if (
-                self._known(connection, found) is not None
+                known_instance(connection, found) is not None
                 or connection.execute(
                     "SELECT 1 FROM result WHERE sop_instance_uid = ?", (result.sop_instance_uid,)
                 ).fetchone()
@@ -260,16 +262,19 @@ class InstanceStore:
                 replayed += start_anew(connection, id, now)
         return replayed
 
-    def purge(self, states: Sequence[State], older_s: float) -> tuple[list[str], list[str]]:
-        """Forget instances that have been in one of the states for so long.
+    def purge(
+        self, states: Sequence[State], older_s: float, ids: Sequence[int] = ()
+    ) -> tuple[list[str], list[str]]:
+        """Forget instances that have been in one of the states for so long, all or some of them.
 
         Of two clocks the earlier counts: one that is set forward forgets nothing before its time.
         One whose study is still to be told that it was not analysed is kept until that is done.
         Returns the digests of the sources and of the results that nothing names any more.
         """
-        marks = ", ".join("?" * len(states))
-        which = f"state IN ({marks}) AND changed <= ? AND NOT {TELLING}"
-        parameters = (*states, self._database.earliest_now() - older_s)
+        which = f"state IN ({_marks(states)}) AND changed <= ? AND NOT {TELLING}"
+        parameters = (*states, self._database.earliest_now() - older_s, *ids)
+        if ids:
+            which += f" AND entry.id IN ({_marks(ids)})"
         with self._database.transaction() as connection:
             sources = connection.execute(f"SELECT digest FROM entry WHERE {which}", parameters)
             gone = [row[0] for row in sources]
@@ -284,3 +289,7 @@ class InstanceStore:
             digests = [row[0] for row in results]
             connection.execute(f"DELETE FROM entry WHERE {which}", parameters)
         return gone, digests
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

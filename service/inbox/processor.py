@@ -11,13 +11,14 @@ from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.inbox.database import LeaseLost
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
-from service.inbox.states import PROCESS_DIED, Entry, StoredResult
+from service.inbox.states import PROCESS_DIED, SOURCE_MISSING, Entry, StoredResult
 from service.logs import where
 
 log = structlog.get_logger("mammoseg")
 
 _REASONS = {
     PROCESS_DIED: "The service ended each time while it worked on this image.",
+    SOURCE_MISSING: "The file of this image is gone.",
     "internal": "The service failed.",
 }
 """What reports say where no error of ours does."""
@@ -137,8 +138,9 @@ class Processor:
                 self._discard_source(entry)
             log.info("inbox-refused", entry=id, code=code)
             return
-        # A source that was deleted by hand does not come back.
+        # A source that was deleted by hand does not come back, unless it is sent again.
         gone = isinstance(error, FileNotFoundError)
+        code = SOURCE_MISSING if gone else code
         delay_s = None if gone else self._backoff.delay_s(attempt)
         if delay_s is None:
             reason = error.detail if isinstance(error, MammosegError) else _REASONS[code]

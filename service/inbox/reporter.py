@@ -16,15 +16,12 @@ from service.inbox.header import look_at
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.report_queue import Report, Untold
-from service.inbox.states import NOT_RUN, REFUSED, Entry, StoredResult
+from service.inbox.states import NOT_RUN, REFUSED, SOURCE_MISSING, Entry, StoredResult
 from service.logs import where
 from service.metrics import Metrics
 from service.outputs.dicom.not_run import NotRun, not_run_report, report_uid
 
 log = structlog.get_logger("mammoseg")
-
-GONE = "source-missing"
-"""Code of why there is no report on an instance whose file was deleted by hand."""
 
 DIED = "process-died"
 UNREADABLE_HEADER = NotAcceptable(
@@ -144,7 +141,7 @@ class Reporter:
         may_pass = code in PASSING_CODES or not isinstance(error, MammosegError)
         final = not may_pass and cast(MammosegError, error).status < 500
         if isinstance(error, FileNotFoundError):
-            self._give_up(entry, GONE)
+            self._give_up(entry, SOURCE_MISSING)
         elif final or self._backoff.delay_s(attempt) is None:
             self._give_up(entry, code)
         else:

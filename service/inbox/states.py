@@ -36,6 +36,9 @@ follows. All other results say what was found."""
 PROCESS_DIED = "process-died"
 """Code of what the service did not survive several times."""
 
+SOURCE_MISSING = "source-missing"
+"""Code of what was accepted and whose file is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:

@@ -180,7 +180,8 @@ class StoreTransaction:
         """Enter what was accepted; on return it outlives a crash."""
         with self._writing():
             arrivals = [each for each in self._outcomes if isinstance(each, Arrival)]
-            codes = iter(self._instances.enter(arrivals, self._keep))
+            entered = self._instances.enter(arrivals, self._keep, self._files.has_source)
+            codes = iter(entered)
             outcomes = [
                 Outcome(
                     each.sop_class_uid,

@@ -76,6 +76,16 @@ def test_finished_ones_are_forgotten_and_dead_ones_only_when_asked(run: Run, inb
     assert not list((inbox.files.folder / "results").iterdir())
 
 
+def test_a_dead_one_that_is_named_is_forgotten_and_one_that_waits_is_not(
+    run: Run, inbox: Inbox
+) -> None:
+    before = {entry.state: entry.id for entry in inbox.instances.entries(None, 9)}
+    assert run("purge", str(before["dead"])).exit_code == 0
+    assert run("purge", str(before["received"]), "77").exit_code == 1
+    after = {entry.state for entry in inbox.instances.entries(None, 9)}
+    assert after == before.keys() - {"dead"}
+
+
 def test_where_there_is_no_inbox_none_is_made(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

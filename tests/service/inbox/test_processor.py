@@ -82,6 +82,7 @@ def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive
 
     process(inbox, read, Bench(), all_are(inbox, "dead"))
     assert inbox.instances.entries(None, 1)[0].attempts == 1
+    assert states(inbox) == [("dead", "source-missing")]
 
 
 def test_requests_go_first_and_waiting_costs_no_attempt(
