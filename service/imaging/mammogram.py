@@ -54,6 +54,8 @@ class Mammogram:
         Validated UID of the source instance; None for PNG, JPEG and TIFF.
     transfer_syntax_uid
         Of the source instance; None for PNG, JPEG and TIFF.
+    pixel_digest
+        SHA-256 of the source's Pixel Data as it came, hex; None for PNG, JPEG and TIFF.
     frame
         Number of the frame or page that was asked for, from 1 on; None for an only one.
     halved
@@ -77,6 +79,7 @@ class Mammogram:
     halved: bool = False
     caveats: tuple[Caveat, ...] = ()
     header: SourceHeader | None = None
+    pixel_digest: str | None = None
 
     @property
     def rows(self) -> int:

@@ -167,6 +167,7 @@ def _read_dicom(
         halved=half,
         caveats=caveats + pixel.caveats + anatomy.caveats,
         header=excerpt(whole, as_of_frame(whole, frame)),
+        pixel_digest=file.pixel_digest,
     )
 
 

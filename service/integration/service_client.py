@@ -109,15 +109,16 @@ def origin_of(file: bytes, identity: ServiceIdentity) -> Origin | None:
     A wrong guess costs a request and no more: what is stored is told apart by its real UID.
     """
     try:
-        header = parse(file, ReadLimits().max_inflated_bytes).dataset
+        parsed = parse(file, ReadLimits().max_inflated_bytes)
     except MammosegError:
         return None
-    source_uid = elements.uid(header, "SOPInstanceUID")
+    source_uid = elements.uid(parsed.dataset, "SOPInstanceUID")
     if source_uid is None:
         return None
     return Origin(
         source_uid,
+        parsed.pixel_digest,
         identity.model,
-        read_pixel_size(header).pixel_spacing_mm,
+        read_pixel_size(parsed.dataset).pixel_spacing_mm,
         service_version=identity.service_version,
     )

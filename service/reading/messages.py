@@ -181,6 +181,7 @@ class Decoded(Message, frozen=True, kw_only=True):
     halved: bool
     caveats: Annotated[tuple[WireCaveat, ...], Meta(max_length=MAX_CAVEATS)]
     header: WireHeader | None
+    pixel_digest: Digest | None
 
     @classmethod
     def of(cls, number: int, mammogram: Mammogram, *, written: bool) -> "Decoded":
@@ -203,6 +204,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             halved=mammogram.halved,
             caveats=tuple(WireCaveat(one.code, one.detail) for one in mammogram.caveats),
             header=None if header is None else WireHeader.of(header),
+            pixel_digest=mammogram.pixel_digest,
         )
 
     def mammogram(self, pixels: NDArray[np.uint16]) -> Mammogram:
@@ -230,6 +232,7 @@ class Decoded(Message, frozen=True, kw_only=True):
             halved=self.halved,
             caveats=tuple(Caveat(one.code, one.detail) for one in self.caveats),
             header=None if self.header is None else self.header.header(),
+            pixel_digest=self.pixel_digest,
         )
 
 

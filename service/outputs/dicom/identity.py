@@ -1,11 +1,11 @@
 """UIDs that follow from what a result is: the same image, model and choices give the same object.
 
 A UID is a name-based UUID (RFC 9562, version 5) in decimal under 2.25 (PS3.5 B.2). The name holds
-everything that changes an object's content: the source's SOP Instance UID, the model's name,
-version and sha256, the version of this service (which writes the object), the pixel spacing in
-use, whether the mask was shown in spite of the has-mask decision, and of several frames which. Sent
-twice, an image gives the same object byte for byte; asked otherwise, it gives another object, which
-needs another UID.
+what an object is made of: the source's SOP Instance UID and its pixels (some archives replace an
+image under its UID), the model's name, version and sha256, the version of this service (which
+writes the object), the pixel spacing in use, whether the mask was shown in spite of the has-mask
+decision, and of several frames which. Sent twice, an image gives the same object byte for byte;
+asked otherwise, it gives another object, which needs another UID.
 """
 
 import uuid
@@ -34,6 +34,8 @@ class Origin:
     ----------
     source_uid
         SOP Instance UID of the image.
+    pixel_digest
+        SHA-256 of its Pixel Data as it came, hex; None where that is not known.
     model
         Which model answers.
     pixel_spacing_mm
@@ -47,6 +49,7 @@ class Origin:
     """
 
     source_uid: str
+    pixel_digest: str | None
     model: ModelIdentity
     pixel_spacing_mm: tuple[float, float] | None
     frame: int | None = None
@@ -66,6 +69,7 @@ class Origin:
         choices = [
             "no spacing" if spacing is None else f"{spacing[0]!r} {spacing[1]!r}",
             "ungated" if self.ungated else "as decided",
+            f"pixels {self.pixel_digest}",
         ]
         if self.frame is not None:
             choices.append(f"frame {self.frame}")
@@ -77,6 +81,7 @@ def result_uid(findings: Findings, source_uid: str, *role: str) -> str:
     """Return the UID of something made from findings in an image; see `Origin.uid`."""
     origin = Origin(
         source_uid,
+        findings.mammogram.pixel_digest,
         findings.model,
         findings.mammogram.pixel_spacing_mm,
         frame=findings.frame,

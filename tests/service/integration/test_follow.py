@@ -9,13 +9,16 @@ import httpx
 import pytest
 
 from service.dicomweb.multipart import related
+from service.imaging.codecs.rle import RLE_LOSSLESS
+from service.imaging.reader import ReadLimits, read_image
+from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.remote import Denied
 from service.integration.service_client import ServiceClient, ServiceIdentity, origin_of
 from service.outputs.dicom.registry import OUTPUTS, dicom_result
-from tests.dicom_files import SOP_INSTANCE_UID
+from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, phantom
 from tests.findings_by_hand import MODEL, findings_by_hand
 from tests.mammogram_headers import as_file, full_header
 
@@ -138,11 +141,25 @@ def test_what_is_there_is_not_made_again(cursor: Cursor) -> None:
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_the_uid_looked_for_is_the_one_that_results_have(kind: str) -> None:
     origin = origin_of(FILE, ServiceIdentity(MODEL, "0.1.0"))
-    # 0.1 mm at the detector, magnified 1.05 times.
-    findings = findings_by_hand(pixel_spacing_mm=(0.1 / 1.05, 0.1 / 1.05))
-    made = dicom_result(kind, findings, full_header())
     assert origin is not None
+    # 0.1 mm at the detector, magnified 1.05 times.
+    findings = findings_by_hand(
+        pixel_spacing_mm=(0.1 / 1.05, 0.1 / 1.05), pixel_digest=origin.pixel_digest
+    )
+    made = dicom_result(kind, findings, full_header())
     assert made.SOPInstanceUID == origin.uid(kind, "instance")
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, RLE_LOSSLESS])
+def test_what_is_looked_for_has_other_uids_once_the_pixels_were_replaced(syntax: str) -> None:
+    uids = set()
+    for stored in (phantom(), phantom()[::-1]):
+        file = dicom_file(stored, syntax=syntax)
+        origin = origin_of(file, ServiceIdentity(MODEL, "0.1.0"))
+        assert origin is not None
+        assert origin.pixel_digest == read_image(file, None, ReadLimits()).pixel_digest
+        uids.add(origin.uid("seg", "instance"))
+    assert len(uids) == 2
 
 
 @pytest.mark.parametrize("modality", ["SEG", "SR", "OT", "PR", "CT"])

@@ -57,6 +57,7 @@ MAMMOGRAM = Mammogram(
     True,
     (Caveat("odd", "A sentence."),),
     SOURCE,
+    "0" * 64,
 )
 HEADER = WireHeader.of(SOURCE)
 HONEST = Decoded.of(1, MAMMOGRAM, written=True)
@@ -94,6 +95,7 @@ LIES: dict[str, bytes] = {
     "an intent of its own": framed(changed(intent="sale")),
     "a UID that is none": framed(changed(sop_instance_uid="1.2\n3")),
     "a UID with a line after it": framed(changed(sop_instance_uid="1.2.3\n")),
+    "a digest that is none": framed(changed(pixel_digest="0" * 63 + "\n")),
     "a view of two lines": framed(changed(view_position="CC\r\nX-Header: 1")),
     "a caveat of two lines": framed(changed(caveats=(["spacing\r\nx", "."],))),
     "a caveat that draws on a terminal": framed(changed(caveats=(["odd", "\x1b[2J"],))),

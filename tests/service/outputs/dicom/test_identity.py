@@ -53,6 +53,7 @@ def test_instances_and_series_are_all_different() -> None:
         findings_by_hand(model=replace(MODEL, name="other")),
         findings_by_hand(model=replace(MODEL, version="1.2.4")),
         findings_by_hand(model=replace(MODEL, sha256="f" * 64)),
+        findings_by_hand(pixel_digest="f" * 64),
         findings_by_hand(pixel_spacing_mm=None),
         findings_by_hand(pixel_spacing_mm=(0.1, 0.11)),
     ],
@@ -74,7 +75,7 @@ def test_the_score_does_not_name_an_object() -> None:
 
 
 def test_another_release_of_the_service_writes_other_objects() -> None:
-    now = identity.Origin("1.2.3", MODEL, None)
+    now = identity.Origin("1.2.3", None, MODEL, None)
     assert now.service_version == __version__
     assert replace(now, service_version="9.9.9").uid("sr") != now.uid("sr")
 
