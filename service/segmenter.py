@@ -71,6 +71,8 @@ class SegmentOptions:
         for none, None where that is not known. The findings do not depend on it.
     activation
         Keep the map that the has-mask score comes from.
+    objects
+        DICOM objects may be made of the findings: their UIDs name the image by its pixels, too.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
@@ -78,6 +80,7 @@ class SegmentOptions:
     frame: int | None = None
     picture_side: int | None = None
     activation: bool = False
+    objects: bool = True
 
 
 class Segmenter:
@@ -157,7 +160,9 @@ class Segmenter:
         reduction = ReducedDecoding(
             self.contract.spacing.working_mm / MIN_SHRINKING, options.pixel_spacing_mm
         )
-        mammogram = self.reader.read(ReadRequest(body, kind, options.frame, reduction), token)
+        mammogram = self.reader.read(
+            ReadRequest(body, kind, options.frame, reduction, options.objects), token
+        )
         stopwatch.lap("read")
         reserve_pixels(mammogram.rows * mammogram.columns)
         stopwatch.lap("wait")

@@ -68,6 +68,11 @@ def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> 
     return max(overlay, of_dicom(form for form in forms if form in OUTPUTS))
 
 
+def makes_objects(forms: Sequence[Form]) -> bool:
+    """Say whether one of the forms is a DICOM object."""
+    return not OUTPUTS.keys().isdisjoint(forms)
+
+
 def _activation(findings: Findings, _: int) -> bytes:
     assert findings.activation_map is not None, "SegmentOptions.activation was not asked for"
     return map_png(findings.activation_map)

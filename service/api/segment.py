@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from service.api.body import SenderBounds
 from service.api.description import BINARY, IMAGE_PROBLEMS
-from service.api.encode import encode, picture_side
+from service.api.encode import encode, makes_objects, picture_side
 from service.api.form import OUTPUT, choose_forms, choose_without_dicom
 from service.api.gate import caller_of
 from service.api.numbers import parse_integer, trimmed
@@ -155,6 +155,7 @@ async def segment(
             frame,
             picture_side((*forms, *instead), renders, max_side),
             activation="activation" in forms,
+            objects=makes_objects((*forms, *instead)),
         )
         options = with_fields(options, upload.fields)
         token = limiter.new_token()

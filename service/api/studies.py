@@ -142,7 +142,9 @@ async def study(
                 bounds=SenderBounds(settings.upload_timeout_s, settings.upload_bytes_s),
             )
         slot.take()
-        options = SegmentOptions(parse_spacing(pixel_spacing_mm), gate, picture_side=0)
+        options = SegmentOptions(
+            parse_spacing(pixel_spacing_mm), gate, picture_side=0, objects=False
+        )
         check_fields(request, uploads[0].fields)
         options = with_fields(options, uploads[0].fields)
         token = CancelToken(settings.deadline_s * len(uploads))

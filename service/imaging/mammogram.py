@@ -55,7 +55,8 @@ class Mammogram:
     transfer_syntax_uid
         Of the source instance; None for PNG, JPEG and TIFF.
     pixel_digest
-        SHA-256 of the source's Pixel Data as it came, hex; None for PNG, JPEG and TIFF.
+        SHA-256 of the source's Pixel Data as it came, hex; None for PNG, JPEG and TIFF, and where
+        nobody wanted it.
     frame
         Number of the frame or page that was asked for, from 1 on; None for an only one.
     halved

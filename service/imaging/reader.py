@@ -1,5 +1,6 @@
 """Bytes -> Mammogram: the only way an image enters the service."""
 
+from dataclasses import replace
 from typing import Literal
 
 from service.errors import UnreadableImage, foreign_errors_as
@@ -9,7 +10,7 @@ from service.imaging.anatomy import read_anatomy
 from service.imaging.codecs.codec import DecodeOptions
 from service.imaging.codecs.registry import CODEC_OF
 from service.imaging.decode import decoding_bytes, read_codes
-from service.imaging.dicom import looks_like_dicom, parse
+from service.imaging.dicom import DicomFile, looks_like_dicom, parse
 from service.imaging.frames import FRAME_OF_SEVERAL, as_of_frame
 from service.imaging.intent import intent
 from service.imaging.limits import ReadLimits as ReadLimits
@@ -66,6 +67,7 @@ def read_image(
     frame: int | None = None,
     *,
     reduction: ReducedDecoding | None = None,
+    digest: bool = False,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a file of any kind; its content decides, `kind` counts where that says nothing.
@@ -86,6 +88,8 @@ def read_image(
         brought to the grid of the whole image before anything else: what is taken from the pixels,
         such as the observed range where there is no window, is taken from these. All there is when
         None.
+    digest
+        Digest its Pixel Data, too.
     sandboxed
         This process may be lost to the file: decoders that guard their memory less may be used.
 
@@ -100,7 +104,9 @@ def read_image(
     if found is None:
         raise UnreadableImage("not-an-image", "This is no DICOM, PNG, JPEG or TIFF file.")
     if found == "dicom":
-        return read_dicom(body, limits, frame, reduction=reduction, sandboxed=sandboxed)
+        return read_dicom(
+            body, limits, frame, reduction=reduction, digest=digest, sandboxed=sandboxed
+        )
     # Pillow and imagecodecs want bytes of their own; DICOM is read where it lies.
     return read_raster(bytes(body), limits, frame)
 
@@ -111,12 +117,14 @@ def read_dicom(
     frame: int | None = None,
     *,
     reduction: ReducedDecoding | None = None,
+    digest: bool = False,
     sandboxed: bool = False,
 ) -> Mammogram:
     """Read a DICOM file; see `read_image`."""
     error = UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.")
     with foreign_errors_as(error, too_much_memory()):
-        return _read_dicom(body, limits, frame, reduction, sandboxed)
+        mammogram, file = _read_dicom(body, limits, frame, reduction, sandboxed)
+        return replace(mammogram, pixel_digest=file.pixel_digest) if digest else mammogram
 
 
 def _read_dicom(
@@ -125,7 +133,7 @@ def _read_dicom(
     frame: int | None,
     reduction: ReducedDecoding | None,
     sandboxed: bool,
-) -> Mammogram:
+) -> tuple[Mammogram, DicomFile]:
     file = parse(body, limits.max_inflated_bytes)
     whole = snapshot(file.dataset)
     layout = admit(file, limits.max_pixels, limits.accept_modalities, frame)
@@ -153,7 +161,7 @@ def _read_dicom(
         caveats += (UID_IGNORED,)
     if layout.frames > 1:
         caveats += (FRAME_OF_SEVERAL,)
-    return Mammogram(
+    mammogram = Mammogram(
         pixels=pixels,
         pixel_spacing_mm=pixel.pixel_spacing_mm,
         pixel_aspect=pixel.pixel_aspect,
@@ -167,8 +175,8 @@ def _read_dicom(
         halved=half,
         caveats=caveats + pixel.caveats + anatomy.caveats,
         header=excerpt(whole, as_of_frame(whole, frame)),
-        pixel_digest=file.pixel_digest,
     )
+    return mammogram, file
 
 
 def read_raster(body: bytes, limits: ReadLimits, frame: int | None = None) -> Mammogram:

@@ -63,6 +63,7 @@ class Read(Message, frozen=True, kw_only=True):
     limits: ReadLimits
     frame: int | None
     reduction: ReducedDecoding | None
+    digest: bool
     sandboxed: bool
 
 

@@ -118,6 +118,7 @@ class ReaderProcess(Watched):
             limits=limits,
             frame=request.frame,
             reduction=request.reduction,
+            digest=request.digest,
             sandboxed=sandboxed,
         )
         try:

@@ -28,12 +28,15 @@ class ReadRequest:
         Which frame of a multi-frame object, or page of a TIFF, from 1 on; None for an only one.
     reduction
         How fine the image must be; all there is when None.
+    digest
+        Whether the digest of its Pixel Data is wanted, which takes 11 to 40 ms of a core.
     """
 
     body: bytes | memoryview
     kind: ImageKind | None = None
     frame: int | None = None
     reduction: ReducedDecoding | None = None
+    digest: bool = False
 
 
 class Reader(Protocol):
@@ -78,7 +81,12 @@ class InProcess:
     def read(self, request: ReadRequest, token: CancelToken | None = None) -> Mammogram:
         """Read one file."""
         return read_image(
-            request.body, request.kind, self.limits, request.frame, reduction=request.reduction
+            request.body,
+            request.kind,
+            self.limits,
+            request.frame,
+            reduction=request.reduction,
+            digest=request.digest,
         )
 
     def look(self, body: bytes | memoryview, token: CancelToken | None = None) -> Head:

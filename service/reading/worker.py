@@ -82,6 +82,7 @@ class Worker:
                 request.limits,
                 request.frame,
                 reduction=request.reduction,
+                digest=request.digest,
                 sandboxed=request.sandboxed,
             )
         except MammosegError as error:

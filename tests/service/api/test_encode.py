@@ -9,11 +9,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api.encode import picture_side
+from service.findings import Findings
 from service.imaging.mammogram import Mammogram
 from service.imaging.reduced_decoding import WHOLE
 from service.outputs.dicom.registry import OUTPUTS
 from service.outputs.forms import Form
 from service.outputs.result import Render
+from service.segmenter import Segmenter
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.service.api.conftest import breast_phantom
 
@@ -74,6 +76,34 @@ def test_the_segmenter_is_told_of_it(
     answer = client.post(f"/v1/segment?{query}", content=mammogram(), headers=DICOM)
     assert answer.status_code == 200, answer.text
     assert told == [side]
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "wanted"),
+    [
+        ("", "*/*", False),
+        ("?output=json,mask,overlay", "*/*", False),
+        ("?output=json,seg", "*/*", True),
+        ("?output=sr", "*/*", True),
+        ("", "application/dicom", True),
+        ("", "application/dicom, application/json;q=0.5", True),
+    ],
+)
+def test_pixel_data_is_digested_for_objects_alone(
+    client: TestClient, query: str, accept: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    segment = Segmenter.segment
+
+    def spy(self: Segmenter, *given: Any, **how: Any) -> Findings:
+        findings = segment(self, *given, **how)
+        told.append(findings.mammogram.pixel_digest is not None)
+        return findings
+
+    monkeypatch.setattr(Segmenter, "segment", spy)
+    headers = DICOM | {"Accept": accept}
+    assert client.post(f"/v1/segment{query}", content=mammogram(), headers=headers).is_success
+    assert told == [wanted]
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

@@ -56,6 +56,7 @@ REQUESTS: tuple[Request, ...] = (
         limits=ReadLimits(memory_bytes=9),
         frame=None,
         reduction=ReducedDecoding(0.2, (0.1, 0.2)),
+        digest=True,
         sandboxed=True,
     ),
 )
