@@ -1,6 +1,5 @@
 """One call of `mammoseg segment`: what is left to do is done, and said."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,7 +11,9 @@ from service import __version__
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.batch.audited import audited
 from service.batch.bodies import FileBody, look_at
-from service.batch.journal import TAKEN, Journal, Row
+from service.batch.fingerprint import Fingerprint
+from service.batch.journal import TAKEN, Journal
+from service.batch.journal_line import Row
 from service.batch.report import Report
 from service.batch.results import (
     CSV_NAME,
@@ -45,13 +46,13 @@ class Written:
         Of the table and the CSV.
     files
         Sizes of the result files, bytes, by name.
-    told
-        What the system said of the image's file when it was read.
+    seen
+        The image's file, as it was read.
     """
 
     row: Row
     files: dict[str, int]
-    told: os.stat_result
+    seen: Fingerprint
 
 
 def made_by(settings: Settings, options: SegmentOptions) -> str:
@@ -140,7 +141,9 @@ class Job:
             self._segment(left, report)
         rows = [self._rows[source] for source in sources if source in self._rows]
         if csv is not None:
-            write_file(self._out / csv, to_csv(rows))
+            judged_now = {row["results"] for row in rows if row["problem"] is None}
+            earlier = self._journal.rows_beside(judged_now)
+            write_file(self._out / csv, to_csv([*earlier, *rows]))
         judged = [row for row in rows if row["problem"] is None]
         report.end(judged, self._counts, self._out, csv)
         return self._counts["refused"]
@@ -151,8 +154,7 @@ class Job:
         row = None if self._overwrite else self._journal.done(source, files)
         if row is not None:
             self._counts["kept"] += 1
-            # The file may have been moved since.
-            self._rows[source] = row | {"file": str(source.path)}
+            self._rows[source] = row
             return True
         is_taken = not self._overwrite and self._journal.is_taken(source)
         problem = TAKEN if is_taken else self._journal.problem(source.name, files)
@@ -191,13 +193,14 @@ class Job:
     def _look_at(self, source: Source) -> FileBody:
         return look_at(source.path, self._settings.max_body_mib << 20)
 
-    def _write(self, source: Source, body: FileBody, _: bytes, findings: Findings) -> Written:
+    def _write(self, source: Source, body: FileBody, content: bytes, findings: Findings) -> Written:
         files = make_files(source.name, self._formats, findings)
+        seen = Fingerprint.of(body.told, content)
         with audited(self._audit, findings, source.path.parent, self._out):
-            self._journal.claim(source, body.told, files)
+            self._journal.claim(source, seen, files)
             write_files(self._out, files)
         sizes = {name: len(content) for name, content in files.items()}
-        return Written(row_of(source, findings), sizes, body.told)
+        return Written(row_of(source, findings), sizes, seen)
 
     def _take(self, outcome: Outcome[Source, Written], report: Report) -> None:
         if outcome.state == "refused" and outcome.problem is not None:
@@ -207,7 +210,7 @@ class Job:
         made = outcome.made
         if made is not None:
             self._rows[outcome.item] = made.row
-            self._journal.add(outcome.item, made.told, made.files, made.row)
+            self._journal.add(outcome.item, made.seen, made.files, made.row)
 
     def _refuse(self, source: Source, problem: tuple[str, str], report: Report) -> None:
         code, detail = problem

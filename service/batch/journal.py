@@ -1,19 +1,22 @@
 """Which images are done: a line each in the folder of the results, so that a run can go on.
 
-An image is done when its line says so of this very file, by this model and these choices, and its
+An image is done when its line says so of this very image, by this model and these choices, and its
 result files are there at the size they were written with. Before files are written, a line claims
-their names: what no line names is somebody else's, also after a run that was killed.
+their names: what no line names is somebody else's, also after a run that was killed. Two patients'
+images may have one path after the other, one size, one time: only their content tells them apart.
 """
 
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from service.batch.fingerprint import Fingerprint
 from service.batch.folder_lock import open_locked
+from service.batch.journal_line import UNWRITTEN, Line, Row
 from service.batch.results import CSV_NAME, BadName, NotWritten
 from service.batch.sources import Source, identity
 
@@ -21,9 +24,6 @@ NAME = ".mammoseg.jsonl"
 
 RUN = ""
 """Stands for the name of a source where a file is of the whole run."""
-
-UNWRITTEN = -1
-"""Size of a file that is claimed: none has it."""
 
 TAKEN = (
     "result-name-taken",
@@ -34,52 +34,6 @@ A_SOURCE = (
     "result-name-taken",
     "Its results would be written over an image that is read; choose another --out.",
 )
-
-Row = dict[str, Any]
-"""What the table and the CSV say of an image, by column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What was done with one image.
-
-    Attributes
-    ----------
-    name
-        Of its results.
-    source
-        Path of the file.
-    size, mtime_ns
-        Of the file: bytes, and when it was changed.
-    made_by
-        The model's hash, the service's version and the choices that were made.
-    files
-        Size of each result file, bytes, by name; `UNWRITTEN` of one that is about to be written.
-    row
-        What the table and the CSV say; empty while the files are only claimed.
-    """
-
-    name: str
-    source: str
-    size: int
-    mtime_ns: int
-    made_by: str
-    files: dict[str, int]
-    row: Row
-
-    @classmethod
-    def read(cls, text: str) -> Self | None:
-        """Read a line; None where it is broken off or another's."""
-        try:
-            line = cls(**json.loads(text))
-        except (TypeError, ValueError):
-            return None
-        sound = isinstance(line.files, dict) and isinstance(line.row, dict)
-        return line if sound and isinstance(line.name, str) else None
-
-    def is_of(self, source: Source, told: os.stat_result) -> bool:
-        """Say whether it is of this file, as it is now; a moved one is the same."""
-        return (self.size, self.mtime_ns) == (told.st_size, told.st_mtime_ns)
 
 
 class Journal:
@@ -120,28 +74,55 @@ class Journal:
         self._claimed: dict[str, str] = {}
 
     def done(self, source: Source, files: Iterable[str]) -> Row | None:
-        """Return the row of an image that is done, with these result files; None for another."""
+        """Return the row of an image that is done, with these result files; None for another.
+
+        Raises
+        ------
+        NotWritten
+            It lies elsewhere now, which cannot be written down.
+        """
         line = self._lines.get(source.name)
-        if line is None or line.made_by != self._made_by:
+        # A claim has no row.
+        if line is None or line.made_by != self._made_by or not line.row:
+            return None
+        if any(line.files.get(name) != self._size(name) for name in files):
             return None
         try:
             told = source.path.stat()
+            if not line.is_of(source.path):
+                return None
         except OSError:
             return None
-        whole = all(line.files.get(name) == self._size(name) for name in files)
-        # A claim has no row.
-        return line.row or None if whole and line.is_of(source, told) else None
+        path = str(source.path)
+        if (line.source, line.mtime_ns) != (path, told.st_mtime_ns):
+            # The next run need not read all of it again.
+            row = line.row | {"file": path}
+            line = replace(line, source=path, mtime_ns=told.st_mtime_ns, row=row)
+            with self._lock:
+                self._write(line)
+        return line.row
 
     def is_taken(self, source: Source) -> bool:
-        """Say whether results of another file have this name, and are still there."""
+        """Say whether results of another image have this name, and are still there."""
         line = self._lines.get(source.name)
-        if line is None or line.source == str(source.path):
+        if line is None or not self._is_there(line):
             return False
         try:
-            same = line.is_of(source, source.path.stat())
+            return not line.is_of(source.path)
         except OSError:
             return False
-        return not same and any(self._size(name) is not None for name in line.files)
+
+    def rows_beside(self, names: Container[str]) -> Iterator[Row]:
+        """Yield the rows of all images whose results are there, but of those of these names."""
+        for line in self._lines.values():
+            if line.row and line.name not in names and self._is_there(line):
+                yield line.row
+
+    def _is_there(self, line: Line) -> bool:
+        """Say whether anything is left of what a line says; of its row, only it does."""
+        if not line.files:
+            return bool(line.row)
+        return any(self._size(name) is not None for name in line.files)
 
     def protect(self, sources: Iterable[Source]) -> None:
         """Never write over files that are read, whatever was chosen."""
@@ -168,7 +149,7 @@ class Journal:
                 return TAKEN
         return None
 
-    def claim(self, source: Source, told: os.stat_result, files: Iterable[str]) -> None:
+    def claim(self, source: Source, seen: Fingerprint, files: Iterable[str]) -> None:
         """Say that files are about to be written for an image, which may replace others.
 
         Raises
@@ -179,8 +160,12 @@ class Journal:
             The disk takes nothing more.
         """
         earlier = self._lines.get(source.name)
-        row = earlier.row if earlier is not None and self._is_same(earlier, source, told) else {}
-        self._claim(self._line(source, told, dict.fromkeys(files, UNWRITTEN), row))
+        is_same = earlier is not None and earlier.is_of_content(source, seen)
+        if earlier is not None and not (is_same or self._overwrite) and self._is_there(earlier):
+            # It was another one when it was read than when it was asked for.
+            raise BadName(*TAKEN)
+        row = earlier.row if earlier is not None and self._is_same(earlier, source, seen) else {}
+        self._claim(self._line(source, seen, dict.fromkeys(files, UNWRITTEN), row))
 
     def claim_of_run(self, file: str) -> None:
         """Say that a file of the whole run is about to be written; raises as `claim`."""
@@ -196,7 +181,7 @@ class Journal:
             if line.files:
                 self._write(line)
 
-    def add(self, source: Source, told: os.stat_result, files: Mapping[str, int], row: Row) -> None:
+    def add(self, source: Source, seen: Fingerprint, files: Mapping[str, int], row: Row) -> None:
         """Say that an image is done; its files are there.
 
         Raises
@@ -205,27 +190,27 @@ class Journal:
             The disk takes nothing more.
         """
         with self._lock:
-            self._write(self._line(source, told, files, row))
+            self._write(self._line(source, seen, files, row))
 
-    def _line(
-        self, source: Source, told: os.stat_result, files: Mapping[str, int], row: Row
-    ) -> Line:
+    def _line(self, source: Source, seen: Fingerprint, files: Mapping[str, int], row: Row) -> Line:
         earlier = self._lines.get(source.name)
         # Results of other formats, made before and of the same, are still good.
-        same = earlier is not None and self._is_same(earlier, source, told)
+        same = earlier is not None and self._is_same(earlier, source, seen)
         kept = dict(earlier.files) if earlier is not None and same else {}
         return Line(
             source.name,
             str(source.path),
-            told.st_size,
-            told.st_mtime_ns,
+            seen.size,
+            seen.mtime_ns,
             self._made_by,
             kept | dict(files),
             row,
+            seen.head,
+            seen.digest,
         )
 
-    def _is_same(self, earlier: Line, source: Source, told: os.stat_result) -> bool:
-        return earlier.made_by == self._made_by and earlier.is_of(source, told)
+    def _is_same(self, earlier: Line, source: Source, seen: Fingerprint) -> bool:
+        return earlier.made_by == self._made_by and earlier.is_of_content(source, seen)
 
     def _write(self, line: Line) -> None:
         self._lines[line.name] = line

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from service.batch.journal import Row
+from service.batch.journal_line import Row
 
 MAX_ROWS = 50
 """Of the table; all are in the CSV."""

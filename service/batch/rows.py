@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
-from service.batch.journal import Row
+from service.batch.journal_line import Row
 from service.batch.sources import Source
 from service.findings import Findings
 from service.outputs.result import SegmentationResult, result_of

@@ -14,7 +14,7 @@ from service.audit.instances import InstanceIdentity, identity_of
 from service.batch.archive.items import Fetcher, InstanceBody, Item, Query
 from service.batch.bodies import FileBody
 from service.batch.job import made_by
-from service.batch.journal import Row
+from service.batch.journal_line import Row
 from service.batch.results import make_files
 from service.batch.rows import scores_of
 from service.batch.run import Batch, Outcome, Task

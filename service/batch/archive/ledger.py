@@ -17,7 +17,7 @@ from typing import Self
 from service.batch.archive.items import Item, shown
 from service.batch.archive.judge import Answer, Judged
 from service.batch.folder_lock import open_locked
-from service.batch.journal import Row
+from service.batch.journal_line import Row
 from service.batch.results import BadName, NotWritten, write_files
 from service.errors import StartupError
 from service.sqlite_file import LaterVersion, prepare, transaction

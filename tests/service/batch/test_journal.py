@@ -1,11 +1,13 @@
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from service.batch.fingerprint import HEAD_BYTES, Fingerprint
 from service.batch.journal import NAME, TAKEN, Journal
-from service.batch.results import NotWritten
+from service.batch.results import BadName, NotWritten
 from service.batch.sources import Source
 
 pytestmark = pytest.mark.unit
@@ -19,11 +21,15 @@ def source(tmp_path: Path) -> Source:
     return Source(tmp_path / "a.dcm", "a", True)
 
 
+def seen(source: Source) -> Fingerprint:
+    return Fingerprint.of(source.path.stat(), source.path.read_bytes())
+
+
 def done(folder: Path, source: Source, made_by: str = "model", files: str = "a.json") -> None:
     folder.mkdir(exist_ok=True)
     (folder / files).write_bytes(b"{}")
     with Journal(folder, made_by) as journal:
-        journal.add(source, source.path.stat(), {files: 2}, ROW)
+        journal.add(source, seen(source), {files: 2}, ROW)
 
 
 def test_what_is_done_is_known_to_the_next(tmp_path: Path, source: Source) -> None:
@@ -41,8 +47,8 @@ def _changed(folder: Path, source: Source) -> str:
     return "model"
 
 
-def _touched(folder: Path, source: Source) -> str:
-    os.utime(source.path, ns=(0, 0))
+def _changed_in_secret(folder: Path, source: Source) -> str:
+    put_in_its_place(source, b"gamei")
     return "model"
 
 
@@ -69,7 +75,7 @@ def _rubbish(folder: Path, source: Source) -> str:
 
 @pytest.mark.parametrize(
     "change",
-    [_other_model, _changed, _touched, _shortened, _deleted, _broken_off, _rubbish],
+    [_other_model, _changed, _changed_in_secret, _shortened, _deleted, _broken_off, _rubbish],
 )
 def test_what_is_not_the_same_is_done_again(
     tmp_path: Path, source: Source, change: Callable[[Path, Source], str]
@@ -79,22 +85,96 @@ def test_what_is_not_the_same_is_done_again(
         assert journal.done(source, ["a.json"]) is None
 
 
-def test_a_file_that_was_moved_is_the_same(tmp_path: Path, source: Source) -> None:
+def test_a_file_that_was_moved_or_touched_is_the_same_and_read_whole_once(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done(tmp_path / "out", source)
     moved = Source(source.path.rename(tmp_path / "b.dcm"), "a", True)
+    os.utime(moved.path, ns=(0, 0))
+    row = ROW | {"file": str(moved.path)}
     with Journal(tmp_path / "out", "model") as journal:
-        assert journal.done(moved, ["a.json"]) == ROW
         assert not journal.is_taken(moved)
-
-
-def test_a_name_that_results_of_another_file_have_is_taken(tmp_path: Path, source: Source) -> None:
-    done(tmp_path / "out", source)
-    (tmp_path / "other.dcm").write_bytes(b"other image")
-    other = Source(tmp_path / "other.dcm", "a", True)
+        assert journal.done(moved, ["a.json"]) == row
+    monkeypatch.setattr("service.batch.journal_line.digest_of", lambda _: pytest.fail("read whole"))
     with Journal(tmp_path / "out", "model") as journal:
-        assert journal.is_taken(other)
+        assert journal.done(moved, ["a.json"]) == row
+
+
+@pytest.mark.parametrize("path", ["other.dcm", "a.dcm"])
+@pytest.mark.parametrize("other", [b"other image", b"gamei"])
+def test_a_name_that_results_of_another_image_have_is_taken(
+    tmp_path: Path, source: Source, path: str, other: bytes
+) -> None:
+    """As that of the next patient's disc in the same drive, or of the next folder of an export."""
+    done(tmp_path / "out", source)
+    second = Source(tmp_path / path, "a", True)
+    put_in_its_place(source, other, second.path)
+    with Journal(tmp_path / "out", "model") as journal:
+        assert journal.done(second, ["a.json"]) is None
+        assert journal.is_taken(second)
+        with pytest.raises(BadName):
+            journal.claim(second, seen(second), ["a.json"])
         (tmp_path / "out" / "a.json").unlink()
-        assert not journal.is_taken(other)
+        assert not journal.is_taken(second)
+
+
+def put_in_its_place(source: Source, content: bytes, path: Path | None = None) -> None:
+    """Write another file there, of the time that the first one had."""
+    told = source.path.stat()
+    path = path or source.path
+    path.write_bytes(content)
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+
+
+def test_images_that_begin_alike_are_told_apart_at_another_path(
+    tmp_path: Path, source: Source
+) -> None:
+    head = b"h" * HEAD_BYTES
+    put_in_its_place(source, head + b"anna")
+    done(tmp_path / "out", source)
+    other = Source(tmp_path / "b.dcm", "a", True)
+    put_in_its_place(source, head + b"bert", other.path)
+    with Journal(tmp_path / "out", "model") as journal:
+        assert journal.done(other, ["a.json"]) is None
+        assert journal.is_taken(other)
+
+
+def test_a_row_without_files_is_a_result_too(tmp_path: Path, source: Source) -> None:
+    out = tmp_path / "out"
+    with Journal(out, "model") as journal:
+        journal.add(source, seen(source), {}, ROW)
+        put_in_its_place(source, b"gamei")
+        assert journal.is_taken(source)
+        assert list(journal.rows_beside(())) == [ROW]
+
+
+def test_lines_of_a_version_that_wrote_no_digest_are_of_the_file_as_it_was_left(
+    tmp_path: Path, source: Source
+) -> None:
+    done(tmp_path / "out", source)
+    line = json.loads((tmp_path / "out" / NAME).read_text())
+    del line["head"], line["digest"]
+    (tmp_path / "out" / NAME).write_text(json.dumps(line) + "\n")
+    other = Source(tmp_path / "b.dcm", "a", True)
+    put_in_its_place(source, b"image", other.path)
+    with Journal(tmp_path / "out", "model") as journal:
+        assert journal.done(source, ["a.json"]) == ROW
+        assert not journal.is_taken(source)
+        assert journal.done(other, ["a.json"]) is None
+        assert journal.is_taken(other)
+        journal.claim(source, seen(source), ["a-seg.dcm"])
+
+
+def test_the_rows_of_all_images_are_those_whose_results_are_there(
+    tmp_path: Path, source: Source
+) -> None:
+    out = tmp_path / "out"
+    done(out, source)
+    with Journal(out, "other model") as journal:
+        assert list(journal.rows_beside({"a"})) == []
+        assert list(journal.rows_beside({"b"})) == [ROW]
+        (out / "a.json").unlink()
+        assert list(journal.rows_beside({"b"})) == []
 
 
 def test_results_of_further_formats_are_added_and_not_those_of_another_model(
@@ -113,7 +193,7 @@ def test_what_a_killed_run_was_about_to_write_is_its_own(tmp_path: Path, source:
     out = tmp_path / "out"
     done(out, source)
     with Journal(out, "model") as journal:
-        journal.claim(source, source.path.stat(), ["a-seg.dcm"])
+        journal.claim(source, seen(source), ["a-seg.dcm"])
     (out / "a-seg.dcm").write_bytes(b"")
     (out / "a-mask.png").write_bytes(b"drawn by hand")
     with Journal(out, "model") as journal:
@@ -126,7 +206,7 @@ def test_what_a_killed_run_was_about_to_write_is_its_own(tmp_path: Path, source:
 
 def test_a_claim_alone_is_no_result(tmp_path: Path, source: Source) -> None:
     with Journal(tmp_path / "out", "model") as journal:
-        journal.claim(source, source.path.stat(), ["a.json"])
+        journal.claim(source, seen(source), ["a.json"])
     with Journal(tmp_path / "out", "model") as journal:
         assert journal.done(source, []) is None
 

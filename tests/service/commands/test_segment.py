@@ -134,6 +134,41 @@ def test_results_of_another_file_are_not_overwritten(study: Path, tmp_path: Path
     assert run(other, "--out", out, "--overwrite").exit_code == 0
 
 
+def test_the_next_disc_in_the_same_drive_replaces_no_patients_results(
+    tmp_path: Path,
+) -> None:
+    out, drive = tmp_path / "out", tmp_path / "cdrom"
+    drive.mkdir()
+    for patient, level in (("1.2.1", 12), ("1.2.2", 10)):
+        image = dicom_file(phantom(level), ImagerPixelSpacing=[1, 1], SOPInstanceUID=patient)
+        (drive / "IM0001").write_bytes(image)
+        # Of 1980, as many writers of discs leave them.
+        os.utime(drive / "IM0001", (315532800, 315532800))
+        result = run(drive, "--out", out)
+    assert result.exit_code == 1
+    assert "result-name-taken" in result.stderr
+    assert [(row["sop_instance_uid"], row["problem"]) for row in rows(out)] == [
+        ("1.2.1", ""),
+        ("", "result-name-taken"),
+    ]
+    assert run(drive, "--out", out, "--overwrite").exit_code == 0
+    assert [row["sop_instance_uid"] for row in rows(out)] == ["1.2.2"]
+
+
+def test_the_table_is_of_all_calls_into_one_folder(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(study / "m.dcm", "--out", out)
+    run(study / "view.png", study / "notes.txt", "--out", out, "--ungated")
+    assert [row["results"] for row in rows(out)] == ["m", "view", "notes.txt"]
+    run(study / "m.dcm", "--out", out)
+    assert [row["results"] for row in rows(out)] == ["view", "m"]
+    (out / "view.json").unlink()
+    for kind in ("mask", "overlay"):
+        (out / f"view-{kind}.png").unlink()
+    run(study / "m.dcm", "--out", out)
+    assert [row["results"] for row in rows(out)] == ["m"]
+
+
 @pytest.mark.parametrize("name", ["m.json", "m-mask.png", "m-overlay.png", "m-seg.dcm"])
 def test_a_file_that_no_run_made_is_replaced_where_that_is_asked_for_alone(
     study: Path, tmp_path: Path, name: str
