@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ from service.integration.commands import dicomweb_credentials
 from service.logs import configure_logs
 from service.segmenter import SegmentOptions
 from service.settings import Settings
+from service.telemetry.inference_line import Pseudonyms
 from service.telemetry.opening import read_secret
 from service.terminal import console, fail, settings_or_exit, stderr
 
@@ -96,7 +98,9 @@ def _work(
     with AuditTrail("mammoseg archive", settings.audit_options(settings.inbox)) as trail:
         audit = ArchiveAudit(trail, choices.out, query)
         listed = _listed(source, query, settings, choices.out, audit)
-        return _judged(listed, engine, choices, report, _bound(source, query, assignment), audit)
+        bound = _bound(source, query, assignment)
+        modalities = settings.read_limits().accept_modalities
+        return _judged(listed, engine, choices, report, audit, bound, modalities)
 
 
 def _judged(
@@ -104,8 +108,9 @@ def _judged(
     engine: Engine,
     choices: Choices,
     report: Report,
-    bound: dict[str, str],
     audit: ArchiveAudit,
+    bound: dict[str, str],
+    modalities: Iterable[str],
 ) -> int:
     from service.batch.archive.job import ArchiveJob, names_written
 
@@ -114,7 +119,8 @@ def _judged(
     if not listed.items:
         others = f": {listed.others} files are none" if listed.others else ""
         fail(f"there is no image{others}")
-    with Ledger(choices.out, bound, names_written(choices.formats)) as ledger:
+    names = names_written(choices.formats)
+    with Ledger(choices.out, bound, names, modalities) as ledger:
         refused = ArchiveJob(ledger, engine, report, audit).run(listed)
     return SOME_FAILED if refused or listed.faults else 0
 
@@ -157,9 +163,12 @@ def _bound(source: str, query: Query | None, assignment: Assignment) -> dict[str
     """Return what all results in one folder agree in."""
     where = source if query is not None else os.path.abspath(source)
     names = "pseudonyms" if assignment.secret is not None else "UIDs"
+    # Where one study has two names, a table counts one woman as two.
+    secret = Pseudonyms(assignment.secret).fingerprint()
     return {
         "archive": os.fsencode(where).decode("utf-8", "backslashreplace"),
         "model or choice of options": assignment.made_by,
         "choice of formats": ",".join(assignment.formats) or "none",
         "choice of names": names,
+        "secret for pseudonyms": secret or "none",
     }

@@ -153,6 +153,10 @@ class Pseudonyms:
         ends = b"".join((len(body).to_bytes(8, "big"), body[:ENDS_BYTES], body[-ENDS_BYTES:]))
         return self._name(b"file", ends)
 
+    def fingerprint(self) -> str | None:
+        """Return what tells the secret from another one, and does not lead back to it."""
+        return self._name(b"secret", b"")
+
     def _name(self, what: bytes, value: bytes) -> str | None:
         if self._key is None:
             return None

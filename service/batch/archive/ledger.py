@@ -35,6 +35,7 @@ PRAGMAS = (
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bound (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS looked_for (modalities TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS item (
     location BLOB PRIMARY KEY,
     version TEXT NOT NULL,
@@ -60,6 +61,9 @@ CREATE TABLE IF NOT EXISTS region (
 SETTLED = frozenset(("done", "duplicate", "passed-over"))
 """States of items that are not looked at again; what was refused is, by the next run."""
 
+ANOTHER_TIME = "under other modalities"
+"""Version of an item that was passed over then: none has it."""
+
 DIFFERS = (
     "instance-differs",
     "Another file has the same SOP Instance UID and other content; the first one's result is kept.",
@@ -81,6 +85,8 @@ class Ledger:
         What its results must all agree in, by name: the archive, the model, the choices.
     names
         What will be written there beside the ledger; a new one begins where none of them is.
+    modalities
+        That are accepted now. What was passed over while others were is looked at again.
 
     Raises
     ------
@@ -90,7 +96,13 @@ class Ledger:
         It holds results of other work, or files that would be replaced and are no results.
     """
 
-    def __init__(self, folder: Path, bound: dict[str, str], names: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bound: dict[str, str],
+        names: Iterable[str] = (),
+        modalities: Iterable[str] = (),
+    ) -> None:
         self.folder, self.bound = folder, bound
         self._lock = open_locked(folder, LOCK_NAME)
         self._connection = sqlite3.connect(folder / NAME, isolation_level=None)
@@ -98,6 +110,7 @@ class Ledger:
             with self._written():
                 self._prepare()
                 self._bind(bound, names)
+                self._look_for(",".join(sorted(modalities)))
         except BaseException:
             self.close()
             raise
@@ -117,6 +130,19 @@ class Ledger:
             if before.setdefault(key, value) != value:
                 raise OtherWork(f"{self.folder} holds results of another {key}: take another --out")
         self._connection.executemany("INSERT OR IGNORE INTO bound VALUES (?, ?)", bound.items())
+
+    def _look_for(self, modalities: str) -> None:
+        before = self._connection.execute("SELECT modalities FROM looked_for").fetchone()
+        # A ledger that does not say what was accepted was written by a version that never asked.
+        if before == (modalities,):
+            return
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM looked_for")
+            self._connection.execute("INSERT INTO looked_for VALUES (?)", (modalities,))
+            self._connection.execute(
+                "UPDATE item SET version = ? WHERE state = 'passed-over' AND code = ?",
+                (ANOTHER_TIME, "modality-not-accepted"),
+            )
 
     def is_settled(self, item: Item, version: str) -> bool:
         """Say whether nothing is left to do for an item, as it is now.

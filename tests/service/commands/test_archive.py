@@ -193,6 +193,37 @@ def test_pseudonyms_stand_for_uids_in_scores_and_regions(
     assert {row["image"]: row["result"] for row in table(out, "items")}[names[0]] == instance_uid(0)
 
 
+def test_a_table_holds_no_pseudonyms_of_two_secrets(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    monkeypatch.setenv("MAMMOSEG_STUDY_SECRET_FILE", str(tmp_path / "secret"))
+    out = tmp_path / "out"
+    run(archive, "--out", out, "--pseudonymous")
+    (tmp_path / "secret").write_bytes(SECRET.upper())
+    result = run(archive, "--out", out, "--pseudonymous")
+    assert result.exit_code == 2
+    assert "results of another secret for pseudonyms" in " ".join(result.stderr.split())
+    (tmp_path / "secret").write_bytes(SECRET + b"\n")
+    assert run(archive, "--out", out, "--pseudonymous").exit_code == 0
+    assert all(SECRET not in file.read_bytes() for file in out.iterdir() if file.is_file())
+
+
+def test_a_modality_that_is_accepted_later_is_segmented_then(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plate = path_of(archive, 0).parent / "cr.dcm"
+    plate.write_bytes(dicom_file(phantom(12), Modality="CR", ImagerPixelSpacing=[1, 1]))
+    out = tmp_path / "out"
+    assert run(archive, "--out", out).exit_code == 0
+    assert states(out)["cr.dcm"] == "modality-not-accepted"
+    monkeypatch.setenv("MAMMOSEG_ACCEPT_MODALITIES", "MG,CR")
+    again = run(archive, "--out", out)
+    assert again.exit_code == 0, again.output
+    assert "1 segmented, 6 were done before" in again.stdout
+    assert states(out)["cr.dcm"] == "done"
+
+
 def test_no_name_of_a_patient_is_in_the_tables(archive: Path, tmp_path: Path) -> None:
     run(archive, "--out", tmp_path / "out")
     told = json.dumps([table(tmp_path / "out", name) for name in ("scores", "regions", "items")])

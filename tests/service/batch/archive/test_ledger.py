@@ -7,7 +7,7 @@ from service.batch.archive.items import FileItem, Item
 from service.batch.archive.judge import Answer, Judged
 from service.batch.archive.ledger import NAME, Ledger, OtherWork
 from service.batch.results import NotWritten
-from service.batch.run import Outcome
+from service.batch.run import OTHER_KINDS, Outcome
 
 pytestmark = pytest.mark.unit
 
@@ -63,6 +63,28 @@ def test_what_was_refused_is_tried_again_and_what_was_passed_over_is_not(tmp_pat
         )
         ledger.take(done(), "1 2")
         assert ledger.counts() == ({"done": 1, "passed-over": 1}, {"no-pixel-data": 1})
+
+
+def test_what_was_passed_over_is_looked_at_again_once_other_modalities_are_accepted(
+    tmp_path: Path,
+) -> None:
+    others = {code: FileItem(Path(f"/mnt/{code}")) for code in OTHER_KINDS}
+    with Ledger(tmp_path, BOUND, modalities=["MG"]) as ledger:
+        for code, item in others.items():
+            ledger.take(Outcome(item, "passed-over", problem=(code, "None.")), "1 2")
+    for modalities in (["MG"], ["MG", "CR"], ["CR", "MG"]):
+        with Ledger(tmp_path, BOUND, modalities=modalities) as ledger:
+            settled = {code for code, item in others.items() if ledger.is_settled(item, "1 2")}
+            assert settled == OTHER_KINDS - (
+                {"modality-not-accepted"} if "CR" in modalities else set()
+            )
+            # It is what it was until it is looked at, also in the tables of a run that is ended.
+            assert ledger.counts()[0] == {"passed-over": 2}
+    with sqlite3.connect(tmp_path / NAME) as connection:
+        connection.executescript("UPDATE item SET version = '1 2'; DROP TABLE looked_for")
+    connection.close()
+    with Ledger(tmp_path, BOUND, modalities=["MG"]) as ledger:
+        assert not ledger.is_settled(others["modality-not-accepted"], "1 2")
 
 
 def test_an_image_in_two_files_has_one_result(tmp_path: Path) -> None:
