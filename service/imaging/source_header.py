@@ -191,9 +191,20 @@ def _look(view: memoryview) -> Head:
         except zlib.error:
             raise UnreadableImage("deflate-corrupt", "The deflated dataset is damaged.") from None
     header = excerpt(parse(head, HEADER_BYTES).dataset)
+    return Head(header, _digest(syntax, view[start:]))
+
+
+def digest_of_dataset(body: bytes | memoryview) -> str:
+    """Return the digest of a DICOM file, as `Head` has it; raises as `look`."""
+    view = memoryview(body)
+    syntax, start = read_meta(view)
+    return _digest(syntax, view[start:])
+
+
+def _digest(syntax: str, dataset: memoryview) -> str:
     digest = hashlib.sha256(syntax.encode("ascii"))
-    digest.update(view[start:])
-    return Head(header, digest.hexdigest())
+    digest.update(dataset)
+    return digest.hexdigest()
 
 
 def _element(dataset: Dataset, keyword: str, most: int) -> Element | None:

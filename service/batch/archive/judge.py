@@ -21,6 +21,7 @@ from service.batch.run import Batch, Outcome, Task
 from service.errors import StartupError
 from service.findings import Findings
 from service.imaging import elements
+from service.imaging.source_header import digest_of_dataset
 from service.loading import open_segmenter
 from service.outputs.result import RegionPart, SegmentationResult, result_of
 from service.segmenter import SegmentOptions
@@ -71,7 +72,7 @@ class Judged:
     image
         Its SOP Instance UID; of what has none, `sha256-` and the digest.
     digest
-        SHA-256 of the file, hex.
+        See `digest_of`.
     row
         Of `scores.parquet`.
     regions
@@ -132,7 +133,7 @@ class Judge:
     def _make(
         self, _: Item, __: FileBody | InstanceBody, content: bytes, findings: Findings
     ) -> Judged:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = digest_of(content, findings)
         image = findings.mammogram.sop_instance_uid or f"sha256-{digest}"
         # Of a million files in one folder, some systems take minutes to find one.
         shard = hashlib.sha256(image.encode("ascii")).hexdigest()[:2]
@@ -162,6 +163,17 @@ class Judge:
             "study": names.study(header),
             "series": None,
         }
+
+
+def digest_of(content: bytes, findings: Findings) -> str:
+    """Return the SHA-256, hex, by which copies of an image are known.
+
+    Of a DICOM file it is that of transfer syntax and dataset, as the inbox has it: the file meta
+    information names who wrote the copy.
+    """
+    if findings.mammogram.header is None:
+        return hashlib.sha256(content).hexdigest()
+    return digest_of_dataset(content)
 
 
 def region_rows(result: SegmentationResult, keys: Row) -> tuple[Row, ...]:

@@ -66,7 +66,8 @@ ANOTHER_TIME = "under other modalities"
 
 DIFFERS = (
     "instance-differs",
-    "Another file has the same SOP Instance UID and other content; the first one's result is kept.",
+    "Another file has the same SOP Instance UID, and another data set or transfer syntax; the first"
+    " one's result is kept.",
 )
 
 

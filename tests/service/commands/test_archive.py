@@ -112,6 +112,23 @@ def test_what_is_no_mammogram_or_no_image_costs_nothing_but_its_line(
     assert "instance-differs" in result.stderr
 
 
+def test_a_copy_by_another_exporter_is_a_duplicate_and_one_that_was_compressed_differs(
+    archive: Path, tmp_path: Path
+) -> None:
+    study = path_of(archive, 0).parent
+    copy = pydicom.dcmread(path_of(archive, 1))
+    copy.file_meta.SourceApplicationEntityTitle = "WS2"
+    copy.file_meta.ImplementationVersionName = "OTHER_1"
+    copy.save_as(study / "exported.dcm")
+    # Without loss: what says so is that pixels are not compared.
+    copy.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+    copy.save_as(study / "rle.dcm")
+    assert run(archive, "--out", tmp_path / "out").exit_code == 1
+    said = states(tmp_path / "out")
+    assert (said["exported.dcm"], said["rle.dcm"]) == ("duplicate", "instance-differs")
+    assert len(table(tmp_path / "out", "scores")) == 6
+
+
 def test_a_film_is_named_by_its_content(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "films" / name).mkdir(parents=True)
