@@ -30,8 +30,23 @@ WELL: frozenset[Verdict] = frozenset(("same", "within-tolerance"))
 UNNAMED = "the line does not name its image: give one file as --images"
 
 
-class BadLine(ValueError):
-    """What is given is no line of an inference."""
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that says to be an inference and is none, or is no JSON: a disk was full, say.
+
+    Attributes
+    ----------
+    number
+        From 1 on.
+    why
+        What is wrong with it.
+    """
+
+    number: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"line {self.number} is no line of an inference: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +71,18 @@ class Replay:
     differences: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def lines_of(text: str) -> Iterator[InferenceLine]:
-    """Yield the inferences among lines of JSON; a log's other lines are left out.
-
-    Raises
-    ------
-    BadLine
-        One is no JSON, or says to be an inference and is none.
-    """
-    for number, line in enumerate(text.splitlines(), 1):
+def lines_of(text: str) -> Iterator[InferenceLine | BadLine]:
+    """Yield the inferences among lines of JSON, and what is none; a log's others are left out."""
+    # Not `splitlines`: a string of JSON may hold what that takes for the end of a line.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             event = json.loads(line).get("event")
             if event == "inference":
                 yield msgspec.json.decode(line, type=InferenceLine)
-        except (ValueError, AttributeError, msgspec.MsgspecError) as error:
-            raise BadLine(f"line {number} is no line of an inference: {error}") from None
+        except (ValueError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
+            yield BadLine(number, str(error))
 
 
 class Images:

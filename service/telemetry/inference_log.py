@@ -1,7 +1,10 @@
 """Where lines of inferences go: nowhere, into the log, or into a file of their own."""
 
 import logging
+import os
+import stat
 import sys
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -58,9 +61,32 @@ class _ToLog(logging.StreamHandler[TextIO]):
 
 
 class _ToFile(WatchedFileHandler):
+    def _open(self) -> TextIOWrapper:
+        """Open the file; a line that was broken off must not take the next one with it."""
+        ended = _ends_with_a_line(Path(self.baseFilename))
+        stream = super()._open()
+        if not ended:
+            # It goes out with the first line: a disk that is still full keeps nobody from starting.
+            stream.write(self.terminator)
+        return stream
+
     def handleError(self, record: logging.LogRecord) -> None:
         """Say that a line is lost; the answer is not."""
         _tell_of_loss()
+
+
+def _ends_with_a_line(file: Path) -> bool:
+    try:
+        told = file.stat()
+        if told.st_size == 0 or not stat.S_ISREG(told.st_mode):
+            # Whoever opens a pipe waits.
+            return True
+        with file.open("rb") as content:
+            content.seek(-1, os.SEEK_END)
+            return content.read() == b"\n"
+    except OSError:
+        # It is not there yet, or may be written alone.
+        return True
 
 
 def _tell_of_loss() -> None:

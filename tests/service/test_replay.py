@@ -56,7 +56,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lines(site: Path) -> list[InferenceLine]:
-    return list(lines_of((site / "lines.jsonl").read_text()))
+    found = list(lines_of((site / "lines.jsonl").read_text()))
+    return [line for line in found if isinstance(line, InferenceLine)]
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +173,28 @@ def test_the_command_replays_a_line_among_others_and_ends_with_1_where_it_differ
     done = run(site, monkeypatch, tmp_path / "log", "--images", site / "images")
     assert done.exit_code == 1
     assert "different (compared by bits)" in done.stdout and "score: was 0.25, is" in done.stdout
+
+
+def test_a_broken_line_is_named_and_the_others_are_tried(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = (site / "lines.jsonl").read_bytes().splitlines()
+    # Broken off within a letter, another line behind it.
+    broken = b'{"event": "inference", "model": "\xc3' + others[0]
+    text = b"\n".join((first, broken, b'{"event": "inference"}', *others))
+    (tmp_path / "lines").write_bytes(text)
+    done = run(site, monkeypatch, tmp_path / "lines", "--images", site / "images")
+    assert (done.exit_code, done.stdout.count(": same")) == (1, 3)
+    for said in ("line 2 is no line", "line 3 is no line", "2 of 5 lines are no lines"):
+        assert said in done.stderr
+    told = run(site, monkeypatch, tmp_path / "lines", "--images", site / "images", "--json")
+    verdicts = [json.loads(line)["verdict"] for line in told.stdout.splitlines()]
+    assert verdicts == ["same"] * 3 + ["no-line"] * 2
+
+
+def test_what_only_looks_like_the_end_of_a_line_is_none(lines: list[InferenceLine]) -> None:
+    named = msgspec.structs.replace(lines[0], model="a\u2028b\x85c")
+    assert list(lines_of(msgspec.json.encode(named).decode())) == [named]
 
 
 @pytest.mark.parametrize("text", ['{"event": "inference"}', "{broken", '{"event": "ready"}', "no"])

@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,29 @@ def test_every_warning_of_an_image_is_a_label_of_its_own() -> None:
         and isinstance(call.args[0], ast.Constant)
     }
     assert codes == WARNINGS
+
+
+@pytest.mark.parametrize("before", ["", '{"event": "first"}\n', '{"event": "fi'])
+def test_a_line_that_was_broken_off_does_not_take_the_next_one_with_it(
+    identity_model: Path, phantom_png: bytes, tmp_path: Path, before: str
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text(before)
+    settings = Settings(model=identity_model, device="cpu", readers=1, inference_log=file)
+    with TestClient(create_app(settings)) as client:
+        client.post("/v1/segment", content=phantom_png)
+    *first, line = file.read_text().splitlines()
+    assert first == before.splitlines()
+    assert json.loads(line)["event"] == "inference"
+
+
+def test_a_pipe_is_not_asked_how_it_ends(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    opened = open_inference_log(tmp_path / "pipe")
+    assert opened is not None
+    opened.close()
+    os.close(reader)
 
 
 def test_a_line_stands_in_the_log_where_that_is_wanted(
