@@ -8,7 +8,7 @@ number of attempts, so that it does not hold up the rest.
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ import structlog
 
 from service.backoff import doubled_s
 from service.dicomweb.audited import RemoteAudit, identity_in
-from service.integration.cursor import Cursor
-from service.integration.orthanc import Change, Orthanc
+from service.integration.cursor import Cursor, Mark
+from service.integration.orthanc import Change, Orthanc, Page
 from service.integration.remote import Refused, Unavailable
 from service.integration.service_client import ServiceClient, origin_of
 from service.outputs.dicom.algorithm import MANUFACTURER
@@ -76,7 +76,7 @@ class Follower:
         self._until_available(self._find_position)
         self._try_given_up_again()
         while not self.stop.is_set():
-            page = self._until_available(lambda: self.orthanc.changes(self.cursor.last or 0))
+            page = self._until_available(self._next_page)
             if page is None:
                 return
             for change in page.changes:
@@ -88,15 +88,52 @@ class Follower:
                 self.stop.wait(self.options.period_s)
 
     def _find_position(self) -> None:
-        """Begin at the end of the log; or where we were, unless the log is another one."""
-        newest = self.orthanc.newest_change()
+        """Begin at the end of the log; or where we were, or where the log is still the same."""
         if self.cursor.last is None:
-            self.cursor.last = newest
-        elif self.cursor.last > newest:
-            log.warning("follow-anew", last=self.cursor.last, newest=newest)
-            self.cursor.last = 0
+            self.cursor.last = self.orthanc.newest_change()
+        else:
+            self._next_page()
         self.cursor.save()
         log.info("follow-from", change=self.cursor.last, kinds=self.options.kinds)
+
+    def _next_page(self) -> Page:
+        """Return what comes after the cursor; it goes back first where the log is another one."""
+        last = self.cursor.last or 0
+        # With the change that it stands on: Orthanc may have come back with another database.
+        page = self.orthanc.changes(max(last - 1, 0))
+        if last and not self._is_known(last, page):
+            last = self._go_back()
+            page = self.orthanc.changes(last)
+        return Page([change for change in page.changes if change.number > last], page.is_last)
+
+    def _is_known(self, last: int, page: Page) -> bool:
+        """Say whether a page begins with the change that the cursor stands on."""
+        first = page.changes[0] if page.changes else None
+        if self.cursor.marks:
+            mark = self.cursor.marks[-1]
+            return first is not None and (first.number, first.what) == (mark.number, mark.what)
+        if first is not None and first.number == last:
+            self.cursor.move_to(Mark(last, first.what, last))
+            return True
+        return self.orthanc.newest_change() >= last
+
+    def _go_back(self) -> int:
+        """Stand on a change that is still there, with the results of all before; or on none."""
+        before, marks = self.cursor.last, self.cursor.marks
+        while marks and not self._is_there(marks[-1]):
+            marks.pop()
+        held = marks[-1].number if marks else 0
+        # In an older copy, images may be without the results that were stored after it was made.
+        while marks and marks[-1].end > held:
+            marks.pop()
+        self.cursor.last = marks[-1].number if marks else 0
+        self.cursor.save()
+        log.warning("follow-anew", last=before, since=self.cursor.last)
+        return self.cursor.last
+
+    def _is_there(self, mark: Mark) -> bool:
+        change = self.orthanc.change(mark.number)
+        return change is not None and change.what == mark.what
 
     def _try_given_up_again(self) -> None:
         for instance in tuple(self.cursor.given_up):
@@ -107,9 +144,15 @@ class Follower:
 
     def _take(self, change: Change) -> bool:
         """Deal with one change; False when told to stop before that."""
-        if change.instance is not None and not self._see_through(change.instance):
-            return False
-        self.cursor.last = change.number
+        end = max(change.number, self.cursor.marks[-1].end if self.cursor.marks else 0)
+        if change.instance is not None:
+            newest = None
+            if self._see_through(change.instance):
+                newest = self._until_available(self.orthanc.newest_change)
+            if newest is None:
+                return False
+            end = max(end, newest)
+        self.cursor.move_to(Mark(change.number, change.what, end))
         if change.instance is not None:
             self.cursor.save()
         return not self.stop.is_set()
@@ -145,18 +188,49 @@ class Follower:
             or series.get("Manufacturer") == MANUFACTURER
         ):
             return
-        file = self.orthanc.file(instance)
-        if self.audit.is_on:
-            self.audit.fetched(identity_in(file))
-        origin = origin_of(file, self.service.identity())
-        missing = [
-            kind
-            for kind in self.options.kinds
-            if origin is None or not self.orthanc.holds(origin.uid(kind, "instance"))
-        ]
+        file = self._fetch(instance)
+        held = self._held(file)
+        if differing := self._differing(instance, file, held):
+            # Of all contents that come under one UID, one has results (`inbox.uid_conflict`).
+            log.error("results-differ", instance=instance, kinds=differing)
+            self.cursor.given_up.append(instance)
+            return
+        missing = [kind for kind in self.options.kinds if kind not in held]
         for result in self.service.results(file, missing) if missing else ():
             self._store(result)
         log.info("followed", instance=instance, stored=missing)
+
+    def _held(self, file: bytes) -> dict[str, str]:
+        """Return Orthanc's identifiers of an image's results that are there, by kind."""
+        origin = origin_of(file, self.service.identity())
+        if origin is None:
+            return {}
+        uids = {kind: origin.uid(kind, "instance") for kind in self.options.kinds}
+        found = {kind: self.orthanc.find(uid) for kind, uid in uids.items()}
+        return {kind: one for kind, one in found.items() if one is not None}
+
+    def _differing(self, instance: str, file: bytes, held: Mapping[str, str]) -> list[str]:
+        """Return which of an image's results are of other content that it had, by kind.
+
+        Where it was stored again after they were, they are made again, and compared: a resend
+        gives the same, byte for byte.
+        """
+        stored = self.orthanc.received(instance) if held else ""
+        older = [kind for kind, one in held.items() if "" < self.orthanc.received(one) < stored]
+        if not older:
+            return []
+        try:
+            made = self.service.results(file, older)
+        except Refused:
+            return older
+        pairs = zip(older, made, strict=True)
+        return [kind for kind, result in pairs if self._fetch(held[kind]) != result]
+
+    def _fetch(self, instance: str) -> bytes:
+        file = self.orthanc.file(instance)
+        if self.audit.is_on:
+            self.audit.fetched(identity_in(file))
+        return file
 
     def _store(self, result: bytes) -> None:
         told = [identity_in(result)] if self.audit.is_on else []

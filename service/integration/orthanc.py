@@ -5,6 +5,7 @@ Orthanc's own identifiers are hashes of a resource's UIDs; they, and no UID, app
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -24,10 +25,13 @@ class Change:
         It grows with every change.
     instance
         Orthanc's identifier of a new instance; None for any other change.
+    what
+        What tells it from the change that has this number in another log.
     """
 
     number: int
     instance: str | None
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,19 @@ class Orthanc:
         except (Refused, ValueError, KeyError, TypeError):
             raise self._stranger() from None
 
-    def changes(self, since: int) -> Page:
+    def changes(self, since: int, limit: int = PAGE) -> Page:
         """Return the changes after number `since`."""
-        parameters = {"since": since, "limit": PAGE}
+        parameters = {"since": since, "limit": limit}
         try:
             page = ask(self._client, "GET", "/changes", params=parameters).json()
-            changes = [
-                Change(line["Seq"], line["ID"] if line["ChangeType"] == "NewInstance" else None)
-                for line in page["Changes"]
-            ]
-            return Page(changes, bool(page["Done"]))
+            return Page([_change(line) for line in page["Changes"]], bool(page["Done"]))
         except (Refused, ValueError, KeyError, TypeError):
             raise self._stranger() from None
+
+    def change(self, number: int) -> Change | None:
+        """Return one change; None where there is none: with a resource, its changes are deleted."""
+        found = self.changes(number - 1, 1).changes
+        return found[0] if found and found[0].number == number else None
 
     def _stranger(self) -> Denied:
         return Denied(f"{self._client.base_url} is no Orthanc")
@@ -89,11 +94,24 @@ class Orthanc:
         """Return an instance's DICOM file as it was stored; raises Refused if it is gone."""
         return ask(self._client, "GET", f"/instances/{instance}/file").content
 
-    def holds(self, sop_instance_uid: str) -> bool:
-        """Say whether an instance is there."""
+    def find(self, sop_instance_uid: str) -> str | None:
+        """Return the identifier of an instance; None where it is not there."""
         found = ask(self._client, "POST", "/tools/lookup", content=sop_instance_uid).json()
-        return any(match["Type"] == "Instance" for match in found)
+        return next((match["ID"] for match in found if match["Type"] == "Instance"), None)
+
+    def received(self, instance: str) -> str:
+        """Return when an instance was stored, to the second, as text that sorts; "" if unknown."""
+        try:
+            return ask(self._client, "GET", f"/instances/{instance}/metadata/ReceptionDate").text
+        except Refused:
+            return ""
 
     def store(self, file: bytes) -> None:
         """Store a file; one that is there already stays as it is."""
         ask(self._client, "POST", "/instances", content=file)
+
+
+def _change(line: dict[str, Any]) -> Change:
+    kind, resource = line["ChangeType"], line["ID"]
+    what = f"{kind} {resource} {line.get('Date')}"
+    return Change(line["Seq"], resource if kind == "NewInstance" else None, what)

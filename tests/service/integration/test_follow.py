@@ -7,12 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from service.dicomweb.multipart import related
 from service.imaging.codecs.rle import RLE_LOSSLESS
 from service.imaging.reader import ReadLimits, read_image
 from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from service.integration.cursor import Cursor
+from service.integration.cursor import Cursor, Mark
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
 from service.integration.remote import Denied
@@ -28,13 +29,33 @@ FILE = as_file(full_header())
 NAME, PASSWORD = "user", "secret"
 
 
+def log_of(*numbers: int, day: str = "20260101", instance: str = "i") -> list[dict[str, object]]:
+    """Return changes of one image: what came with it, itself in the middle."""
+    middle = numbers[len(numbers) // 2]
+    return [
+        {
+            "ChangeType": "NewInstance" if number == middle else "NewStudy",
+            "ID": instance if number == middle else "s",
+            "Seq": number,
+            "Date": f"{day}T120000",
+        }
+        for number in numbers
+    ]
+
+
 @dataclass
 class Pair:
-    """An Orthanc of one page of changes, and a service; `trouble` answers before they do."""
+    """An Orthanc of one page of changes, and a service; `trouble` answers before they do.
+
+    The image was stored at `received`, results at noon.
+    """
 
     modality: str = "MG"
     held: set[str] = field(default_factory=set)
-    newest: int = 7
+    newest: int = 3
+    log: list[dict[str, object]] = field(default_factory=lambda: log_of(1, 2, 3))
+    received: str = "20260101T110000"
+    ends_read: int = 0
     trouble: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     asked: list[str] = field(default_factory=list)
     stored: list[bytes] = field(default_factory=list)
@@ -48,27 +69,31 @@ class Pair:
         if path == "/changes" and "last" in request.url.params:
             return httpx.Response(200, json={"Changes": [], "Done": True, "Last": self.newest})
         if path == "/changes":
-            return httpx.Response(200, json=self._page(int(request.url.params["since"])))
+            return httpx.Response(200, json=self._page(**request.url.params))
         if path.endswith("/series"):
             tags = {"Modality": self.modality}
             return httpx.Response(200, json={"MainDicomTags": tags})
         if path == "/tools/lookup":
-            found = request.content.decode() in self.held
-            return httpx.Response(200, json=[{"Type": "Instance"}] if found else [])
+            uid = request.content.decode()
+            match = [{"Type": "Instance", "ID": "result"}] if uid in self.held else []
+            return httpx.Response(200, json=match)
+        if path.endswith("/metadata/ReceptionDate"):
+            is_result = path.startswith("/instances/result/")
+            return httpx.Response(200, text="20260101T120000" if is_result else self.received)
+        if path == "/instances/result/file":
+            return httpx.Response(200, content=b"seg")
         if path == "/instances":
             self.stored.append(request.content)
         return httpx.Response(200, content=FILE)
 
-    def _page(self, since: int) -> dict[str, object]:
-        lines = [
-            {"ChangeType": "NewStudy", "ID": "s", "Seq": 1},
-            {"ChangeType": "NewInstance", "ID": "i", "Seq": 2},
-            {"ChangeType": "StableStudy", "ID": "s", "Seq": 3},
-        ]
-        new = [line for line in lines if int(str(line["Seq"])) > since]
-        if not new and self.follower is not None:
+    def _page(self, since: str, limit: str) -> dict[str, object]:
+        new = [line for line in self.log if int(str(line["Seq"])) > int(since)]
+        numbers = [int(str(line["Seq"])) for line in self.log]
+        # The last one is read again each time, and once to find the position.
+        self.ends_read += int(limit) > 1 and int(since) >= max(numbers, default=0) - 1
+        if self.ends_read > 1 and self.follower is not None:
             self.follower.stop.set()
-        return {"Changes": new, "Done": True, "Last": 3}
+        return {"Changes": new, "Done": True, "Last": max(numbers, default=0)}
 
     def service(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path)
@@ -91,7 +116,7 @@ def follow(pair: Pair, cursor: Cursor, **options: object) -> None:
     server = httpx.Client(base_url="http://s", transport=httpx.MockTransport(pair.service))
     with pacs, server:
         follower = Follower(Orthanc(pacs), ServiceClient(server), cursor, FollowOptions(**limits))  # type: ignore[arg-type]
-        pair.follower = follower
+        pair.follower, pair.ends_read = follower, 0
         follower.run()
 
 
@@ -115,6 +140,16 @@ def failing(
             return None
         left[0] -= 1
         return httpx.Response(status, headers={"Retry-After": "1"})
+
+    return trouble
+
+
+def refusing(code: str) -> Callable[[httpx.Request], httpx.Response | None]:
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path != "/v1/segment":
+            return None
+        kind = {"Content-Type": "application/problem+json"}
+        return httpx.Response(422, headers=kind, content=json.dumps({"code": code}).encode())
 
     return trouble
 
@@ -213,13 +248,7 @@ def test_an_outage_of_either_is_waited_out_however_long(cursor: Cursor, away: st
 def test_a_refusal_is_final_unless_it_may_be_the_moments_fault(
     cursor: Cursor, code: str, times: int, given_up: list[str]
 ) -> None:
-    def trouble(request: httpx.Request) -> httpx.Response | None:
-        if request.url.path != "/v1/segment":
-            return None
-        kind = {"Content-Type": "application/problem+json"}
-        return httpx.Response(422, headers=kind, content=json.dumps({"code": code}).encode())
-
-    pair = Pair(trouble=trouble)
+    pair = Pair(trouble=refusing(code))
     follow(pair, cursor)
     assert pair.asked.count("/v1/segment") == times
     assert kept(cursor) == (3, given_up)
@@ -246,8 +275,107 @@ def test_another_database_is_read_from_its_start(cursor: Cursor) -> None:
     assert pair.stored == [b"seg", b"sr"]
 
 
+@pytest.mark.parametrize("length", [3, 9])
+def test_another_log_that_has_grown_beyond_the_cursor_is_read_from_its_start(
+    cursor: Cursor, length: int
+) -> None:
+    follow(Pair(), cursor)
+    pair = Pair(log=log_of(*range(1, length + 1), day="20260102"))
+    follow(pair, Cursor.load(cursor.file))
+    assert pair.stored == [b"seg", b"sr"]
+    assert kept(cursor) == (length, [])
+
+
+def test_an_older_copy_that_comes_while_it_runs_is_read_from_where_the_two_part(
+    cursor: Cursor,
+) -> None:
+    before = log_of(1, 2, 3)
+    pair = Pair(log=[*before, *log_of(4, 5, 6, instance="lost")])
+
+    def trouble(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path == "/changes" and cursor.last == 6:
+            pair.log = [*before, *log_of(4, 5, 6, 7, 8, day="20260102", instance="new")]
+        return None
+
+    pair.trouble = trouble
+    follow(pair, cursor)
+    told = [path.split("/")[2] for path in pair.asked if path.endswith("/series")]
+    assert told == ["i", "lost", "new"]
+    assert kept(cursor) == (8, [])
+
+
+def test_an_older_copy_that_has_an_image_and_not_its_results_gets_them_again(
+    cursor: Cursor,
+) -> None:
+    # Changes 4 to 6 came with the results; the copy was made before.
+    follow(Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="seg")], newest=6), cursor)
+    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, day="20260102", instance="new")], newest=6)
+    follow(pair, Cursor.load(cursor.file))
+    told = [path.split("/")[2] for path in pair.asked if path.endswith("/series")]
+    assert told == ["i", "new"]
+    assert kept(cursor) == (6, [])
+
+
+def test_changes_that_were_deleted_with_their_image_are_not_missed(cursor: Cursor) -> None:
+    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="j")])
+    follow(pair, cursor)
+    pair.log, pair.asked = log_of(1, 2, 3), []
+    follow(pair, Cursor.load(cursor.file))
+    assert not any(path.endswith("/series") for path in pair.asked)
+    pair.log += log_of(7, 8, 9, instance="k")
+    follow(pair, Cursor.load(cursor.file))
+    assert [path for path in pair.asked if path.endswith("/series")] == ["/instances/k/series"]
+
+
+def test_a_cursor_without_marks_takes_the_change_that_it_stands_on_for_its_own(
+    cursor: Cursor,
+) -> None:
+    cursor.last = 3
+    follow(Pair(), cursor)
+    assert cursor.marks == [Mark(3, "NewStudy s 20260101T120000", 3)]
+    pair = Pair(log=log_of(1, 2, 3, 4, day="20260102"))
+    follow(pair, Cursor.load(cursor.file))
+    assert pair.stored == [b"seg", b"sr"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "received", "code", "differing"),
+    [
+        (("seg",), "20260101T110000", None, None),
+        (("seg",), "20260101T120000", None, None),
+        # Stored again: the same comes out, another, nothing.
+        (("seg",), "20260102T110000", None, None),
+        (("sr",), "20260102T110000", None, ["sr"]),
+        (("seg",), "20260102T110000", "multi-frame", ["seg"]),
+    ],
+)
+def test_results_of_other_pixels_under_the_uid_are_never_taken_for_done(
+    cursor: Cursor,
+    kinds: tuple[str, ...],
+    received: str,
+    code: str | None,
+    differing: list[str] | None,
+) -> None:
+    origin = origin_of(FILE, ServiceIdentity(MODEL, "0.1.0"))
+    assert origin is not None
+    pair = Pair(held={origin.uid(kind, "instance") for kind in kinds}, received=received)
+    if code is not None:
+        pair.trouble = refusing(code)
+    with capture_logs() as logs:
+        follow(pair, cursor, kinds=kinds)
+    assert pair.stored == []
+    told = [line for line in logs if line["event"] == "results-differ"]
+    assert [line["kinds"] for line in told] == ([] if differing is None else [differing])
+    assert kept(cursor)[1] == ([] if differing is None else ["i"])
+    assert any(line["event"] == "followed" for line in logs) == (differing is None)
+    # Once they are deleted, the next start makes them.
+    again = Pair(received=received)
+    follow(again, Cursor.load(cursor.file), kinds=kinds)
+    assert again.stored == ([] if differing is None else [kind.encode() for kind in kinds])
+
+
 def test_without_a_place_it_begins_with_what_comes(tmp_path: Path) -> None:
-    cursor, pair = Cursor(tmp_path / "cursor.json"), Pair()
+    cursor, pair = Cursor(tmp_path / "cursor.json"), Pair(newest=7)
     follow(pair, cursor)
     assert (pair.stored, kept(cursor)) == ([], (7, []))
 
