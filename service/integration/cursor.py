@@ -50,12 +50,16 @@ class Cursor:
     marks
         Of changes that were read, by number: the last, and ever fewer of those before. Empty where
         a version wrote the file that kept none.
+    tip
+        The newest change there was when an image had been dealt with: a log that has it is the same
+        one, whatever was deleted since.
     """
 
     file: Path
     last: int | None = None
     given_up: list[str] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    tip: Mark | None = None
 
     @classmethod
     def load(cls, file: Path) -> "Cursor":
@@ -74,15 +78,16 @@ class Cursor:
             kept = json.loads(text)
             last, given_up = kept["last"], kept["given_up"]
             marks = [Mark(*mark) for mark in kept.get("marks", ())]
+            tips = [Mark(*mark) for mark in (kept.get("tip"),) if mark is not None]
             if not isinstance(last, int | None) or not all(
                 isinstance(name, str) for name in given_up
             ):
                 raise TypeError
-            if not all(list(map(type, mark)) == [int, str, int] for mark in marks):
+            if not all(list(map(type, mark)) == [int, str, int] for mark in marks + tips):
                 raise TypeError
         except (AttributeError, KeyError, TypeError, ValueError):
             raise ValueError(f"{file} is not a cursor of mammoseg follow") from None
-        return cls(file, last, list(given_up), marks)
+        return cls(file, last, list(given_up), marks, *tips)
 
     def move_to(self, mark: Mark) -> None:
         """Stand on a change that was read."""
@@ -99,6 +104,7 @@ class Cursor:
             "last": self.last,
             "given_up": self.given_up[-MAX_GIVEN_UP:],
             "marks": self.marks,
+            "tip": self.tip,
         }
         draft = self.file.with_name(f"{self.file.name}.new")
         with draft.open("w", encoding="utf-8") as sink:

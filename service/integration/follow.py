@@ -90,7 +90,7 @@ class Follower:
     def _find_position(self) -> None:
         """Begin at the end of the log; or where we were, or where the log is still the same."""
         if self.cursor.last is None:
-            self.cursor.last = self.orthanc.newest_change()
+            self.cursor.last = self.orthanc.newest_change().number
         else:
             self._next_page()
         self.cursor.save()
@@ -107,15 +107,17 @@ class Follower:
         return Page([change for change in page.changes if change.number > last], page.is_last)
 
     def _is_known(self, last: int, page: Page) -> bool:
-        """Say whether a page begins with the change that the cursor stands on."""
+        """Say whether a page begins with the change that the cursor stands on, or is of its log."""
         first = page.changes[0] if page.changes else None
         if self.cursor.marks:
-            mark = self.cursor.marks[-1]
-            return first is not None and (first.number, first.what) == (mark.number, mark.what)
+            mark, tip = self.cursor.marks[-1], self.cursor.tip
+            if first is not None and (first.number, first.what) == (mark.number, mark.what):
+                return True
+            return tip is not None and self._is_there(tip)
         if first is not None and first.number == last:
             self.cursor.move_to(Mark(last, first.what, last))
             return True
-        return self.orthanc.newest_change() >= last
+        return self.orthanc.newest_change().number >= last
 
     def _go_back(self) -> int:
         """Stand on a change that is still there, with the results of all before; or on none."""
@@ -151,7 +153,8 @@ class Follower:
                 newest = self._until_available(self.orthanc.newest_change)
             if newest is None:
                 return False
-            end = max(end, newest)
+            end = max(end, newest.number)
+            self.cursor.tip = Mark(newest.number, newest.what, newest.number)
         self.cursor.move_to(Mark(change.number, change.what, end))
         if change.instance is not None:
             self.cursor.save()

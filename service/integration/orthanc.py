@@ -60,10 +60,12 @@ class Orthanc:
             return False
         return True
 
-    def newest_change(self) -> int:
-        """Return the number of the last change there is; 0 for none."""
+    def newest_change(self) -> Change:
+        """Return the last change there is; where it was deleted, its number, or 0, is left."""
         try:
-            return int(ask(self._client, "GET", "/changes?last").json()["Last"])
+            page = ask(self._client, "GET", "/changes?last").json()
+            changes = [_change(line) for line in page["Changes"]]
+            return changes[-1] if changes else Change(int(page["Last"]), None, "")
         except (Refused, ValueError, KeyError, TypeError):
             raise self._stranger() from None
 

@@ -14,8 +14,9 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "cursor.json"
     assert Cursor.load(file) == Cursor(file)
     marks = [Mark(40, "x", 41), Mark(42, "y", 50)]
-    Cursor(file, 42, ["a", "b"], marks).save()
-    assert Cursor.load(file) == Cursor(file, 42, ["a", "b"], marks)
+    tip = Mark(50, "z", 50)
+    Cursor(file, 42, ["a", "b"], marks, tip).save()
+    assert Cursor.load(file) == Cursor(file, 42, ["a", "b"], marks, tip)
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -66,6 +67,7 @@ def test_of_a_long_log_few_marks_are_kept_and_none_is_far_from_any_change(tmp_pa
         *("", "{}", "[]", '{"last": "1", "given_up": []}', "\N{SNOWMAN}"),
         *('{"last": 1, "given_up": [], "marks": [[1]]}', '{"last": 1, "given_up": [], "marks": 1}'),
         '{"last": 1, "given_up": [], "marks": [[1, 2, 3]]}',
+        '{"last": 1, "given_up": [], "tip": [1, 2, 3]}',
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:

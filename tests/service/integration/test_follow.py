@@ -52,7 +52,6 @@ class Pair:
 
     modality: str = "MG"
     held: set[str] = field(default_factory=set)
-    newest: int = 3
     log: list[dict[str, object]] = field(default_factory=lambda: log_of(1, 2, 3))
     received: str = "20260101T110000"
     ends_read: int = 0
@@ -67,7 +66,7 @@ class Pair:
         if (answer := self.trouble(request)) is not None:
             return answer
         if path == "/changes" and "last" in request.url.params:
-            return httpx.Response(200, json={"Changes": [], "Done": True, "Last": self.newest})
+            return httpx.Response(200, json=self._page("0", "100") | {"Changes": self.log[-1:]})
         if path == "/changes":
             return httpx.Response(200, json=self._page(**request.url.params))
         if path.endswith("/series"):
@@ -290,11 +289,15 @@ def test_an_older_copy_that_comes_while_it_runs_is_read_from_where_the_two_part(
     cursor: Cursor,
 ) -> None:
     before = log_of(1, 2, 3)
-    pair = Pair(log=[*before, *log_of(4, 5, 6, instance="lost")])
+    pair = Pair(log=before)
+    logs = {
+        3: [*before, *log_of(4, 5, 6, instance="lost")],
+        6: [*before, *log_of(4, 5, 6, 7, 8, day="20260102", instance="new")],
+    }
 
     def trouble(request: httpx.Request) -> httpx.Response | None:
-        if request.url.path == "/changes" and cursor.last == 6:
-            pair.log = [*before, *log_of(4, 5, 6, 7, 8, day="20260102", instance="new")]
+        if request.url.path == "/changes":
+            pair.log = logs.pop(cursor.last or 0, pair.log)
         return None
 
     pair.trouble = trouble
@@ -308,8 +311,8 @@ def test_an_older_copy_that_has_an_image_and_not_its_results_gets_them_again(
     cursor: Cursor,
 ) -> None:
     # Changes 4 to 6 came with the results; the copy was made before.
-    follow(Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="seg")], newest=6), cursor)
-    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, day="20260102", instance="new")], newest=6)
+    follow(Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="seg")]), cursor)
+    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, day="20260102", instance="new")])
     follow(pair, Cursor.load(cursor.file))
     told = [path.split("/")[2] for path in pair.asked if path.endswith("/series")]
     assert told == ["i", "new"]
@@ -317,7 +320,9 @@ def test_an_older_copy_that_has_an_image_and_not_its_results_gets_them_again(
 
 
 def test_changes_that_were_deleted_with_their_image_are_not_missed(cursor: Cursor) -> None:
-    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="j")])
+    pair = Pair()
+    follow(pair, cursor)
+    pair.log += log_of(4, 5, 6, instance="j")
     follow(pair, cursor)
     pair.log, pair.asked = log_of(1, 2, 3), []
     follow(pair, Cursor.load(cursor.file))
@@ -325,6 +330,20 @@ def test_changes_that_were_deleted_with_their_image_are_not_missed(cursor: Curso
     pair.log += log_of(7, 8, 9, instance="k")
     follow(pair, Cursor.load(cursor.file))
     assert [path for path in pair.asked if path.endswith("/series")] == ["/instances/k/series"]
+
+
+def test_what_is_deleted_while_there_is_much_to_read_does_not_send_it_back(cursor: Cursor) -> None:
+    pair = Pair(log=[*log_of(1, 2, 3), *log_of(4, 5, 6, instance="j")])
+    pair.trouble = lambda request: (
+        pair.follower.stop.set() if request.url.path == "/instances/j/series" else None
+    )
+    follow(pair, cursor, attempts=1)
+    cursor.last, cursor.marks = 4, [mark for mark in cursor.marks if mark.number <= 4]
+    pair.log, pair.trouble = pair.log[4:], lambda _: None
+    with capture_logs() as logs:
+        follow(pair, cursor)
+    assert not any(line["event"] == "follow-anew" for line in logs)
+    assert kept(cursor) == (6, [])
 
 
 def test_a_cursor_without_marks_takes_the_change_that_it_stands_on_for_its_own(
@@ -375,7 +394,7 @@ def test_results_of_other_pixels_under_the_uid_are_never_taken_for_done(
 
 
 def test_without_a_place_it_begins_with_what_comes(tmp_path: Path) -> None:
-    cursor, pair = Cursor(tmp_path / "cursor.json"), Pair(newest=7)
+    cursor, pair = Cursor(tmp_path / "cursor.json"), Pair(log=log_of(5, 6, 7))
     follow(pair, cursor)
     assert (pair.stored, kept(cursor)) == ([], (7, []))
 
