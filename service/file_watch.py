@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
 
 class FileWatch:
-    """Remembers the state of files, links followed.
+    """Remembers the state of files, links followed: content, place, owner and rights.
 
     Parameters
     ----------
@@ -46,6 +46,14 @@ class FileWatch:
         changed = self._seen != before
         return Look(changed or not settled, changed)
 
+    def mark_unread(self) -> None:
+        """Let the next look be due: what the last one found could not be read, or made no sense.
+
+        That may mend itself without a trace in the files' state: a disk, a network file system, a
+        process's descriptors.
+        """
+        self._settled = False
+
     def _state(self) -> tuple[list[tuple[int, ...] | None], bool]:
         states: list[tuple[int, ...] | None] = []
         settled = True
@@ -55,6 +63,8 @@ class FileWatch:
             except OSError:
                 states.append(None)
                 continue
-            states.append((state.st_mtime_ns, state.st_ino, state.st_size, state.st_dev))
-            settled &= abs(time.time_ns() - state.st_mtime_ns) > SETTLED_NS
+            # `chmod` and `chown` change the last of these alone, and nobody can set it back.
+            times = (state.st_mtime_ns, state.st_ctime_ns)
+            states.append((*times, state.st_ino, state.st_size, state.st_dev))
+            settled &= all(abs(time.time_ns() - at) > SETTLED_NS for at in times)
         return states, settled

@@ -206,20 +206,28 @@ class TlsContext:
         self._watch = FileWatch(paths)
         self._contents = self._read()
         self._context = self._made()
+        self._fault = ""
 
     def look(self) -> None:
-        """Read the files again if they changed; files that go not together leave what was there."""
+        """Read the files again if they changed; files that go not together leave what was there.
+
+        They are tried again at each look until they do.
+        """
         with self._lock:
             if not self._watch.look().is_due:
                 return
             contents = self._read()
-            if contents == self._contents:
+            changed, before = contents != self._contents, self._fault
+            if not changed and not before:
                 return
-            self._contents = contents
+            self._contents, self._fault = contents, ""
             try:
                 self._context = self._made()
             except StartupError as error:
-                log.error("tls-files-broken", of=self._name, reason=str(error))
+                self._fault = str(error)
+                self._watch.mark_unread()
+                if changed or self._fault != before:
+                    log.error("tls-files-broken", of=self._name, reason=self._fault)
             else:
                 log.info("tls-files-read", of=self._name)
 

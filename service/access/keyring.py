@@ -20,7 +20,8 @@ class Keyring:
     """The keys of a file, which may change at any time.
 
     A file that is gone holds no keys. One that cannot be read, or is no file of keys, is logged,
-    and those that were read last still count: an editor's mistake shuts no PACS out.
+    and those that were read last still count: an editor's mistake shuts no PACS out. It is
+    tried again at each look, until it can be read: the change may withdraw a key.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ class Keyring:
         self._watch = FileWatch((path,))
         self._keys = read_keys(path)
         self._looked_at = clock()
+        self._fault = ""
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -68,15 +70,19 @@ class Keyring:
         look = self._watch.look()
         if not look.is_due:
             return
+        before, self._fault = self._fault, ""
         try:
             self._keys = read_keys(self._path)
         except FileNotFoundError:
-            self._keys = ()
+            self._keys, self._fault = (), "gone"
             if look.has_changed:
                 log.error("keys-file-gone")
         except KeysFileError as error:
-            if look.has_changed:
-                log.error("keys-file-broken", reason=str(error))
+            self._fault = str(error)
+            if look.has_changed or self._fault != before:
+                log.error("keys-file-broken", reason=self._fault)
         else:
-            if look.has_changed:
+            if look.has_changed or before:
                 log.info("keys-read", keys=len(self._keys))
+        if self._fault:
+            self._watch.mark_unread()

@@ -207,7 +207,7 @@ def _read(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SignatureError(f"cannot read the {what} {path}: {error.strerror}") from None
+        raise SignatureError(f"cannot read the {what} {path}: {error.strerror}") from error
     if len(content) > MAX_FILE_BYTES:
         raise SignatureError(f"{path} is too large for a {what}")
     return content

@@ -1,6 +1,7 @@
 """Looks whether files of models were replaced, and puts the new ones to work beside requests."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ log = structlog.get_logger("mammoseg")
 
 LOOK_S = 1.0
 """Between two looks at the files."""
+
+RETRY_S = 10.0
+"""Between two tries to read a file that could not be read, whether or not its state has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class _Watched:
     watch: FileWatch
     changed: bool = True
     """At first: the file may have been replaced between its opening and the first look."""
+    unread: str = ""
+    """Why the file could not be read at the last try, as the log was told."""
+    retry_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +99,8 @@ class Reloader:
             due = [each for each in self._watched if self._is_due(each)]
             self._asked.clear()
             for each in due:
-                await asyncio.to_thread(self.reload, each.model)
+                each.unread = await asyncio.to_thread(self.reload, each.model, each.unread)
+                each.retry_at = time.monotonic() + RETRY_S
             if not self._stopped:
                 await self._pause()
 
@@ -101,10 +109,36 @@ class Reloader:
         self._stopped = True
         self._asked.set()
 
-    def reload(self, model: ServedModel) -> None:
-        """Put a model's file to work, if it is another than the one that works; never raises."""
+    def reload(self, model: ServedModel, told: str = "") -> str:
+        """Put a model's file to work, if it is another than the one that works; never raises.
+
+        Parameters
+        ----------
+        model
+            Whose.
+        told
+            Why the file could not be read at the last try; the same is not said again.
+
+        Returns
+        -------
+        str
+            Why the file could not be read, so that it may be tried again; else nothing.
+        """
         try:
             file = self.opener.read(model)
+        except StartupError as error:
+            if str(error) != told:
+                self._refused(model, reason=str(error))
+            # Of a file that was read, its bytes were refused, and they stay the same.
+            return str(error) if isinstance(error.__cause__, OSError) else ""
+        except Exception as error:
+            self._refused(model, reason=type(error).__name__, at=where(error))
+            return ""
+        self._prove_and_open(model, file)
+        return ""
+
+    def _prove_and_open(self, model: ServedModel, file: ModelFile) -> None:
+        try:
             if file.sha256 == model.segmenter.model.sha256:
                 return
             with self.opener.memory():
@@ -139,7 +173,10 @@ class Reloader:
     def _is_due(self, each: _Watched) -> bool:
         look = each.watch.look()
         asked = each.changed and self._asked.is_set()
+        if look.has_changed or asked:
+            each.unread = ""
         each.changed |= look.has_changed
+        each.changed |= bool(each.unread) and time.monotonic() >= each.retry_at
         if not each.changed or not (asked or not look.is_due):
             return False
         each.changed = False

@@ -1,3 +1,4 @@
+import errno
 import os
 import ssl
 import time
@@ -84,6 +85,31 @@ def test_files_that_give_no_context_leave_the_one_before_and_are_told_once(tmp_p
     assert [line["event"] for line in logs] == ["tls-files-broken"] * 2 + ["tls-files-read"]
     assert broken["of"] == read["of"] == "the test"
     assert "half" not in str(logs) and str(file) not in str(logs)
+
+
+@pytest.mark.parametrize("failing", [("read_text",), ("read_bytes", "read_text")])
+def test_files_that_give_no_context_for_a_while_are_tried_again_and_told_once(
+    failing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    file = tmp_path / "a.pem"
+    written(file, "good")
+    context = of(file)
+    before = context.current()
+    written(file, "good again")
+    with capture_logs() as logs:
+        with monkeypatch.context() as system:
+            for name in failing:
+                system.setattr(Path, name, no_descriptor)
+            for _ in range(3):
+                assert context.current() is before
+        assert context.current() is not before
+        assert context.current() is context.current()
+    assert [line["event"] for line in logs] == ["tls-files-broken", "tls-files-read"]
+
+
+def no_descriptor(*_: object, **__: object) -> None:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def test_files_that_give_no_context_end_the_start(tmp_path: Path) -> None:

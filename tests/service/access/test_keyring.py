@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.access.keyring import LOOK_S, Keyring
 from service.access.keys import ApiKey, KeysFileError, changing_keys, digest_of
@@ -73,7 +74,7 @@ def test_a_change_that_leaves_time_and_size_is_seen(file: Path) -> None:
 
 
 def test_a_settled_file_is_read_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.utime(file, (1e9, 1e9))
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
     clock = Clock()
     ring = Keyring(file, clock)
     monkeypatch.setattr("service.access.keyring.read_keys", lambda _: pytest.fail("read again"))
@@ -104,6 +105,30 @@ def test_a_broken_file_leaves_the_keys_that_were_read_last(file: Path) -> None:
         keys.append(key("c", "gamma"))
     clock.on()
     assert names(ring) == ["c"]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_and_told_of_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    clock = Clock()
+    ring = Keyring(file, clock)
+    with changing_keys(file) as keys:
+        del keys[0]
+    with capture_logs() as logs:
+        with monkeypatch.context() as disk:
+            disk.setattr("service.access.keyring.read_keys", unreadable)
+            for _ in range(3):
+                clock.on()
+                assert names(ring) == ["a", "b"]
+        for _ in range(2):
+            clock.on()
+            assert names(ring) == ["b"]
+    assert [line["event"] for line in logs] == ["keys-file-broken", "keys-read"]
+
+
+def unreadable(_: Path) -> tuple[ApiKey, ...]:
+    raise KeysFileError("the keys file cannot be read: Input/output error")
 
 
 def test_a_service_does_not_start_with_a_broken_file(file: Path) -> None:

@@ -1,13 +1,16 @@
 """What lies beside a new file, or goes wrong with one, keeps no later file from being taken."""
 
 import asyncio
-from contextlib import nullcontext
+import errno
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from service.errors import ContractError
 from service.inference.model_file import ModelFile
 from service.metrics import Metrics
 from service.segmenter import Segmenter
@@ -124,6 +127,64 @@ def test_looking_goes_on_after_a_fault(place: Place) -> None:
 
     asyncio.run(look())
     assert place.model.segmenter.model.version == "2"
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_and_refused_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr(module, "RETRY_S", 0.02)
+    read, tries = place.reloader.opener.read, 0
+
+    def fail_at_first(model: ServedModel) -> ModelFile:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise ContractError("cannot read the model file") from OSError(errno.ESTALE, "stale")
+        return read(model)
+
+    place.reloader.opener = replace(place.reloader.opener, read=fail_at_first)
+    place.path.write_text("2")
+    assert version_of(place, wanted="2") == "2"
+    assert (tries, refusals(place)) == (4, 1)
+
+
+def test_a_file_that_was_read_and_refused_is_not_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr(module, "RETRY_S", 0.02)
+    tries = 0
+
+    def refuse(_: ServedModel) -> ModelFile:
+        nonlocal tries
+        tries += 1
+        raise ContractError("it is not an ONNX model")
+
+    place.reloader.opener = replace(place.reloader.opener, read=refuse)
+    assert version_of(place, wanted="2", wait_s=0.3) == "1"
+    assert (tries, refusals(place)) == (1, 1)
+
+
+def version_of(place: Place, wanted: str, wait_s: float = 30.0) -> str:
+    """Look at the files until a version serves or the time is over; return what serves."""
+
+    async def look() -> None:
+        task = asyncio.create_task(place.reloader.run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while wanted not in place.told:
+                    await asyncio.sleep(0.01)
+        place.reloader.stop()
+        await task
+
+    asyncio.run(look())
+    return place.model.segmenter.model.version
+
+
+def refusals(place: Place) -> float | None:
+    labels = {"model": "m", "outcome": "refused"}
+    return place.metrics.registry.get_sample_value("mammoseg_model_replacements_total", labels)
 
 
 def test_time_in_the_net_never_falls_while_versions_come_and_go(tmp_path: Path) -> None:
