@@ -11,6 +11,7 @@ from service.commands.deferred import Deferred, DeferredGroup
 from service.commands.endings import ended_in_words
 from service.commands.training import MODULE, PASSED_ON
 from service.exit_status import MEANINGS
+from service.hangups import hear_hangups
 from service.heap import bound_heap
 
 SEGMENT, PACS = "Segment mammograms", "Join a PACS"
@@ -31,7 +32,9 @@ class Commands(DeferredGroup):
         "archive": Deferred(
             f"{_HERE}.archive", SEGMENT, "Segment an archive, on this machine or a Ray cluster."
         ),
-        "serve": Deferred(f"{_HERE}.serve", SEGMENT, "Serve over HTTP until SIGTERM."),
+        "serve": Deferred(
+            f"{_HERE}.serve", SEGMENT, "Serve over HTTP until SIGTERM.", first=hear_hangups
+        ),
         "keys": Deferred(f"{_HERE}.keys", SEGMENT, "Make, list and withdraw API keys."),
         "demo": Deferred(
             f"{_HERE}.demo", SEGMENT, "POST real mammograms to a service; show what comes back."

@@ -4,7 +4,7 @@ Importing all of them takes two seconds of a processor, which `mammoseg --help`,
 and every press of Tab would pay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -28,11 +28,14 @@ class Deferred:
         Heading under which `--help` lists it.
     help
         One line.
+    first
+        Called before the module is imported, which takes seconds.
     """
 
     module: str
     panel: str
     help: str
+    first: Callable[[], object] = lambda: None
 
     def load(self, name: str) -> Any:
         """Import the module and return the command."""
@@ -56,6 +59,7 @@ class DeferredGroup(TyperGroup):
         """Find a command by its name, and import it."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name in self.deferred:
+            self.deferred[name].first()
             command = self.deferred[name].load(name)
         return name, command, rest
 

@@ -8,6 +8,7 @@ from service.app import create_app
 from service.connections.server import serve as run_server
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
+from service.hangups import hear_hangups
 from service.heap import spare_what_is_loaded
 from service.loading import open_models
 from service.logs import configure_logs
@@ -29,6 +30,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
 ) -> None:
     """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
+    hear_hangups()
     settings = settings_or_exit(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format)
     warn_of_retired_variables()

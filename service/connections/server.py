@@ -6,7 +6,6 @@ leaves by itself in the same way, for a supervisor to start it again.
 """
 
 import asyncio
-import os
 import resource
 import signal
 import socket
@@ -28,6 +27,7 @@ from service.connections.limits import ConnectionLimits
 from service.connections.refusals import ConnectionRefusals
 from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.exit_status import DEVICE_FAILED, START_FAILED
+from service.hangups import Hangups, hear_hangups
 from service.heap import give_back
 from service.opening import open_tls
 from service.services import Services, services_of
@@ -178,7 +178,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._app, self._lame_duck_s, self._handshakes = app, lame_duck_s, handshakes
         self._leave_at: float | None = None
-        self._reload_asked = False
+        self._hangups: Hangups | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
@@ -194,16 +194,11 @@ class Server(uvicorn.Server):
     def hearing_hangups(self) -> Iterator[None]:
         """Look for new files of the models on SIGHUP, while in the context, as daemons do.
 
-        But where it comes since the terminal was closed, it ends the service, as ever.
+        For one that came before, too: it asked for files that may have come after ours were read.
         """
-        had_terminal = os.isatty(0)
-
-        def hear(sig: int, frame: FrameType | None) -> None:
-            if had_terminal and not os.isatty(0):
-                self.handle_exit(signal.SIGTERM, frame)
-            self._reload_asked = True
-
-        before = signal.signal(signal.SIGHUP, hear)
+        before = signal.getsignal(signal.SIGHUP)
+        self._hangups = hear_hangups()
+        self._hangups.end = partial(self.handle_exit, signal.SIGTERM)
         try:
             yield
         finally:
@@ -218,8 +213,9 @@ class Server(uvicorn.Server):
         if counter and counter % (GIVE_BACK_S * TICKS_A_SECOND) == 0:
             asyncio.get_running_loop().run_in_executor(None, give_back)
         opened = services_of(self._app)
-        if self._reload_asked and opened is not None and opened.reloader is not None:
-            self._reload_asked = False
+        hangups = self._hangups
+        if hangups is not None and hangups.asked and opened is not None and opened.reloader:
+            hangups.asked = False
             opened.reloader.ask()
         if self._leave_at is None and opened is not None and opened.models.failed:
             self._begin_to_leave(opened)

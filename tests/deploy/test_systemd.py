@@ -128,6 +128,7 @@ def test_a_stop_reaches_the_service_before_its_readers_and_a_wrong_setting_does_
     assert options("OOMPolicy") == ["continue"]
     assert options("Restart") == ["on-failure"]
     assert options("RestartPreventExitStatus") == [str(START_FAILED)]
+    assert options("RestartForceExitStatus") == ["SIGHUP"]
     assert DEVICE_FAILED != START_FAILED
 
 

@@ -1,6 +1,7 @@
 """The ends of things: a caller that leaves, a service that is told to."""
 
 import json
+import re
 import signal
 import socket
 import threading
@@ -10,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.server_process import free_port, serve_command, server_process, wait_until_ready
 from tests import http_client
 from tests.e2e.conftest import Service, serving
+from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +68,27 @@ def test_callers_that_leave_are_not_worked_for(tmp_path: Path, cbis_files: list[
         assert metric(service, 'mammoseg_stage_seconds_count{stage="net"}') <= 1
         assert metric(service, "mammoseg_tiles_waiting") == 0
         assert post(service, body).status_code == 200
+
+
+def test_a_service_that_is_reloaded_while_it_starts_goes_on_starting(tmp_path: Path) -> None:
+    port = free_port()
+    model = write_identity_net(tmp_path / "net.onnx")
+    environment = {"MAMMOSEG_DEVICE": "cpu", "MAMMOSEG_MODEL": str(model)}
+    with server_process(serve_command(port), environment) as process:
+        # As systemd sees it: the unit is active, and may be reloaded, as soon as it is executed.
+        while not catches_hangups(process.pid):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGHUP)
+        # Long before there is a model.
+        assert "onnxruntime" not in Path(f"/proc/{process.pid}/maps").read_text()
+        wait_until_ready(port, lambda: process.poll() is None)
+
+
+def catches_hangups(pid: int) -> bool:
+    """Tell whether a process has its own way with SIGHUP (proc(5), SigCgt)."""
+    caught = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[0]
+    return bool(int(caught, 16) >> signal.SIGHUP - 1 & 1)
 
 
 def test_sigterm_ends_readiness_first_and_loses_nothing(

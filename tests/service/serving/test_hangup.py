@@ -1,12 +1,18 @@
 """SIGHUP asks for new files of the models, unless it says that the terminal is gone."""
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from service.app import create_app
+from service.connections import server as module
 from service.connections.server import Server, config_of
+from service.hangups import hear_hangups
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -31,9 +37,44 @@ def test_a_service_that_is_hung_up_on_by_somebody_looks_for_files(
     monkeypatch.setattr(os, "isatty", lambda _: has_terminal)
     with server.hearing_hangups():
         hang_up()
-    assert server._reload_asked
+    assert server._hangups is not None and server._hangups.asked
     assert not server.should_exit
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+def test_a_hangup_before_there_is_a_server_is_acted_on_once_there_is_something_to_reload(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    opened = SimpleNamespace(
+        reloader=SimpleNamespace(ask=lambda: asked.append("asked")),
+        models=SimpleNamespace(failed=False),
+    )
+    of_app: list[SimpleNamespace | None] = [None]
+    monkeypatch.setattr(module, "services_of", lambda _: of_app[0])
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        hear_hangups()
+        hang_up()
+        with server.hearing_hangups():
+            for opens in (None, opened, opened):
+                of_app[0] = opens
+                asyncio.run(server.on_tick(1))
+                assert asked == (["asked"] if opens else [])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_start_whose_terminal_was_closed_ends_by_the_signal() -> None:
+    script = (
+        "import os, signal\n"
+        "from service.hangups import hear_hangups\n"
+        "os.isatty = lambda _: True\n"
+        "hear_hangups()\n"
+        "os.isatty = lambda _: False\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGHUP
 
 
 def test_a_service_whose_terminal_was_closed_ends(
