@@ -7,7 +7,7 @@ bounded number of values, which are this project's own words or an operator's.
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
@@ -18,6 +18,10 @@ Source = Literal["request", "inbox"]
 Outcome = Literal["lesion", "no_lesion", "refused", "failed", "left"]
 """What came of an image: a decision; a refusal (4xx); a failure of the moment or of the service
 (5xx); or nobody waited for it any more."""
+
+WATCHED_PROBLEMS = ("busy", "device-failed")
+"""Codes that alerts count. Prometheus sees how much a series grew only where it was there before,
+and that of a device that failed has seconds to be seen in."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.001, 0.0025, *_SECONDS)
@@ -86,6 +90,8 @@ class Metrics:
             "stage_seconds", "Time a mammogram spends in each stage.", _SECONDS, "stage"
         )
         self.problems = self._counter("problems", "Problems answered, by code.", "code")
+        for code in WATCHED_PROBLEMS:
+            self.problems.labels(code)
         self.in_flight = self._gauge("in_flight", "Mammograms held now.")
         self.slots = self._gauge("slots", "Mammograms that may be held at once.")
         self.queue_length = self._gauge(
@@ -170,6 +176,9 @@ class Metrics:
         self.images = self._counter(
             "images", "Images that came to an end, by what came of them.", "source", "outcome"
         )
+        for source in get_args(Source):
+            for outcome in get_args(Outcome):
+                self.images.labels(source, outcome)
         self.refusals = self._counter(
             "refusals", "Images that were not judged, by the problem's code.", "source", "code"
         )

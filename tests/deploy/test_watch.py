@@ -12,9 +12,10 @@ import yaml
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client import generate_latest
 
 from tests.deploy.round_trip import lost
-from tests.metric_names import families, series
+from tests.metric_names import all_metrics, families, series
 from tests.programs import require_program
 
 pytestmark = pytest.mark.integration
@@ -99,6 +100,22 @@ def test_an_alert_names_only_problem_codes_that_there_are() -> None:
     code = "".join(path.read_text("utf-8") for path in (ROOT / "service").rglob("*.py"))
     for name in re.findall(r'code="([^"]+)"', RULES.read_text("utf-8")):
         assert f'"{name}"' in code, name
+
+
+def test_a_fresh_service_shows_what_alerts_see_grow_unless_they_see_it_begin() -> None:
+    """Prometheus counts no growth of a series that begins with what it would count."""
+    fresh = generate_latest(all_metrics().registry).decode()
+    rules = yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"]
+    grows = re.compile(r'\b(?:rate|increase)\((\w+)\{(\w+="[^"]+")\}')
+    seen = {
+        found
+        for rule in rules
+        for found in grows.findall(rule["expr"])
+        if f"max_over_time({found[0]}" not in rule["expr"] or "problems" in found[0]
+    }
+    assert len(seen) >= 4
+    for name, label in seen:
+        assert re.search(rf"^{name}\{{[^}}]*{label}", fresh, re.MULTILINE), (name, label)
 
 
 def test_every_alert_is_tried() -> None:
