@@ -4,7 +4,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NoReturn
 
 import structlog
@@ -44,22 +44,41 @@ RETIRED = {f"{PREFIX}INGEST": "one process takes all requests"}
 """Variables that were settings once, and why they do nothing any more. A deployment that still has
 one starts all the same."""
 
-KUBERNETES = re.compile(r"_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
-"""What Kubernetes tells every pod of a service that is called mammoseg, or mammoseg-something."""
+SERVICE_LINK = re.compile(r"(MAMMOSEG\w*?)_PORT_\d+_(TCP|UDP|SCTP)")
+OF_SERVICE = re.compile(r"_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?")
+"""What Kubernetes tells every pod of a service that is called mammoseg, or mammoseg-something: the
+first for each of its ports, as `tcp://10.0.0.1:8000`, and what follows the service's name in all of
+them."""
 
 
-def unknown_variables(names: Iterable[str]) -> list[str]:
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the names of environment variables, a sentence each."""
     known = [*(PREFIX + name.upper() for name in Settings.model_fields), *CREDENTIALS]
+    theirs = _of_kubernetes({name.upper(): value for name, value in environment.items()})
     faults = []
-    for name in sorted(map(str.upper, names)):
-        if not name.startswith(PREFIX) or name in known or name in RETIRED:
-            continue
-        if KUBERNETES.search(name):
+    for name in sorted(map(str.upper, environment)):
+        if not name.startswith(PREFIX) or name in known or name in RETIRED or name in theirs:
             continue
         near = difflib.get_close_matches(name, known, 1)
         faults.append(f"{name} is no setting" + "".join(f"; is it {one}?" for one in near))
     return faults
+
+
+def _of_kubernetes(environment: Mapping[str, str]) -> set[str]:
+    """Return the names that Kubernetes gave: a misspelt setting may end as they do."""
+    services = {
+        link[1]
+        for name, value in environment.items()
+        if (link := SERVICE_LINK.fullmatch(name)) and value.startswith(f"{link[2].lower()}://")
+    }
+    return {
+        name
+        for name, value in environment.items()
+        for service in services
+        if name.startswith(service) and OF_SERVICE.fullmatch(name, len(service))
+        # A number there was set by somebody.
+        if name.removeprefix(service) != "_PORT" or "://" in value
+    }
 
 
 def settings_or_exit(**given: object) -> Settings:

@@ -112,13 +112,43 @@ def test_a_variable_that_is_no_setting_ends_the_start(
         "mammoseg_port",
         "MAMMOSEG_ORTHANC_PASSWORD",
         "MAMMOSEG_DICOMWEB_USERNAME",
-        "MAMMOSEG_SERVICE_HOST",
-        "MAMMOSEG_SERVICE_PORT_HTTP",
-        "MAMMOSEG_PORT_8000_TCP_ADDR",
         "MAMMOSEG_SCP_PORT",
         "MAMMOSEG_INGEST",
         "PATH",
     ],
 )
-def test_what_commands_and_kubernetes_set_or_once_was_a_setting_is_no_mistake(name: str) -> None:
-    assert unknown_variables([name]) == []
+def test_what_commands_set_or_once_was_a_setting_is_no_mistake(name: str) -> None:
+    assert unknown_variables({name: "1"}) == []
+
+
+def of_kubernetes(service: str) -> dict[str, str]:
+    """Return what a pod is told of a service with two ports (Kubernetes 1.34, Services)."""
+    told = {"SERVICE_HOST": "10.0.0.11", "SERVICE_PORT": "80", "SERVICE_PORT_HTTP": "80"}
+    told["PORT"] = "tcp://10.0.0.11:80"
+    for port, protocol in ((80, "tcp"), (104, "sctp")):
+        link = f"PORT_{port}_{protocol.upper()}"
+        told |= {link: f"{protocol}://10.0.0.11:{port}", f"{link}_PROTO": protocol}
+        told |= {f"{link}_PORT": str(port), f"{link}_ADDR": "10.0.0.11"}
+    return {f"{service}_{name}": value for name, value in told.items()}
+
+
+@pytest.mark.parametrize("service", ["MAMMOSEG", "MAMMOSEG_SCP", "MAMMOSEG_PORT", "MAMMOSEG_A_1"])
+def test_what_kubernetes_tells_of_a_service_is_no_mistake(service: str) -> None:
+    assert unknown_variables(of_kubernetes(service) | of_kubernetes("MAMMOSEG_B")) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SPC_PORT", "HTTP_PORT", "SERVICE_PORT", "SCP_SERVICE_HOST", "PORT_80_TCP", "SERVICE_HOSTS"],
+)
+@pytest.mark.parametrize("beside", [{}, of_kubernetes("MAMMOSEG_B")])
+def test_a_misspelt_setting_that_ends_as_kubernetes_own_is_a_mistake(
+    name: str, beside: dict[str, str]
+) -> None:
+    (fault,) = unknown_variables({f"MAMMOSEG_{name}": "9000"} | beside)
+    assert fault.startswith(f"MAMMOSEG_{name} is no setting")
+
+
+def test_a_number_in_the_place_of_a_services_link_is_a_mistake() -> None:
+    given = of_kubernetes("MAMMOSEG_SPC") | {"MAMMOSEG_SPC_PORT": "104"}
+    assert unknown_variables(given) == ["MAMMOSEG_SPC_PORT is no setting; is it MAMMOSEG_SCP_PORT?"]

@@ -30,4 +30,4 @@ def test_the_follower_shows_its_key_where_it_has_one(monkeypatch: pytest.MonkeyP
 
 
 def test_the_keys_variable_is_known() -> None:
-    assert unknown_variables([SERVICE_KEY]) == []
+    assert unknown_variables({SERVICE_KEY: "mammoseg_x"}) == []
