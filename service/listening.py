@@ -2,8 +2,16 @@
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from service.errors import StartupError
+
+EVERY = "::"
+"""Listens on every address, of IPv4 and IPv6."""
+
+BOTH = (EVERY, "0.0.0.0")  # noqa: S104 - only where it was asked for
+"""The same in addresses of sockets that are each of one family."""
 
 
 def check_address(host: str, port: int) -> None:
@@ -14,20 +22,54 @@ def check_address(host: str, port: int) -> None:
     StartupError
         The address is taken, is not allowed, or is not this machine's.
     """
+    with closing_all(sockets_on(host, port)) as opened:
+        try:
+            for each in opened:
+                each.listen(1)
+        except OSError as error:
+            raise cannot_listen(host, port, error) from None
+
+
+def sockets_on(host: str, port: int) -> list[socket.socket]:
+    """Return a socket for each address of a host, bound to one port, which nobody listens on yet.
+
+    `::` is every address, of IPv4, too, each with a socket of its own: through one socket for both
+    a caller of IPv4 would have an address of IPv6, which is on nobody's list.
+
+    Raises
+    ------
+    StartupError
+        An address is taken, is not allowed, or is not this machine's.
+    """
+    opened: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
-            if family == socket.AF_INET6 and not socket.has_dualstack_ipv6():
-                continue  # a kernel without IPv6 still has a localhost of IPv4
-            with socket.socket(family, kind, protocol) as probe:
+        for each in BOTH if host == EVERY else (host,):
+            found = socket.getaddrinfo(each, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, kind, protocol, _, address in found:
+                if family == socket.AF_INET6 and not socket.has_dualstack_ipv6():
+                    continue  # a kernel without IPv6 still has a localhost of IPv4
+                opened.append(socket.socket(family, kind, protocol))
                 # As asyncio: connections that have just ended do not hold the address.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
-                probe.listen(1)
+                    opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                # A free port is the same one for all.
+                taken = port or opened[0].getsockname()[1]
+                opened[-1].bind((address[0], taken, *address[2:]))
     except OSError as error:
-        raise cannot_listen(host, port, error) from None
+        with closing_all(opened):
+            raise cannot_listen(host, port, error) from None
+    return opened
+
+
+@contextmanager
+def closing_all(opened: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    """Close sockets when the context ends."""
+    try:
+        yield opened
+    finally:
+        for each in opened:
+            each.close()
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> StartupError:

@@ -1,6 +1,7 @@
 """`python -m service.probe`: whether the service on this machine is ready; for containers.
 
-It imports next to nothing, since it runs every few seconds, and knows TLS from the environment.
+It imports next to nothing, since it runs every few seconds, and knows address and TLS from the
+environment.
 """
 
 import http.client
@@ -10,26 +11,28 @@ import sys
 
 TIMEOUT_S = 2.0
 
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for
+"""Where this machine reaches who listens on all of its addresses."""
+
 
 def main() -> int:
     """Return 0 if it is ready, else 1."""
+    host = os.environ.get("MAMMOSEG_HOST") or "127.0.0.1"
     port = int(os.environ.get("MAMMOSEG_PORT", "8000"))
     try:
-        return 0 if is_ready(port) else 1
+        return 0 if is_ready(EVERY_ADDRESS.get(host, host), port) else 1
     except (OSError, http.client.HTTPException):
         return 1
 
 
-def is_ready(port: int) -> bool:
-    """Ask for readiness on the loopback; raises where nothing answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+def is_ready(host: str, port: int) -> bool:
+    """Ask for readiness; raises where nothing answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     if os.environ.get("MAMMOSEG_TLS_CERTIFICATE"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # Its certificate names the host, not the loopback, and nothing is sent.
+        # Its certificate names the host, not the address, and nothing is sent.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", port, timeout=TIMEOUT_S, context=context
-        )
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
     try:
         connection.connect()
         if os.environ.get("MAMMOSEG_TLS_CLIENT_CA"):

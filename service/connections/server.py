@@ -29,6 +29,7 @@ from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.exit_status import DEVICE_FAILED, START_FAILED
 from service.hangups import Hangups, hear_hangups
 from service.heap import give_back
+from service.listening import EVERY, closing_all, sockets_on
 from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
@@ -54,7 +55,7 @@ def serve(app: FastAPI, settings: Settings) -> int:
     Raises
     ------
     StartupError
-        The files of TLS cannot be used.
+        The files of TLS cannot be used, or the address cannot be had any more.
     """
     allow_descriptors(settings.max_connections)
     handshakes = handshakes_of(settings)
@@ -62,8 +63,12 @@ def serve(app: FastAPI, settings: Settings) -> int:
         handshakes.on_wrong_certificate = partial(_tell_of_wrong_certificate, app)
     try:
         server = Server(config_of(app, settings, handshakes), app, settings.lame_duck_s, handshakes)
-        with server.hearing_hangups():
-            server.run()
+        # Of `::` uvicorn would take IPv6 alone, and of no address both, each at its own free port.
+        sockets = sockets_on(EVERY, settings.port) if settings.host == EVERY else None
+        if sockets:
+            log.info("listening", host=EVERY, port=sockets[0].getsockname()[1])
+        with closing_all(sockets or []), server.hearing_hangups():
+            server.run(sockets)
     except SystemExit:
         # Uvicorn could not start, and logged why; its own status is that of a failed device here.
         return START_FAILED

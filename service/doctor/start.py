@@ -9,13 +9,11 @@ from service.doctor.check import Check, mend, note, well
 from service.doctor.rehearsal import rehearse_audit, rehearse_inbox, rehearse_watch
 from service.errors import StartupError
 from service.opening import check_listening, open_access, open_tls
+from service.probe import EVERY_ADDRESS
 from service.settings import Settings
 
 ADVICE = "`mammoseg serve` would not start: see docs/settings.md"
 ASKED_S = 3.0
-
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for
-"""Where this machine reaches who listens on all of its addresses."""
 
 
 def start_checks(settings: Settings) -> Iterator[Check]:

@@ -12,7 +12,7 @@ from service.cli import app
 from service.connections.server import serve
 from service.errors import StartupError
 from service.exit_status import START_FAILED
-from service.listening import cannot_listen, check_address
+from service.listening import cannot_listen, check_address, closing_all, sockets_on
 from service.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -47,6 +47,24 @@ def test_serving_on_a_taken_port_ends_at_once_and_says_what_to_do(
 def test_an_address_of_another_machine_is_refused_with_what_would_do(host: str) -> None:
     with pytest.raises(StartupError, match=r"set MAMMOSEG_HOST .*127\.0\.0\.1 .* 0\.0\.0\.0"):
         check_address(host, 0)
+
+
+def test_every_address_is_of_both_families_at_one_port_and_callers_keep_theirs() -> None:
+    with closing_all(sockets_on("::", 0)) as opened:
+        port = opened[0].getsockname()[1]
+        for each in opened:
+            each.listen(1)
+        for address in ("127.0.0.1", "::1"):
+            with socket.create_connection((address, port)) as caller:
+                server = opened[0] if ":" in address else opened[1]
+                accepted, peer = server.accept()
+                accepted.close()
+                assert peer == caller.getsockname()
+
+
+def test_an_address_of_which_one_family_is_taken_is_said_to_be(taken: int) -> None:
+    with pytest.raises(StartupError, match=rf"port {taken} of :: is taken"):
+        check_address("::", taken)
 
 
 def test_a_port_that_is_for_root_is_said_to_be() -> None:
