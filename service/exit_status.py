@@ -12,6 +12,10 @@ DEVICE_FAILED = 3
 WRITE_FAILED = 4
 """What it had to write cannot be written: the folder, the disk, the output."""
 
+TRY_AGAIN = 75
+"""It could not begin now, though nothing need be wrong: the port is taken, the address is not up
+yet, the database does not answer, the disk is full (EX_TEMPFAIL of sysexits.h)."""
+
 PROGRAM_FAILED = 70
 """An error of the program itself (EX_SOFTWARE of sysexits.h)."""
 
@@ -28,6 +32,7 @@ MEANINGS = {
     DEVICE_FAILED: "the device failed meanwhile",
     WRITE_FAILED: "results or output cannot be written",
     PROGRAM_FAILED: "an error of the program itself",
+    TRY_AGAIN: "could not begin now: port, address, database or disk; a later start may",
     INTERRUPTED: "interrupted by Ctrl-C",
     BROKEN_PIPE: "nobody read the output any more",
 }

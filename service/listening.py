@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 
 EVERY = "::"
 """Listens on every address, of IPv4 and IPv6."""
@@ -77,13 +77,16 @@ def cannot_listen(host: str, port: int, error: OSError) -> StartupError:
     if error.errno == errno.EADDRINUSE:
         return StartupError(
             f"port {port} of {host} is taken by another program: end that one, or choose another"
-            f" port, as with --port {port % 65535 + 1}"
+            f" port, as with --port {port % 65535 + 1}",
+            may_pass=True,
         )
     if error.errno == errno.EACCES:
         return StartupError(f"port {port} is for root alone: choose one from 1024 on with --port")
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return StartupError(
             f"{host} is no address of this machine: set MAMMOSEG_HOST to one that is"
-            " (127.0.0.1 for this machine alone, 0.0.0.0 for all networks)"
+            " (127.0.0.1 for this machine alone, 0.0.0.0 for all networks)",
+            may_pass=True,
         )
-    return StartupError(f"cannot listen on {host}:{port}: {error.strerror}")
+    reason = f"cannot listen on {host}:{port}: {error.strerror}"
+    return StartupError(reason, may_pass=may_pass(error))

@@ -12,7 +12,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from service.exit_status import START_FAILED
+from service.errors import StartupError
+from service.exit_status import START_FAILED, TRY_AGAIN
 from service.settings import Settings
 
 log = structlog.get_logger("mammoseg")
@@ -106,7 +107,8 @@ def warn_of_retired_variables() -> None:
             log.warning("setting-retired", setting=name, reason=RETIRED[name])
 
 
-def fail(reason: str) -> NoReturn:
-    """Say why the command cannot begin, and end it."""
+def fail(reason: str | StartupError) -> NoReturn:
+    """Say why the command cannot begin, and end it: by another status where that may pass."""
     stderr.print(f"mammoseg cannot start: {reason}", style="red", markup=False)
-    raise typer.Exit(START_FAILED)
+    passes = isinstance(reason, StartupError) and reason.may_pass
+    raise typer.Exit(TRY_AGAIN if passes else START_FAILED)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.file_watch import FileWatch
 
 log = structlog.get_logger("mammoseg")
@@ -156,7 +156,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
-        raise StartupError(f"{what}: {reason}") from None
+        raise StartupError(f"{what}: {reason}", may_pass=may_pass(error)) from None
 
 
 def _completed(context: ssl.SSLContext, files: TlsFiles, ciphers: str | None) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.access.scopes import Scope
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 
 PREFIX = "mammoseg_"
 """Of every key, so that people and scanners for secrets see what it is."""
@@ -105,7 +105,8 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise KeysFileError(f"the keys file cannot be read: {error.strerror}") from None
+        reason = f"the keys file cannot be read: {error.strerror}"
+        raise KeysFileError(reason, may_pass=may_pass(error)) from None
     if len(text) > MAX_FILE_BYTES:
         raise KeysFileError("the keys file is too large")
     return _parse(text)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service import sqlite_file
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.sqlite_file import FileReplaced
 
 FILE = "audit.sqlite3"
@@ -288,4 +288,5 @@ def _close_to_others(file: Path) -> None:
 
 def _cannot_open(file: Path, error: OSError | sqlite3.Error) -> StartupError:
     reason = error.strerror if isinstance(error, OSError) else error
-    return StartupError(f"the audit buffer {file} cannot be opened: {reason}")
+    said = f"the audit buffer {file} cannot be opened: {reason}"
+    return StartupError(said, may_pass=may_pass(error))

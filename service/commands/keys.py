@@ -50,7 +50,7 @@ def add(
                 fail(f"there is a key {name} already; remove it first")
             keys.append(ApiKey(name, digest_of(secret), held, datetime.now(UTC).date()))
     except KeysFileError as error:
-        fail(str(error))
+        fail(error)
     stderr.print(f"{name} may {', '.join(sorted(held))}. The key, shown only now:", markup=False)
     console.print(secret, markup=False, highlight=False, soft_wrap=True)
 
@@ -77,4 +77,4 @@ def remove(name: Annotated[str, typer.Argument(help="The key's name.")], file: F
                 fail(f"there is no key {name}")
             keys[:] = left
     except KeysFileError as error:
-        fail(str(error))
+        fail(error)

@@ -21,7 +21,7 @@ def exit_status_of(work: Callable[[], int]) -> int:
     try:
         return work()
     except StartupError as error:
-        fail(str(error))
+        fail(error)
     except NotWritten as error:
         say(f"{error}; once that is over, the same command goes on")
         return WRITE_FAILED

@@ -44,10 +44,13 @@ def serve(
         models = open_models(settings)
         served = create_app(settings, models, inbox, access)
     except StartupError as error:
-        fail(str(error))
+        fail(error)
     spare_what_is_loaded()
     try:
         status = run_server(served, settings)
+    except StartupError as error:
+        # Of what was had a moment ago.
+        fail(error)
     except KeyboardInterrupt:
         # The log has said so.
         raise typer.Exit(INTERRUPTED) from None

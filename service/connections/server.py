@@ -26,7 +26,7 @@ from service.connections.http_protocol import HttpProtocol
 from service.connections.limits import ConnectionLimits
 from service.connections.refusals import ConnectionRefusals
 from service.connections.tls_protocol import Handshakes, TlsDoor
-from service.exit_status import DEVICE_FAILED, START_FAILED
+from service.exit_status import DEVICE_FAILED, START_FAILED, TRY_AGAIN
 from service.hangups import Hangups, hear_hangups
 from service.heap import give_back
 from service.listening import EVERY, closing_all, sockets_on
@@ -71,7 +71,8 @@ def serve(app: FastAPI, settings: Settings) -> int:
             server.run(sockets)
     except SystemExit:
         # Uvicorn could not start, and logged why; its own status is that of a failed device here.
-        return START_FAILED
+        # Where the application itself had started, the port was lost to another meanwhile.
+        return START_FAILED if server.lifespan.should_exit else TRY_AGAIN
     return DEVICE_FAILED if device_failed(app) else 0
 
 

@@ -145,7 +145,7 @@ def scp(
         ):
             stopped.wait()
     except StartupError as error:
-        fail(str(error))
+        fail(error)
 
 
 def _reader(settings: Settings) -> ReaderPool:
@@ -161,7 +161,7 @@ def _open() -> Inbox:
     try:
         return Inbox(settings)
     except StartupError as error:
-        fail(str(error))
+        fail(error)
 
 
 def _print_entries(entries: list[Entry]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""
@@ -221,7 +221,8 @@ def check_folders(folder: Path) -> None:
 
 
 def _cannot_write(folder: Path, error: OSError) -> StartupError:
-    return StartupError(f"the inbox {folder} cannot be written: {error.strerror}")
+    reason = f"the inbox {folder} cannot be written: {error.strerror}"
+    return StartupError(reason, may_pass=may_pass(error))
 
 
 def _check_private(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.inbox.database import (
     Connection,
     Database,
@@ -296,7 +296,8 @@ def check_postgres(options: PostgresOptions) -> None:
 def _cannot_open(error: DatabaseFails | OSError) -> StartupError:
     # Of a PEM file, or as the server said it.
     reason = error.code if isinstance(error, DatabaseFails) else error.strerror
-    return StartupError(f"the inbox's database cannot be opened: {reason}")
+    passes = isinstance(error, BrokenConnection) or may_pass(error)
+    return StartupError(f"the inbox's database cannot be opened: {reason}", may_pass=passes)
 
 
 def _check_durable(rows: Sequence[Row]) -> None:

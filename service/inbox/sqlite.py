@@ -10,7 +10,7 @@ from typing import Any, cast
 import structlog
 
 from service import sqlite_file
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.inbox.database import Connection, Database, Row, Table
 from service.inbox.steady_time import SteadyTime
 from service.sqlite_file import FileReplaced
@@ -215,4 +215,5 @@ class SqliteDatabase(Database):
 
 def _cannot_open(file: Path, error: OSError | sqlite3.Error) -> StartupError:
     reason = error.strerror if isinstance(error, OSError) else error
-    return StartupError(f"the inbox's database {file} cannot be opened: {reason}")
+    said = f"the inbox's database {file} cannot be opened: {reason}"
+    return StartupError(said, may_pass=may_pass(error))

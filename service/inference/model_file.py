@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from service.errors import ContractError
+from service.errors import ContractError, may_pass
 
 if TYPE_CHECKING:
     from service.inference.signature import PublicKey
@@ -123,7 +123,8 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             model = file.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
-        raise ContractError(f"cannot read the model file {path}: {error.strerror}") from error
+        reason = f"cannot read the model file {path}: {error.strerror}"
+        raise ContractError(reason, may_pass=may_pass(error)) from error
     if len(model) > MAX_MODEL_BYTES:
         raise ContractError(f"the model file {path} is over {MAX_MODEL_BYTES >> 20} MiB")
     return model

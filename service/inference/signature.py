@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from service.errors import SignatureError
+from service.errors import SignatureError, may_pass
 from service.inference.signature_path import signature_path
 
 MAX_FILE_BYTES = 2**16
@@ -207,7 +207,8 @@ def _read(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise SignatureError(f"cannot read the {what} {path}: {error.strerror}") from error
+        reason = f"cannot read the {what} {path}: {error.strerror}"
+        raise SignatureError(reason, may_pass=may_pass(error)) from error
     if len(content) > MAX_FILE_BYTES:
         raise SignatureError(f"{path} is too large for a {what}")
     return content

@@ -138,7 +138,7 @@ def pull(
             task = Pull(segmenter, settings.read_limits(), wanted, out, store, audit)
             refused = task.run(archive, _Console())
     except StartupError as error:
-        fail(str(error))
+        fail(error)
     except ServerFailed as failure:
         fail(f"{without_credentials(dicomweb)} cannot be searched ({failure.code})")
     raise typer.Exit(1 if refused else 0)
@@ -158,7 +158,7 @@ def _audit_trail(settings: Settings) -> AuditTrail:
     try:
         return AuditTrail("mammoseg follow", settings.audit_options(settings.inbox))
     except StartupError as error:
-        fail(str(error))
+        fail(error)
 
 
 def _split(text: str) -> list[str]:

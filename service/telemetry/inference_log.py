@@ -12,7 +12,7 @@ from typing import Protocol, TextIO
 import msgspec
 import structlog
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.telemetry.inference_line import InferenceLine
 from service.telemetry.shadow_line import ShadowLine
 
@@ -115,4 +115,5 @@ def open_inference_log(where: Path | str) -> InferenceLog | None:
         Path(where).touch(mode=0o600)
         return Lines(_ToFile(where, encoding="utf-8"))
     except OSError as error:
-        raise StartupError(f"INFERENCE_LOG cannot be opened: {error.strerror}") from None
+        reason = f"INFERENCE_LOG cannot be opened: {error.strerror}"
+        raise StartupError(reason, may_pass=may_pass(error)) from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import StartupError
+from service.errors import StartupError, may_pass
 from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.telemetry.equipment import Equipment
@@ -106,7 +106,8 @@ def read_secret(file: Path | None) -> bytes | None:
     try:
         secret = file.read_bytes().strip()
     except OSError as error:
-        raise StartupError(f"STUDY_SECRET_FILE cannot be read: {error.strerror}") from None
+        reason = f"STUDY_SECRET_FILE cannot be read: {error.strerror}"
+        raise StartupError(reason, may_pass=may_pass(error)) from None
     if len(secret) < MIN_SECRET_BYTES:
         raise StartupError(f"the secret in STUDY_SECRET_FILE has under {MIN_SECRET_BYTES} bytes")
     return secret

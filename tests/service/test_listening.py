@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.connections.server import serve
 from service.errors import StartupError
-from service.exit_status import START_FAILED
+from service.exit_status import TRY_AGAIN
 from service.listening import cannot_listen, check_address, closing_all, sockets_on
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ def test_serving_on_a_taken_port_ends_at_once_and_says_what_to_do(
     monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_: None)
     monkeypatch.setenv("MAMMOSEG_MODEL", "never-opened.onnx")
     result = CliRunner().invoke(app, ["serve", "--port", str(taken)])
-    assert result.exit_code == 2
+    assert result.exit_code == TRY_AGAIN
     said = " ".join(result.stderr.split())
     assert f"port {taken} of 127.0.0.1 is taken by another program" in said
     assert f"--port {taken % 65535 + 1}" in said
@@ -79,4 +79,4 @@ def test_the_last_port_is_followed_by_one_that_exists() -> None:
 
 def test_a_port_that_is_lost_to_another_after_the_check_is_no_failed_device(taken: int) -> None:
     settings = Settings(device="cpu", port=taken)
-    assert serve(FastAPI(), settings) == START_FAILED
+    assert serve(FastAPI(), settings) == TRY_AGAIN

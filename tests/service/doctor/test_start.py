@@ -16,7 +16,7 @@ from service.audit.trail import AuditTrail
 from service.cli import app
 from service.doctor.check import Check
 from service.doctor.start import address_check, start_checks
-from service.exit_status import START_FAILED
+from service.exit_status import START_FAILED, TRY_AGAIN
 from service.inbox.inbox import DATABASE_FILE, Inbox
 from service.settings import Settings
 from tests.certificates import Authority
@@ -108,7 +108,9 @@ def test_what_serve_refuses_to_start_with_is_to_be_mended(
     assert (found.name, found.state) == (check, "mend") and found.advice
     assert said in found.found and ".mammoseg-doctor" not in found.found
     served = CliRunner().invoke(app, ["serve"])
-    assert served.exit_code == START_FAILED, served.output
+    # An address may come up later, and is wrong now.
+    ends = TRY_AGAIN if check == "address" else START_FAILED
+    assert served.exit_code == ends, served.output
 
 
 @pytest.mark.parametrize("is_there", [False, True])
