@@ -32,7 +32,7 @@ def serve(
     """Serve over HTTP until SIGTERM. Every setting is also an environment variable MAMMOSEG_*."""
     hear_hangups()
     settings = settings_or_exit(host=host, port=port)
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(settings.log_level, settings.log_format, waits=False)
     warn_of_retired_variables()
     try:
         check_listening(settings)

@@ -30,6 +30,7 @@ from service.exit_status import DEVICE_FAILED, START_FAILED, TRY_AGAIN
 from service.hangups import Hangups, hear_hangups
 from service.heap import give_back
 from service.listening import EVERY, closing_all, sockets_on
+from service.logs import finish_logs
 from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
@@ -209,6 +210,15 @@ class Server(uvicorn.Server):
             yield
         finally:
             signal.signal(signal.SIGHUP, before)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do as uvicorn, which ends the process by the signal at the end; the last words first."""
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                finish_logs()
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time to go, and each second at connections."""

@@ -130,7 +130,7 @@ def scp(
     Every setting is also an environment variable MAMMOSEG_*.
     """
     settings = settings_or_exit(scp_port=port)
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(settings.log_level, settings.log_format, waits=False)
     if not settings.destinations:
         fail("no destination for results is configured: see docs/inbox.md")
     stopped = threading.Event()

@@ -73,7 +73,7 @@ def follow(
     MAMMOSEG_ORTHANC_PASSWORD, the service's key from MAMMOSEG_SERVICE_KEY.
     """
     settings = settings_or_exit()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(settings.log_level, settings.log_format, waits=False)
     # It would log every look.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     options = FollowOptions(

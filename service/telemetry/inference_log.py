@@ -7,12 +7,13 @@ import sys
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import msgspec
 import structlog
 
 from service.errors import StartupError, may_pass
+from service.logs import UnhinderedHandler
 from service.telemetry.inference_line import InferenceLine
 from service.telemetry.shadow_line import ShadowLine
 
@@ -55,7 +56,7 @@ class Lines:
         self._handler.close()
 
 
-class _ToLog(logging.StreamHandler[TextIO]):
+class _ToLog(UnhinderedHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Say nothing: it is the log itself that cannot be written."""
 

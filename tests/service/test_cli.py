@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 def _logs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command sets up the process's logging; the next test must not inherit it."""
     for module in ("commands.serve", "commands.segmenting", "doctor.command", "commands.model"):
-        monkeypatch.setattr(f"service.{module}.configure_logs", lambda *_: None)
+        monkeypatch.setattr(f"service.{module}.configure_logs", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_free_port_is_taken_and_let_go_again(taken: int) -> None:
 def test_serving_on_a_taken_port_ends_at_once_and_says_what_to_do(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_, **__: None)
     monkeypatch.setenv("MAMMOSEG_MODEL", "never-opened.onnx")
     result = CliRunner().invoke(app, ["serve", "--port", str(taken)])
     assert result.exit_code == TRY_AGAIN

@@ -1,13 +1,19 @@
 import json
 import logging
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
-from service.logs import configure_logs, where
+from service.logs import UnhinderedWriter, configure_logs, where
 from tests.log_configuration import kept
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +42,80 @@ def test_logs_are_json_lines_and_foreign_voices_are_silent() -> None:
     assert "MUSTERMANN" not in run.stderr
     assert lines[0]["status"] == 200 and lines[0]["level"] == "info"
     assert run.stdout == ""
+
+
+@contextmanager
+def unread_pipe() -> Iterator[tuple[int, int]]:
+    """Give the ends of a pipe that is full: what reads, and what is written to."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writes, b"x" * 512)
+    os.set_blocking(writes, True)
+    try:
+        yield reads, writes
+    finally:
+        for end in (reads, writes):
+            with suppress(OSError):
+                os.close(end)
+
+
+def read_until(reads: int, last: bytes) -> list[bytes]:
+    text = b""
+    while not text.endswith(last):
+        text += os.read(reads, 2**16)
+    return text.lstrip(b"x").splitlines()
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up_and_is_written_once_somebody_does() -> None:
+    with unread_pipe() as (reads, writes):
+        writer = UnhinderedWriter(writes)
+        lines = [f"{number} {'y' * number}".encode() for number in range(0, 9000, 300)]
+        started = time.monotonic()
+        for line in lines:
+            writer.write(line + b"\n")
+        assert time.monotonic() - started < 1.0
+        assert not writer.is_done
+        assert read_until(reads, lines[-1] + b"\n") == lines
+        writer.write(b"at once\n")
+        assert read_until(reads, b"at once\n") == [b"at once"]
+
+
+def test_lines_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.logs.MAX_WAITING_BYTES", 20)
+    with unread_pipe() as (reads, writes), capture_logs() as logs:
+        writer = UnhinderedWriter(writes)
+        for number in range(5):
+            writer.write(b"line %d..\n" % number)
+        assert read_until(reads, b"1..\n") == [b"line 0..", b"line 1.."]
+        assert comes_true(lambda: logs != [])
+    assert [(line["event"], line["lines"]) for line in logs] == [("log-lines-dropped", 3)]
+
+
+def test_a_log_whose_reader_has_ended_is_written_to_nobody() -> None:
+    with unread_pipe() as (reads, writes):
+        writer = UnhinderedWriter(writes)
+        writer.write(b"waits\n")
+        os.close(reads)
+        assert comes_true(lambda: writer.is_done)
+        writer.write(b"more\n")
+        assert writer.is_done
+
+
+def test_the_end_of_a_process_waits_a_moment_for_who_reads_slowly() -> None:
+    script = (
+        "import structlog\n"
+        "from service.logs import configure_logs\n"
+        "configure_logs('info', 'json', waits=False)\n"
+        "for number in range(3000): structlog.get_logger('mammoseg').info('line' * 10, n=number)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        time.sleep(0.3)
+        lines = [json.loads(line) for line in [first, *process.stderr]]
+    assert [line["n"] for line in lines] == list(range(3000))
 
 
 def test_where_names_the_place_and_never_the_text() -> None:

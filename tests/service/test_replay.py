@@ -151,7 +151,7 @@ def run(site: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> 
         monkeypatch.setenv(f"MAMMOSEG_{name}", str(site / file))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
-    monkeypatch.setattr("service.commands.replay.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.replay.configure_logs", lambda *_, **__: None)
     with capture_logs():
         return CliRunner().invoke(app, ["replay", *map(str, arguments)])
 

@@ -69,7 +69,7 @@ def test_the_command_line_takes_a_frame(
 ) -> None:
     monkeypatch.setenv("MAMMOSEG_MODEL", str(identity_model))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
-    monkeypatch.setattr("service.commands.segmenting.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.segmenting.configure_logs", lambda *_, **__: None)
     file = tmp_path / "tomo.dcm"
     file.write_bytes(tomosynthesis())
     command = ["segment", str(file), "--out", str(tmp_path / "out")]

@@ -15,7 +15,7 @@ def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for module in ("archiving", "segmenting"):
-        monkeypatch.setattr(f"service.commands.{module}.configure_logs", lambda *_: None)
+        monkeypatch.setattr(f"service.commands.{module}.configure_logs", lambda *_, **__: None)
 
 
 @pytest.fixture

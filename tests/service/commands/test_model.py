@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(autouse=True)
 def _on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
-    monkeypatch.setattr("service.commands.model.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.model.configure_logs", lambda *_, **__: None)
 
 
 @pytest.fixture

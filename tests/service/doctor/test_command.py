@@ -46,7 +46,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
     monkeypatch.setenv("MAMMOSEG_PORT", "0")
-    monkeypatch.setattr("service.doctor.command.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.doctor.command.configure_logs", lambda *_, **__: None)
     with capture_logs():
         yield
 

@@ -33,7 +33,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")
     monkeypatch.setenv("MAMMOSEG_READERS", "1")
     monkeypatch.setenv("MAMMOSEG_PORT", "0")
-    monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_: None)
+    monkeypatch.setattr("service.commands.serve.configure_logs", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     Path("broken").write_text("no PEM, no JSON, no SQLite, long enough to have a header" * 9)
     Path("closed").mkdir()
