@@ -145,7 +145,15 @@ class InboxSettings(BaseSettings):
     def _split_destinations(cls, value: object) -> object:
         return parse_destinations(value) if isinstance(value, str) else value
 
-    @field_validator("destinations", "scp_callers", mode="before")
+    @field_validator("scp_callers", mode="before")
+    @classmethod
+    def _names_callers(cls, value: object) -> object:
+        # Of a list that was meant to be there, the empty text must not let everybody in.
+        if isinstance(value, str) and not value.strip(", \t\n"):
+            raise ValueError("must not be empty; leave it out to let everybody in")
+        return value
+
+    @field_validator("destinations", mode="before")
     @classmethod
     def _names_somebody(cls, value: object) -> object:
         # Validators run from the last to the first. Empty is as by default, a comma a mistake.

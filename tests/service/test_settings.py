@@ -55,6 +55,8 @@ def test_modalities_are_separated_by_commas(
         ("ENGINE_CACHE", ""),
         ("INBOX_RESULTS", ""),
         ("SCP_CALLERS", ","),
+        ("SCP_CALLERS", ""),
+        ("SCP_CALLERS", " "),
         ("DESTINATIONS", " , "),
     ],
 )
