@@ -58,7 +58,8 @@ def serve(app: FastAPI, settings: Settings) -> int:
     StartupError
         The files of TLS cannot be used, or the address cannot be had any more.
     """
-    allow_descriptors(settings.max_connections)
+    connections = allow_descriptors(settings.max_connections)
+    settings = settings.model_copy(update={"max_connections": connections})
     handshakes = handshakes_of(settings)
     if handshakes is not None:
         handshakes.on_wrong_certificate = partial(_tell_of_wrong_certificate, app)
@@ -77,15 +78,26 @@ def serve(app: FastAPI, settings: Settings) -> int:
     return DEVICE_FAILED if device_failed(app) else 0
 
 
-def allow_descriptors(connections: int) -> None:
-    """Ask for two files a connection, itself and its body's memory, and some for the rest."""
+def allow_descriptors(connections: int) -> int:
+    """Ask for two files a connection, itself and its body's memory, and some for the rest.
+
+    Returns
+    -------
+    int
+        How many connections may be open: fewer than asked for where the system allows fewer files.
+        Else it would be the system that refuses one more, whoever it is, and not the bound.
+    """
     wanted = 2 * connections + connections // HANDSHAKE_SHARE + OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < wanted:
-            log.warning("few-descriptors", allowed=allowed, wanted=wanted)
+    if soft >= wanted:
+        return connections
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        left = allowed - min(OTHER_DESCRIPTORS, allowed // 2)
+        connections = max(1, left * HANDSHAKE_SHARE // (2 * HANDSHAKE_SHARE + 1))
+        log.warning("few-descriptors", allowed=allowed, wanted=wanted, connections=connections)
+    return connections
 
 
 def handshakes_of(settings: Settings) -> Handshakes | None:
