@@ -51,8 +51,24 @@ def add(
             keys.append(ApiKey(name, digest_of(secret), held, datetime.now(UTC).date()))
     except KeysFileError as error:
         fail(error)
-    stderr.print(f"{name} may {', '.join(sorted(held))}. The key, shown only now:", markup=False)
-    console.print(secret, markup=False, highlight=False, soft_wrap=True)
+    try:
+        stderr.print(
+            f"{name} may {', '.join(sorted(held))}. The key, shown only now:", markup=False
+        )
+        console.print(secret, markup=False, highlight=False, soft_wrap=True)
+        console.file.flush()
+    except OSError:
+        # A key that nobody saw must not stay; how the command ends is said as ever.
+        _take_back(file, digest_of(secret))
+        raise
+
+
+def _take_back(file: Path, digest: bytes) -> None:
+    try:
+        with changing_keys(file) as keys:
+            keys[:] = [key for key in keys if key.digest != digest]
+    except KeysFileError as error:
+        stderr.print(f"The key was not shown, and is in the file: {error}", markup=False)
 
 
 @app.command("list")
