@@ -111,6 +111,9 @@ def test_the_units_settings_are_settings_and_fit_its_bounds() -> None:
     assert int(descriptors) > 2 * default["max_connections"] + 256
     assert given["inbox"] == str(default["inbox"]) == f"/var/lib/{options('StateDirectory')[0]}"
     assert options("StateDirectoryMode") == ["0700"]
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    assert f"`INFERENCE_LOG=/var/log/{options('LogsDirectory')[0]}/" in page
+    assert options("LogsDirectoryMode") == ["0700"]
 
 
 @pytest.mark.integration
