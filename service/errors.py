@@ -5,46 +5,10 @@ exception never enters one, because decoders and parsers quote the file's bytes.
 """
 
 import copyreg
-import errno
 import math
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from socket import gaierror
-from ssl import SSLError
 from typing import Any, ClassVar
-
-PASSING_ERRNOS = frozenset(
-    (
-        errno.EADDRINUSE,
-        errno.EADDRNOTAVAIL,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.ETIMEDOUT,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EIO,
-        errno.ESTALE,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.EAGAIN,
-        errno.EBUSY,
-    )
-)
-PASSING_SQLITE = frozenset(
-    (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-    )
-)
 
 PASSING_CODES = frozenset(("decode-limit", "decode-failed"))
 """Codes of refusals that another attempt may not meet: on a busy machine an image takes long to
@@ -307,23 +271,6 @@ class StartupError(Exception):
     def __init__(self, message: str, *, may_pass: bool = False) -> None:
         super().__init__(message)
         self.may_pass = may_pass
-
-
-def may_pass(error: Exception) -> bool:
-    """Tell whether what the system or SQLite refused may be had later, though nobody mends it.
-
-    A disk that is full may; a file that is not there, or is not ours, may not.
-    """
-    if isinstance(error, gaierror):
-        return True
-    if (code := getattr(error, "sqlite_errorcode", None)) is not None:
-        return code & 0xFF in PASSING_SQLITE
-    # OpenSSL's errors have numbers of its own there.
-    return (
-        isinstance(error, OSError)
-        and not isinstance(error, SSLError)
-        and error.errno in PASSING_ERRNOS
-    )
 
 
 class ContractError(StartupError):

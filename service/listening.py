@@ -5,7 +5,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
+from service.passing import may_pass
 
 EVERY = "::"
 """Listens on every address, of IPv4 and IPv6."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
 from service.file_watch import FileWatch
+from service.passing import may_pass
 
 log = structlog.get_logger("mammoseg")
 

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.access.scopes import Scope
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
+from service.passing import may_pass
 
 PREFIX = "mammoseg_"
 """Of every key, so that people and scanners for secrets see what it is."""

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service import sqlite_file
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
+from service.passing import may_pass
 from service.sqlite_file import FileReplaced
 
 FILE = "audit.sqlite3"

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
+from service.passing import may_pass
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""

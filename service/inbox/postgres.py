@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
 from service.inbox.database import (
     Connection,
     Database,
@@ -21,6 +21,7 @@ from service.inbox.database import (
 from service.inbox.postgres_connection import BrokenConnection, PostgresConnection
 from service.inbox.postgres_schema import SCHEMA, STEPS, VERSION
 from service.inbox.replica_lease import CLOCK, NOBODY, ReplicaLease, alive
+from service.passing import may_pass
 from service.postgres_options import PostgresOptions
 
 log = structlog.get_logger("mammoseg")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from service.errors import ContractError, may_pass
+from service.errors import ContractError
+from service.passing import may_pass
 
 if TYPE_CHECKING:
     from service.inference.signature import PublicKey

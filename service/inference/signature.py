@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from service.errors import SignatureError, may_pass
+from service.errors import SignatureError
 from service.inference.signature_path import signature_path
+from service.passing import may_pass
 
 MAX_FILE_BYTES = 2**16
 """Of a signature or a key; they have one or two thousand."""

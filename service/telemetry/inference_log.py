@@ -12,8 +12,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
 from service.logs import UnhinderedHandler
+from service.passing import may_pass
 from service.telemetry.inference_line import InferenceLine
 from service.telemetry.shadow_line import ShadowLine
 

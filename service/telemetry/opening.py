@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
 from service.metrics import Metrics
+from service.passing import may_pass
 from service.segmenter import Segmenter
 from service.telemetry.equipment import Equipment
 from service.telemetry.inference_line import MIN_SECRET_BYTES, LineWriter, Pseudonyms

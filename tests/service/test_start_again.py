@@ -9,13 +9,14 @@ from ssl import SSLError
 import pytest
 import typer
 
-from service.errors import StartupError, may_pass
+from service.errors import StartupError
 from service.exit_status import START_FAILED, TRY_AGAIN
 from service.inbox.database import DatabaseFails
 from service.inbox.files import Files
 from service.inbox.postgres import check_postgres
 from service.inbox.postgres_connection import BrokenConnection
 from service.listening import cannot_listen
+from service.passing import may_pass
 from service.postgres_options import PostgresOptions
 from service.terminal import fail
 
