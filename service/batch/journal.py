@@ -68,6 +68,7 @@ class Journal:
         self._lines = {line.name: line for line in lines}
         # What was made of an image by another model, too, is the journal's own.
         self._owners = {file: line.name for line in lines for file in line.files}
+        self._sizes = {file: size for line in lines for file, size in line.files.items()}
         if lines and not any(UNWRITTEN in line.files.values() for line in lines):
             # Written by a version that claimed nothing; what CSV there is, it wrote.
             self._owners[CSV_NAME] = RUN
@@ -145,9 +146,18 @@ class Journal:
             told = identity(path)
             if told is not None and told in self._protected:
                 return A_SOURCE
-            if not self._overwrite and self._owners.get(file) != name:
+            is_own = self._owners.get(file) == name and not self._is_edited(file)
+            if not self._overwrite and not is_own:
                 return TAKEN
         return None
+
+    def _is_edited(self, file: str) -> bool:
+        """Say whether a result is not as it was written: somebody corrected it, or put another.
+
+        What has no bytes was lost by the disk; what was only claimed may be whole or not.
+        """
+        written, there = self._sizes.get(file, UNWRITTEN), self._size(file)
+        return written != UNWRITTEN and there not in (written, 0)
 
     def claim(self, source: Source, seen: Fingerprint, files: Iterable[str]) -> None:
         """Say that files are about to be written for an image, which may replace others.
@@ -178,6 +188,7 @@ class Journal:
                 raise BadName(*problem)
             for owners in (self._owners, self._claimed):
                 owners.update(dict.fromkeys(line.files, line.name))
+            self._sizes.update(line.files)
             if line.files:
                 self._write(line)
 

@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,34 @@ def test_a_file_that_no_run_made_is_replaced_where_that_is_asked_for_alone(
     assert run(*call, "--overwrite").exit_code == 1  # view.png makes no DICOM object
     assert (out / name).read_bytes() != b"drawn by hand"
     assert len(list(out.glob("m*"))) == 4
+
+
+@pytest.mark.parametrize("choice", [(), ("--ungated",)])
+@pytest.mark.parametrize("name", ["m.json", "m-mask.png", "m-overlay.png"])
+def test_a_result_that_was_corrected_by_hand_is_not_replaced_unasked(
+    study: Path, tmp_path: Path, name: str, choice: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out"
+    run(study / "m.dcm", "--out", out)
+    (out / name).write_text("corrected by hand")
+    result = run(study / "m.dcm", "--out", out, *choice)
+    assert result.exit_code == 1
+    assert "result-name-taken" in result.stderr
+    assert (out / name).read_text() == "corrected by hand"
+    assert run(study / "m.dcm", "--out", out, "--overwrite", *choice).exit_code == 0
+    assert (out / name).read_bytes() != b"corrected by hand"
+
+
+@pytest.mark.parametrize("lost", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_a_result_that_the_disk_lost_is_made_again(
+    study: Path, tmp_path: Path, lost: Callable[[Path], object]
+) -> None:
+    out = tmp_path / "out"
+    run(study / "m.dcm", "--out", out)
+    mask = (out / "m-mask.png").read_bytes()
+    lost(out / "m-mask.png")
+    assert run(study / "m.dcm", "--out", out).exit_code == 0
+    assert (out / "m-mask.png").read_bytes() == mask
 
 
 def test_an_image_that_is_read_is_never_written_over(study: Path) -> None:
