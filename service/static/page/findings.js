@@ -18,7 +18,7 @@ export class FindingsPanel {
 
   /** Tell what was found; `model` is what GET /v1/model says, or null. */
   show(reading, threshold, model) {
-    const shown = reading?.state === "done" && reading.decoded !== null;
+    const shown = reading?.isReady === true;
     byId("findings").classList.toggle("empty", !shown);
     byId("view-name").textContent = shown ? `${reading.view} · ${reading.name}` : "Findings";
     if (!shown) return;

@@ -47,9 +47,9 @@ function activate(reading) {
 /** Show a reading; its pixels come back if they were let go. */
 async function show(reading) {
   hanging.hang(groupOf(reading), reading);
-  const lost = hanging.shownPanes.map((pane) => pane.reading)
-    .filter((one) => one?.state === "done" && one.decoded === null);
-  await Promise.all(lost.map((one) => readings.decode(one)));
+  // All of them, the decoded too: what is looked at is not to be let go.
+  const shown = hanging.shownPanes.map((pane) => pane.reading);
+  await Promise.all(shown.filter((one) => one?.state === "done").map((one) => readings.decode(one)));
   hanging.draw();
   activate(hanging.active.reading);
 }
@@ -111,7 +111,7 @@ const COMMANDS = {
   "threshold-up": () => setThreshold(viewing.threshold + 0.02),
   "model-threshold": () => setThreshold(served?.contract.operating_point.mask ?? 0.5),
   "next-region": () => {
-    const count = active?.cutAt(viewing.threshold).regions.length ?? 0;
+    const count = active?.isReady ? active.cutAt(viewing.threshold).regions.length : 0;
     if (count > 0) centreOn((centred + 1) % count);
   },
   "next-image": () => step(1),

@@ -106,8 +106,7 @@ export class Pane {
   }
 
   get ready() {
-    return this.reading?.state === "done" && this.reading.decoded !== null
-      && this.placement !== null;
+    return this.reading?.isReady === true && this.placement !== null;
   }
 
   resized() {
@@ -132,7 +131,7 @@ export class Pane {
 
   paint() {
     const {reading, viewing} = this;
-    const shown = reading?.state === "done" && reading.decoded !== null;
+    const shown = reading?.isReady === true;
     if (shown && this.placement === null && this.size.width > 0) {
       this.placement = this.fitting();
       this.isFitted = true;

@@ -1,82 +1,13 @@
 // The images that were given to the page, and what the service found in each. All of it lives in
 // this tab: it is gone when the page is closed.
 
-import {heatOf} from "./paint-overlay.js";
-import {cut, lesionMap} from "./lesion-map.js";
+import {Decoder} from "./decoder.js";
+import {Reading} from "./reading.js";
 import {segment} from "./service.js";
 
 const AT_ONCE = 2;
 const DECODED_AT_ONCE = 8;
 const FORMS = "json,image,probability,activation";
-
-let serial = 0;
-
-/** One image, from its file to its findings. */
-export class Reading {
-  constructor(file, group) {
-    this.id = ++serial;
-    this.file = file;
-    this.group = group;
-    this.attempt = 0;
-    this.begin({});
-  }
-
-  /** Forget what was found, if anything, and wait to be sent. */
-  begin(options) {
-    this.attempt++;
-    this.leave?.abort();
-    this.leave = new AbortController();
-    Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
-      blobs: null, decoded: null, decoding: null, cutThreshold: null});
-  }
-
-  get name() {
-    return this.file.name;
-  }
-
-  get side() {
-    return this.result?.image.laterality ?? null;
-  }
-
-  get view() {
-    const {laterality, view_position: position} = this.result?.image ?? {};
-    return [laterality, position].filter(Boolean).join(" ") || "View unknown";
-  }
-
-  get columns() {
-    return this.result.image.columns;
-  }
-
-  get rows() {
-    return this.result.image.rows;
-  }
-
-  /** Millimetres a pixel; without a spacing the whole long side is taken as one length. */
-  get mm() {
-    return this.result.image.pixel_spacing_mm?.[0] ?? 240 / Math.max(this.rows, this.columns);
-  }
-
-  /** mm2 of source pixels, or null where the spacing is unknown. */
-  areaOf(pixels) {
-    const spacing = this.result.image.pixel_spacing_mm;
-    return spacing ? pixels * spacing[0] * spacing[1] : null;
-  }
-
-  cutAt(threshold) {
-    if (this.cutThreshold !== threshold) {
-      const minimum = this.result.probability_map.minimum_region_pixels;
-      this.lastCut = cut(this.decoded.map, threshold, minimum);
-      this.cutThreshold = threshold;
-    }
-    return this.lastCut;
-  }
-
-  /** Whether a region of a cut lies in the service's mask: its peak is in a selected region. */
-  isSelected({peak: [x, y]}) {
-    return !this.result.mask.gated && this.result.regions.some(({selected, bbox}) => selected
-      && x >= bbox[0] && x < bbox[0] + bbox[2] && y >= bbox[1] && y < bbox[1] + bbox[3]);
-  }
-}
 
 /** Sends files, a few at a time, and decodes what comes back. */
 export class Readings extends EventTarget {
@@ -84,9 +15,7 @@ export class Readings extends EventTarget {
     super();
     this.all = [];
     this.running = 0;
-    this.worker = new Worker(new URL("decode-worker.js", import.meta.url), {type: "module"});
-    this.waiting = new Map();
-    this.worker.addEventListener("message", ({data}) => this.settle(data));
+    this.decoder = new Decoder();
     this.shown = [];
   }
 
@@ -105,7 +34,7 @@ export class Readings extends EventTarget {
 
   clear() {
     // The service need not look at what nobody waits for.
-    for (const reading of this.all) reading.leave.abort();
+    for (const reading of this.all) reading.close();
     this.all = [];
     this.shown = [];
     this.changed(null);
@@ -146,32 +75,12 @@ export class Readings extends EventTarget {
   /** Bring a reading's pixels back; those that were not looked at for long are let go. */
   decode(reading) {
     this.shown = [reading, ...this.shown.filter((one) => one !== reading)];
-    for (const old of this.shown.splice(DECODED_AT_ONCE)) old.decoded = old.decoding = null;
-    reading.decoding ??= new Promise((resolve) => {
-      this.waiting.set(reading.id, {reading, resolve});
-      const {image, probability, activation} = reading.blobs;
-      this.worker.postMessage({id: reading.id, image, maps: [probability, activation]});
-    });
-    return reading.decoding;
-  }
-
-  settle({id, levels, maps, fault}) {
-    const {reading, resolve} = this.waiting.get(id);
-    this.waiting.delete(id);
-    if (fault) {
-      const problem = new Error(`The picture could not be read: ${fault}.`);
+    for (const old of this.shown.splice(DECODED_AT_ONCE)) old.letGo();
+    return reading.decode(this.decoder).catch((problem) => {
+      reading.letGo();
       Object.assign(reading, {state: "failed", problem});
-      resolve();
       this.changed(reading);
-      return;
-    }
-    const [probability, activation] = maps;
-    reading.decoded = {
-      levels,
-      map: lesionMap(probability, reading.result.probability_map.bbox),
-      heat: {heatmap: heatOf("heatmap", probability), activation: heatOf("activation", activation)},
-    };
-    resolve();
+    });
   }
 
   changed(reading) {

@@ -1,0 +1,117 @@
+// One image that was given to the page, from its file to its findings.
+
+import {cut, lesionMap} from "./lesion-map.js";
+import {heatOf} from "./paint-overlay.js";
+
+let serial = 0;
+
+export class Reading {
+  constructor(file, group) {
+    this.id = ++serial;
+    this.file = file;
+    this.group = group;
+    this.attempt = 0;
+    this.begin({});
+  }
+
+  /** Forget what was found, if anything, and wait to be sent. */
+  begin(options) {
+    this.close();
+    this.attempt++;
+    this.leave = new AbortController();
+    Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
+      blobs: null});
+  }
+
+  /** Wait for nothing any more: neither for an answer nor for pixels. */
+  close() {
+    this.leave?.abort();
+    this.letGo();
+  }
+
+  /** Let the pixels go; what is being decoded is of nobody then. */
+  letGo() {
+    this.decoding?.leave.abort();
+    Object.assign(this, {decoding: null, decoded: null, lastCut: null, cutThreshold: null});
+  }
+
+  /** Whether there is something to show: findings, and pixels. */
+  get isReady() {
+    return this.state === "done" && this.decoded !== null;
+  }
+
+  /** Decode the pixels of this attempt, once; ended quietly by what lets them go. */
+  decode(decoder) {
+    this.decoding ??= this.beginDecoding(decoder);
+    return this.decoding.done;
+  }
+
+  beginDecoding(decoder) {
+    const {blobs: {image, probability, activation}, result} = this;
+    const leave = new AbortController();
+    const done = decoder.decode(image, [probability, activation], leave.signal)
+      .then((pictures) => {
+        // Let go between the answer and this: nothing is kept that nobody counts.
+        if (!leave.signal.aborted) this.decoded = decodedOf(pictures, result.probability_map.bbox);
+      })
+      .catch((problem) => {
+        if (!leave.signal.aborted) throw problem;
+      });
+    return {leave, done};
+  }
+
+  get name() {
+    return this.file.name;
+  }
+
+  get side() {
+    return this.result?.image.laterality ?? null;
+  }
+
+  get view() {
+    const {laterality, view_position: position} = this.result?.image ?? {};
+    return [laterality, position].filter(Boolean).join(" ") || "View unknown";
+  }
+
+  get columns() {
+    return this.result.image.columns;
+  }
+
+  get rows() {
+    return this.result.image.rows;
+  }
+
+  /** Millimetres a pixel; without a spacing the whole long side is taken as one length. */
+  get mm() {
+    return this.result.image.pixel_spacing_mm?.[0] ?? 240 / Math.max(this.rows, this.columns);
+  }
+
+  /** mm2 of source pixels, or null where the spacing is unknown. */
+  areaOf(pixels) {
+    const spacing = this.result.image.pixel_spacing_mm;
+    return spacing ? pixels * spacing[0] * spacing[1] : null;
+  }
+
+  cutAt(threshold) {
+    if (this.cutThreshold !== threshold) {
+      const minimum = this.result.probability_map.minimum_region_pixels;
+      this.lastCut = cut(this.decoded.map, threshold, minimum);
+      this.cutThreshold = threshold;
+    }
+    return this.lastCut;
+  }
+
+  /** Whether a region of a cut lies in the service's mask: its peak is in a selected region. */
+  isSelected({peak: [x, y]}) {
+    return !this.result.mask.gated && this.result.regions.some(({selected, bbox}) => selected
+      && x >= bbox[0] && x < bbox[0] + bbox[2] && y >= bbox[1] && y < bbox[1] + bbox[3]);
+  }
+}
+
+function decodedOf({levels, maps: [probability, activation]}, bbox) {
+  return {
+    levels,
+    map: lesionMap(probability, bbox),
+    heat: {heatmap: heatOf("heatmap", probability), activation: heatOf("activation", activation)},
+  };
+}
