@@ -52,7 +52,7 @@ export function downloadZip(group, scores) {
       for (const [, form, ending] of kinds) entries.push([name + ending, forms[form]]);
     }
     if (scores) entries.push(["study.json", jsonOf(scores)]);
-    const folder = group[0].group.split("/").pop();
+    const folder = group[0].group.name.split("/").pop();
     save(await zip(entries), `${folder || "mammoseg"}-results.zip`);
   });
 }

@@ -1,4 +1,6 @@
-// Files that were dropped or chosen -> [{file, group}]; `group` is the folder they lay in.
+// Files that were dropped or chosen at once -> [{file, group}]. A group is {name}: one for each folder
+// among them, `name` its path, "" for files without one. Files of two choices are never of one
+// group, even where their folders have one name: they may be two patients'.
 
 const NO_IMAGES = /(^\.)|^(DICOMDIR|Thumbs\.db)$|\.(json|txt|csv|md|xml|zip|pdf|html)$/i;
 
@@ -15,14 +17,14 @@ export async function ofDrop(transfer) {
 export function ofChoice(files) {
   return images([...files].map((file) => {
     const folders = (file.webkitRelativePath || "").split("/").slice(0, -1);
-    return {file, group: folders.join("/")};
+    return {file, folder: folders.join("/")};
   }));
 }
 
 async function gather(entry, folder, found) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push({file, group: folder});
+    found.push({file, folder});
     return;
   }
   const inner = folder ? `${folder}/${entry.name}` : entry.name;
@@ -38,6 +40,8 @@ async function gather(entry, folder, found) {
 function images(found) {
   const wanted = found.filter(({file}) => !NO_IMAGES.test(file.name));
   const collator = new Intl.Collator(undefined, {numeric: true});
-  return wanted.sort((one, other) => collator.compare(`${one.group}/${one.file.name}`,
-    `${other.group}/${other.file.name}`));
+  wanted.sort((one, other) => collator.compare(`${one.folder}/${one.file.name}`,
+    `${other.folder}/${other.file.name}`));
+  const groups = new Map(wanted.map(({folder}) => [folder, {name: folder}]));
+  return wanted.map(({file, folder}) => ({file, group: groups.get(folder)}));
 }

@@ -1,4 +1,4 @@
-// The list of images, by the folder they lay in, with the progress of each.
+// The list of images, by the folder and the choice that they came with, with the progress of each.
 
 import {make} from "./elements.js";
 
@@ -23,15 +23,16 @@ export class Worklist {
   show(readings, active) {
     const groups = Map.groupBy(readings, (reading) => reading.group);
     this.items.clear();
-    this.host.replaceChildren(...[...groups].map(([group, own]) => this.section(group, own)));
+    const titles = titlesOf([...groups.keys()]);
+    this.host.replaceChildren(...[...groups].map(([group, own]) => this.section(titles.get(group), own)));
     this.mark(active);
     this.tell(readings);
   }
 
-  section(group, readings) {
+  section(title, readings) {
     const list = make("ul", {}, ...readings.map((reading) => this.item(reading)));
-    if (!group) return list;
-    return make("section", {"aria-label": group}, make("h2", {title: group}, group), list);
+    if (!title) return list;
+    return make("section", {"aria-label": title}, make("h2", {title}, title), list);
   }
 
   item(reading) {
@@ -75,4 +76,15 @@ export class Worklist {
     const text = readings.length === 0 ? "" : parts.join(", ");
     if (this.progress.textContent !== text) this.progress.textContent = text;
   }
+}
+
+/** What groups are called: those of equal names are numbered; one alone needs no name. */
+function titlesOf(groups) {
+  const counts = new Map();
+  return new Map(groups.map((group) => {
+    const name = group.name || (groups.length > 1 ? "Files" : "");
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return [group, count > 1 ? `${name} (${count})` : name];
+  }));
 }

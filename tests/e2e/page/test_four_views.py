@@ -178,16 +178,25 @@ def check(ending: str, content: bytes) -> None:
         assert pydicom.dcmread(io.BytesIO(content)).Modality == kinds[ending]
 
 
-def test_a_folder_is_opened_as_one_study(
+def test_a_folder_is_opened_as_one_study_and_another_of_its_name_as_another(
     visit: Visit, cbis_files: list[Path], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "a study"
-    folder.mkdir()
-    for file in cbis_files[4:6]:
-        (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "notes.txt").write_text("no image")
-    visit.page.locator("#folder").set_input_files(str(folder))
-    visit.settle(2)
-    assert visit.page.locator("#list h2").all_inner_texts() == ["a study"]
-    assert visit.page.locator("#list li").count() == 2
-    assert visit.page.locator("input[name=layout][value=four]").is_checked()
+    page = visit.page
+    for at, (there, files) in enumerate([("one", cbis_files[4:6]), ("two", cbis_files[6:8])], 1):
+        folder = tmp_path / there / "a study"
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file.name).write_bytes(file.read_bytes())
+        (folder / "notes.txt").write_text("no image")
+        page.locator("#folder").set_input_files(str(folder))
+        visit.settle(2 * at)
+        assert page.locator("#list li").count() == 2 * at
+        assert page.locator("input[name=layout][value=four]").is_checked()
+    assert page.locator("#list h2").all_inner_texts() == ["a study", "a study (2)"]
+    page.locator(".pane:not(.empty)").nth(1).wait_for()
+    # They may be two women's: neither hangs beside the other.
+    for name, there in [("L CC", ["L CC", "L MLO"]), ("R CC", ["R CC", "R MLO"])]:
+        page.get_by_role("button", name=name).click()
+        page.locator(".pane:not(.empty)", has_text=name).wait_for()
+        visit.frame()
+        assert page.locator(".pane:not(.empty) .label").all_inner_texts() == there
