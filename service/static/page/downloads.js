@@ -1,7 +1,7 @@
 // Results as files. The service keeps nothing: what the page does not hold is asked for again.
 
 import {byId, button} from "./elements.js";
-import {segment, study} from "./service.js";
+import {segment} from "./service.js";
 import {zip} from "./zip.js";
 
 /** [what the button says, form, end of the file's name, whether the source must be DICOM]. */
@@ -56,8 +56,6 @@ export function downloadZip(group, scores) {
     save(await zip(entries), `${folder || "mammoseg"}-results.zip`);
   });
 }
-
-export const scoreStudy = (group, options) => study(group.map((reading) => reading.file), options);
 
 const jsonOf = (value) => new Blob([JSON.stringify(value, null, 1)], {type: "application/json"});
 

@@ -1,14 +1,14 @@
 // The page: what it holds, and who tells whom. Start reading here.
 
-import {downloadZip, scoreStudy, showDownloads} from "./downloads.js";
-import {byId, choose, make} from "./elements.js";
+import {downloadZip, showDownloads} from "./downloads.js";
+import {byId, choose} from "./elements.js";
 import {ofChoice, ofDrop} from "./files.js";
 import {FindingsPanel} from "./findings.js";
 import {Hanging} from "./hanging.js";
 import {keyList} from "./keys.js";
 import {Readings} from "./readings.js";
 import {signIn} from "./sign-in.js";
-import {studyText} from "./study-scores.js";
+import {StudyPanel} from "./study-panel.js";
 import {Tools} from "./tools.js";
 import {Worklist} from "./worklist.js";
 
@@ -18,7 +18,6 @@ const viewing = {layout: "one", link: true, drag: "window", width: 100, level: 5
 
 let served = null;
 let active = null;
-let scores = new Map();
 
 const readings = new Readings();
 const worklist = new Worklist(byId("list"), byId("progress"), async (reading) => {
@@ -27,6 +26,7 @@ const worklist = new Worklist(byId("list"), byId("progress"), async (reading) =>
   if (hanging.active.reading !== reading) await openAlone(reading);
 });
 const panel = new FindingsPanel((index) => centreOn(index));
+const studyPanel = new StudyPanel();
 const hanging = new Hanging(byId("panes"), viewing, {
   active: (reading) => activate(reading),
   viewing: (changes) => change(changes),
@@ -41,7 +41,7 @@ function activate(reading) {
   worklist.mark(reading);
   panel.show(reading, viewing.threshold, served);
   if (reading?.state === "done") showDownloads(reading);
-  tellStudy();
+  studyPanel.show(groupOf(reading));
 }
 
 /** Show a reading; its pixels come back if they were let go. */
@@ -135,32 +135,18 @@ readings.addEventListener("change", ({detail: reading}) => {
   byId("clear").hidden = readings.all.length === 0;
   document.body.classList.toggle("reading", readings.all.length > 0);
   worklist.tell(readings.all);
-  if (reading === null) return;
-  worklist.update(reading);
-  if (!["done", "failed"].includes(reading.state)) return;
+  if (reading !== null) worklist.update(reading);
+  if (reading === null || reading.isEnded) studyPanel.show(groupOf(active));
+  if (!reading?.isEnded) return;
   // In a study, what has come so far hangs at once; in one pane, only the image that is awaited.
   if (reading === active || active === null || viewing.layout === "four"
     && hanging.group.includes(reading)) show(active ?? reading);
 });
 
-function tellStudy() {
-  const result = scores.get(active?.group);
-  byId("study-result").replaceChildren(...(result ? studyText(result) : []));
-}
-
-byId("study").addEventListener("click", async () => {
-  const {group} = active;
-  const result = byId("study-result");
-  result.replaceChildren(make("p", {class: "dim"}, "Asking the service …"));
-  try {
-    scores.set(group, await scoreStudy(groupOf(active),
-      {pixel_spacing_mm: options().pixel_spacing_mm}));
-    tellStudy();
-  } catch (error) {
-    result.replaceChildren(make("p", {class: "problem"}, `No score of the study: ${error.message}`));
-  }
+byId("zip").addEventListener("click", () => {
+  const group = groupOf(active);
+  downloadZip(group, studyPanel.scoresOf(group));
 });
-byId("zip").addEventListener("click", () => downloadZip(groupOf(active), scores.get(active.group)));
 
 byId("choose-files").addEventListener("click", () => byId("files").click());
 byId("choose-folder").addEventListener("click", () => byId("folder").click());
@@ -178,13 +164,11 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 byId("again").addEventListener("click", () => {
-  scores = new Map();
   readings.start(readings.all, options());
   worklist.show(readings.all, active);
   hanging.draw();
 });
 byId("clear").addEventListener("click", () => {
-  scores = new Map();
   readings.clear();
   worklist.show([], null);
   for (const pane of hanging.panes) pane.show(null);

@@ -40,6 +40,16 @@ export class Reading {
     return this.state === "done" && this.decoded !== null;
   }
 
+  /** Whether the service has said what it has to say. */
+  get isEnded() {
+    return this.state === "done" || this.state === "failed";
+  }
+
+  /** Whether the service warned of something, by its code. */
+  isWarned(code) {
+    return this.result?.warnings.some((warning) => warning.code === code) ?? false;
+  }
+
   /** Decode the pixels of this attempt, once; ended quietly by what lets them go. */
   decode(decoder) {
     this.decoding ??= this.beginDecoding(decoder);

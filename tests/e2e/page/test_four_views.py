@@ -129,7 +129,9 @@ def test_that_images_are_of_several_patients_is_told_as_it_is(four: Visit) -> No
     assert told.inner_text() == "No score of the study: The images are of several patients."
 
 
-def test_a_study_is_scored_by_breast(visit: Visit, cbis_files: list[Path], tmp_path: Path) -> None:
+def test_a_study_is_scored_by_breast_from_just_the_images_beside_it(
+    visit: Visit, cbis_files: list[Path], tmp_path: Path
+) -> None:
     files = []
     for file in cbis_files[4:6]:
         dataset = pydicom.dcmread(file)
@@ -137,12 +139,22 @@ def test_a_study_is_scored_by_breast(visit: Visit, cbis_files: list[Path], tmp_p
         files.append(tmp_path / file.name)
         dataset.save_as(files[-1])
     visit.open(*files)
+    visit.page.get_by_text("Spacing and frame", exact=True).click()
+    # Of the next reading, not of these.
+    visit.page.locator("#spacing").fill("0.1")
     visit.page.get_by_role("button", name="Score the study").click()
     visit.page.locator("#study-result table").wait_for()
     said = visit.page.locator("#study-result").inner_text()
+    scores = [float(text.split()[1]) for text in visit.page.locator(".item-state").all_inner_texts()]
+    of_all = visit.page.locator("#study-result tbody tr").last.inner_text().split("\t")
+    assert of_all[0] == "Study" and float(of_all[1]) == pytest.approx(sum(scores) / 2, abs=1e-3)
     assert "Left breast" in said and "Study" in said
     assert "Missing of the four standard views: RCC, RMLO." in said
     assert "No threshold applies" in said
+    visit.page.get_by_role("button", name="Read all again").click()
+    assert visit.page.locator("#study-result").inner_text() == ""
+    visit.settle(2)
+    assert visit.page.locator("#study-result").inner_text() == ""
 
 
 def test_results_are_saved_each_and_all_as_one_zip(four: Visit) -> None:
