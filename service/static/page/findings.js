@@ -16,14 +16,14 @@ export class FindingsPanel {
     this.onRegion = onRegion;
   }
 
-  /** Tell what was found; `model` is what GET /v1/model says, or null. */
-  show(reading, threshold, model) {
+  /** Tell what was found; `viewing` are the page's viewing settings, see main.js. */
+  show(reading, viewing) {
     const shown = reading?.isReady === true;
     byId("findings").classList.toggle("empty", !shown);
     byId("view-name").textContent = shown ? `${reading.view} · ${reading.name}` : "Findings";
     if (!shown) return;
-    this.tellScore(reading.result, model);
-    this.tellCut(reading, threshold);
+    this.tellScore(reading);
+    this.tellCut(reading, viewing);
     const warnings = reading.result.warnings.map(({code, detail}) =>
       make("li", {}, HERE[code] ?? detail));
     byId("warnings").replaceChildren(...(warnings.length > 0 ? warnings
@@ -31,7 +31,8 @@ export class FindingsPanel {
     byId("facts").replaceChildren(...factsOf(reading));
   }
 
-  tellScore({has_mask: {score, threshold, decision, chosen_for_sensitivity: sensitivity}}, model) {
+  tellScore({result, contract}) {
+    const {score, threshold, decision, chosen_for_sensitivity: sensitivity} = result.has_mask;
     const relation = decision ? "at or above" : "below";
     byId("score").replaceChildren(make("strong", {}, score.toFixed(3)),
       make("span", {}, `${relation} the threshold ${threshold.toFixed(3)}`));
@@ -39,13 +40,14 @@ export class FindingsPanel {
     byId("score-tick").style.left = `${100 * threshold}%`;
     byId("score-bar").setAttribute("aria-label",
       `Score ${score.toFixed(3)} on a scale from 0 to 1; threshold ${threshold.toFixed(3)}`);
-    byId("meaning").textContent = meaningOf(decision, sensitivity, model);
+    byId("meaning").textContent = meaningOf(decision, sensitivity,
+      contract.operating_point);
   }
 
-  tellCut(reading, threshold) {
-    const {regions, area} = reading.cutAt(threshold);
+  tellCut(reading, viewing) {
+    const {regions, area} = reading.cutBy(viewing);
     const count = `${regions.length} ${regions.length === 1 ? "region" : "regions"}`;
-    byId("threshold-value").textContent = threshold.toFixed(3);
+    byId("threshold-value").textContent = reading.thresholdBy(viewing).toFixed(3);
     byId("cut").textContent = regions.length === 0 ? "No region reaches this probability."
       : `${areaText(reading, area)} in ${count}.`;
     byId("area-unit").textContent = reading.areaOf(1) === null ? "Pixels" : "mm²";
@@ -67,11 +69,11 @@ export function areaText(reading, pixels) {
     : `${NUMBER.format(mm2)} mm²`;
 }
 
-function meaningOf(decision, sensitivity, model) {
+function meaningOf(decision, sensitivity, {chosen_by}) {
   const what = "The score ranks images: the higher, the more suspicious to this net. It is no "
     + "probability.";
   const chosen = sensitivity === null
-    ? `How the threshold was chosen: ${model?.contract.operating_point.chosen_by ?? "not stated"}.`
+    ? `How the threshold was chosen: ${chosen_by ?? "not stated"}.`
     : `The threshold was chosen so that ${percent(sensitivity)} of validation images with lesions `
       + "reach it.";
   if (decision) return `${what} ${chosen}`;

@@ -6,20 +6,24 @@ import {ofChoice, ofDrop} from "./files.js";
 import {FindingsPanel} from "./findings.js";
 import {Hanging} from "./hanging.js";
 import {keyList} from "./keys.js";
+import {Models} from "./models.js";
 import {Readings} from "./readings.js";
 import {signIn} from "./sign-in.js";
 import {StudyPanel} from "./study-panel.js";
 import {Tools} from "./tools.js";
 import {Worklist} from "./worklist.js";
 
-/** How images are shown; one for all of them. Window and level in percent of the display's range. */
+/**
+ * How images are shown; one for all of them. Window and level in percent of the display's range;
+ * a threshold of null is that of the model which read an image, whichever that was.
+ */
 const viewing = {layout: "one", link: true, drag: "window", width: 100, level: 50, invert: false,
-  loupe: false, overlay: "outline", opacity: 80, threshold: 0.5};
+  loupe: false, overlay: "outline", opacity: 80, threshold: null};
 
-let served = null;
 let active = null;
 
-const readings = new Readings();
+const models = new Models();
+const readings = new Readings(models);
 const worklist = new Worklist(byId("list"), byId("progress"), async (reading) => {
   await show(reading);
   // Four views have no place for a fifth.
@@ -32,14 +36,16 @@ const hanging = new Hanging(byId("panes"), viewing, {
   viewing: (changes) => change(changes),
   command: (name) => COMMANDS[name](),
 });
-const tools = new Tools(viewing, change, (name) => COMMANDS[name]());
+const tools = new Tools(viewing, change, (name) => COMMANDS[name](), () => threshold());
 
 const groupOf = (reading) => readings.all.filter((one) => one.group === reading?.group);
 
 function activate(reading) {
   active = reading;
   worklist.mark(reading);
-  panel.show(reading, viewing.threshold, served);
+  panel.show(reading, viewing);
+  tools.show();
+  tellModel();
   if (reading?.state === "done") showDownloads(reading);
   studyPanel.show(groupOf(reading));
 }
@@ -69,12 +75,12 @@ function change(changes) {
     if (active) show(active);
     if (focused) hanging.active.element.focus();
   }
-  if ("threshold" in changes) panel.show(active, viewing.threshold, served);
+  if ("threshold" in changes) panel.show(active, viewing);
   hanging.draw();
 }
 
 function centreOn(index) {
-  const region = active.cutAt(viewing.threshold).regions[index];
+  const region = active.cutBy(viewing).regions[index];
   const pane = hanging.active;
   const [, , width, height] = region.bbox;
   // Large enough to be seen, small enough for what lies around it.
@@ -91,8 +97,19 @@ function step(by) {
   if (next) show(next);
 }
 
-function setThreshold(value) {
-  change({threshold: Math.min(0.99, Math.max(0.01, value))});
+/** The threshold that the active image is cut at. */
+function threshold() {
+  return viewing.threshold ?? models.of(active)?.contract.operating_point.mask ?? 0.5;
+}
+
+function moveThreshold(by) {
+  change({threshold: Math.min(0.99, Math.max(0.01, threshold() + by))});
+}
+
+function tellModel() {
+  const told = models.of(active);
+  if (told === null) return;
+  byId("model").textContent = `${told.contract.name} ${told.contract.version} on ${told.device}`;
 }
 
 const OVERLAYS = ["none", "outline", "fill", "heatmap", "activation"];
@@ -107,11 +124,11 @@ const COMMANDS = {
   "next-overlay": () => change({
     overlay: OVERLAYS[(OVERLAYS.indexOf(viewing.overlay) + 1) % OVERLAYS.length],
   }),
-  "threshold-down": () => setThreshold(viewing.threshold - 0.02),
-  "threshold-up": () => setThreshold(viewing.threshold + 0.02),
-  "model-threshold": () => setThreshold(served?.contract.operating_point.mask ?? 0.5),
+  "threshold-down": () => moveThreshold(-0.02),
+  "threshold-up": () => moveThreshold(0.02),
+  "model-threshold": () => change({threshold: null}),
   "next-region": () => {
-    const count = active?.isReady ? active.cutAt(viewing.threshold).regions.length : 0;
+    const count = active?.isReady ? active.cutBy(viewing).regions.length : 0;
     if (count > 0) centreOn((centred + 1) % count);
   },
   "next-image": () => step(1),
@@ -180,12 +197,7 @@ document.addEventListener("keydown", ({key}) => {
   if (key === "Escape") byId("keys").open = false;
 });
 
-signIn((answer) => {
-  served = answer;
-  const {name, version} = answer.contract;
-  byId("model").textContent = `${name} ${version} on ${answer.device}`;
-  setThreshold(answer.contract.operating_point.mask);
-}, (error) => {
+signIn(() => models.ask(), () => activate(active), (error) => {
   byId("model").textContent = `The service does not say which model it serves: ${error.message}`;
 });
 choose("layout", viewing.layout);

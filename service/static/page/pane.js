@@ -142,7 +142,7 @@ export class Pane {
     if (!shown || this.placement === null) return;
     const area = this.area();
     const found = {map: reading.decoded.map, heat: reading.decoded.heat,
-      cut: reading.cutAt(viewing.threshold)};
+      cut: reading.cutBy(viewing)};
     found.colouring = found.cut.regions.map((region) => reading.isSelected(region));
     paintImage(this.image, reading.decoded.levels, area, viewing, this.scratch);
     this.overlay.style.opacity = viewing.opacity / 100;
@@ -199,7 +199,7 @@ export class Pane {
       return;
     }
     const {score} = reading.result.has_mask;
-    const regions = reading.cutAt(this.viewing.threshold).regions.length;
+    const regions = reading.cutBy(this.viewing).regions.length;
     const zoom = this.placement === null ? 1 : this.placement.zoom * window.devicePixelRatio;
     const {width, level} = this.viewing;
     const window_ = this.viewing.layout === "four" ? ""

@@ -20,7 +20,7 @@ export class Reading {
     this.attempt++;
     this.leave = new AbortController();
     Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
-      blobs: null});
+      contract: null, blobs: null});
   }
 
   /** Wait for nothing any more: neither for an answer nor for pixels. */
@@ -102,7 +102,14 @@ export class Reading {
     return spacing ? pixels * spacing[0] * spacing[1] : null;
   }
 
-  cutAt(threshold) {
+  /** The threshold that the reader chose, or else that of the model which gave this answer. */
+  thresholdBy({threshold}) {
+    return threshold ?? this.contract.operating_point.mask;
+  }
+
+  /** The map, cut as the page's viewing settings have it. */
+  cutBy(viewing) {
+    const threshold = this.thresholdBy(viewing);
     if (this.cutThreshold !== threshold) {
       const minimum = this.result.probability_map.minimum_region_pixels;
       this.lastCut = cut(this.decoded.map, threshold, minimum);

@@ -11,8 +11,10 @@ const FORMS = "json,image,probability,activation";
 
 /** Sends files, a few at a time, and decodes what comes back. */
 export class Readings extends EventTarget {
-  constructor() {
+  /** @param models tells the contract of the model that gave an answer, see models.js */
+  constructor(models) {
     super();
+    this.models = models;
     this.all = [];
     this.running = 0;
     this.decoder = new Decoder();
@@ -66,7 +68,8 @@ export class Readings extends EventTarget {
       const blobs = await segment(reading.file, {...reading.options, output: FORMS},
         (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}),
         reading.leave.signal);
-      tell({blobs, result: JSON.parse(await blobs.json.text()), state: "done"});
+      const result = JSON.parse(await blobs.json.text());
+      tell({blobs, result, contract: await this.models.contractOf(result.model), state: "done"});
     } catch (problem) {
       tell({problem, state: "failed"});
     }

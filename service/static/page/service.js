@@ -29,6 +29,9 @@ export class Problem extends Error {
   }
 }
 
+/** What came of the moment, or of the service, and not of the image: sent again, it may be read. */
+export class Passing extends Error {}
+
 export async function model() {
   const answer = await fetch("v1/model", {headers: credentials()});
   if (!answer.ok) throw new Problem(answer.status, await jsonOf(answer));

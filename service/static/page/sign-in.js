@@ -1,15 +1,16 @@
 // Asks for a key where the service wants one. It is gone with the page: nothing is kept.
 
 import {byId} from "./elements.js";
-import {access, model, useKey} from "./service.js";
+import {access, useKey} from "./service.js";
 
 /**
  * Ask the service which model it serves, and again with each key that is entered.
  *
+ * @param model asks it
  * @param onModel called with the answer
  * @param onProblem called with the error where there is no answer and a key would not help
  */
-export function signIn(onModel, onProblem) {
+export function signIn(model, onModel, onProblem) {
   const form = byId("sign-in");
   const ask = () => model().then((answer) => {
     form.hidden = true;

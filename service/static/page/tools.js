@@ -8,8 +8,10 @@ const CHOICES = ["layout", "drag", "overlay"];
 const BUTTONS = ["fit", "one-to-one", "zoom-in", "zoom-out", "reset-window", "model-threshold"];
 
 export class Tools {
-  constructor(viewing, onChange, onCommand) {
+  /** @param threshold returns the one that is cut at, which `viewing` may leave to the model */
+  constructor(viewing, onChange, onCommand, threshold) {
     this.viewing = viewing;
+    this.threshold = threshold;
     for (const id of RANGES) {
       byId(id).addEventListener("input", () => onChange({[id]: byId(id).valueAsNumber}));
     }
@@ -26,7 +28,7 @@ export class Tools {
   }
 
   show() {
-    for (const id of RANGES) byId(id).value = this.viewing[id];
+    for (const id of RANGES) byId(id).value = id === "threshold" ? this.threshold() : this.viewing[id];
     for (const id of CHECKS) byId(id).checked = this.viewing[id];
     for (const name of CHOICES) choose(name, this.viewing[name]);
   }

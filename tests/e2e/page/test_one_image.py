@@ -1,5 +1,6 @@
 """One image on the page: its pixels, what is laid over it, and what is said of it."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,28 @@ def test_at_the_models_threshold_the_regions_are_the_services(
         width, height = region["bbox"][2:]
         assert 0.3 * width * height < float(area.replace(",", "")) <= width * height
         assert label == "mask"
+
+
+def test_a_replaced_models_answer_is_cut_at_its_own_threshold(
+    visit: Visit, cbis_files: list[Path]
+) -> None:
+    page, told = visit.page, httpx.get(f"{visit.service.url}/v1/model").json()
+    before = copy.deepcopy(told) | {"sha256": "0" * 64}
+    before["contract"]["version"] = "0.0.1"
+    before["contract"]["operating_point"]["mask"] = 0.6
+    page.route("**/v1/model", lambda route: route.fulfill(json=before), times=1)
+    page.reload()
+    page.get_by_text("0.0.1").first.wait_for()
+    visit.open(cbis_files[2])
+    point, version = told["contract"]["operating_point"], told["contract"]["version"]
+    shown = page.locator("#threshold-value")
+    assert shown.inner_text() == f"{point['mask']:.3f}"
+    assert version in page.locator("#model").inner_text()
+    assert page.locator("#facts").get_by_text(version).count() == 1
+    visit.set_range("threshold", 0.7)
+    assert shown.inner_text() == "0.700"
+    page.locator("#model-threshold").click()
+    assert shown.inner_text() == f"{point['mask']:.3f}"
 
 
 def test_a_region_is_centred_on_click(right_cc: Visit) -> None:
