@@ -1,7 +1,15 @@
-// Colours of what is laid over an image. None is green or red: neither "well" nor "ill" is said.
+// Colours of what is laid over an image: the page's one place for them.
 
-export const SELECTED = [232, 176, 74];
-export const CANDIDATE = [111, 179, 217];
+/** As in the service's overlay (service/outputs/png.py): one region is told alike on both. */
+export const MASK = [80, 255, 80];
+export const CANDIDATE = [255, 190, 0];
+
+/** Let the page's styles know them: as `--mask` and `--candidate`. */
+export function tellStyles() {
+  for (const [name, colour] of [["--mask", MASK], ["--candidate", CANDIDATE]]) {
+    document.documentElement.style.setProperty(name, `rgb(${colour.join(" ")})`);
+  }
+}
 
 // From dark to bright, so that the order can be told without seeing colour.
 const HEAT = [[20, 11, 53], [101, 21, 110], [187, 55, 84], [237, 121, 50], [249, 201, 52],

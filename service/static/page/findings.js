@@ -46,6 +46,7 @@ export class FindingsPanel {
 
   tellCut(reading, viewing) {
     const {regions, area} = reading.cutBy(viewing);
+    const names = reading.namesBy(viewing);
     const count = `${regions.length} ${regions.length === 1 ? "region" : "regions"}`;
     byId("threshold-value").textContent = reading.thresholdBy(viewing).toFixed(3);
     byId("cut").textContent = regions.length === 0 ? "No region reaches this probability."
@@ -59,7 +60,7 @@ export class FindingsPanel {
           {"aria-label": `Centre on region ${index + 1}`})),
         make("td", {}, NUMBER.format(reading.areaOf(region.area) ?? region.area)),
         make("td", {}, region.maximum.toFixed(2)),
-        make("td", {}, reading.isSelected(region) ? "mask" : "candidate"))));
+        make("td", {}, names[index]))));
   }
 }
 

@@ -1,5 +1,6 @@
 // The page: what it holds, and who tells whom. Start reading here.
 
+import {tellStyles} from "./colours.js";
 import {downloadZip, showDownloads} from "./downloads.js";
 import {byId, choose} from "./elements.js";
 import {ofChoice, ofDrop} from "./files.js";
@@ -201,3 +202,4 @@ signIn(() => models.ask(), () => activate(active), (error) => {
   byId("model").textContent = `The service does not say which model it serves: ${error.message}`;
 });
 choose("layout", viewing.layout);
+tellStyles();

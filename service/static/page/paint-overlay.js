@@ -1,33 +1,35 @@
 // Paints what was found, on a canvas of its own above the image's.
 
-import {CANDIDATE, SCALES, SELECTED, packed} from "./colours.js";
+import {CANDIDATE, MASK, SCALES, packed} from "./colours.js";
 
-const OUTLINE_PX = 2;
+/** A candidate is told from the mask without seeing colour, too. */
+const OUTLINE_PX = {mask: 2, candidate: 1};
 
 /**
  * Paint the overlay.
  *
  * @param kind none, outline, fill, heatmap or activation
  * @param area see `paintImage`
- * @param found {map, cut, colouring, heat}: `colouring` says of each region whether it is in the
- *   service's mask, `heat` are the canvases of `heatOf`
+ * @param found {map, cut, heat}: `cut.held` says of each region whether the service's mask holds
+ *   it, `heat` are the canvases of `heatOf`
  */
-export function paintOverlay(canvas, kind, area, {map, cut, colouring, heat}) {
+export function paintOverlay(canvas, kind, area, {map, cut, heat}) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   if (kind === "none") return;
-  const width = OUTLINE_PX * Math.max(1, Math.round(window.devicePixelRatio));
+  const pixel = Math.max(1, Math.round(window.devicePixelRatio));
   if (kind in heat) {
     context.imageSmoothingEnabled = true;
     context.drawImage(heat[kind], (map.left - area.left) * area.scale,
       (map.top - area.top) * area.scale, map.columns * area.scale, map.rows * area.scale);
   }
-  const box = boxOf(canvas, area, cut.regions, width + 1);
+  const box = boxOf(canvas, area, cut.regions, OUTLINE_PX.mask * pixel + 1);
   if (box.width <= 0 || box.height <= 0) return;
   const numbers = drawn(box, area, map, cut);
-  const colours = colouring.map((selected) => packed(selected ? SELECTED : CANDIDATE));
+  const colours = cut.held.map((held) => packed(held ? MASK : CANDIDATE));
+  const widths = cut.held.map((held) => pixel * (held ? OUTLINE_PX.mask : OUTLINE_PX.candidate));
   const painted = kind === "fill" ? filled(numbers, colours)
-    : outlined(numbers, box, colours, width);
+    : outlined(numbers, box, colours, widths);
   put(context, painted, box, kind in heat);
 }
 
@@ -79,13 +81,14 @@ function filled(numbers, colours) {
   return pixels;
 }
 
-/** Of each region its own outermost pixels, `width` of them deep. */
-function outlined(numbers, {width: columns, height: rows}, colours, width) {
+/** Of each region its own outermost pixels, as many deep as `widths` says. */
+function outlined(numbers, {width: columns, height: rows}, colours, widths) {
   const pixels = new Uint32Array(numbers.length);
   for (let y = 0, at = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++, at++) {
       const own = numbers[at];
       if (own === 0) continue;
+      const width = widths[own - 1];
       const edge = x < width || y < width || x >= columns - width || y >= rows - width
         ? false
         : numbers[at - width] !== own || numbers[at + width] !== own

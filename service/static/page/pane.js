@@ -143,7 +143,6 @@ export class Pane {
     const area = this.area();
     const found = {map: reading.decoded.map, heat: reading.decoded.heat,
       cut: reading.cutBy(viewing)};
-    found.colouring = found.cut.regions.map((region) => reading.isSelected(region));
     paintImage(this.image, reading.decoded.levels, area, viewing, this.scratch);
     this.overlay.style.opacity = viewing.opacity / 100;
     paintOverlay(this.overlay, viewing.overlay, area, found);
@@ -169,14 +168,14 @@ export class Pane {
   }
 
   /** Number the regions beside their boxes. */
-  mark({cut, colouring}) {
+  mark({cut}) {
     const {size} = this;
     const shown = this.viewing.overlay === "none" ? [] : cut.regions.slice(0, MAX_MARKS);
     this.markers.replaceChildren(...shown.flatMap(({bbox: [x, y, width, height]}, index) => {
       const [right, top] = toPane(size, this.placement, [x + width, y]);
       const [left, bottom] = toPane(size, this.placement, [x, y + height]);
       if (right < 0 || bottom < 0 || left > size.width || top > size.height) return [];
-      const mark = make("span", {class: colouring[index] ? "mark selected" : "mark",
+      const mark = make("span", {class: cut.held[index] ? "mark selected" : "mark",
         "aria-hidden": "true"}, String(index + 1));
       mark.style.left = `${Math.round(Math.min(right, size.width - MARK_PX))}px`;
       mark.style.top = `${Math.round(Math.max(top, MARK_PX))}px`;

@@ -2,6 +2,7 @@
 
 import {cut, lesionMap} from "./lesion-map.js";
 import {heatOf} from "./paint-overlay.js";
+import {heldBy, serviceMask} from "./service-mask.js";
 
 let serial = 0;
 
@@ -62,7 +63,7 @@ export class Reading {
     const done = decoder.decode(image, [probability, activation], leave.signal)
       .then((pictures) => {
         // Let go between the answer and this: nothing is kept that nobody counts.
-        if (!leave.signal.aborted) this.decoded = decodedOf(pictures, result.probability_map.bbox);
+        if (!leave.signal.aborted) this.decoded = decodedOf(pictures, result);
       })
       .catch((problem) => {
         if (!leave.signal.aborted) throw problem;
@@ -107,28 +108,32 @@ export class Reading {
     return threshold ?? this.contract.operating_point.mask;
   }
 
-  /** The map, cut as the page's viewing settings have it. */
+  /** The map, cut as the page's viewing settings have it; `held`: which regions the mask holds. */
   cutBy(viewing) {
     const threshold = this.thresholdBy(viewing);
     if (this.cutThreshold !== threshold) {
       const minimum = this.result.probability_map.minimum_region_pixels;
-      this.lastCut = cut(this.decoded.map, threshold, minimum);
+      const {map, mask} = this.decoded;
+      const found = cut(map, threshold, minimum);
+      this.lastCut = {...found, held: heldBy(mask, map, found)};
       this.cutThreshold = threshold;
     }
     return this.lastCut;
   }
 
-  /** Whether a region of a cut lies in the service's mask: its peak is in a selected region. */
-  isSelected({peak: [x, y]}) {
-    return !this.result.mask.gated && this.result.regions.some(({selected, bbox}) => selected
-      && x >= bbox[0] && x < bbox[0] + bbox[2] && y >= bbox[1] && y < bbox[1] + bbox[3]);
+  /** What the regions of the cut are, in words: what the service's mask holds is the mask. */
+  namesBy(viewing) {
+    const reachesBeyond = this.thresholdBy(viewing) < this.contract.operating_point.mask;
+    const name = reachesBeyond ? "mask and more" : "mask";
+    return this.cutBy(viewing).held.map((held) => (held ? name : "candidate"));
   }
 }
 
-function decodedOf({levels, maps: [probability, activation]}, bbox) {
+function decodedOf({levels, maps: [probability, activation]}, {probability_map: {bbox}, mask}) {
   return {
     levels,
     map: lesionMap(probability, bbox),
+    mask: serviceMask(mask),
     heat: {heatmap: heatOf("heatmap", probability), activation: heatOf("activation", activation)},
   };
 }

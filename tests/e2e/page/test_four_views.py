@@ -145,7 +145,8 @@ def test_a_study_is_scored_by_breast_from_just_the_images_beside_it(
     visit.page.get_by_role("button", name="Score the study").click()
     visit.page.locator("#study-result table").wait_for()
     said = visit.page.locator("#study-result").inner_text()
-    scores = [float(text.split()[1]) for text in visit.page.locator(".item-state").all_inner_texts()]
+    states = visit.page.locator(".item-state").all_inner_texts()
+    scores = [float(state.split()[1]) for state in states]
     of_all = visit.page.locator("#study-result tbody tr").last.inner_text().split("\t")
     assert of_all[0] == "Study" and float(of_all[1]) == pytest.approx(sum(scores) / 2, abs=1e-3)
     assert "Left breast" in said and "Study" in said

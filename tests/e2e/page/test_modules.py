@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from service.outputs.png import OUTLINE_CANDIDATE, OUTLINE_SELECTED
+from service.outputs.rle import coco_rle
 from tests.e2e.conftest import Service
 from tests.e2e.page.conftest import Visit
 
@@ -30,7 +34,7 @@ FLIPPED = """async () => {
   const {Readings} = await import("/page/readings.js");
   const readings = new Readings();
   readings.next = () => {};
-  const result = () => ({mask: {gated: false}, regions: [], image: {rows: 1, columns: 1},
+  const result = () => ({mask: {size: [1, 1], counts: [1]}, image: {rows: 1, columns: 1},
     probability_map: {bbox: [0, 0, 1, 1], minimum_region_pixels: 0}});
   const answered = (reading, name) => Object.assign(reading, {state: "done", result: result(),
     blobs: {image: name, probability: name, activation: name}});
@@ -61,3 +65,65 @@ def test_pixels_are_those_of_the_answer_beside_them_however_fast_images_are_flip
     page: Any,
 ) -> None:
     assert page.evaluate(FLIPPED) == {"kept": 8, "last": "after 11", "wrong": 0}
+
+
+HELD = """async ([mask, width, data, bbox, thresholds]) => {
+  const {cut, lesionMap} = await import("/page/lesion-map.js");
+  const {heldBy, serviceMask} = await import("/page/service-mask.js");
+  const grid = {width, height: data.length / width, data: Uint16Array.from(data)};
+  const map = lesionMap(grid, bbox);
+  return thresholds.map((threshold) => {
+    const found = cut(map, threshold, 0);
+    const held = heldBy(serviceMask(mask), map, found);
+    return found.regions.map(({area}, at) => [area, held[at]]);
+  });
+}"""
+
+
+def test_a_region_is_called_mask_where_the_services_mask_holds_some_of_it_and_only_there(
+    page: Any,
+) -> None:
+    random = np.random.default_rng(6)
+    noise = cv2.GaussianBlur(random.random((60, 44)), (0, 0), 2.0)
+    levels = np.rint(cv2.normalize(noise, None, 0, 65535, cv2.NORM_MINMAX)).astype(np.uint16)
+    left, top = 7, 5
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((levels >= 0.7 * 65535).astype(np.uint8))
+    # Pieces of their own lie in the box of a selected one: the largest alone is the mask.
+    chosen = labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])
+    mask = np.zeros((80, 60), np.bool_)
+    mask[top : top + 60, left : left + 44] = chosen
+    thresholds = [0.3, 0.5, 0.7, 0.8]
+    counts = coco_rle(mask, (0, 60))
+    told = page.evaluate(HELD, [
+        {"size": [80, 60], "counts": counts}, 44, levels.ravel().tolist(), [left, top, 44, 60],
+        thresholds,
+    ])  # fmt: skip
+    for threshold, regions in zip(thresholds, told, strict=True):
+        reaching = (levels >= threshold * 65535).astype(np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(reaching)
+        expected = [
+            [int(stats[piece, cv2.CC_STAT_AREA]), bool(chosen[labels == piece].any())]
+            for piece in range(1, count)
+        ]
+        assert sorted(regions) == sorted(expected)
+    empty = page.evaluate(HELD, [
+        {"size": [80, 60], "counts": [4800]}, 44, levels.ravel().tolist(), [left, top, 44, 60],
+        [0.5],
+    ])  # fmt: skip
+    assert empty[0] and not any(held for _, held in empty[0])
+
+
+def test_the_page_and_the_overlay_that_it_saves_have_the_same_colours(page: Any) -> None:
+    told = page.evaluate(
+        """async () => {
+          const {MASK, CANDIDATE} = await import("/page/colours.js");
+          const style = getComputedStyle(document.documentElement);
+          return [MASK, CANDIDATE, ...["--mask", "--candidate"].map((one) =>
+            style.getPropertyValue(one))];
+        }"""
+    )
+    for told_here, told_by_styles, outline in zip(
+        told[:2], told[2:], (OUTLINE_SELECTED, OUTLINE_CANDIDATE), strict=True
+    ):
+        assert told_here == list(outline[::-1])
+        assert told_by_styles == f"rgb({' '.join(str(band) for band in told_here)})"
