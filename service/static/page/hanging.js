@@ -37,7 +37,8 @@ export class Hanging {
     }
     const chosen = places(group, reading);
     this.panes.forEach((pane, index) => pane.show(chosen[index] ?? null, STANDARD[index].join(" ")));
-    const pane = this.panes.find((one) => one.reading === reading) ?? this.panes[0];
+    const pane = this.panes.find((one) => one.reading === reading)
+      ?? this.panes.find((one) => one.reading !== null) ?? this.panes[0];
     this.activate(pane);
   }
 
@@ -103,8 +104,12 @@ export class Hanging {
   }
 }
 
-/** Choose the reading for each standard view; those of unknown view fill what is left. */
-function places(group, preferred) {
+/**
+ * Choose the reading for each standard view; those of unknown view fill what is left. A special view
+ * hangs in no place of the four.
+ */
+function places(readings, preferred) {
+  const group = readings.filter((reading) => !reading.isSpecial);
   const fits = (reading, [side, view]) => reading.result?.image.laterality === side
     && reading.result.image.view_position === view;
   const chosen = STANDARD.map((view) => {

@@ -25,11 +25,7 @@ let active = null;
 
 const models = new Models();
 const readings = new Readings(models);
-const worklist = new Worklist(byId("list"), byId("progress"), async (reading) => {
-  await show(reading);
-  // Four views have no place for a fifth.
-  if (hanging.active.reading !== reading) await openAlone(reading);
-});
+const worklist = new Worklist(byId("list"), byId("progress"), (reading) => present(reading));
 const panel = new FindingsPanel((index) => centreOn(index));
 const studyPanel = new StudyPanel();
 const hanging = new Hanging(byId("panes"), viewing, {
@@ -54,16 +50,20 @@ function activate(reading) {
 /** Show a reading; its pixels come back if they were let go. */
 async function show(reading) {
   hanging.hang(groupOf(reading), reading);
+  // None of a group of special views has a place among the four.
+  if (reading && hanging.active.reading === null) return present(reading);
   // All of them, the decoded too: what is looked at is not to be let go.
   const shown = hanging.shownPanes.map((pane) => pane.reading);
   await Promise.all(shown.filter((one) => one?.state === "done").map((one) => readings.decode(one)));
   hanging.draw();
-  activate(hanging.active.reading);
+  return activate(hanging.active.reading);
 }
 
-function openAlone(reading) {
-  change({layout: "one"});
-  return show(reading);
+/** Show a reading that was asked for, alone where the four views have no place for it. */
+async function present(reading) {
+  hanging.hang(groupOf(reading), reading);
+  if (hanging.active.reading !== reading) change({layout: "one"});
+  await show(reading);
 }
 
 function change(changes) {
@@ -95,7 +95,7 @@ let centred = -1;
 function step(by) {
   const group = groupOf(active);
   const next = group[(group.indexOf(active) + by + group.length) % group.length];
-  if (next) show(next);
+  if (next) present(next);
 }
 
 /** The threshold that the active image is cut at. */

@@ -81,7 +81,13 @@ export class Reading {
 
   get view() {
     const {laterality, view_position: position} = this.result?.image ?? {};
-    return [laterality, position].filter(Boolean).join(" ") || "View unknown";
+    const view = [laterality, position].filter(Boolean).join(" ") || "View unknown";
+    return this.isSpecial ? `${view}, special view` : view;
+  }
+
+  /** Whether it is a spot, magnification or other special view, which stands for none of the four. */
+  get isSpecial() {
+    return this.isWarned("special-view");
   }
 
   get columns() {

@@ -121,6 +121,30 @@ def test_one_image_of_the_study_can_be_seen_alone(four: Visit) -> None:
     assert page.locator(".pane:visible .label").all_inner_texts() == HANGING
 
 
+def test_a_special_view_stands_for_none_of_the_four_and_is_shown_alone(
+    visit: Visit, cbis_files: list[Path], tmp_path: Path
+) -> None:
+    dataset = pydicom.dcmread(cbis_files[2])
+    dataset.save_as(tmp_path / "2.dcm")
+    magnified = pydicom.Dataset()
+    magnified.CodeValue, magnified.CodingSchemeDesignator = "399163009", "SCT"
+    magnified.CodeMeaning = "Magnification"
+    view = pydicom.Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "399162004", "SCT", "cc"
+    view.ViewModifierCodeSequence = [magnified]
+    dataset.ViewCodeSequence = [view]
+    dataset.save_as(tmp_path / "1.dcm")
+    page = visit.page
+    visit.open(tmp_path / "1.dcm", tmp_path / "2.dcm")
+    page.locator(".pane[data-drawn='2.dcm']").wait_for()
+    assert page.locator(".item-view").all_inner_texts() == ["R CC, special view", "R CC"]
+    assert page.locator(".pane:not(.empty) .label").all_inner_texts() == ["R CC"]
+    assert page.locator("#view-name").inner_text() == "R CC · 2.dcm"
+    page.locator(".pane").first.press("PageDown")
+    page.locator(".pane[data-drawn='1.dcm']").wait_for()
+    assert page.locator(".pane:visible .label").all_inner_texts() == ["R CC, special view"]
+
+
 def test_that_images_are_of_several_patients_is_told_as_it_is(four: Visit) -> None:
     four.page.get_by_role("button", name="Score the study").click()
     told = four.page.locator("#study-result .problem")
