@@ -1,5 +1,6 @@
 // A round glass that shows one source pixel on one pixel of the screen, without an overlay.
 
+import {layOnto} from "./device-pixels.js";
 import {make} from "./elements.js";
 import {paintImage} from "./paint-image.js";
 import {toSource} from "./placement.js";
@@ -14,16 +15,16 @@ export class Loupe {
     host.append(this.canvas);
   }
 
-  /** Show what lies under a point of the pane; nothing for null. */
-  show(point, reading, placement, window_) {
+  /** Show what lies under a point of a pane; nothing for null. */
+  show(point, {screen, size, reading, placement} = {}, window_ = null) {
     this.canvas.hidden = point === null;
     if (point === null) return;
-    const side = Math.round(SIDE * window.devicePixelRatio);
-    if (this.canvas.width !== side) this.canvas.width = this.canvas.height = side;
-    const size = {width: this.host.clientWidth, height: this.host.clientHeight};
+    const {ratio} = screen;
+    const side = Math.round(SIDE * ratio);
     const [x, y] = toSource(size, placement, point);
-    this.canvas.style.left = `${point[0] - SIDE / 2}px`;
-    this.canvas.style.top = `${point[1] - SIDE / 2}px`;
+    const [left, top] = point.map((middle) => Math.round(middle * ratio - side / 2) / ratio);
+    layOnto(this.canvas, {left: screen.left + left, top: screen.top + top, width: side, height: side,
+      ratio});
     const area = {scale: 1, left: Math.round(x - side / 2), top: Math.round(y - side / 2)};
     paintImage(this.canvas, reading.decoded.levels, area, window_, this.scratch);
   }

@@ -1,5 +1,6 @@
 // One pane: an image, what was found laid over it, and its labels.
 
+import {devicePixels, layOnto, watchDevicePixels} from "./device-pixels.js";
 import {make} from "./elements.js";
 import {listen} from "./gestures.js";
 import {onKey} from "./keys.js";
@@ -22,6 +23,7 @@ export class Pane {
     this.reading = null;
     this.expected = "";
     this.placement = null;
+    this.screen = {left: 0, top: 0, width: 0, height: 0, ratio: 1};
     this.frame = 0;
     this.scratch = document.createElement("canvas");
     this.build();
@@ -41,7 +43,7 @@ export class Pane {
   }
 
   watch() {
-    new ResizeObserver(() => this.resized()).observe(this.element);
+    watchDevicePixels(this.element, () => this.draw());
     listen(this.element, () => this.viewing.drag, {
       activate: () => this.on.activate(this),
       window: (dx, dy) => this.on.viewing({
@@ -62,8 +64,10 @@ export class Pane {
     });
   }
 
+  /** In CSS pixels, as its canvases lie on the screen; of the last painting. */
   get size() {
-    return {width: this.element.clientWidth, height: this.element.clientHeight};
+    const {width, height, ratio} = this.screen;
+    return {width: width / ratio, height: height / ratio};
   }
 
   /** Show a reading, or say which view is awaited here. */
@@ -109,16 +113,14 @@ export class Pane {
     return this.reading?.isReady === true && this.placement !== null;
   }
 
-  resized() {
-    const ratio = window.devicePixelRatio;
-    const {width, height} = this.size;
-    for (const canvas of [this.image, this.overlay]) {
-      canvas.width = Math.max(1, Math.round(width * ratio));
-      canvas.height = Math.max(1, Math.round(height * ratio));
-    }
+  /** Lay the canvases onto the pixels of the screen that the pane has now. */
+  settle() {
+    const before = this.screen;
+    this.screen = devicePixels(this.element);
     // What was shown whole stays so.
-    if (this.isFitted) this.placement = null;
-    this.draw();
+    const isSame = ["width", "height", "ratio"].every((name) => before[name] === this.screen[name]);
+    if (!isSame && this.isFitted) this.placement = null;
+    for (const canvas of [this.image, this.overlay]) layOnto(canvas, this.screen);
   }
 
   /** Paint before the screen's next frame. */
@@ -130,6 +132,7 @@ export class Pane {
   }
 
   paint() {
+    this.settle();
     const {reading, viewing} = this;
     const shown = reading?.isReady === true;
     if (shown && this.placement === null && this.size.width > 0) {
@@ -147,8 +150,7 @@ export class Pane {
     this.overlay.style.opacity = viewing.opacity / 100;
     paintOverlay(this.overlay, viewing.overlay, area, found);
     this.mark(found);
-    this.loupe.show(viewing.loupe ? this.pointer ?? this.ownCentre() : null, reading,
-      this.placement, viewing);
+    this.loupe.show(viewing.loupe ? this.pointer ?? this.ownCentre() : null, this, viewing);
     Object.assign(this.element.dataset, area, {drawn: reading.name});
   }
 
@@ -159,7 +161,7 @@ export class Pane {
 
   area() {
     const {zoom, x, y} = this.placement;
-    const scale = zoom * (this.image.width / this.size.width);
+    const scale = zoom * this.screen.ratio;
     const area = {scale, left: x - this.image.width / scale / 2,
       top: y - this.image.height / scale / 2};
     if (Math.abs(scale - 1) > 1e-6) return area;

@@ -53,7 +53,9 @@ class Visit:
 
     def __init__(self, browser: Any, service: Service, **options: Any) -> None:
         self.service = service
-        self.context = browser.new_context(viewport=SIZE, accept_downloads=True, **options)
+        # Without a viewport the screen is the browser's own, its scale, too.
+        viewport = {} if "no_viewport" in options else {"viewport": SIZE}
+        self.context = browser.new_context(accept_downloads=True, **viewport, **options)
         self.requests: list[str] = []
         self.faults: list[str] = []
         self.context.on("request", lambda request: self.requests.append(request.url))
