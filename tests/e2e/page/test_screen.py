@@ -17,9 +17,8 @@ from tests.programs import require_program
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-def middle_of_the_pane(visit: Visit, half: int) -> NDArray[np.uint8]:
-    """Return what the screen shows there: uint8, shape (2 * half, 2 * half)."""
-    session = visit.context.new_cdp_session(visit.page)
+def middle_of_the_pane(visit: Visit, session: Any, half: int) -> NDArray[np.uint8]:
+    """Return what the screen of a debugger's session shows: uint8, (2 * half, 2 * half)."""
     # Playwright's own screenshot sets the scale back that a test has set.
     content = base64.b64decode(session.send("Page.captureScreenshot", {"format": "png"})["data"])
     shown = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -61,29 +60,33 @@ def test_at_one_to_one_and_in_the_loupe_a_source_pixel_is_one_of_the_screen_at_1
     visit = Visit(scaled, service, no_viewport=True)
     visit.open(cbis_files[2])
     visit.choose("overlay", "none")
+    session = visit.context.new_cdp_session(visit.page)
     visit.page.locator(".pane").first.press("1")
     visit.frame()
     assert visit.page.evaluate("devicePixelRatio") == 1.25
-    assert stands_in(middle_of_the_pane(visit, 150), source)
+    assert stands_in(middle_of_the_pane(visit, session, 150), source)
     visit.page.keyboard.press("0")
     visit.page.keyboard.press("l")
     visit.frame()
-    assert stands_in(middle_of_the_pane(visit, 60), source)
+    assert stands_in(middle_of_the_pane(visit, session, 60), source)
     scaled.close()
     assert visit.faults == []
 
 
 def test_one_to_one_stays_so_on_another_screen(
-    visit: Visit, cbis_files: list[Path], source: NDArray[np.uint8]
+    browser: Any, service: Service, cbis_files: list[Path], source: NDArray[np.uint8]
 ) -> None:
+    visit = Visit(browser, service, no_viewport=True)
     visit.open(cbis_files[2])
     visit.choose("overlay", "none")
     # The pane keeps its size in CSS pixels.
-    change = {"width": SIZE["width"], "height": SIZE["height"], "deviceScaleFactor": 2}
+    change = {"width": 0, "height": 0, "deviceScaleFactor": 2, "mobile": False}
     session = visit.context.new_cdp_session(visit.page)
-    session.send("Emulation.setDeviceMetricsOverride", change | {"mobile": False})
+    session.send("Emulation.setDeviceMetricsOverride", change)
     visit.page.wait_for_timeout(500)
     visit.page.locator(".pane").first.press("1")
     visit.frame()
     assert visit.page.evaluate("devicePixelRatio") == 2
-    assert stands_in(middle_of_the_pane(visit, 150), source)
+    assert stands_in(middle_of_the_pane(visit, session, 150), source)
+    visit.context.close()
+    assert visit.faults == []
