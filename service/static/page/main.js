@@ -151,6 +151,7 @@ function take(found) {
 
 readings.addEventListener("change", ({detail: reading}) => {
   byId("clear").hidden = readings.all.length === 0;
+  byId("resend").hidden = !readings.all.some((one) => one.isUnanswered);
   document.body.classList.toggle("reading", readings.all.length > 0);
   worklist.tell(readings.all);
   if (reading !== null) worklist.update(reading);
@@ -186,6 +187,7 @@ byId("again").addEventListener("click", () => {
   worklist.show(readings.all, active);
   hanging.draw();
 });
+byId("resend").addEventListener("click", () => readings.resend());
 byId("clear").addEventListener("click", () => {
   readings.clear();
   worklist.show([], null);
@@ -198,7 +200,10 @@ document.addEventListener("keydown", ({key}) => {
   if (key === "Escape") byId("keys").open = false;
 });
 
-signIn(() => models.ask(), () => activate(active), (error) => {
+signIn(() => models.ask(), () => {
+  activate(active);
+  readings.resend();
+}, (error) => {
   byId("model").textContent = `The service does not say which model it serves: ${error.message}`;
 });
 choose("layout", viewing.layout);

@@ -46,6 +46,11 @@ export class Reading {
     return this.state === "done" || this.state === "failed";
   }
 
+  /** Whether it failed for the service's sake, or for want of a key: sent again, it may be read. */
+  get isUnanswered() {
+    return this.state === "failed" && this.problem.isRefusal === false;
+  }
+
   /** Whether the service warned of something, by its code. */
   isWarned(code) {
     return this.result?.warnings.some((warning) => warning.code === code) ?? false;

@@ -34,6 +34,12 @@ export class Readings extends EventTarget {
     this.next();
   }
 
+  /** Send what the service did not answer, or not for the image's sake, as it was sent before. */
+  resend() {
+    for (const reading of this.all) if (reading.isUnanswered) reading.begin(reading.options);
+    this.next();
+  }
+
   clear() {
     // The service need not look at what nobody waits for.
     for (const reading of this.all) reading.close();
@@ -66,8 +72,10 @@ export class Readings extends EventTarget {
     tell({state: "sending"});
     try {
       const blobs = await segment(reading.file, {...reading.options, output: FORMS},
-        (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}),
-        reading.leave.signal);
+        {
+          onProgress: (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}),
+          signal: reading.leave.signal,
+        });
       const result = JSON.parse(await blobs.json.text());
       tell({blobs, result, contract: await this.models.contractOf(result.model), state: "done"});
     } catch (problem) {

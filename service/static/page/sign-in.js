@@ -11,22 +11,30 @@ import {access, useKey} from "./service.js";
  * @param onProblem called with the error where there is no answer and a key would not help
  */
 export function signIn(model, onModel, onProblem) {
-  const form = byId("sign-in");
-  const ask = () => model().then((answer) => {
-    form.hidden = true;
-    onModel(answer);
-  }, (error) => (error.status === 401 ? tell(error) : onProblem(error)));
-  const tell = (error) => {
-    byId("sign-in-state").textContent = byId("key").value === "" ? "" : error.message;
-    byId("key").select();
+  const [form, field] = [byId("sign-in"), byId("key")];
+  const tell = (text) => {
+    byId("sign-in-state").textContent = text;
   };
+  let isIn = false;
+  const ask = (isGiven) => model().then((answer) => {
+    [form.hidden, field.value, isIn] = [true, "", true];
+    onModel(answer);
+  }, (error) => {
+    if (error.status !== 401) return onProblem(error);
+    tell(isGiven ? error.message : "");
+    return field.select();
+  });
   access.addEventListener("unauthenticated", () => {
     form.hidden = false;
+    if (!isIn) return;
+    isIn = false;
+    tell("The service no longer takes this key, or wants one now. Enter another: what was not read is "
+      + "sent then.");
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    useKey(byId("key").value.trim());
-    ask();
+    useKey(field.value.trim());
+    ask(true);
   });
-  ask();
+  ask(false);
 }

@@ -8,7 +8,7 @@ const WORDS = {
   sending: (reading) => `sending, ${Math.round(100 * reading.sent)} %`,
   reading: () => "looking for lesions",
   done: (reading) => `score ${reading.result.has_mask.score.toFixed(3)}`,
-  failed: (reading) => reading.problem.message,
+  failed: ({problem}) => (problem.status === 401 ? "not read: sign in above" : problem.message),
 };
 
 export class Worklist {
@@ -70,9 +70,11 @@ export class Worklist {
 
   tell(readings) {
     const count = (state) => readings.filter((reading) => reading.state === state).length;
-    const [done, failed] = [count("done"), count("failed")];
+    const unanswered = readings.filter((reading) => reading.isUnanswered).length;
+    const [done, refused] = [count("done"), count("failed") - unanswered];
     const parts = [`${done} of ${readings.length} ${readings.length === 1 ? "image" : "images"} read`];
-    if (failed > 0) parts.push(`${failed} refused`);
+    if (refused > 0) parts.push(`${refused} refused`);
+    if (unanswered > 0) parts.push(`${unanswered} not answered`);
     const text = readings.length === 0 ? "" : parts.join(", ");
     if (this.progress.textContent !== text) this.progress.textContent = text;
   }
