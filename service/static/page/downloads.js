@@ -13,61 +13,122 @@ const KINDS = [
   ["SR", "sr", "-sr.dcm", true],
 ];
 const OVERLAY_SIDE = 4096;
+const MISSING = "missing.txt";
 
 const stem = (reading) => reading.name.replace(/\.(dcm|png|jpe?g|tiff?)$/i, "");
 const isDicom = (reading) => reading.result.image.sop_instance_uid !== null;
 
 /** Lay out the buttons of one reading. */
 export function showDownloads(reading) {
-  byId("downloads").replaceChildren(...KINDS.map(([name, form, ending, dicom]) =>
-    button(name, () => told(() => download(reading, form, ending)), {
+  byId("downloads").replaceChildren(...KINDS.map((kind) => {
+    const [name, , , dicom] = kind;
+    return button(name, () => told(() => download(reading, kind)), {
       disabled: dicom && !isDicom(reading),
       title: dicom && !isDicom(reading) ? "Only of a DICOM image" : null,
-    })));
+    });
+  }));
 }
 
-async function download(reading, form, ending) {
-  save(await fileOf(reading, form), stem(reading) + ending);
+async function download(reading, kind) {
+  const [, form, ending] = kind;
+  save(form === "json" ? jsonOf(reading.result) : (await formsOf(reading, [kind]))[form],
+    stem(reading) + ending);
 }
 
-async function fileOf(reading, form) {
-  if (form === "json") return jsonOf(reading.result);
-  return (await segment(reading.file, {...reading.options, output: form,
-    max_side: form === "overlay" ? OVERLAY_SIDE : ""}))[form];
+/** Ask for forms of a reading as it was read: {form: Blob}. */
+function formsOf({file, options, result}, kinds) {
+  const forms = kinds.map(([, form]) => form);
+  return segment(file, {...options, output: forms.join(","),
+    max_side: forms.includes("overlay") ? OVERLAY_SIDE : ""}, {
+    sha256: result.model.sha256,
+    onProgress: (state) => state === "waiting" && tell("The service is busy, waiting …"),
+  });
 }
 
-/** Save all results of a group as one ZIP, and the study's scores if they were asked for. */
+/**
+ * Save all results of a group as one ZIP, and the study's scores if they were asked for. What cannot
+ * be made is named, and does not hold up the rest.
+ */
 export function downloadZip(group, scores) {
   return told(async () => {
-    const readings = group.filter((reading) => reading.state === "done");
     const entries = [];
-    const used = new Set();
-    for (const [index, reading] of readings.entries()) {
-      byId("download-state").textContent = `Asking for image ${index + 1} of ${readings.length} …`;
-      const kinds = KINDS.filter(([, , , dicom]) => !dicom || isDicom(reading));
-      const forms = await segment(reading.file, {...reading.options, max_side: OVERLAY_SIDE,
-        output: kinds.map(([, form]) => form).join(",")});
-      const name = used.has(stem(reading)) ? `${stem(reading)}-${index + 1}` : stem(reading);
-      used.add(name);
-      for (const [, form, ending] of kinds) entries.push([name + ending, forms[form]]);
+    const missing = [];
+    const nameOf = namer(["study", "missing"]);
+    const attempts = group.map(({attempt}) => attempt);
+    for (const [index, reading] of group.entries()) {
+      tell(`Asking for image ${index + 1} of ${group.length} …`);
+      const name = nameOf(stem(reading));
+      const {forms, lacking} = await resultsOf(reading);
+      for (const [, form, ending] of KINDS) {
+        if (form in forms) entries.push([name + ending, forms[form]]);
+      }
+      missing.push(...lacking.map((line) => `${reading.name}: ${line}`));
     }
+    if (group.some(({attempt}, index) => attempt !== attempts[index])) {
+      throw new Error("Images were read anew meanwhile. Save them again.");
+    }
+    if (entries.length === 0) throw new Error(missing.join(" "));
     if (scores) entries.push(["study.json", jsonOf(scores)]);
+    if (missing.length > 0) entries.push([MISSING, new Blob([`${missing.join("\n")}\n`])]);
     const folder = group[0].group.name.split("/").pop();
     save(await zip(entries), `${folder || "mammoseg"}-results.zip`);
+    return missing.length === 0 ? "Saved." : `Saved, but for: ${missing.join(" ")}`;
   });
+}
+
+/** Return what can be made of a reading, {form: Blob}, and in words what cannot. */
+async function resultsOf(reading) {
+  if (reading.state !== "done") {
+    return {forms: {}, lacking: [reading.problem?.message ?? "not read yet."]};
+  }
+  const kinds = KINDS.filter(([, , , dicom]) => !dicom || isDicom(reading));
+  try {
+    return {forms: await formsOf(reading, kinds), lacking: []};
+  } catch (problem) {
+    return problem.isRefusal ? eachOf(reading, kinds) : {forms: {}, lacking: [problem.message]};
+  }
+}
+
+/** Ask for the pictures, and for each DICOM object: one that is refused had refused them all. */
+async function eachOf(reading, kinds) {
+  const [forms, lacking] = [{}, []];
+  const parts = [kinds.filter(([, , , dicom]) => !dicom),
+    ...kinds.filter(([, , , dicom]) => dicom).map((kind) => [kind])];
+  for (const part of parts) {
+    try {
+      Object.assign(forms, await formsOf(reading, part));
+    } catch (problem) {
+      lacking.push(`${part.map(([name]) => name).join(", ")}: ${problem.message}`);
+    }
+  }
+  return {forms, lacking};
+}
+
+/** Tell equal names apart, by a number that no other has; what is reserved is nobody's. */
+function namer(reserved) {
+  // Where a ZIP is unpacked, A and a may be one.
+  const used = new Set(reserved);
+  return (wanted) => {
+    let name = wanted;
+    for (let number = 2; used.has(name.toLowerCase()); number++) name = `${wanted}-${number}`;
+    used.add(name.toLowerCase());
+    return name;
+  };
 }
 
 const jsonOf = (value) => new Blob([JSON.stringify(value, null, 1)], {type: "application/json"});
 
-/** Tell how a download went. */
+function tell(text) {
+  byId("download-state").textContent = text;
+}
+
+/** Tell how a download went: in the words that `work` returns, or as saved. */
 async function told(work) {
-  const state = byId("download-state");
-  state.textContent = "Asking the service …";
+  tell("Asking the service …");
   try {
-    await work();
-    state.textContent = "Saved.";
+    tell((await work()) ?? "Saved.");
   } catch (error) {
-    state.textContent = error.message;
+    tell(error.message);
   }
 }
 
