@@ -194,6 +194,7 @@ export class Pane {
     this.label.textContent = shown ? reading.view : this.expected;
     this.state.textContent = "";
     if (!shown) {
+      delete this.element.dataset.drawn;
       this.markers.replaceChildren();
       this.loupe.show(null);
       this.element.setAttribute("aria-label", this.note.textContent || "No image");

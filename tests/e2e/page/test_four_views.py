@@ -232,8 +232,8 @@ def test_a_folder_is_opened_as_one_study_and_another_of_its_name_as_another(
     assert page.locator("#list h2").all_inner_texts() == ["a study", "a study (2)"]
     page.locator(".pane:not(.empty)").nth(1).wait_for()
     # They may be two women's: neither hangs beside the other.
-    for name, there in [("L CC", ["L CC", "L MLO"]), ("R CC", ["R CC", "R MLO"])]:
+    for name, hung in [("L CC", ["L CC", "L MLO"]), ("R CC", ["R CC", "R MLO"])]:
         page.get_by_role("button", name=name).click()
         page.locator(".pane:not(.empty)", has_text=name).wait_for()
         visit.frame()
-        assert page.locator(".pane:not(.empty) .label").all_inner_texts() == there
+        assert page.locator(".pane:not(.empty) .label").all_inner_texts() == hung
