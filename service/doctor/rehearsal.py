@@ -16,7 +16,7 @@ from service.audit.trail import collector_tls
 from service.errors import StartupError
 from service.inbox.files import check_folders
 from service.inbox.inbox import DATABASE_FILE
-from service.inbox.postgres import check_postgres
+from service.inbox.postgres_check import check_postgres
 from service.inbox.sqlite import check_sqlite
 from service.opening import check_destinations, open_inbox, open_watch
 from service.settings import Settings

@@ -18,10 +18,10 @@ from service.inbox.database import (
     Row,
     Table,
 )
+from service.inbox.postgres_check import DURABLE, FOUND, cannot_open, check_durable, version_of
 from service.inbox.postgres_connection import BrokenConnection, PostgresConnection
 from service.inbox.postgres_schema import SCHEMA, STEPS, VERSION
 from service.inbox.replica_lease import CLOCK, NOBODY, ReplicaLease, alive
-from service.passing import may_pass
 from service.postgres_options import PostgresOptions
 
 log = structlog.get_logger("mammoseg")
@@ -36,17 +36,6 @@ START_S = 30.0
 
 CLOCK_S = 10.0
 """For so long the server's clock is taken to go as ours does."""
-
-CHECK_S = 10.0
-"""How long the doctor's connection may take to answer."""
-
-DURABLE = "SELECT current_setting('fsync') = 'on'"
-FOUND = "SELECT coalesce(max(number), 0) FROM version"
-MADE = (
-    f"SELECT to_regclass('{SCHEMA}.version') IS NOT NULL, "
-    "has_database_privilege(current_database(), 'CREATE')"
-)
-"""Whether the tables are there, and whether they may be made."""
 
 KEYS: dict[Table, str] = {"entry": "id", "delivery": "id", "untold": "entry"}
 """The column that names a row of a table."""
@@ -86,7 +75,7 @@ class PostgresDatabase(Database):
             self.close()
             if isinstance(error, StartupError):
                 raise
-            raise _cannot_open(error) from None
+            raise cannot_open(error) from None
 
     @property
     def is_away(self) -> bool:
@@ -240,7 +229,7 @@ class PostgresDatabase(Database):
     def _prepare(self) -> None:
         """Bring the tables to this version's, while no other replica does."""
         self._wait_for_server()
-        _check_durable(self.rows(DURABLE))
+        check_durable(self.rows(DURABLE))
         with self.transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
             if not connection.execute(
@@ -248,7 +237,7 @@ class PostgresDatabase(Database):
             ).fetchall():
                 connection.execute(f"CREATE SCHEMA {SCHEMA}")
             connection.execute("CREATE TABLE IF NOT EXISTS version (number integer NOT NULL)")
-            found = _version_of(connection.execute(FOUND).fetchall())
+            found = version_of(connection.execute(FOUND).fetchall())
             for step in STEPS[found:]:
                 connection.execute(step)
             connection.executemany(
@@ -267,52 +256,6 @@ class PostgresDatabase(Database):
                     raise
                 log.warning("inbox-database-away", code=error.code)
                 time.sleep(1.0)
-
-
-def check_postgres(options: PostgresOptions) -> None:
-    """Connect once, and check that this version may work there; nothing is made or changed.
-
-    Raises
-    ------
-    StartupError
-        It may not, or the server does not answer.
-    """
-    try:
-        connection = PostgresConnection(options, CHECK_S)
-    except (DatabaseFails, OSError) as error:
-        raise _cannot_open(error) from None
-    try:
-        _check_durable(connection.execute(DURABLE).fetchall())
-        ((has_tables, may_make),) = connection.execute(MADE).fetchall()
-        if has_tables:
-            _version_of(connection.execute(FOUND).fetchall())
-        elif not may_make:
-            raise StartupError("the inbox's database does not let its user create a schema")
-    except DatabaseFails as error:
-        raise _cannot_open(error) from None
-    finally:
-        connection.close()
-
-
-def _cannot_open(error: DatabaseFails | OSError) -> StartupError:
-    # Of a PEM file, or as the server said it.
-    reason = error.code if isinstance(error, DatabaseFails) else error.strerror
-    passes = isinstance(error, BrokenConnection) or may_pass(error)
-    return StartupError(f"the inbox's database cannot be opened: {reason}", may_pass=passes)
-
-
-def _check_durable(rows: Sequence[Row]) -> None:
-    ((durable,),) = rows
-    if not durable:
-        raise StartupError("the inbox's database does not keep what it commits: fsync is off")
-
-
-def _version_of(rows: Sequence[Row]) -> int:
-    """Return the tables' version, 0 where there are none yet; one that is known."""
-    ((found,),) = rows
-    if found > VERSION:
-        raise StartupError("the inbox was written by a later version of mammoseg")
-    return int(found)
 
 
 def _lock_of(sop_instance_uid: str) -> int:

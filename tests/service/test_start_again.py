@@ -13,7 +13,7 @@ from service.errors import StartupError
 from service.exit_status import START_FAILED, TRY_AGAIN
 from service.inbox.database import DatabaseFails
 from service.inbox.files import Files
-from service.inbox.postgres import check_postgres
+from service.inbox.postgres_check import check_postgres
 from service.inbox.postgres_connection import BrokenConnection
 from service.listening import cannot_listen
 from service.passing import may_pass
@@ -111,7 +111,7 @@ def test_a_database_that_is_away_may_come_back_and_a_wrong_password_may_not(
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("service.inbox.postgres.PostgresConnection", refuse)
+    monkeypatch.setattr("service.inbox.postgres_check.PostgresConnection", refuse)
     with pytest.raises(StartupError) as told:
         check_postgres(PostgresOptions("h", 1, "x", "u", None, "disable"))
     assert told.value.may_pass is passes

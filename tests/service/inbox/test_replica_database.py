@@ -8,7 +8,7 @@ import pytest
 from service.errors import Overloaded, StartupError
 from service.inbox.database import DatabaseFails
 from service.inbox.inbox import Inbox
-from service.inbox.postgres import check_postgres
+from service.inbox.postgres_check import check_postgres
 from service.inbox.postgres_connection import PostgresConnection
 from service.inbox.postgres_schema import SCHEMA
 from service.settings import Settings
