@@ -47,7 +47,9 @@ class ModelDescription(BaseModel):
 @router.get(
     "/v1/model",
     summary="The model's contract, licence and card, and what other models there are",
-    responses=problem_responses({404: "No model of this name."}),
+    responses=problem_responses(
+        {400: "A query that names what is not known.", 404: "No model of this name."}
+    ),
 )
 async def model(request: Request, model: ModelName = None) -> ModelDescription:
     """Return the contract without the golden tile, the licence of the weights, the model card."""
