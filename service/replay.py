@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,8 +161,10 @@ class Replayer:
 
     def _compared(self, line: InferenceLine, file: Path) -> Replay:
         body, options = file.read_bytes(), line.options
+        # What is made of the findings does not change them, and here nothing is.
+        judged = replace(options.options(), picture_side=0, objects=False)
         try:
-            findings = self._segmenter.segment(body, options.kind, options.options())
+            findings = self._segmenter.segment(body, options.kind, judged)
         except MammosegError as error:
             return Replay("different", differences={"refused": (None, error.code)})
         here = self._here.line(findings, body, options.kind, options.options(), line.source)

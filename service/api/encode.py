@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from service.dicomweb.multipart import form_data, related
 from service.findings import Findings
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.dicom.registry import picture_side as of_dicom
 from service.outputs.forms import Form
@@ -63,7 +63,7 @@ def encode(
 def picture_side(forms: Sequence[Form], renders: set[Render], max_side: int) -> int:
     """Return the longest side of the pictures of the image that `encode` makes, 0 without any."""
     if "image" in forms:
-        return WHOLE
+        return WHOLE_PICTURE
     overlay = max_side if "overlay" in (*forms, *renders) else 0
     return max(overlay, of_dicom(form for form in forms if form in OUTPUTS))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-WHOLE = 1 << 31
+WHOLE_PICTURE = 1 << 31
 """A side that no image has: nothing of a picture may be left out."""
 
 

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from service.errors import NotAcceptable, foreign_errors_as
 from service.findings import Findings
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.outputs.dicom.cad_sr import mammography_cad_report
 from service.outputs.dicom.document import DocumentReference, supersede
 from service.outputs.dicom.gsps import presentation_state
@@ -90,7 +90,7 @@ OUTPUTS: Mapping[str, DicomOutput] = {
         JPEGBaseline8Bit,
         "Secondary Capture: the image with outlines, in colour, JPEG.",
         # Of all there is, always: the same object has the same bytes, whatever else is asked for.
-        picture_side=WHOLE,
+        picture_side=WHOLE_PICTURE,
     ),
     "gsps": DicomOutput(
         presentation_state,

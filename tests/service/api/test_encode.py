@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from service.api.encode import picture_side
 from service.findings import Findings
 from service.imaging.mammogram import Mammogram
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.outputs.dicom.registry import OUTPUTS
 from service.outputs.forms import Form
 from service.outputs.result import Render
@@ -41,10 +41,10 @@ def mammogram(**elements: Any) -> bytes:
         (("heatmap",), set(), 0),
         (("overlay",), set(), 700),
         (("seg", "sr"), set(), 0),
-        (("sr", "sc"), set(), WHOLE),
-        (("image",), set(), WHOLE),
+        (("sr", "sc"), set(), WHOLE_PICTURE),
+        (("image",), set(), WHOLE_PICTURE),
         (("json", "probability"), set(), 0),
-        (("json", "image", "overlay"), {"overlay"}, WHOLE),
+        (("json", "image", "overlay"), {"overlay"}, WHOLE_PICTURE),
     ),
 )
 def test_how_large_a_picture_of_the_image_is_made(
@@ -58,7 +58,7 @@ WISHED = (
     ("output=overlay", 1024),
     ("output=overlay&max_side=300", 300),
     ("include=overlay&max_side=3000", 3000),
-    ("output=sc", WHOLE),
+    ("output=sc", WHOLE_PICTURE),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from service.cancellation import CancelToken
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.inbox.result_writer import ResultWriter
 
 pytestmark = pytest.mark.unit
@@ -16,7 +16,7 @@ class Asked(Exception):
     """The segmenter was asked."""
 
 
-@pytest.mark.parametrize(("kinds", "side"), ((("seg", "sr"), 0), (("sr", "sc"), WHOLE)))
+@pytest.mark.parametrize(("kinds", "side"), ((("seg", "sr"), 0), (("sr", "sc"), WHOLE_PICTURE)))
 def test_no_more_detail_is_asked_for_than_the_results_show(
     kinds: tuple[str, ...], side: int, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from service.imaging.limits import ReadLimits
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.integration.pull import Pull
 from service.outputs.files import OVERLAY_SIDE
 
@@ -22,7 +22,7 @@ class Asked(Exception):
         ((), None, 0),
         (("seg",), None, 0),
         (("seg",), Path(), OVERLAY_SIDE),
-        (("sc",), Path(), WHOLE),
+        (("sc",), Path(), WHOLE_PICTURE),
     ),
 )
 def test_no_more_detail_is_asked_for_than_the_results_show(

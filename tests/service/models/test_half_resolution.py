@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.findings import Findings
 from service.imaging.reader import ReadLimits, read_dicom
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.loading import open_model
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.result import result_of
@@ -85,14 +85,14 @@ def test_what_is_found_does_not_depend_on_what_is_to_be_seen(
     body = (shared_data / "dicom" / "MG1_J2KI.dcm").read_bytes()
     whole = segmenter.reader.read(ReadRequest(body)).pixels
     given: dict[str, bytes] = {}
-    for side in (0, 1024, WHOLE, None):
+    for side in (0, 1024, WHOLE_PICTURE, None):
         options = SegmentOptions((0.065, 0.065), gate=False, picture_side=side)
         findings = segmenter.segment(body, options=options)
         result = result_of(findings, (), 0).model_copy(update={"timing_ms": {}})
         assert findings.mammogram.halved
         assert np.array_equal(findings.shown, whole) is (side not in (0, 1024))
         assert given.setdefault("json", said := result.model_dump_json().encode()) == said
-        kinds = [kind for kind in OUTPUTS if side in (WHOLE, None) or kind != "sc"]
+        kinds = [kind for kind in OUTPUTS if side in (WHOLE_PICTURE, None) or kind != "sc"]
         for kind, made in zip(kinds, dicom_files(kinds, findings), strict=True):
             assert given.setdefault(kind, made) == made, (kind, side)
 

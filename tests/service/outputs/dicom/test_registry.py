@@ -10,7 +10,7 @@ import pytest
 
 from service.findings import SEVERAL
 from service.imaging.mammogram import Caveat
-from service.imaging.reduced_decoding import WHOLE
+from service.imaging.reduced_decoding import WHOLE_PICTURE
 from service.outputs import dicom
 from service.outputs.dicom import registry
 from service.outputs.dicom.instance import Kind
@@ -59,7 +59,7 @@ def test_no_two_kinds_share_a_name_or_a_series_number() -> None:
 
 def test_only_a_capture_holds_a_picture_of_the_image() -> None:
     assert picture_side(()) == picture_side(kind for kind in OUTPUTS if kind != "sc") == 0
-    assert picture_side(("seg", "sc")) == WHOLE
+    assert picture_side(("seg", "sc")) == WHOLE_PICTURE
 
 
 def test_a_stranger_adds_a_result_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
