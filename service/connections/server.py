@@ -30,10 +30,10 @@ from service.exit_status import DEVICE_FAILED, START_FAILED, TRY_AGAIN
 from service.hangups import Hangups, hear_hangups
 from service.heap import give_back
 from service.listening import EVERY, closing_all, sockets_on
-from service.logs import finish_logs
 from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
+from service.unhindered_log import finish_logs
 
 log = structlog.get_logger("mammoseg")
 

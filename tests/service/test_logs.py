@@ -11,7 +11,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from service.logs import UnhinderedWriter, configure_logs, where
+from service.logs import configure_logs, where
+from service.unhindered_log import UnhinderedWriter
 from tests.log_configuration import kept
 from tests.waiting import comes_true
 
@@ -83,7 +84,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up_and_is_written_once_somebody_do
 
 
 def test_lines_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.logs.MAX_WAITING_BYTES", 20)
+    monkeypatch.setattr("service.unhindered_log.MAX_WAITING_BYTES", 20)
     with unread_pipe() as (reads, writes), capture_logs() as logs:
         writer = UnhinderedWriter(writes)
         for number in range(5):
