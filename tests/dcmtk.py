@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.programs import require_program
 
 

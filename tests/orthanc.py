@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from service.server_process import free_port, wait_until_ready
+from service.server_process import wait_until_ready
 from tests import http_client
+from tests.ports import free_port
 from tests.programs import require_program
 
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")

@@ -16,7 +16,7 @@ from service.inbox.database import DatabaseFails
 from service.inbox.postgres_connection import PostgresConnection
 from service.inbox.postgres_schema import SCHEMA
 from service.postgres_options import PostgresOptions
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.programs import skip_or_fail
 
 USER, PASSWORD, DATABASE = "mammoseg", "s3cret of the test", "postgres"

@@ -11,9 +11,9 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import Target, end, mammogram
+from tests.ports import free_port
 from tests.waiting import comes_true
 
 MAMMOGRAPHY = "1.2.840.10008.5.1.4.1.1.1.2"

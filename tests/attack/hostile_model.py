@@ -4,9 +4,9 @@ import subprocess
 
 import psutil
 
-from service.server_process import free_port
 from tests.attack.attack import MIB, Attack, Sent
 from tests.attack.target import START_S, Target
+from tests.ports import free_port
 from tests.waiting import comes_true
 
 BOUND_MIB = 3072

@@ -17,11 +17,12 @@ import psutil
 
 from service.access.keys import ApiKey, changing_keys, digest_of
 from service.access.scopes import Scope
-from service.server_process import free_port, wait_until_ready
+from service.server_process import wait_until_ready
 from tests import http_client
 from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
+from tests.ports import free_port
 from tests.stow_server import Reply, StowServer, stored, stow_server
 from tests.waiting import comes_true
 

@@ -17,10 +17,11 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from service.server_process import free_port, server_process, wait_until_ready
+from service.server_process import server_process, wait_until_ready
 from service.settings import Settings
 from tests import http_client
 from tests.orthanc import DICOMWEB_PLUGIN
+from tests.ports import free_port
 from tests.programs import require_bwrap, require_program
 
 pytestmark = pytest.mark.integration

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from service.server_process import free_port, serve_command, server_process, wait_until_ready
+from service.server_process import serve_command, server_process, wait_until_ready
 from tests.dicom_files import dicom_file, phantom
 from tests.forked_service import ForkedService
 from tests.identity_net import write_identity_net
+from tests.ports import free_port
 
 Process = ForkedService | subprocess.Popen[bytes]
 

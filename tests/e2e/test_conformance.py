@@ -21,8 +21,8 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 
 from service.destinations.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE
-from service.server_process import free_port
 from service.settings import Settings
+from tests.ports import free_port
 from tests.service.inbox.conftest import mammogram
 from tests.statement_page import rows, storage_classes, storage_syntaxes
 

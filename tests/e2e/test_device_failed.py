@@ -8,10 +8,10 @@ import cv2
 import pytest
 
 from service.exit_status import DEVICE_FAILED
-from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import running
 from tests.identity_net import write_identity_net
+from tests.ports import free_port
 from tests.service.api.conftest import breast_phantom
 
 pytestmark = pytest.mark.e2e

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from service.integration.commands import PASSWORD, USERNAME
-from service.server_process import free_port
 from tests import http_client
 from tests.dicom_files import multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
@@ -33,6 +32,7 @@ from tests.e2e.pacs import (
 )
 from tests.identity_net import write_identity_net, write_scored_net
 from tests.orthanc import Orthanc, running_orthanc
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

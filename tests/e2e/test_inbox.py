@@ -13,11 +13,11 @@ import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
 
-from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 from tests.orthanc import AET, Orthanc, running_orthanc
+from tests.ports import free_port
 from tests.programs import program_says
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.service.outputs.dicom.conftest import iod_errors

@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.server_process import free_port, serve_command, server_process, wait_until_ready
+from service.server_process import serve_command, server_process, wait_until_ready
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

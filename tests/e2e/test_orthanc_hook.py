@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from service.server_process import free_port
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.e2e.pacs import (
@@ -26,6 +25,7 @@ from tests.e2e.pacs import (
 )
 from tests.identity_net import write_identity_net
 from tests.orthanc import Orthanc, running_orthanc
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

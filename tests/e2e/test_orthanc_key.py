@@ -7,10 +7,10 @@ import pytest
 
 from service.access.keys import ApiKey, changing_keys, digest_of, make_key
 from service.access.scopes import Scope
-from service.server_process import free_port
 from tests.e2e.conftest import serving
 from tests.identity_net import write_identity_net
 from tests.orthanc import running_orthanc
+from tests.ports import free_port
 from tests.service.access.api_keys import TODAY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from service.server_process import free_port
+from tests.ports import free_port
 
 # Half a minute, the default, is too short beside other tests; read at the import.
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "150")

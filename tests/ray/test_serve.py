@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.errors import StartupError
-from service.server_process import free_port
 from service.settings import Settings
 from tests.dicom_files import dicom_file, phantom
 from tests.identity_net import write_identity_net
+from tests.ports import free_port
 from tests.ray import cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.heavy]

@@ -1,9 +1,9 @@
 """The probe asks where the service listens."""
 
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -15,18 +15,27 @@ pytestmark = pytest.mark.integration
 
 @contextmanager
 def ready_service(host: str) -> Iterator[int]:
-    """Answer one question on each of a host's addresses; gives the port."""
+    """Answer every question on each of a host's addresses; gives the port."""
 
-    def answer(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
-    with closing_all(sockets_on(host, 0)) as opened:
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with closing_all(sockets_on(host, 0)) as opened, ExitStack() as stack:
         for each in opened:
-            each.listen(1)
-            threading.Thread(target=answer, args=(each,), daemon=True).start()
+            server = HTTPServer(each.getsockname()[:2], Ready, bind_and_activate=False)
+            server.socket.close()
+            server.socket = each
+            server.server_activate()
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
         yield opened[0].getsockname()[1]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from service.server_process import free_port, wait_until_ready
+from service.server_process import wait_until_ready
+from tests.ports import free_port
 from tests.soak.ledger import Ledger
 
 START_S = 300.0

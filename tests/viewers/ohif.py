@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.server_process import free_port, wait_until_ready
+from service.server_process import wait_until_ready
 from tests.orthanc import Orthanc
+from tests.ports import free_port
 from tests.programs import require_program, skip_or_fail
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "ohif"

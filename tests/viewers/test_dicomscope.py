@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.loading import open_model
 from service.outputs.dicom.outline import shown_regions
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.programs import program_says, require_program
 from tests.viewers.screen import Placement, correlation, iou, shift, tell
 from tests.viewers.study import TURNS, View, four_views

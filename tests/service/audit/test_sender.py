@@ -19,10 +19,10 @@ from service.audit.collector import CollectorAddress, connect
 from service.audit.sender import Sender
 from service.audit.trail import AuditTrail
 from service.errors import StartupError
-from service.server_process import free_port
 from service.settings import Settings
 from service.tls_files import TlsContext, TlsFiles, client_context
 from tests.certificates import Authority
+from tests.ports import free_port
 from tests.service.audit.collectors import (
     Collector,
     Rsyslog,

@@ -14,7 +14,7 @@ from service.destinations.destination import ClientOptions
 from service.destinations.registry import KINDS
 from service.dimse.store_status import NotDelivered
 from service.outputs.dicom.registry import syntaxes_of
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.service.destinations.c_store import dataset_of
 from tests.store_scp import store_scp
 from tests.stow_server import stored, stow_server

@@ -14,7 +14,7 @@ from pynetdicom import build_context
 
 from service.destinations.association import Peer, RequestedAssociation
 from service.outputs.dicom.registry import OUTPUTS
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.service.destinations.c_store import SEG, UID, refusal, send
 from tests.service.inbox.conftest import mammogram
 from tests.store_scp import HANG_UP, store_scp

@@ -8,7 +8,7 @@ import pytest
 from service.destinations.stow import StowClient, StowDestination
 from service.dicomweb.stow_answer import judge
 from service.dimse.store_status import NotDelivered
-from service.server_process import free_port
+from tests.ports import free_port
 from tests.service.inbox.conftest import mammogram
 from tests.stow_server import failed, stow_server
 

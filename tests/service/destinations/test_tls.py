@@ -16,10 +16,10 @@ from service.destinations.store import DicomDestination
 from service.dimse.store_status import NotDelivered
 from service.errors import StartupError
 from service.outputs.dicom.registry import syntaxes_of
-from service.server_process import free_port
 from tests.certificates import DAY, Authority, Issued
 from tests.dcmtk import storescp
 from tests.orthanc import running_orthanc
+from tests.ports import free_port
 from tests.programs import require_program
 from tests.waiting import comes_true
 

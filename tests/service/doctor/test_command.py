@@ -26,8 +26,8 @@ from service.imaging.codecs.registry import CODECS
 from service.imaging.reader import ReadLimits
 from service.loading import open_model
 from service.reading.reader import InProcess
-from service.server_process import free_port
 from tests.identity_net import identity_contract, write_identity_net
+from tests.ports import free_port
 from tests.store_scp import store_scp
 from tests.stow_server import stow_server
 

@@ -14,8 +14,8 @@ from service.destinations.stow import StowClient
 from service.inbox.inbox import Inbox
 from service.metrics import Metrics
 from service.segmenter import Segmenter
-from service.server_process import free_port
 from service.settings import Settings
+from tests.ports import free_port
 from tests.service.inbox.bench import Receive, all_are, quick, sqlite_of, states, work_until
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import Reply, failed, stored, stow_server

@@ -18,11 +18,11 @@ from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSett
 
 from service.app import create_app
 from service.errors import StartupError
-from service.server_process import free_port
 from service.settings import Settings
 from service.telemetry.opening import open_telemetry
 from service.telemetry.options import TelemetryOptions
 from service.telemetry.otlp import SEND_S
+from tests.ports import free_port
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, stow_server
 from tests.waiting import comes_true
