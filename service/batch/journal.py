@@ -86,7 +86,8 @@ class Journal:
         # A claim has no row.
         if line is None or line.made_by != self._made_by or not line.row:
             return None
-        if any(line.files.get(name) != self._size(name) for name in files):
+        # What was never made is not there, and has no size here or there.
+        if any(name not in line.files or line.files[name] != self._size(name) for name in files):
             return None
         try:
             told = source.path.stat()

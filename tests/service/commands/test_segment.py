@@ -121,6 +121,24 @@ def test_other_choices_are_other_results(
     assert "1 segmented" in run(study / "m.dcm", "--out", tmp_path / "out", *choice).stdout
 
 
+def test_other_formats_of_the_same_findings_are_beside_one_another(
+    study: Path, tmp_path: Path, opened: list[int]
+) -> None:
+    out = tmp_path / "out"
+    (study / "m.dcm").write_bytes(as_file(full_header()))
+    for formats in ("json,png", "seg", "json", "seg,json,png,csv"):
+        result = run(study / "m.dcm", "--out", out, "--format", formats)
+        assert result.exit_code == 0, result.output
+    assert len(opened) == 2
+    assert sorted(path.name for path in out.glob("[!.]*")) == [
+        "m-mask.png",
+        "m-overlay.png",
+        "m-seg.dcm",
+        "m.json",
+        "scores.csv",
+    ]
+
+
 def test_results_of_another_file_are_not_overwritten(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(study / "m.dcm", "--out", out)
