@@ -82,6 +82,11 @@ class SegmentOptions:
     activation: bool = False
     objects: bool = True
 
+    @property
+    def judged(self) -> "SegmentOptions":
+        """The choices that mask and score depend on; the others only say what is made of them."""
+        return SegmentOptions(self.pixel_spacing_mm, self.gate, self.frame)
+
 
 class Segmenter:
     """Finds lesions in mammograms. `segment` may be called from several threads at once.

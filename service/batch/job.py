@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ from service.batch.results import (
     BadName,
     file_names,
     make_files,
-    picture_side_of,
+    options_for,
     write_file,
     write_files,
 )
@@ -66,7 +66,7 @@ def made_by(settings: Settings, options: SegmentOptions) -> str:
         The model file cannot be read.
     """
     model = sha256(read_model(settings.model_paths[0])).hexdigest()
-    return f"{model} {__version__} {options}"
+    return f"{model} {__version__} {options.judged}"
 
 
 class Job:
@@ -103,7 +103,7 @@ class Job:
         overwrite: bool = False,
     ) -> None:
         self._settings, self._formats, self._out = settings, formats, out
-        self._options = replace(options, picture_side=picture_side_of(formats))
+        self._options = options_for(formats, options)
         self._overwrite = overwrite
         self._journal = Journal(out, made_by(settings, self._options), overwrite=overwrite)
         self._rows: dict[Source, Row] = {}

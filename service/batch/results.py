@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from service.errors import MammosegError
@@ -10,6 +11,7 @@ from service.outputs.dicom.registry import OUTPUTS, dicom_files, picture_side
 from service.outputs.files import OVERLAY_SIDE, write_whole
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
+from service.segmenter import SegmentOptions
 
 CSV_NAME = "scores.csv"
 """Of all images of a run."""
@@ -26,11 +28,13 @@ class BadName(MammosegError):
     """The name of a source makes none for its results."""
 
 
-def picture_side_of(formats: Iterable[str]) -> int:
-    """Return the longest side of the pictures in such results, pixels; 0 without any."""
+def options_for(formats: Iterable[str], options: SegmentOptions) -> SegmentOptions:
+    """Return a caller's choices with no more of the findings than such results need."""
     formats = tuple(formats)
+    objects = [one for one in formats if one in OUTPUTS]
     overlay = OVERLAY_SIDE if "png" in formats else 0
-    return max(overlay, picture_side(one for one in formats if one in OUTPUTS))
+    side = max(overlay, picture_side(objects))
+    return replace(options, picture_side=side, objects=bool(objects))
 
 
 def file_names(name: str, formats: Iterable[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ from service.batch.archive.ledger import Ledger
 from service.batch.archive.listing import Listed, list_files, list_instances, query_of
 from service.batch.job import made_by
 from service.batch.report import Report
-from service.batch.results import picture_side_of
+from service.batch.results import options_for
 from service.commands.long_runs import ended_by_sigterm, exit_status_of, spacing_or_fail
 from service.dicomweb.search import ServerFailed
 from service.errors import StartupError
@@ -129,7 +129,7 @@ def _assignment(query: Query | None, settings: Settings, choices: Choices) -> As
     options = SegmentOptions(
         spacing_or_fail(choices.pixel_spacing_mm), gate=choices.gate, frame=choices.frame
     )
-    options = replace(options, picture_side=picture_side_of(choices.formats))
+    options = options_for(choices.formats, options)
     secret = read_secret(settings.study_secret_file) if choices.pseudonymous else None
     if choices.pseudonymous and secret is None:
         raise StartupError("--pseudonymous needs MAMMOSEG_STUDY_SECRET_FILE")

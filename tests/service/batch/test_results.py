@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from service.batch.results import BadName, NotWritten, file_names, write_file
+from service.batch.results import BadName, NotWritten, file_names, options_for, write_file
+from service.segmenter import SegmentOptions
 
 pytestmark = pytest.mark.unit
 
@@ -15,6 +16,19 @@ def test_the_files_of_an_image_are_named_by_it() -> None:
         "study/a-overlay.png",
         "study/a-seg.dcm",
     )
+
+
+@pytest.mark.parametrize(
+    ("formats", "side", "objects"),
+    [(("json", "csv"), 0, False), (("png",), 1024, False), (("seg",), 0, True)],
+)
+def test_no_more_is_asked_of_the_findings_than_the_results_need(
+    formats: tuple[str, ...], side: int, objects: bool
+) -> None:
+    chosen = SegmentOptions((0.1, 0.1), False, 2)
+    options = options_for(formats, chosen)
+    assert (options.picture_side, options.objects) == (side, objects)
+    assert options.judged == chosen.judged
 
 
 def test_a_file_is_there_whole_or_not_at_all(
