@@ -21,6 +21,7 @@ from service.imaging.decode import Codes
 from service.imaging.lut import Table, lookup_table
 from service.imaging.mammogram import Caveat
 from service.imaging.pixel_layout import PixelLayout
+from service.imaging.sample_range import is_nearly_black, own_bits
 
 FULL = 65535
 
@@ -228,15 +229,24 @@ def _present(
     modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the values that occur, or at least the smallest and the largest of them."""
-    least, most, _, _ = cv2.minMaxLoc(codes)
-    used = slice(int(least), int(most) + 1)
+    least, most = (int(end) for end in cv2.minMaxLoc(codes)[:2])
+    used = slice(least, most + 1)
     steps = np.diff(modality[used])
     if not padding[used].any() and (np.all(steps >= 0) or np.all(steps <= 0)):
-        return np.array([modality[used.start], modality[used.stop - 1]])
+        return modality[[least, _largest(codes, most)]]
     # Ten times as slow as looking for the ends.
     counts = cv2.calcHist([codes], [0], None, [len(modality)], [0, len(modality)]).ravel()
     present: NDArray[np.float64] = modality[(counts > 0) & ~padding]
     return present
+
+
+def _largest(codes: Codes, most: int) -> int:
+    """Return the largest code that is no painted label's: the rest would be black beside it."""
+    bits = most.bit_length()
+    if not is_nearly_black(codes, bits):
+        return most
+    bound = (1 << own_bits(codes, bits)) - 1
+    return int(cv2.minMaxLoc(codes, mask=cv2.compare(codes, bound, cv2.CMP_LE))[1])
 
 
 def _table(

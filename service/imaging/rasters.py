@@ -33,7 +33,7 @@ TURNED = Caveat(
 
 BITS_GUESSED = Caveat(
     "bits-guessed",
-    "No sample of this 16-bit file needs its upper bits, or but a single painted value: it was "
+    "No sample of this 16-bit file needs its upper bits, or but what was painted into it: it was "
     "taken for an image of as many bits as its largest sample needs.",
 )
 
@@ -82,8 +82,8 @@ def read_raster_file(
     """Decode a grey raster image of 8 to 16 bits.
 
     Red, green and blue that are equal count as grey, as do palettes of greys. EXIF orientation
-    (TIFF 6.0 tag 274) is applied. Of 16 bits, those count that the largest sample needs, but for a
-    single painted value. A bright background is inverted, unless a TIFF says that its zero is
+    (TIFF 6.0 tag 274) is applied. Of 16 bits, those count that the largest sample needs that nobody
+    painted. A bright background is inverted, unless a TIFF says that its zero is
     white. Signed samples keep their order. `frame` is a TIFF's page, from 1 on.
 
     Raises

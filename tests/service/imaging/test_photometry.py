@@ -52,6 +52,21 @@ def test_without_any_voi_the_observed_range_is_shown():
     assert caveats == []
 
 
+@pytest.mark.parametrize("photometric", ("MONOCHROME1", "MONOCHROME2"))
+@pytest.mark.parametrize("label", ([65535], [65535, 40_000, 9000]))
+def test_what_was_painted_beyond_it_does_not_widen_the_observed_range(label, photometric):
+    clean = phantom(12) // 4 + 100
+    values = clean.copy()
+    values[0, : len(label)] = label
+    as_written = {"bits_stored": 16, "PhotometricInterpretation": photometric}
+    expected = stretched(clean, clean.min(), clean.max())
+    if photometric == "MONOCHROME1":
+        expected = FULL - expected
+    pixels, _ = shown(dicom_file(values, **as_written))
+    np.testing.assert_array_equal(pixels[1:], expected[1:])
+    assert set(pixels[0, : len(label)]) == {0 if photometric == "MONOCHROME1" else FULL}
+
+
 @pytest.mark.parametrize("function", ("LINEAR", "LINEAR_EXACT", "SIGMOID", None))
 def test_the_window_of_the_file_is_applied(function):
     values = phantom(12)

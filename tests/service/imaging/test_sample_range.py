@@ -1,11 +1,12 @@
 """Pictures of few bits in many: seen, judged and warned of as their eight-bit twins are."""
 
+import cv2
 import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.imaging.sample_range import full_range, in_own_bits, without_painted
+from service.imaging.sample_range import full_range, in_own_bits, own_bits, without_painted
 from tests.dicom_files import phantom
 from tests.service.imaging.raster_files import file_of, read, refusal
 
@@ -183,3 +184,37 @@ def test_real_films_and_their_negatives_look_like_their_eight_bit_twins(small_fi
             assert np.abs(shown[0][0].astype(int) - shown[1][0]).max() < 600
             assert shown[0][1] == ["bits-guessed", *shown[1][1]]
             assert ("polarity-guessed" in shown[1][1]) is negative
+
+
+def labelled(samples):
+    """Return samples with white letters as programs draw them: smooth."""
+    drawn = np.zeros(samples.shape, np.uint8)
+    for row, thick in ((60, 2), (120, 6)):
+        cv2.putText(
+            drawn, "R CC", (20, row), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 255, thick, cv2.LINE_AA
+        )
+    share = drawn / 255
+    return np.rint(samples * (1 - share) + 65535 * share).astype(np.uint16), drawn > 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("bits", (10, 12, 14))
+@pytest.mark.parametrize("negative", (False, True))
+def test_smooth_letters_in_real_films_are_no_samples(small_films, bits, negative):
+    for small in small_films:
+        deep = (small.astype(int) * ((1 << bits) - 1) // int(small.max())).astype(np.uint16)
+        deep = deep.max() - deep if negative else deep
+        label, drawn = labelled(deep)
+        clean, _ = read(imagecodecs.png_encode(deep))
+        pixels, caveats = read(imagecodecs.png_encode(label))
+        np.testing.assert_array_equal(pixels[~drawn], clean[~drawn])
+        assert caveats == ["bits-guessed", *["polarity-guessed"] * negative]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("negative", (False, True))
+def test_no_sample_of_a_real_film_of_all_bits_is_taken_for_a_label(small_films, negative):
+    for small in small_films:
+        full = np.iinfo(np.uint16).max - small if negative else small
+        bits = int(full.max()).bit_length()
+        assert own_bits(full, bits) == bits
