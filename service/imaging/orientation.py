@@ -71,6 +71,11 @@ MIN_COSINE = 0.1
 TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 """Breast Tomosynthesis Image Storage."""
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
+"""CT Image Storage, in which sites keep slices of a tomosynthesis that nothing else would show."""
+
+_DEFAULT = (1, 0, 0, 0, 1, 0)
+
 TOLERANCE = 0.05
 """By how much directions may miss length one, and each other's right angle."""
 
@@ -96,10 +101,12 @@ def image_orientation(dataset: Dataset) -> PatientOrientation | None:
     """Read where rows and columns of a tomosynthesis point; None where that is not stated.
 
     Other mammograms have no plane in the patient (PS3.3 A.26, A.27), and yet 1, 0, 0, 0, 1, 0 where
-    a toolkit wrote its default.
+    a toolkit wrote its default. In a slice that was made a CT, that is a default as well.
     """
     cosines = elements.numbers(dataset, "ImageOrientationPatient")
-    if elements.uid(dataset, "SOPClassUID") != TOMOSYNTHESIS or len(cosines) != 6:
+    sop_class = elements.uid(dataset, "SOPClassUID")
+    is_stated = sop_class == TOMOSYNTHESIS or (sop_class == CT and tuple(cosines) != _DEFAULT)
+    if not is_stated or len(cosines) != 6:
         return None
     along_rows, along_columns = cosines[:3], cosines[3:]
     lengths = math.hypot(*along_rows), math.hypot(*along_columns)

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from service.imaging.mammogram import Laterality, PatientOrientation
 from service.imaging.orientation import (
     AS_STORED,
+    CT,
     TOMOSYNTHESIS,
     Turn,
     image_orientation,
@@ -119,8 +120,17 @@ def test_cosines_say_where_rows_and_columns_point(
     dataset.SOPClassUID = TOMOSYNTHESIS
     dataset.ImageOrientationPatient = cosines
     assert image_orientation(dataset) == of_biped(dataset) == read
+    dataset.SOPClassUID = CT
+    assert image_orientation(dataset) == read
     dataset.PatientOrientation = ["P", "L"]
     assert of_biped(dataset) == ("P", "L")
+
+
+def test_a_slice_that_was_made_a_ct_states_no_plane_by_default() -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID = CT
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    assert image_orientation(dataset) is None
 
 
 @pytest.mark.parametrize("turn", EVERY)
