@@ -3,7 +3,6 @@
 Nothing is decoded here, and nothing large is copied: the pixel data is a view of the body.
 """
 
-import hashlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,11 +81,6 @@ class DicomFile:
         start = len(self.body) if self.pixel_offset is None else self.pixel_offset
         end = len(self.body) if self.pixel_length is None else start + self.pixel_length
         return memoryview(self.body)[start:end]
-
-    @property
-    def pixel_digest(self) -> str:
-        """SHA-256 of `pixel_data`, hex: of pixels that are compressed, as they are."""
-        return hashlib.sha256(self.pixel_data).hexdigest()
 
 
 @dataclass(slots=True)

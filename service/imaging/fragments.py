@@ -65,6 +65,18 @@ def frame_fragments(
     return items[starts[frame - 1] : [*starts, len(items)][frame]]
 
 
+def fragments_of(pixel_data: memoryview) -> Fragments:
+    """Return all fragments, without an offset table.
+
+    Raises
+    ------
+    UnreadableImage
+        Items that break off or are none.
+    """
+    items = list(_items(pixel_data))
+    return items if not items or is_codestream(items[0]) else items[1:]
+
+
 def is_alone(pixel_data: memoryview, fragments: Fragments) -> bool:
     """Say whether the value holds one fragment, and a table that nobody can misread: none, or 0."""
     if len(fragments) > 1:

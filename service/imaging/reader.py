@@ -17,6 +17,7 @@ from service.imaging.limits import ReadLimits as ReadLimits
 from service.imaging.limits import too_much_memory
 from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.photometry import to_display
+from service.imaging.pixel_digest import pixel_digest
 from service.imaging.pixel_size import read_pixel_size
 from service.imaging.polarity import background_is_bright
 from service.imaging.rasters import RasterKind, read_raster_file
@@ -124,7 +125,7 @@ def read_dicom(
     error = UnreadableImage("dicom-unreadable", "The DICOM file cannot be read.")
     with foreign_errors_as(error, too_much_memory()):
         mammogram, file = _read_dicom(body, limits, frame, reduction, sandboxed)
-        return replace(mammogram, pixel_digest=file.pixel_digest) if digest else mammogram
+        return replace(mammogram, pixel_digest=pixel_digest(file)) if digest else mammogram
 
 
 def _read_dicom(

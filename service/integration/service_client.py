@@ -12,6 +12,7 @@ from service.findings import ModelIdentity
 from service.imaging import elements
 from service.imaging.dicom import parse
 from service.imaging.limits import ReadLimits
+from service.imaging.pixel_digest import pixel_digest
 from service.imaging.pixel_size import read_pixel_size
 from service.integration.remote import Denied, Refused, Unavailable, ask
 from service.outputs.dicom.identity import Origin
@@ -110,6 +111,7 @@ def origin_of(file: bytes, identity: ServiceIdentity) -> Origin | None:
     """
     try:
         parsed = parse(file, ReadLimits().max_inflated_bytes)
+        digest = pixel_digest(parsed)
     except MammosegError:
         return None
     source_uid = elements.uid(parsed.dataset, "SOPInstanceUID")
@@ -117,7 +119,7 @@ def origin_of(file: bytes, identity: ServiceIdentity) -> Origin | None:
         return None
     return Origin(
         source_uid,
-        parsed.pixel_digest,
+        digest,
         identity.model,
         read_pixel_size(parsed.dataset).pixel_spacing_mm,
         service_version=identity.service_version,
