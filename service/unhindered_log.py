@@ -16,6 +16,9 @@ MAX_WAITING_BYTES = 2**20
 LOOK_S = 1.0
 """Longest time between two looks whether somebody reads again."""
 
+PAUSE_S = 0.05
+"""Between two tries where something is ready and takes nothing."""
+
 END_S = 1.0
 """How long the end of a process waits for who reads slowly."""
 
@@ -34,7 +37,7 @@ class UnhinderedWriter:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._descriptor = _never_waiting(descriptor)
         self._lock = threading.RLock()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = self._dropped = 0
@@ -64,6 +67,8 @@ class UnhinderedWriter:
             # What is ready takes so much without waiting: pipe(7).
             while line and self._is_ready(0.0):
                 line = line[os.write(self._descriptor, line[: select.PIPE_BUF]) :]
+        except BlockingIOError:
+            return line
         except OSError:
             # Nobody will read it any more.
             return b""
@@ -75,12 +80,15 @@ class UnhinderedWriter:
         return bool(poll.poll(wait_s * 1e3))
 
     def _write_what_waits(self) -> None:
-        waiting = True
+        waiting, taken = True, True
         while waiting:
-            self._is_ready(LOOK_S)
+            if self._is_ready(LOOK_S) and not taken:
+                # A terminal is ready, and yet takes nothing.
+                time.sleep(PAUSE_S)
             with self._lock:
                 line = self._waiting[0]
                 rest = self._written(line)
+                taken = len(rest) < len(line)
                 self._waiting_bytes -= len(line) - len(rest)
                 if rest:
                     self._waiting[0] = rest
@@ -91,6 +99,20 @@ class UnhinderedWriter:
                     dropped, self._dropped = self._dropped, 0
         if dropped:
             structlog.get_logger("mammoseg").warning("log-lines-dropped", lines=dropped)
+
+
+def _never_waiting(descriptor: int) -> int:
+    """Return a descriptor; of a terminal, another one of our own, for which writes never wait.
+
+    A terminal says that it is ready with less room than a pipe has. Of the given one others would
+    not wait any more, either: what they share is one file.
+    """
+    if not os.isatty(descriptor):
+        return descriptor
+    try:
+        return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return descriptor
 
 
 _WRITERS: dict[int, UnhinderedWriter] = {}

@@ -83,6 +83,26 @@ def test_a_log_that_nobody_reads_holds_nobody_up_and_is_written_once_somebody_do
         assert read_until(reads, b"at once\n") == [b"at once"]
 
 
+def test_a_terminal_that_nobody_looks_at_holds_nobody_up_either() -> None:
+    looks, shown = os.openpty()
+    try:
+        writer = UnhinderedWriter(shown)
+        lines = [b"%d %s" % (number, b"y" * 290) for number in range(300)]
+        started = time.monotonic()
+        busy = time.process_time()
+        for line in lines:
+            writer.write(line + b"\n")
+        assert time.monotonic() - started < 1.0
+        assert not writer.is_done
+        time.sleep(1.0)
+        assert time.process_time() - busy < 0.5
+        assert os.get_blocking(shown)
+        assert read_until(looks, lines[-1] + b"\r\n") == lines
+    finally:
+        os.close(looks)
+        os.close(shown)
+
+
 def test_lines_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.unhindered_log.MAX_WAITING_BYTES", 20)
     with unread_pipe() as (reads, writes), capture_logs() as logs:
