@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from service.errors import StartupError
 from service.inbox.database import DatabaseFails, Row
-from service.inbox.postgres_connection import BrokenConnection, PostgresConnection
+from service.inbox.postgres_connection import STANDBY, BrokenConnection, PostgresConnection
 from service.inbox.postgres_schema import SCHEMA, VERSION
 from service.passing import may_pass
 from service.postgres_options import PostgresOptions
@@ -13,6 +13,7 @@ CHECK_S = 10.0
 """How long the doctor's connection may take to answer."""
 
 DURABLE = "SELECT current_setting('fsync') = 'on'"
+STANDS_BY = "SELECT current_setting('transaction_read_only') = 'on'"
 FOUND = "SELECT coalesce(max(number), 0) FROM version"
 MADE = (
     f"SELECT to_regclass('{SCHEMA}.version') IS NOT NULL, "
@@ -34,6 +35,9 @@ def check_postgres(options: PostgresOptions) -> None:
     except (DatabaseFails, OSError) as error:
         raise cannot_open(error) from None
     try:
+        ((stands_by,),) = connection.execute(STANDS_BY).fetchall()
+        if stands_by:
+            raise BrokenConnection(STANDBY)
         check_durable(connection.execute(DURABLE).fetchall())
         ((has_tables, may_make),) = connection.execute(MADE).fetchall()
         if has_tables:

@@ -21,10 +21,14 @@ STATEMENT_S = 8.0
 AWAY = "away"
 """Code of a connection that is broken, or does not come about."""
 
-_BROKEN = ("08", "25P03", "53", "57", "58", "XX")
-"""Beginnings of SQLSTATEs after which a connection is of no use: of the connection, of a session
-that was ended, of resources, of an operator, of the system, and of faults (appendix A of
-PostgreSQL's manual)."""
+STANDBY = "25006"
+"""The SQLSTATE of what would write where nothing may be written: on a server that stands by, or
+did when the connection was made."""
+
+_BROKEN = ("08", STANDBY, "25P03", "53", "57", "58", "XX")
+"""Beginnings of SQLSTATEs after which a connection is of no use: of the connection, of a server
+that stands by, of a session that was ended, of resources, of an operator, of the system, and of
+faults (appendix A of PostgreSQL's manual)."""
 
 _Answer = TypeVar("_Answer")
 

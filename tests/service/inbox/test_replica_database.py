@@ -1,6 +1,8 @@
 """The database that replicas share: away, started anew, set up wrongly, or of another version."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from service.inbox.inbox import Inbox
 from service.inbox.postgres_check import check_postgres
 from service.inbox.postgres_connection import PostgresConnection
 from service.inbox.postgres_schema import SCHEMA
+from service.postgres_options import PostgresOptions
 from service.settings import Settings
 from tests.postgres_server import PostgresServer
 from tests.service.inbox.bench import states
@@ -140,3 +143,29 @@ def test_the_doctors_look_makes_nothing_and_refuses_what_a_start_would(
         check_postgres(options)
     with pytest.raises(StartupError, match="28P01"):
         check_postgres(replace(options, password="not this one"))
+
+
+@contextmanager
+def read_only(options: PostgresOptions) -> Iterator[None]:
+    """Let new sessions write nothing, as a server that stands by does."""
+    connection = PostgresConnection(options, 60.0)
+    alter = f"ALTER DATABASE {options.database}"
+    connection.execute(f"{alter} SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        connection.execute(f"{alter} RESET default_transaction_read_only")
+        connection.close()
+
+
+def test_a_server_that_stands_by_is_waited_for(settings: Settings) -> None:
+    options = settings.postgres_options()
+    assert options is not None
+    Inbox(settings).close()
+    with read_only(options):
+        for start in (lambda: Inbox(settings), lambda: check_postgres(options)):
+            with pytest.raises(StartupError, match="cannot be opened: 25006") as refused:
+                start()
+            assert refused.value.may_pass
+    check_postgres(options)
+    Inbox(settings).close()
