@@ -11,18 +11,25 @@ import sys
 
 TIMEOUT_S = 2.0
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for
-"""Where this machine reaches who listens on all of its addresses."""
+EVERY_ADDRESS = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # noqa: S104
+"""Where this machine reaches who listens on all of its addresses; one without IPv6 has no ::1."""
 
 
 def main() -> int:
     """Return 0 if it is ready, else 1."""
     host = os.environ.get("MAMMOSEG_HOST") or "127.0.0.1"
     port = int(os.environ.get("MAMMOSEG_PORT", "8000"))
-    try:
-        return 0 if is_ready(EVERY_ADDRESS.get(host, host), port) else 1
-    except (OSError, http.client.HTTPException):
-        return 1
+    for address in addresses(host):
+        try:
+            return 0 if is_ready(address, port) else 1
+        except (OSError, http.client.HTTPException):
+            continue
+    return 1
+
+
+def addresses(host: str) -> tuple[str, ...]:
+    """Return where this machine reaches who listens on a host, the first that answers."""
+    return EVERY_ADDRESS.get(host, (host,))
 
 
 def is_ready(host: str, port: int) -> bool:

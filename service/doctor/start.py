@@ -9,7 +9,7 @@ from service.doctor.check import Check, mend, note, well
 from service.doctor.rehearsal import rehearse_audit, rehearse_inbox, rehearse_watch
 from service.errors import StartupError
 from service.opening import check_listening, open_access, open_tls
-from service.probe import EVERY_ADDRESS
+from service.probe import addresses
 from service.settings import Settings
 
 ADVICE = "`mammoseg serve` would not start: see docs/settings.md"
@@ -50,8 +50,11 @@ def address_check(settings: Settings) -> Check:
 
 def _is_served(settings: Settings) -> bool:
     """Ask whoever listens there already whether it is a mammoseg."""
-    host = EVERY_ADDRESS.get(settings.host, settings.host)
-    host = f"[{host}]" if ":" in host else host
+    return any(_is_served_at(address, settings) for address in addresses(settings.host))
+
+
+def _is_served_at(address: str, settings: Settings) -> bool:
+    host = f"[{address}]" if ":" in address else address
     scheme = "http" if settings.tls_certificate is None else "https"
     # Its certificate need not name the address, and nothing is sent.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

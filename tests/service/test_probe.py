@@ -52,3 +52,12 @@ def test_a_service_that_listens_elsewhere_is_not_ready(monkeypatch: pytest.Monke
         monkeypatch.delenv("MAMMOSEG_HOST", raising=False)
         monkeypatch.setenv("MAMMOSEG_PORT", str(port))
         assert probe.main() == 1
+
+
+def test_who_listens_on_all_addresses_of_a_machine_without_ipv6_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ready_service("0.0.0.0") as port:
+        monkeypatch.setenv("MAMMOSEG_HOST", "::")
+        monkeypatch.setenv("MAMMOSEG_PORT", str(port))
+        assert probe.main() == 0
