@@ -20,7 +20,7 @@ from service.foreign import faces_away, lesion_map_of
 from service.imaging.breast import find_breast
 from service.imaging.mammogram import Caveat, Intent, Mammogram
 from service.imaging.orientation import Turn, upright
-from service.imaging.pixel_size import spacing_or_assumed
+from service.imaging.pixel_size import spacing_or_assumed, with_given_spacing
 from service.imaging.pyramid import Pyramid
 from service.imaging.reader import ImageKind
 from service.imaging.reduced_decoding import ReducedDecoding
@@ -250,7 +250,7 @@ class Segmenter:
         if mammogram.intent not in self.contract.accepted_intents:
             raise UnsuitableImage("intent", REFUSED_INTENTS[mammogram.intent])
         if options.pixel_spacing_mm is not None:
-            mammogram = replace(mammogram, pixel_spacing_mm=options.pixel_spacing_mm)
+            mammogram = with_given_spacing(mammogram, options.pixel_spacing_mm)
         spacing_mm, assumed = spacing_or_assumed(
             mammogram, self.contract.spacing.assumed_long_side_mm
         )

@@ -1,6 +1,7 @@
 """How far apart a mammogram's pixels are, on the patient if possible."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
@@ -23,10 +24,17 @@ SPACING_UNCALIBRATED = Caveat(
     "spacing-uncalibrated",
     "The pixel spacing does not say in which plane it was measured; it was taken as it stands.",
 )
+SPACING_OVERRIDDEN = Caveat(
+    "spacing-overridden",
+    "The image states another pixel spacing than was given with it; the given one was taken.",
+)
 ASPECT_IGNORED = Caveat(
     "pixel-aspect-ignored",
     "The pixel aspect ratio in the header is not believable; pixels were taken as square.",
 )
+
+
+_OF_WHAT_IS_STATED = frozenset((SPACING_IGNORED, SPACING_UNCALIBRATED, ASPECT_IGNORED))
 
 
 class PixelSize(NamedTuple):
@@ -44,6 +52,18 @@ def read_pixel_size(dataset: Dataset) -> PixelSize:
         return PixelSize(spacing, 1.0, ignored)
     aspect, doubted = pixel_aspect(dataset)
     return PixelSize(None, aspect, ignored + doubted)
+
+
+def with_given_spacing(mammogram: Mammogram, given: tuple[float, float]) -> Mammogram:
+    """Return a mammogram with a spacing that its caller gave, (row, column) in millimetres.
+
+    What is odd about the image's own does not matter any more; that it is another one may.
+    """
+    stated = mammogram.pixel_spacing_mm
+    caveats = tuple(one for one in mammogram.caveats if one not in _OF_WHAT_IS_STATED)
+    if stated is not None and not _same(stated, given):
+        caveats += (SPACING_OVERRIDDEN,)
+    return replace(mammogram, pixel_spacing_mm=given, caveats=caveats)
 
 
 def pixel_spacing(

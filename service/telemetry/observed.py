@@ -33,6 +33,7 @@ WARNINGS = frozenset(
             "several-breasts",
             "spacing-assumed",
             "spacing-ignored",
+            "spacing-overridden",
             "spacing-uncalibrated",
         ),
         *("special-view", "threshold-uncalibrated", "uid-ignored", "unproven"),

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from service.imaging.mammogram import Mammogram
+from service.imaging.mammogram import Caveat, Mammogram
 from service.imaging.pixel_size import (
     magnification,
     pixel_aspect,
     pixel_spacing,
     read_pixel_size,
     spacing_or_assumed,
+    with_given_spacing,
 )
 from tests.dicom_files import dataset
 
@@ -132,6 +133,29 @@ def test_a_spacing_outranks_the_aspect_ratio():
     both = dataset(None, ImagerPixelSpacing=[0.1, 0.1], PixelAspectRatio=[0, 1])
     assert read_pixel_size(both) == ((0.1, 0.1), 1.0, ())
     assert read_pixel_size(dataset(None, PixelAspectRatio=[2, 1])) == (None, 2.0, ())
+
+
+@pytest.mark.parametrize(
+    ("elements", "codes"),
+    (
+        ({}, []),
+        ({"PixelSpacing": [0.2, 0.2]}, ["spacing-overridden"]),
+        ({"ImagerPixelSpacing": [0.1, 0.2]}, ["spacing-overridden"]),
+        ({"PixelSpacing": [0.1, 0.1]}, []),
+        ({"PixelSpacing": [0.10005, 0.1]}, []),
+        ({"PixelSpacing": [99, 99]}, []),
+        ({"PixelAspectRatio": [99, 1]}, []),
+    ),
+)
+def test_a_given_spacing_is_told_where_the_image_states_another(elements, codes):
+    spacing, aspect, caveats = read_pixel_size(dataset(None, **elements))
+    other = Caveat("several-breasts", "")
+    read = Mammogram(
+        np.zeros((4, 4), np.uint16), spacing, pixel_aspect=aspect, caveats=(*caveats, other)
+    )
+    given = with_given_spacing(read, (0.1, 0.1))
+    assert given.pixel_spacing_mm == (0.1, 0.1)
+    assert [caveat.code for caveat in given.caveats] == ["several-breasts", *codes]
 
 
 def test_spacing_or_assumed():
