@@ -10,13 +10,13 @@ import httpx
 
 from mammoseg.client import calls
 from mammoseg.client.calls import Call, Render, Spacing
-from mammoseg.client.errors import ClientError
+from mammoseg.client.errors import AnswerBroken, ClientError
 from mammoseg.client.files import ImageFile, read_file
 from mammoseg.client.others import DicomFile, ModelDescription
 from mammoseg.client.results import SegmentationResult
 from mammoseg.client.retry import Attempts, RetryPolicy
 from mammoseg.client.study import Study
-from mammoseg.client.synchronous import TIMEOUT, with_key, with_model
+from mammoseg.client.synchronous import TIMEOUT, time_for, with_key, with_model
 
 ResultT = TypeVar("ResultT")
 
@@ -176,13 +176,17 @@ class AsyncClient:
         await self.close()
 
     async def _do(self, call: Call[ResultT], retry: RetryPolicy | None = None) -> ResultT:
-        attempts = Attempts(retry or self._retry)
+        attempts, arguments = Attempts(retry or self._retry), call.arguments()
         while True:
             try:
-                answer = await self._http.request(call.method, call.path, **call.arguments())
+                answer = await self._http.request(
+                    call.method, call.path, timeout=time_for(call, self._http.timeout), **arguments
+                )
                 pause_s = attempts.after(answer)
             except httpx.TransportError as error:
                 pause_s = attempts.after_failure(error)
+            except (httpx.DecodingError, httpx.TooManyRedirects) as error:
+                raise AnswerBroken(f"the answer cannot be read ({type(error).__name__})") from error
             if pause_s is None:
                 return call.read(answer)
             await self._sleep(pause_s)

@@ -9,7 +9,7 @@ import httpx
 
 from mammoseg.client import calls
 from mammoseg.client.calls import Call, Render, Spacing
-from mammoseg.client.errors import ClientError
+from mammoseg.client.errors import AnswerBroken, ClientError
 from mammoseg.client.files import ImageFile, read_file
 from mammoseg.client.others import DicomFile, ModelDescription
 from mammoseg.client.results import SegmentationResult
@@ -18,8 +18,13 @@ from mammoseg.client.study import Study
 
 ResultT = TypeVar("ResultT")
 
-TIMEOUT = httpx.Timeout(120.0, connect=5.0)
-"""Seconds: longer than the service itself takes until it gives up, half a minute an image."""
+IMAGE_S = 30.0
+"""After which the service gives up an image, by default."""
+
+ANSWER_S, CONNECT_S = 120.0, 5.0
+
+TIMEOUT = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+"""Of a request with one image, seconds: longer than the service itself takes until it gives up."""
 
 
 class Client:
@@ -40,7 +45,8 @@ class Client:
     retry
         How often and how long to ask again.
     timeout
-        Of one request, seconds, or httpx's own.
+        Of one request, seconds, or httpx's own; by default `TIMEOUT`, and for each further image of
+        a study as much more as the service may take.
     sleep
         Waits between two tries.
     options
@@ -206,16 +212,28 @@ class Client:
         self.close()
 
     def _do(self, call: Call[ResultT], retry: RetryPolicy | None = None) -> ResultT:
-        attempts = Attempts(retry or self._retry)
+        attempts, arguments = Attempts(retry or self._retry), call.arguments()
         while True:
             try:
-                answer = self._http.request(call.method, call.path, **call.arguments())
+                answer = self._http.request(
+                    call.method, call.path, timeout=time_for(call, self._http.timeout), **arguments
+                )
                 pause_s = attempts.after(answer)
             except httpx.TransportError as error:
                 pause_s = attempts.after_failure(error)
+            except (httpx.DecodingError, httpx.TooManyRedirects) as error:
+                raise AnswerBroken(f"the answer cannot be read ({type(error).__name__})") from error
             if pause_s is None:
                 return call.read(answer)
             self._sleep(pause_s)
+
+
+def time_for(call: Call[Any], timeout: httpx.Timeout) -> httpx.Timeout:
+    """Return the timeout of a call: the chosen one, else enough for all of its images."""
+    further_s = IMAGE_S * (len(call.files) - 1)
+    if timeout != TIMEOUT or further_s <= 0:
+        return timeout
+    return httpx.Timeout(ANSWER_S + further_s, connect=CONNECT_S)
 
 
 def with_key(options: dict[str, Any], key: str | None) -> dict[str, Any]:

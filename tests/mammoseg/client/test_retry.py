@@ -1,11 +1,14 @@
 import time
+from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
 from mammoseg.client import (
+    AnswerBroken,
     AsyncClient,
     Busy,
     DeviceFailed,
@@ -96,3 +99,39 @@ def test_readiness_is_asked_once() -> None:
     script = Script((problem_answer(503, "draining"),))
     assert script.client().is_ready() is False
     assert len(script.requests) == 1
+
+
+def test_an_answer_that_cannot_be_unpacked_is_none_of_the_services() -> None:
+    class Garbled(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"no gzip"
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"no gzip"
+
+    def garbled() -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Garbled())
+
+    script = Script((garbled(), garbled()))
+    with pytest.raises(AnswerBroken, match="DecodingError"):
+        script.client().segment(b"image")
+
+    async def ask() -> None:
+        async with AsyncClient("http://s", transport=httpx.MockTransport(script)) as client:
+            await client.segment(b"image")
+
+    with pytest.raises(AnswerBroken, match="DecodingError"):
+        anyio.run(ask)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "images", "read_s"),
+    [({}, 1, 120), ({}, 6, 270), ({"timeout": 7.0}, 6, 7), ({"timeout": httpx.Timeout(8)}, 1, 8)],
+)
+def test_a_study_has_time_for_all_of_its_images(
+    chosen: dict[str, Any], images: int, read_s: float
+) -> None:
+    script = Script((httpx.Response(500),))
+    with pytest.raises(ServiceFailed):
+        script.client(**chosen).study([b"image"] * images)
+    assert script.requests[0].extensions["timeout"]["read"] == read_s
