@@ -13,6 +13,9 @@ def datasets_of_xml(body: bytes) -> list[dict[str, Any]] | None:
     The root is a Native DICOM Model, or holds some. Attributes are under their tags; what has no
     tag is under its keyword.
     """
+    # An XML declaration may stand at the very beginning alone.
+    document = body.lstrip()
+    body = document if document.startswith(b"<") else body
     try:
         # Expat bounds what entities may grow to, since 2.4.1, and none from outside is read.
         root = ElementTree.fromstring(body)  # noqa: S314

@@ -119,7 +119,7 @@ def read_response(body: bytes) -> ReadResponse | None:
     if datasets is None:
         return None
     elements = [element for dataset in datasets for element in _of_module(dataset)]
-    if not elements and any(datasets):
+    if not elements and any(dataset not in (None, {}) for dataset in datasets):
         return None
     of = {
         tag: [item for each, items in elements if each == tag for item in items] for tag in MODULE
@@ -137,6 +137,9 @@ def _datasets(body: bytes) -> list[Any] | None:
         return []
     try:
         answer = json.loads(body)
+    except UnicodeDecodeError:
+        # Comments in another character set, which some servers write, do not matter.
+        return _datasets(body.decode("ascii", "replace").encode())
     except (ValueError, RecursionError):
         return datasets_of_xml(body)
     return answer if isinstance(answer, list) else [] if answer is None else [answer]

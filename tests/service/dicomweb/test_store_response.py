@@ -45,3 +45,30 @@ def test_some_that_failed_are_told_from_those_that_were_stored() -> None:
     sequences = [answer[tag]["Value"] for tag in ("00081199", "00081198")]
     uids = [item["00081155"]["Value"] for items in sequences for item in items]
     assert uids == [[UID], ["1.2.4"]]
+
+
+@pytest.mark.parametrize("body", [b"0", b"false", b'""', b"[[]]", b"[0]", b"{} {}"])
+def test_json_without_a_dataset_is_no_answer(body: bytes) -> None:
+    assert read_response(body) is None
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n", b"null", b"{}", b"[]", b"[{}]", b"[null]"])
+def test_an_empty_answer_says_nothing(body: bytes) -> None:
+    said = read_response(body)
+    assert said is not None and (said.failure, said.warning) == (None, None)
+
+
+FAILED = {
+    "JSON in Latin-1": '{"00081198": [{"00081197": [272]}], "ErrorComment": "gr\xfcn"}',
+    "XML after blank lines": "\r\n\n"
+    + '<?xml version="1.0" encoding="utf-8"?><NativeDicomModel>'
+    + '<DicomAttribute tag="00081198" vr="SQ"><Item number="1"><DicomAttribute tag="00081197"'
+    + ' vr="US"><Value number="1">272</Value></DicomAttribute></Item></DicomAttribute>'
+    + "</NativeDicomModel>",
+}
+
+
+@pytest.mark.parametrize("how", FAILED)
+def test_a_failure_is_read_however_it_is_written(how: str) -> None:
+    said = read_response(FAILED[how].encode("latin-1"))
+    assert said is not None and said.failure == 272
