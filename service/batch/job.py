@@ -18,6 +18,7 @@ from service.batch.report import Report
 from service.batch.results import (
     CSV_NAME,
     BadName,
+    NotWritten,
     file_names,
     make_files,
     options_for,
@@ -135,7 +136,7 @@ class Job:
         csv = CSV_NAME if "csv" in self._formats else None
         self._journal.protect(sources)
         if csv is not None:
-            self._claim_csv()
+            self._reserve_csv()
         left = [source for source in sources if not self._is_settled(source, report)]
         if left:
             self._segment(left, report)
@@ -143,7 +144,7 @@ class Job:
         if csv is not None:
             judged_now = {row["results"] for row in rows if row["problem"] is None}
             earlier = self._journal.rows_beside(judged_now)
-            write_file(self._out / csv, to_csv([*earlier, *rows]))
+            self._write_csv(to_csv([*earlier, *rows]))
         judged = [row for row in rows if row["problem"] is None]
         report.end(judged, self._counts, self._out, csv)
         return self._counts["refused"]
@@ -162,13 +163,24 @@ class Job:
             self._refuse(source, problem, report)
         return problem is not None
 
-    def _claim_csv(self) -> None:
+    def _reserve_csv(self) -> None:
         try:
-            self._journal.claim_of_run(CSV_NAME)
+            self._journal.reserve_of_run(CSV_NAME)
         except BadName:
             raise StartupError(
-                f"{self._out / CSV_NAME} is of no earlier run: take another --out, or --overwrite"
+                f"{self._out / CSV_NAME} is of no earlier run, or was changed since: move it away,"
+                " take another --out, or --overwrite"
             ) from None
+
+    def _write_csv(self, content: bytes) -> None:
+        path = self._out / CSV_NAME
+        try:
+            self._journal.claim_of_run(CSV_NAME, content)
+        except BadName:
+            raise NotWritten(
+                f"{path} was changed during the run: move it away, and call again"
+            ) from None
+        write_file(path, content)
 
     def _segment(self, sources: Iterable[Source], report: Report) -> None:
         sources = list(sources)

@@ -2,18 +2,21 @@
 
 An image is done when its line says so of this very image, by this model and these choices, and its
 result files are there at the size they were written with. Before files are written, a line claims
-their names: what no line names is somebody else's, also after a run that was killed. Two patients'
-images may have one path after the other, one size, one time: only their content tells them apart.
+their names and says what they will hold: what no line names, or is of another content, is somebody
+else's, also after a run that was killed. Two patients' images may have one path after the other,
+one size, one time: only their content tells them apart.
 """
 
+import hashlib
 import json
 import os
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
+from service.batch.cut_short import is_cut_short
 from service.batch.fingerprint import Fingerprint
 from service.batch.folder_lock import open_locked
 from service.batch.journal_line import UNWRITTEN, Line, Row
@@ -65,14 +68,27 @@ class Journal:
             # A line that was broken off must not take the next one with it.
             self._file.write("\n")
         lines = [line for each in text.splitlines() if (line := Line.read(each)) is not None]
-        self._lines = {line.name: line for line in lines}
+        self._lines: dict[str, Line] = {}
         # What was made of an image by another model, too, is the journal's own.
-        self._owners = {file: line.name for line in lines for file in line.files}
-        self._sizes = {file: size for line in lines for file, size in line.files.items()}
-        if lines and not any(UNWRITTEN in line.files.values() for line in lines):
+        self._owners: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+        self._digests: dict[str, set[str]] = {}
+        self._claimed: dict[str, str] = {}
+        for line in lines:
+            self._learn(line)
+        if lines and not any(line.digest or UNWRITTEN in line.files.values() for line in lines):
             # Written by a version that claimed nothing; what CSV there is, it wrote.
             self._owners[CSV_NAME] = RUN
-        self._claimed: dict[str, str] = {}
+
+    def _learn(self, line: Line) -> None:
+        self._lines[line.name] = line
+        self._sizes.update(line.files)
+        for file, size in line.files.items():
+            self._owners[file] = line.name
+            digest = line.digests.get(file)
+            # What is only claimed may still have the content that it had.
+            known = self._digests.get(file, set()) if digest and size == UNWRITTEN else set()
+            self._digests[file] = known | {digest} if digest else known
 
     def done(self, source: Source, files: Iterable[str]) -> Row | None:
         """Return the row of an image that is done, with these result files; None for another.
@@ -147,21 +163,37 @@ class Journal:
             told = identity(path)
             if told is not None and told in self._protected:
                 return A_SOURCE
-            is_own = self._owners.get(file) == name and not self._is_edited(file)
-            if not self._overwrite and not is_own:
+            is_own = self._owners.get(file) == name
+            if not self._overwrite and not (is_own and self._is_as_written(file)):
                 return TAKEN
         return None
 
-    def _is_edited(self, file: str) -> bool:
-        """Say whether a result is not as it was written: somebody corrected it, or put another.
+    def _is_as_written(self, file: str) -> bool:
+        """Say whether a result is what was written or what the disk left of it; else somebody's.
 
-        What has no bytes was lost by the disk; what was only claimed may be whole or not.
+        A binary mask has one size, however it was corrected: its content is looked at. Of results
+        of versions that wrote no digest, only the size is known; of what those claimed, nothing.
         """
-        written, there = self._sizes.get(file, UNWRITTEN), self._size(file)
-        return written != UNWRITTEN and there not in (written, 0)
+        written, digests = self._sizes.get(file, UNWRITTEN), self._digests.get(file)
+        if not digests and written in (UNWRITTEN, self._size(file)):
+            return True
+        try:
+            content = (self.folder / file).read_bytes()
+        except OSError:
+            return False
+        if digests and hashlib.sha256(content).hexdigest() in digests:
+            return True
+        return (written == UNWRITTEN or len(content) <= written) and is_cut_short(content)
 
-    def claim(self, source: Source, seen: Fingerprint, files: Iterable[str]) -> None:
+    def claim(self, source: Source, seen: Fingerprint, files: Mapping[str, bytes]) -> None:
         """Say that files are about to be written for an image, which may replace others.
+
+        Parameters
+        ----------
+        source, seen
+            The image, and its file as it was read.
+        files
+            What they will hold, by name.
 
         Raises
         ------
@@ -176,22 +208,33 @@ class Journal:
             # It was another one when it was read than when it was asked for.
             raise BadName(*TAKEN)
         row = earlier.row if earlier is not None and self._is_same(earlier, source, seen) else {}
-        self._claim(self._line(source, seen, dict.fromkeys(files, UNWRITTEN), row))
+        line = self._line(source, seen, dict.fromkeys(files, UNWRITTEN), row)
+        self._claim(replace(line, digests=line.digests | _digests(files)), files)
 
-    def claim_of_run(self, file: str) -> None:
-        """Say that a file of the whole run is about to be written; raises as `claim`."""
-        self._claim(Line(RUN, "", 0, 0, self._made_by, {file: UNWRITTEN}, {}))
-
-    def _claim(self, line: Line) -> None:
+    def reserve_of_run(self, file: str) -> None:
+        """Keep a name for a file that is written when the run ends; raises as `claim`."""
         with self._lock:
-            problem = self.problem(line.name, line.files)
-            if problem is not None:
-                raise BadName(*problem)
-            for owners in (self._owners, self._claimed):
-                owners.update(dict.fromkeys(line.files, line.name))
-            self._sizes.update(line.files)
-            if line.files:
+            self._reserve(RUN, (file,))
+
+    def claim_of_run(self, file: str, content: bytes) -> None:
+        """Say that a file of the whole run is about to be written, and what; raises as `claim`."""
+        digests = _digests({file: content})
+        self._claim(
+            Line(RUN, "", 0, 0, self._made_by, {file: UNWRITTEN}, {}, digests=digests), digests
+        )
+
+    def _claim(self, line: Line, files: Collection[str]) -> None:
+        with self._lock:
+            # Those of further formats, which the line keeps, are not replaced.
+            self._reserve(line.name, files)
+            if files:
                 self._write(line)
+
+    def _reserve(self, name: str, files: Iterable[str]) -> None:
+        problem = self.problem(name, files)
+        if problem is not None:
+            raise BadName(*problem)
+        self._claimed.update(dict.fromkeys(files, name))
 
     def add(self, source: Source, seen: Fingerprint, files: Mapping[str, int], row: Row) -> None:
         """Say that an image is done; its files are there.
@@ -207,25 +250,25 @@ class Journal:
     def _line(self, source: Source, seen: Fingerprint, files: Mapping[str, int], row: Row) -> Line:
         earlier = self._lines.get(source.name)
         # Results of other formats, made before and of the same, are still good.
-        same = earlier is not None and self._is_same(earlier, source, seen)
-        kept = dict(earlier.files) if earlier is not None and same else {}
+        kept = earlier if earlier is not None and self._is_same(earlier, source, seen) else None
         return Line(
             source.name,
             str(source.path),
             seen.size,
             seen.mtime_ns,
             self._made_by,
-            kept | dict(files),
+            (kept.files if kept else {}) | dict(files),
             row,
             seen.head,
             seen.digest,
+            kept.digests if kept else {},
         )
 
     def _is_same(self, earlier: Line, source: Source, seen: Fingerprint) -> bool:
         return earlier.made_by == self._made_by and earlier.is_of_content(source, seen)
 
     def _write(self, line: Line) -> None:
-        self._lines[line.name] = line
+        self._learn(line)
         try:
             self._file.write(json.dumps(asdict(line)) + "\n")
             self._file.flush()
@@ -251,3 +294,7 @@ class Journal:
             return (self.folder / name).stat().st_size
         except OSError:
             return None
+
+
+def _digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

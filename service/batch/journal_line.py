@@ -1,7 +1,7 @@
 """A line of the journal: of which image it is, what was made of it, and by what."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,8 @@ class Line:
         What the table and the CSV say; empty while the files are only claimed.
     head, digest
         As of `Fingerprint`; "" in lines of versions that wrote none.
+    digests
+        SHA-256 of each result file as it is written, hex, by name; not of those of such versions.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Line:
     row: Row
     head: str = ""
     digest: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Self | None:
@@ -54,7 +57,7 @@ class Line:
             line = cls(**json.loads(text))
         except (TypeError, ValueError):
             return None
-        sound = isinstance(line.files, dict) and isinstance(line.row, dict)
+        sound = all(isinstance(one, dict) for one in (line.files, line.row, line.digests))
         return line if sound and isinstance(line.name, str) else None
 
     def is_of(self, path: Path) -> bool:

@@ -113,7 +113,7 @@ def test_a_name_that_results_of_another_image_have_is_taken(
         assert journal.done(second, ["a.json"]) is None
         assert journal.is_taken(second)
         with pytest.raises(BadName):
-            journal.claim(second, seen(second), ["a.json"])
+            journal.claim(second, seen(second), {"a.json": b"{}"})
         (tmp_path / "out" / "a.json").unlink()
         assert not journal.is_taken(second)
 
@@ -148,13 +148,18 @@ def test_a_row_without_files_is_a_result_too(tmp_path: Path, source: Source) -> 
         assert list(journal.rows_beside(())) == [ROW]
 
 
+def as_of_a_version_without_digests(folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / NAME).read_text().splitlines()]
+    for line in lines:
+        del line["head"], line["digest"], line["digests"]
+    (folder / NAME).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def test_lines_of_a_version_that_wrote_no_digest_are_of_the_file_as_it_was_left(
     tmp_path: Path, source: Source
 ) -> None:
     done(tmp_path / "out", source)
-    line = json.loads((tmp_path / "out" / NAME).read_text())
-    del line["head"], line["digest"]
-    (tmp_path / "out" / NAME).write_text(json.dumps(line) + "\n")
+    as_of_a_version_without_digests(tmp_path / "out")
     other = Source(tmp_path / "b.dcm", "a", True)
     put_in_its_place(source, b"image", other.path)
     with Journal(tmp_path / "out", "model") as journal:
@@ -162,7 +167,7 @@ def test_lines_of_a_version_that_wrote_no_digest_are_of_the_file_as_it_was_left(
         assert not journal.is_taken(source)
         assert journal.done(other, ["a.json"]) is None
         assert journal.is_taken(other)
-        journal.claim(source, seen(source), ["a-seg.dcm"])
+        journal.claim(source, seen(source), {"a-seg.dcm": b"{}"})
 
 
 def test_the_rows_of_all_images_are_those_whose_results_are_there(
@@ -193,7 +198,7 @@ def test_what_a_killed_run_was_about_to_write_is_its_own(tmp_path: Path, source:
     out = tmp_path / "out"
     done(out, source)
     with Journal(out, "model") as journal:
-        journal.claim(source, seen(source), ["a-seg.dcm"])
+        journal.claim(source, seen(source), {"a-seg.dcm": b"{}"})
     (out / "a-seg.dcm").write_bytes(b"")
     (out / "a-mask.png").write_bytes(b"drawn by hand")
     with Journal(out, "model") as journal:
@@ -206,7 +211,7 @@ def test_what_a_killed_run_was_about_to_write_is_its_own(tmp_path: Path, source:
 
 def test_a_claim_alone_is_no_result(tmp_path: Path, source: Source) -> None:
     with Journal(tmp_path / "out", "model") as journal:
-        journal.claim(source, seen(source), ["a.json"])
+        journal.claim(source, seen(source), {"a.json": b"{}"})
     with Journal(tmp_path / "out", "model") as journal:
         assert journal.done(source, []) is None
 
@@ -222,9 +227,88 @@ def test_the_table_of_a_version_that_claimed_nothing_is_known_for_its_own(
     tmp_path: Path, source: Source
 ) -> None:
     done(tmp_path, source)
-    (tmp_path / "scores.csv").touch()
+    (tmp_path / "scores.csv").write_text("file")
+    with Journal(tmp_path, "model") as journal, pytest.raises(BadName):
+        journal.reserve_of_run("scores.csv")
+    as_of_a_version_without_digests(tmp_path)
     with Journal(tmp_path, "model") as journal:
-        journal.claim_of_run("scores.csv")
+        journal.reserve_of_run("scores.csv")
+        journal.claim_of_run("scores.csv", b"file")
+
+
+def test_the_table_is_the_runs_own_as_long_as_it_is_as_one_wrote_it(tmp_path: Path) -> None:
+    table = tmp_path / "scores.csv"
+    with Journal(tmp_path, "model") as journal:
+        journal.reserve_of_run("scores.csv")
+    table.write_bytes(b"mine, where a run ended before it wrote any")
+    with Journal(tmp_path, "model") as journal, pytest.raises(BadName):
+        journal.reserve_of_run("scores.csv")
+    table.unlink()
+    # Written; claimed by a run that was killed before; of a run that was killed after.
+    for before, after in ((b"a,b\n", b"a,b\n"), (b"c,d\n", b"a,b\n"), (b"e,f\n", b"e,f\n")):
+        with Journal(tmp_path, "model") as journal:
+            journal.reserve_of_run("scores.csv")
+            journal.claim_of_run("scores.csv", before)
+            table.write_bytes(after)
+    table.write_bytes(b"e,F\n")
+    with Journal(tmp_path, "model") as journal:
+        with pytest.raises(BadName):
+            journal.reserve_of_run("scores.csv")
+        with pytest.raises(BadName):
+            journal.claim_of_run("scores.csv", b"a,b\n")
+    with Journal(tmp_path, "model", overwrite=True) as journal:
+        journal.reserve_of_run("scores.csv")
+
+
+def written(folder: Path, source: Source, content: bytes, made_by: str = "model") -> None:
+    with Journal(folder, made_by) as journal:
+        journal.claim(source, seen(source), {"a.json": content})
+        (folder / "a.json").write_bytes(content)
+        journal.add(source, seen(source), {"a.json": len(content)}, ROW)
+
+
+@pytest.mark.parametrize("made_by", ["model", "new model"])
+def test_a_result_of_the_same_size_and_another_content_is_somebodys(
+    tmp_path: Path, source: Source, made_by: str
+) -> None:
+    """As a binary mask is, however it was corrected."""
+    out = tmp_path / "out"
+    written(out, source, b'{"a":1}', "old model")
+    written(out, source, b'{"a":2}')
+    for content, problem in ((b'{"a":2}', None), (b'{"a":3}', TAKEN), (b'{"a":1}', TAKEN)):
+        (out / "a.json").write_bytes(content)
+        with Journal(out, made_by) as journal:
+            assert journal.problem("a", ["a.json", "a-seg.dcm"]) == problem
+    with Journal(out, "model") as journal:
+        # Nobody is about to replace it, and so nobody reads it.
+        assert journal.done(source, ["a.json"]) == ROW
+    as_of_a_version_without_digests(out)
+    with Journal(out, made_by) as journal:
+        assert journal.problem("a", ["a.json"]) is None
+
+
+def test_what_the_disk_left_of_a_result_is_nobodys_correction(
+    tmp_path: Path, source: Source
+) -> None:
+    out = tmp_path / "out"
+    written(out, source, b'{"a": 1}')
+    for content, problem in ((b'{"a', None), (b"\0" * 8, None), (b'{"a": 1, "b', TAKEN)):
+        (out / "a.json").write_bytes(content)
+        with Journal(out, "model") as journal:
+            assert journal.problem("a", ["a.json"]) == problem
+
+
+def test_what_a_killed_run_claimed_is_its_own_as_it_was_before_or_is_to_be(
+    tmp_path: Path, source: Source
+) -> None:
+    out = tmp_path / "out"
+    written(out, source, b'{"a":1}')
+    with Journal(out, "model") as journal:
+        journal.claim(source, seen(source), {"a.json": b'{"a":2}'})
+    for content, problem in ((b'{"a":1}', None), (b'{"a":2}', None), (b'{"a":3}', TAKEN)):
+        (out / "a.json").write_bytes(content)
+        with Journal(out, "model") as journal:
+            assert journal.problem("a", ["a.json"]) == problem
 
 
 def test_a_line_that_was_broken_off_does_not_take_the_next_one_with_it(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import pydicom
 import pytest
 
 from service.loading import open_segmenter
@@ -45,6 +46,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 run = partial(invoke, "segment")
+
+
+def _halved(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
 
 
 def test_a_folder_is_segmented_and_what_is_no_mammogram_is_passed_over(
@@ -223,7 +228,68 @@ def test_a_result_that_was_corrected_by_hand_is_not_replaced_unasked(
     assert (out / name).read_bytes() != b"corrected by hand"
 
 
-@pytest.mark.parametrize("lost", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_a_mask_that_was_corrected_at_its_size_is_not_replaced_for_one_more_format(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (study / "m.dcm").write_bytes(as_file(full_header()))
+    run(study / "m.dcm", "--out", out, "--format", "seg,csv")
+    mask = pydicom.dcmread(out / "m-seg.dcm")
+    mask.PixelData = bytes(255 - byte for byte in mask.PixelData)
+    size = (out / "m-seg.dcm").stat().st_size
+    mask.save_as(out / "m-seg.dcm")
+    corrected = (out / "m-seg.dcm").read_bytes()
+    assert len(corrected) == size
+    for formats, status in (("seg,csv", 0), ("seg,sc,csv", 1), ("sc", 0)):
+        result = run(study / "m.dcm", "--out", out, "--format", formats)
+        assert (result.exit_code, "result-name-taken" in result.stderr) == (status, status == 1)
+        assert (out / "m-seg.dcm").read_bytes() == corrected
+    assert run(study / "m.dcm", "--out", out, "--format", "seg", "--overwrite").exit_code == 0
+    assert (out / "m-seg.dcm").read_bytes() != corrected
+
+
+def test_a_table_that_somebody_wrote_into_is_not_replaced_and_nothing_is_begun(
+    study: Path, tmp_path: Path, opened: list[int]
+) -> None:
+    out = tmp_path / "out"
+    call = (study / "m.dcm", "--out", out)
+    for _ in range(2):
+        assert run(*call).exit_code == 0
+    table = (out / "scores.csv").read_bytes()
+    (out / "scores.csv").write_bytes(table.replace(b"\r\n", b",reader\r\n"))
+    for sources in (call, (study / "view.png", *call)):
+        result = run(*sources)
+        assert (result.exit_code, len(opened)) == (2, 1)
+        assert "scores.csv is of no earlier run, or was changed since" in result.stderr
+    assert b",reader" in (out / "scores.csv").read_bytes()
+    (out / "scores.csv").rename(tmp_path / "mine.csv")
+    assert run(*call).exit_code == 0
+    assert (out / "scores.csv").read_bytes() == table
+
+
+def test_a_table_that_is_changed_during_the_run_is_kept(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    really = Segmenter.segment
+
+    def while_somebody_writes(*arguments: Any, **options: Any) -> Any:
+        (out / "scores.csv").write_text("mine")
+        return really(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Segmenter, "segment", while_somebody_writes)
+        result = run(study / "m.dcm", "--out", out)
+    assert result.exit_code == 4
+    assert "scores.csv was changed during the run" in " ".join(result.stderr.split())
+    assert (out / "scores.csv").read_text() == "mine"
+    (out / "scores.csv").unlink()
+    assert "1 were done before" in run(study / "m.dcm", "--out", out).stdout
+
+
+@pytest.mark.parametrize(
+    "lost", [lambda file: file.unlink(), lambda file: os.truncate(file, 0), _halved]
+)
 def test_a_result_that_the_disk_lost_is_made_again(
     study: Path, tmp_path: Path, lost: Callable[[Path], object]
 ) -> None:
