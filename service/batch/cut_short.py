@@ -5,6 +5,7 @@ viewer that saves a mask saves all of it. Sizes do not tell: a corrected mask ma
 """
 
 import json
+from pathlib import Path
 
 from service.errors import MammosegError
 from service.imaging.dicom import parse
@@ -13,6 +14,18 @@ _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _DICOM_START = bytes(128) + b"DICM"
 _ITEMS_END = bytes.fromhex("feffdde000000000")
 """Sequence Delimitation Item, which ends encapsulated pixel data (PS3.5 A.4)."""
+
+
+def is_lost(path: Path, size: int) -> bool:
+    """Say whether a result that was written with this size is gone, or breaks off.
+
+    It is read only where it is smaller.
+    """
+    try:
+        there = path.stat().st_size
+        return there < size and is_cut_short(path.read_bytes())
+    except OSError:
+        return True
 
 
 def is_cut_short(content: bytes) -> bool:

@@ -1,13 +1,17 @@
 """Where the images of an archive are: in files, or on a server from which WADO-RS fetches them."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from service.batch.bodies import FileBody, SourceUnavailable, look_at
+from service.batch.fingerprint import head_of
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.search import Server, ServerFailed
+from service.errors import MammosegError
+from service.imaging.source_header import digest_of_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,25 @@ class FileItem:
         return os.fsencode(self.path)
 
     def version(self) -> str:
-        """Say which content it has, without reading it: size and time of change; "" if none."""
+        """Say which content it has: size, time of change, digest of its head; "" if none.
+
+        Of a DICOM file, the head says whose it is: two patients' discs in one drive may agree in
+        all else. A whole archive is not read again for it.
+        """
         try:
             told = self.path.stat()
+            return f"{told.st_size} {told.st_mtime_ns} {head_of(self.path)}"
         except OSError:
             return ""
-        return f"{told.st_size} {told.st_mtime_ns}"
+
+    def is_of(self, digest: str) -> bool:
+        """Say whether it is the image of a digest, of a whole file or of a dataset; reads all."""
+        try:
+            content = self.path.read_bytes()
+            is_whole_file = digest == hashlib.sha256(content).hexdigest()
+            return is_whole_file or digest == digest_of_dataset(content)
+        except (OSError, MammosegError):
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,9 @@ class ArchiveJob:
             self._take(Outcome(item, "refused", problem=NO_ANSWER, is_unavailable=True), version)
 
     def _take(self, answer: Answer, version: str) -> None:
+        if answer.item.version() != version:
+            # Of what was read, nobody knows which it was: the next run looks at it again.
+            version = ""
         try:
             state, problem = self._ledger.take(answer, version)
         except NotWritten:

@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from service.batch.archive.items import Item, shown
+from service.batch.archive.items import FileItem, Item, shown
 from service.batch.archive.judge import Answer, Judged
+from service.batch.cut_short import is_lost
 from service.batch.folder_lock import open_locked
 from service.batch.journal_line import Row
 from service.batch.results import BadName, NotWritten, write_files
@@ -148,17 +149,36 @@ class Ledger:
     def is_settled(self, item: Item, version: str) -> bool:
         """Say whether nothing is left to do for an item, as it is now.
 
-        Its result files are there at the size that they were written with; a file that changed
-        since is looked at again.
+        Its result files are there, as they were written or as somebody corrected them; a file that
+        changed since is looked at again.
+
+        Raises `NotWritten` where the disk takes nothing more.
         """
         found = self._connection.execute(
-            "SELECT state, version, files FROM item LEFT JOIN image USING (image)"
+            "SELECT state, version, files, digest FROM item LEFT JOIN image USING (image)"
             " WHERE item.location = ?",
             (item.location,),
         ).fetchone()
-        if found is None or found[0] not in SETTLED or found[1] != version:
+        if found is None or found[0] not in SETTLED or not version:
             return False
-        return found[0] == "passed-over" or self._whole(found[2])
+        state, before, files, digest = found
+        if before != version and not self._is_of_earlier_form(item, version, before, digest):
+            return False
+        return state == "passed-over" or (files is not None and not self._lost(files))
+
+    def _is_of_earlier_form(
+        self, item: Item, version: str, before: str, digest: str | None
+    ) -> bool:
+        """Say whether an item is what was settled when versions had no digest; it is read once."""
+        if digest is None or not version.startswith(f"{before} "):
+            return False
+        if not isinstance(item, FileItem) or not item.is_of(digest):
+            return False
+        with self._written():
+            self._connection.execute(
+                "UPDATE item SET version = ? WHERE location = ?", (version, item.location)
+            )
+        return True
 
     def take(self, answer: Answer, version: str) -> tuple[str, tuple[str, str] | None]:
         """Write down what came of an item, its results first.
@@ -196,14 +216,18 @@ class Ledger:
         known = self._connection.execute(
             "SELECT digest, location, files FROM image WHERE image = ?", (made.image,)
         ).fetchone()
+        lost, sizes = set(made.files), dict[str, int]()
         if known is not None:
             digest, location, files = known
             if digest != made.digest:
                 return "refused", DIFFERS
-            if location != item.location and self._whole(files):
-                return "duplicate", None
-        write_files(self.folder, made.files)
-        sizes = {name: len(content) for name, content in made.files.items()}
+            lost, sizes = self._lost(files), json.loads(files)
+            if not lost:
+                return ("done" if location == item.location else "duplicate"), None
+        # The others are as good, or somebody corrected them.
+        written = {name: content for name, content in made.files.items() if name in lost}
+        write_files(self.folder, written)
+        sizes |= {name: len(content) for name, content in written.items()}
         row = (made.image, made.digest, item.location, json.dumps(sizes), json.dumps(made.row))
         regions = [(made.image, each["number"], json.dumps(each)) for each in made.regions]
         self._connection.execute("DELETE FROM image WHERE image = ?", (made.image,))
@@ -211,14 +235,10 @@ class Ledger:
         self._connection.executemany("INSERT INTO region VALUES (?, ?, ?)", regions)
         return "done", None
 
-    def _whole(self, files: str | None) -> bool:
-        if files is None:
-            return False
-        try:
-            sizes = json.loads(files).items()
-            return all((self.folder / name).stat().st_size == size for name, size in sizes)
-        except OSError:
-            return False
+    def _lost(self, files: str) -> set[str]:
+        """Return which of an image's result files are gone, or break off."""
+        sizes: dict[str, int] = json.loads(files)
+        return {name for name, size in sizes.items() if is_lost(self.folder / name, size)}
 
     def scores(self) -> Iterator[Row]:
         """Yield the row of each image, by its name."""

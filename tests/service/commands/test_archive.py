@@ -8,6 +8,7 @@ import cv2
 import pydicom
 import pytest
 
+from service.batch.archive.engine import ThisMachine
 from service.commands import archiving
 from service.telemetry.inference_line import Pseudonyms
 from tests.archive_files import instance_uid, numbered, path_of, small_mammogram
@@ -79,6 +80,69 @@ def test_the_same_command_goes_on_and_opens_nothing_when_all_is_done(
     assert table(out, "scores") == before
     assert next((out / "images").rglob("*.json")).stat().st_mtime_ns == written
     monkeypatch.undo()
+
+
+def exchanged(path: Path, number: int) -> None:
+    """Put another patient's image in a file's place, of its size and its time."""
+    told = path.stat()
+    path.write_bytes(numbered(small_mammogram(SHAPE), number))
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert path.stat().st_size == told.st_size
+
+
+def test_the_next_disc_in_the_same_place_is_segmented(archive: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", path_of(archive, 0)
+    run(archive, "--out", out)
+    exchanged(path, 77)
+    again = run(archive, "--out", out)
+    assert again.exit_code == 0, again.output
+    assert "1 segmented, 5 were done before" in again.stdout
+    images = {row["image"] for row in table(out, "scores")}
+    assert images == {instance_uid(number) for number in (*range(6), 77)}
+    (item,) = (one for one in table(out, "items") if one["location"] == str(path))
+    assert item["image"] == instance_uid(77)
+
+
+def test_a_file_that_is_exchanged_during_the_run_is_looked_at_again(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, path = tmp_path / "out", path_of(archive, 0)
+    really = ThisMachine.run
+
+    def after_an_exchange(engine: ThisMachine, items: Any) -> Any:
+        exchanged(path, 77)
+        yield from really(engine, items)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThisMachine, "run", after_an_exchange)
+        assert run(archive, "--out", out).exit_code == 0
+    exchanged(path, 0)
+    assert "1 segmented, 5 were done before" in run(archive, "--out", out).stdout
+    assert instance_uid(0) in {row["image"] for row in table(out, "scores")}
+
+
+def test_a_mask_that_was_corrected_is_left_and_one_that_breaks_off_is_made_again(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    call = (archive, "--out", out, "--format", "png,seg")
+    run(*call)
+    masks = [next(out.rglob(f"{instance_uid(number)}-mask.png")) for number in range(2)]
+    segmentations = [next(out.rglob(f"{instance_uid(number)}-seg.dcm")) for number in range(2)]
+    before = [file.read_bytes() for file in (masks[1], segmentations[1])]
+    drawn = cv2.imencode(".png", cv2.imread(str(masks[0])) * 0)[1].tobytes()
+    masks[0].write_bytes(drawn)
+    for file in (masks[1], segmentations[1]):
+        os.truncate(file, file.stat().st_size // 2)
+    # Lost beside one that is not to be lost.
+    segmentations[0].unlink()
+    again = run(*call)
+    assert again.exit_code == 0, again.output
+    assert "2 segmented" in again.stdout and "4 were done before" in again.stdout
+    assert masks[0].read_bytes() == drawn and segmentations[0].exists()
+    assert [file.read_bytes() for file in (masks[1], segmentations[1])] == before
+    assert "6 were done before" in run(*call).stdout
+    assert len(table(out, "scores")) == 6
 
 
 def test_what_is_no_mammogram_or_no_image_costs_nothing_but_its_line(
@@ -282,8 +346,6 @@ def test_an_archive_without_images_is_nothing_to_begin_with(tmp_path: Path, sour
 def test_an_engine_that_forgets_an_image_is_found_out(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from service.batch.archive.engine import ThisMachine
-
     really = ThisMachine.run
 
     def forgetful(engine: ThisMachine, items: Any) -> Any:

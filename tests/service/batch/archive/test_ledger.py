@@ -1,4 +1,7 @@
+import os
 import sqlite3
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,58 @@ def test_a_file_that_changed_or_lost_its_results_is_looked_at_again(tmp_path: Pa
         assert not ledger.is_settled(ITEM, "1 2")
         ledger.take(done(), "1 2")
         assert ledger.is_settled(ITEM, "1 2")
+
+
+@pytest.mark.parametrize(
+    "corrected",
+    [b'{"a": 2}', b'{"a": "by hand"}', b"{}", b"drawn"],
+    ids=["same", "more", "less", "other"],
+)
+def test_a_result_that_somebody_corrected_is_left_and_what_is_lost_beside_it_made_again(
+    tmp_path: Path, corrected: bytes
+) -> None:
+    mask, report = tmp_path / "images" / "1.2.3.json", tmp_path / "images" / "sr.json"
+    made = replace(judged(), files={f"images/{one.name}": b'{"a": 1}' for one in (mask, report)})
+    with Ledger(tmp_path, BOUND) as ledger:
+        ledger.take(done(made=made), "1 2")
+        mask.write_bytes(corrected)
+        assert ledger.is_settled(ITEM, "1 2")
+        # As of one that was touched, and of a copy.
+        assert ledger.take(done(made=made), "1 3") == ("done", None)
+        assert ledger.take(done(OTHER, made), "3 4") == ("duplicate", None)
+        assert mask.read_bytes() == corrected
+        for left in (b"", b'{"a'):
+            report.write_bytes(left)
+            assert not ledger.is_settled(ITEM, "1 3")
+            assert ledger.take(done(made=made), "1 3") == ("done", None)
+            assert (mask.read_bytes(), report.read_bytes()) == (corrected, b'{"a": 1}')
+            assert ledger.is_settled(ITEM, "1 3")
+
+
+@pytest.mark.parametrize("content", [b"image", b"gamei"])
+def test_what_an_earlier_version_settled_is_read_whole_once_and_is_the_same_or_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    item, other = FileItem(tmp_path / "a.png"), FileItem(tmp_path / "b.dcm")
+    for each in (item, other):
+        each.path.write_bytes(b"image")
+    out, of_earlier = tmp_path / "out", item.version().rpartition(" ")[0]
+    with Ledger(out, BOUND) as ledger:
+        ledger.take(done(item, judged(digest=sha256(b"image").hexdigest())), of_earlier)
+        passed_over: Answer = Outcome(other, "passed-over", problem=("no-pixel-data", "None."))
+        ledger.take(passed_over, other.version().rpartition(" ")[0])
+        told = item.path.stat()
+        item.path.write_bytes(content)
+        os.utime(item.path, ns=(told.st_atime_ns, told.st_mtime_ns))
+        is_same = content == b"image"
+        assert ledger.is_settled(item, item.version()) == is_same
+        # Of which image it was, nothing is known.
+        assert not ledger.is_settled(other, other.version())
+        monkeypatch.setattr(FileItem, "is_of", lambda *_: pytest.fail("read whole"))
+        if is_same:
+            assert ledger.is_settled(item, item.version())
+        item.path.unlink()
+        assert not ledger.is_settled(item, item.version())
 
 
 def test_what_was_refused_is_tried_again_and_what_was_passed_over_is_not(tmp_path: Path) -> None:
