@@ -48,6 +48,19 @@ def test_one_that_was_given_up_for_want_of_its_file_is_processed_when_it_comes_a
     assert inbox.instances.bytes_held() > 0
 
 
+def test_one_that_was_done_with_takes_its_space_again(inbox: Inbox, receive: Receive) -> None:
+    receive(mammogram())
+    held, digests = inbox.instances.bytes_held(), inbox.instances.digests_held()
+    inbox.processing.dead(1, "source-missing")
+    lose_sources(inbox)
+    inbox.processing.source_gone(1)
+    assert inbox.instances.bytes_held() == 0
+    receive(mammogram())
+    assert inbox.instances.bytes_held() == held > 0
+    # Else its file would be taken for one that nobody needs.
+    assert inbox.instances.digests_held() == digests
+
+
 def test_one_that_comes_twice_in_one_transaction_is_kept_once(
     inbox: Inbox, receive: Receive
 ) -> None:
