@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from service.imaging.reader import SNIFFED_BYTES, sniff
+
 HEAD_BYTES = 1 << 16
 """Of a DICOM file, what says whose it is. Read of each image at each call: one look at the disk."""
 
@@ -47,6 +49,20 @@ def head_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.sha256(file.read(HEAD_BYTES)).hexdigest()
+
+
+def known_by(path: Path) -> str:
+    """Return the SHA-256 of as much of a file as tells it from others, hex; raises as `head_of`."""
+    return head_of(path) if is_told_by_head(path) else digest_of(path)
+
+
+def is_told_by_head(path: Path) -> bool:
+    """Say whether its head tells a file from others; raises as `head_of`.
+
+    A TIFF of a film may begin with more black rows than are looked at.
+    """
+    with path.open("rb") as file:
+        return sniff(file.read(SNIFFED_BYTES)) != "tiff"
 
 
 def digest_of(path: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from service.batch.fingerprint import Fingerprint, digest_of, head_of
+from service.batch.fingerprint import Fingerprint, digest_of, head_of, is_told_by_head
 from service.batch.sources import Source
 
 UNWRITTEN = -1
@@ -63,7 +63,8 @@ class Line:
     def is_of(self, path: Path) -> bool:
         """Say whether it is of the image that lies at a path now; a moved one is the same.
 
-        What was left as it was, by path, size and time, is read no further than its head.
+        What was left as it was, by path, size and time, is read no further than its head where that
+        tells.
 
         Raises
         ------
@@ -78,7 +79,7 @@ class Line:
             return is_as_left
         if head_of(path) != self.head:
             return False
-        return is_as_left or digest_of(path) == self.digest
+        return (is_as_left and is_told_by_head(path)) or digest_of(path) == self.digest
 
     def is_of_content(self, source: Source, seen: Fingerprint) -> bool:
         """Say whether it is of an image that was read."""

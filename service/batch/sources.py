@@ -14,10 +14,7 @@ from pathlib import Path
 
 from service.batch.dicomdir import is_dicomdir, referenced_files
 from service.errors import MammosegError
-from service.imaging.reader import sniff
-
-HEAD_BYTES = 256
-"""Enough for `sniff`."""
+from service.imaging.reader import SNIFFED_BYTES, sniff
 
 SUFFIXES = frozenset((".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff"))
 """What is left out of a result's name; in `1.2.840.4711` the last part is none."""
@@ -109,7 +106,7 @@ def _take_folder(folder: Path, out: Path, found: Found) -> None:
     for path in _files_below(folder, out, found):
         try:
             with path.open("rb") as file:
-                is_image = sniff(file.read(HEAD_BYTES)) is not None
+                is_image = sniff(file.read(SNIFFED_BYTES)) is not None
         except OSError:
             # What cannot be opened is said when it is its turn.
             is_image = True

@@ -35,6 +35,9 @@ _RASTER_STARTS: tuple[tuple[bytes, RasterKind], ...] = (
     (b"MM\0+", "tiff"),
 )
 
+SNIFFED_BYTES = 256
+"""Enough for `sniff`."""
+
 MIN_BITS_TO_HALVE = 9
 """Of what may be decoded at half its resolution: a decoder rounds the half to as many levels as the
 image has, where the mean of four pixels has two bits more. With 8 bits that moved the score of one

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from service.batch.bodies import FileBody, SourceUnavailable, look_at
-from service.batch.fingerprint import head_of
+from service.batch.fingerprint import known_by
 from service.dicomweb.archive import Archive, InstanceReference
 from service.dicomweb.search import Server, ServerFailed
 from service.errors import MammosegError
@@ -38,11 +38,11 @@ class FileItem:
         """Say which content it has: size, time of change, digest of its head; "" if none.
 
         Of a DICOM file, the head says whose it is: two patients' discs in one drive may agree in
-        all else. A whole archive is not read again for it.
+        all else. A whole archive is not read again for it, but TIFFs are.
         """
         try:
             told = self.path.stat()
-            return f"{told.st_size} {told.st_mtime_ns} {head_of(self.path)}"
+            return f"{told.st_size} {told.st_mtime_ns} {known_by(self.path)}"
         except OSError:
             return ""
 

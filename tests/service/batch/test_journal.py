@@ -139,6 +139,20 @@ def test_images_that_begin_alike_are_told_apart_at_another_path(
         assert journal.is_taken(other)
 
 
+def test_films_that_begin_with_the_same_black_rows_are_told_apart_at_one_path(
+    tmp_path: Path, source: Source
+) -> None:
+    black = b"II*\0" + bytes(HEAD_BYTES)
+    put_in_its_place(source, black + b"anna")
+    done(tmp_path / "out", source)
+    put_in_its_place(source, black + b"bert")
+    with Journal(tmp_path / "out", "model") as journal:
+        assert journal.done(source, ["a.json"]) is None
+        assert journal.is_taken(source)
+        put_in_its_place(source, black + b"anna")
+        assert journal.done(source, ["a.json"]) == ROW
+
+
 def test_a_row_without_files_is_a_result_too(tmp_path: Path, source: Source) -> None:
     out = tmp_path / "out"
     with Journal(out, "model") as journal:
