@@ -1,10 +1,11 @@
-"""Looks whether files of models were replaced, and puts the new ones to work beside requests."""
+"""Looks whether models or their cards were replaced, and puts the new ones to work."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -15,7 +16,7 @@ from service.inference.net import Net
 from service.inference.signature_path import signature_path
 from service.logs import where
 from service.segmenter import Segmenter
-from service.serving.served_model import ServedModel
+from service.serving.served_model import ServedModel, card_paths
 from service.serving.served_models import ServedModels
 
 log = structlog.get_logger("mammoseg")
@@ -83,8 +84,7 @@ class Reloader:
 
     def __post_init__(self) -> None:
         self._watched = [
-            _Watched(model, FileWatch((model.path, signature_path(model.path))))
-            for model in self.models.all
+            _Watched(model, FileWatch(_files_of(model.path))) for model in self.models.all
         ]
 
     def ask(self) -> None:
@@ -111,6 +111,8 @@ class Reloader:
 
     def reload(self, model: ServedModel, told: str = "") -> str:
         """Put a model's file to work, if it is another than the one that works; never raises.
+
+        Of the one that works, the card is read anew.
 
         Parameters
         ----------
@@ -140,6 +142,9 @@ class Reloader:
     def _prove_and_open(self, model: ServedModel, file: ModelFile) -> None:
         try:
             if file.sha256 == model.segmenter.model.sha256:
+                # Beside any other file, a card is not that of the model that works.
+                if model.read_card():
+                    log.info("model-card-replaced", model=model.id, sha256=file.sha256)
                 return
             with self.opener.memory():
                 self.opener.prove(file, lambda: self._stopped)
@@ -187,3 +192,8 @@ class Reloader:
             await asyncio.wait_for(self._asked.wait(), LOOK_S)
         except TimeoutError:
             return
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    """Return what belongs to a model: its file, its signature, its card."""
+    return (path, signature_path(path), *card_paths(path))

@@ -57,7 +57,8 @@ class ServedModel:
         self._lock = threading.Lock()
         self._current = _Version(observe(segmenter))
         self._open, self._closed_net_seconds = [self._current], 0.0
-        self.card = _card_beside(path)
+        self.card: str | None = None
+        self.read_card()
 
     @property
     def segmenter(self) -> Segmenter:
@@ -109,7 +110,7 @@ class ServedModel:
     def replace(self, segmenter: Segmenter) -> None:
         """Let whoever asks from now on have another version, open and proven."""
         version = _Version(self._observe(segmenter))
-        self.card = _card_beside(self.path)
+        self.read_card()
         with self._lock:
             before, self._current = self._current, version
             self._open.append(version)
@@ -117,6 +118,11 @@ class ServedModel:
             ends = before.is_idle
         if ends:
             self._close(before)
+
+    def read_card(self) -> bool:
+        """Read the card anew; tell whether it is another than before."""
+        before, self.card = self.card, _card_beside(self.path)
+        return self.card != before
 
     def close(self) -> None:
         """Answer what waits, then stop; the reader, which models share, stays open."""
@@ -134,13 +140,18 @@ class ServedModel:
         return (version.net for version in self._open)
 
 
+def card_paths(path: Path) -> tuple[Path, Path]:
+    """Return where a model's card may lie: under its own name, else its folder's."""
+    return path.with_suffix(".md"), path.parent / "MODEL_CARD.md"
+
+
 def _card_beside(path: Path) -> str | None:
-    """Return the card of a model in Markdown: of its own name, else its folder's; None without.
+    """Return the card of a model in Markdown, the first that is there; None without.
 
     No model is refused for its card: what is no UTF-8 in it is replaced, and one that cannot be
     read is none.
     """
-    for card in (path.with_suffix(".md"), path.parent / "MODEL_CARD.md"):
+    for card in card_paths(path):
         try:
             if card.is_file():
                 return card.read_text(encoding="utf-8", errors="replace")

@@ -90,6 +90,45 @@ def test_a_card_that_is_no_utf_8_is_shown_as_far_as_it_can_be(place: Place) -> N
     assert place.model.card == "# Netz f\N{REPLACEMENT CHARACTER}r Mammographie"
 
 
+def test_a_card_that_comes_after_its_model_is_read_without_another_proof(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    proofs: list[str] = []
+    prove = lambda file, ends: proofs.append(file.sha256)  # noqa: E731
+    place.reloader.opener = replace(place.reloader.opener, prove=prove)
+    place.card.write_text("# of the first")
+    assert place.reload("2") == "2"
+
+    async def look() -> None:
+        task = asyncio.create_task(place.reloader.run())
+        for card in ("# of the second", None):
+            await asyncio.sleep(0.05)
+            place.card.unlink() if card is None else place.card.write_text(card)
+            async with asyncio.timeout(30.0):
+                while place.model.card != card:
+                    await asyncio.sleep(0.01)
+        place.reloader.stop()
+        await task
+
+    asyncio.run(look())
+    assert proofs == ["2"]
+
+
+def test_a_card_beside_a_file_that_was_refused_is_not_shown_for_the_one_that_works(
+    place: Place,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ContractError("no model")
+
+    place.card.write_text("# of the first")
+    assert place.reload("1") == "1"
+    place.reloader.opener = replace(place.reloader.opener, prove=refuse)
+    place.card.write_text("# of the second")
+    assert place.reload("2") == "1"
+    assert place.model.card == "# of the first"
+
+
 def test_a_card_that_cannot_be_read_is_none(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
