@@ -4,11 +4,11 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from service.capacity.plan import MemoryPlan
-from service.cores import available_cores, cgroup_folders
+from service.cores import available_cores
 from service.doctor.check import Check, mend, note, well
+from service.process_limits import memory_bounds_mib
 from service.settings import Settings
 from service.telemetry.machine import instruction_set, machine
 
@@ -16,8 +16,6 @@ LEAST_PYTHON = (3, 11)
 
 FAST = frozenset(("amx_int8", "avx512_vnni", "avx512f", "avx2", "sve", "asimd"))
 """With these a convolution takes a fraction of what it takes without."""
-
-MEMORY_INFO = Path("/proc/meminfo")
 
 
 def machine_checks(settings: Settings) -> Iterator[Check]:
@@ -86,30 +84,3 @@ def memory_check(memory_mib: int, plan: MemoryPlan, bounds_mib: dict[str, int]) 
             advice = f"{who} allows {bound} MiB: lower MAMMOSEG_MEMORY_MIB, or raise that"
             return mend("memory", found, advice)
     return well("memory", found)
-
-
-def memory_bounds_mib(
-    folders: Iterator[Path] | None = None, memory_info: Path = MEMORY_INFO
-) -> dict[str, int]:
-    """Return what bounds this process's memory, MiB: the container (cgroup v2) and the machine."""
-    bounds = {}
-    limits = [
-        int(text)
-        for folder in (cgroup_folders() if folders is None else folders)
-        if (text := _read(folder / "memory.max").strip()).isdigit()
-    ]
-    if limits:
-        bounds["the container"] = min(limits) >> 20
-    total = next(
-        (line for line in _read(memory_info).splitlines() if line.startswith("MemTotal:")), ""
-    )
-    if total:
-        bounds["the machine"] = int(total.split()[1]) >> 10
-    return bounds
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return ""

@@ -9,7 +9,6 @@ from service.capacity.plan import MemoryPlan
 from service.doctor.check import Check
 from service.doctor.machine import (
     cores_check,
-    memory_bounds_mib,
     memory_check,
     processor_check,
     python_check,
@@ -66,20 +65,6 @@ def test_what_is_not_fit_is_said_with_what_to_do(check: Callable[[], Check], sta
     found = check()
     assert found.state == state, found
     assert bool(found.advice) == (state != "well")
-
-
-def test_the_least_memory_of_all_groups_above_counts(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.mkdir()
-    (tmp_path / "memory.max").write_text(f"{3 << 30}\n")
-    (own / "memory.max").write_text("max\n")
-    info = tmp_path / "meminfo"
-    info.write_text("MemTotal:       16384000 kB\nMemFree: 1 kB\n")
-    assert memory_bounds_mib(iter((own, tmp_path)), info) == {
-        "the container": 3072,
-        "the machine": 16000,
-    }
-    assert memory_bounds_mib(iter(()), tmp_path / "absent") == {}
 
 
 @pytest.mark.parametrize(
