@@ -14,7 +14,8 @@ WRITE_FAILED = 4
 
 TRY_AGAIN = 75
 """It could not begin now, though nothing need be wrong: the port is taken, the address is not up
-yet, the database does not answer, the disk is full (EX_TEMPFAIL of sysexits.h)."""
+yet, the database does not answer, the disk is full, no thread can be started (EX_TEMPFAIL of
+sysexits.h)."""
 
 PROGRAM_FAILED = 70
 """An error of the program itself (EX_SOFTWARE of sysexits.h)."""
@@ -32,7 +33,7 @@ MEANINGS = {
     DEVICE_FAILED: "the device failed meanwhile",
     WRITE_FAILED: "results or output cannot be written",
     PROGRAM_FAILED: "an error of the program itself",
-    TRY_AGAIN: "could not begin now: port, address, database or disk; a later start may",
+    TRY_AGAIN: "could not begin now: port, address, database, disk or threads; a later start may",
     INTERRUPTED: "interrupted by Ctrl-C",
     BROKEN_PIPE: "nobody read the output any more",
 }

@@ -1,11 +1,12 @@
 """Opening a model on a device, alone or behind a segmenter."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import structlog
 
+from service.errors import StartupError
 from service.imaging.reader import ReadLimits
 from service.inference.autotune import open_fastest
 from service.inference.device import Device, Gpu, resolve_device
@@ -14,6 +15,7 @@ from service.inference.model_file import ModelFile
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
+from service.process_limits import LACK_OF_THREADS, is_lack_of_threads
 from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, Reader
 from service.segmenter import Segmenter
@@ -120,17 +122,35 @@ def open_models(settings: Settings) -> OpenModels:
 
 def _open_behind_readers(settings: Settings, paths: Sequence[Path]) -> list[Segmenter]:
     nets: list[TileScheduler] = []
-    # They load their decoders while the models are opened.
-    reader = ReaderPool(settings.reader_options())
-    try:
-        nets += (_open_served(settings, path) for path in paths)
-        reader.wait_until_ready()
-    except BaseException:
-        for net in nets:
-            net.close()
-        reader.close()
-        raise
+    with threads_or_startup_error():
+        # They load their decoders while the models are opened.
+        reader = ReaderPool(settings.reader_options())
+        try:
+            nets += (_open_served(settings, path) for path in paths)
+            reader.wait_until_ready()
+        except BaseException:
+            for net in nets:
+                net.close()
+            reader.close()
+            raise
     return [Segmenter(net, reader) for net in nets]
+
+
+@contextmanager
+def threads_or_startup_error() -> Iterator[None]:
+    """Say in words where the system lets no further thread be started in the context.
+
+    Raises
+    ------
+    StartupError
+        So it is; it may pass.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_lack_of_threads(error):
+            raise
+        raise StartupError(LACK_OF_THREADS, may_pass=True) from error
 
 
 def read_signed(settings: Settings, path: Path) -> ModelFile:

@@ -8,7 +8,14 @@ from contextlib import contextmanager, suppress
 
 import typer
 
-from service.exit_status import BROKEN_PIPE, INTERRUPTED, PROGRAM_FAILED, WRITE_FAILED
+from service.exit_status import (
+    BROKEN_PIPE,
+    INTERRUPTED,
+    PROGRAM_FAILED,
+    TRY_AGAIN,
+    WRITE_FAILED,
+)
+from service.process_limits import LACK_OF_THREADS, is_lack_of_threads
 
 
 @contextmanager
@@ -32,6 +39,9 @@ def ended_in_words() -> Iterator[None]:
         say(f"cannot go on: {reason_of(error)}")
         raise typer.Exit(WRITE_FAILED) from None
     except Exception as error:
+        if lacking := _lacking(error):
+            say(f"cannot go on: {lacking}")
+            raise typer.Exit(TRY_AGAIN) from None
         # Typer's own say themselves how the command ends.
         if hasattr(error, "exit_code") or os.environ.get("MAMMOSEG_LOG_LEVEL") == "debug":
             raise
@@ -40,6 +50,15 @@ def ended_in_words() -> Iterator[None]:
         place = ", ".join(where(error)[-2:])
         say(f"an error of the program, please report it: {type(error).__name__} at {place}")
         raise typer.Exit(PROGRAM_FAILED) from None
+
+
+def _lacking(error: Exception) -> str:
+    """Return what the system has too little of; nothing where it is no fault of the system's."""
+    if is_lack_of_threads(error):
+        return LACK_OF_THREADS
+    if isinstance(error, MemoryError):
+        return "the system gives no more memory (a container's limit, ulimit -v)"
+    return ""
 
 
 def say(sentence: str) -> None:

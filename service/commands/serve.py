@@ -14,10 +14,12 @@ from service.loading import open_models
 from service.logs import configure_logs
 from service.opening import (
     check_destinations,
+    check_limits,
     check_listening,
     open_access,
     open_inbox,
     open_tls,
+    warn_of_memory,
 )
 from service.terminal import fail, settings_or_exit, warn_of_retired_variables
 
@@ -34,7 +36,9 @@ def serve(
     settings = settings_or_exit(host=host, port=port)
     configure_logs(settings.log_level, settings.log_format, waits=False)
     warn_of_retired_variables()
+    warn_of_memory(settings)
     try:
+        check_limits(settings)
         check_listening(settings)
         access = open_access(settings)
         # Both again later; but before the model takes its time.

@@ -19,6 +19,7 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 
 MODEL_ADVICE = "what is named there keeps the service from starting: mend it, and ask again"
+LIMITS_ADVICE = "raise the limit that is named above, and ask again"
 
 
 @dataclass(slots=True)
@@ -78,7 +79,10 @@ def _checks(report: Report, destinations: bool) -> Iterator[Check]:
     yield from start_checks(settings)
     yield from machine_checks(settings)
     yield from runtime_checks(device)
-    yield from _with_model(report, settings)
+    if any(check.name == "limits" and check.state == "mend" for check in report.checks):
+        yield mend("model", "not opened: the runtime may end the process", LIMITS_ADVICE)
+    else:
+        yield from _with_model(report, settings)
     if destinations:
         yield from destination_checks(settings)
 

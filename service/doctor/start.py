@@ -8,7 +8,7 @@ import httpx
 from service.doctor.check import Check, mend, note, well
 from service.doctor.rehearsal import rehearse_audit, rehearse_inbox, rehearse_watch
 from service.errors import StartupError
-from service.opening import check_listening, open_access, open_tls
+from service.opening import check_limits, check_listening, open_access, open_tls, tasks_needed
 from service.probe import addresses
 from service.settings import Settings
 
@@ -19,6 +19,7 @@ ASKED_S = 3.0
 def start_checks(settings: Settings) -> Iterator[Check]:
     """Yield for each part that `serve` opens beside its models whether it could; none is left."""
     yield address_check(settings)
+    yield limits_check(settings)
     looks: dict[str, Callable[[Settings], str]] = {
         "access": _look_at_access,
         "tls": _look_at_tls,
@@ -46,6 +47,17 @@ def address_check(settings: Settings) -> Check:
             return note("address", str(error), advice)
         return mend("address", str(error), ADVICE)
     return well("address", f"{where} is free")
+
+
+def limits_check(settings: Settings) -> Check:
+    """Check that the system lets the service have its threads and addresses."""
+    try:
+        check_limits(settings)
+    except StartupError as error:
+        if error.may_pass:
+            return note("limits", str(error), "well if it is the service that has them")
+        return mend("limits", str(error), ADVICE)
+    return well("limits", f"room for {tasks_needed(settings)} processes and threads")
 
 
 def _is_served(settings: Settings) -> bool:

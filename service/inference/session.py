@@ -22,6 +22,7 @@ from service.inference.net import ModelInfo, TilePrediction
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
+from service.process_limits import LACK_OF_THREADS
 
 # Since 1.29 the official Linux packages report each session to their maker, from import on.
 # A hospital's machine reports to nobody: this must be set before the import.
@@ -30,6 +31,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 onnxruntime.disable_telemetry_events()
+
+NO_THREAD = "pthread_create failed"
+"""What the runtime says where it can start no thread; it has no class of its own for that."""
 
 RUNTIME_VERSION: str = onnxruntime.__version__
 
@@ -216,6 +220,8 @@ def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
             model, options, providers=list(setup.providers), enable_fallback=0
         )
     except Exception as error:
+        if NO_THREAD in str(error):
+            raise DeviceError(LACK_OF_THREADS, may_pass=True) from error
         if setup.device != "cpu":
             raise DeviceError(f"{setup.device} does not work here: {error}") from error
         raise ContractError(f"not an ONNX model that this runtime opens: {error}") from error

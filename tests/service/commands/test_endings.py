@@ -6,7 +6,13 @@ import pytest
 import typer
 
 from service.commands.endings import ended_in_words
-from service.exit_status import BROKEN_PIPE, INTERRUPTED, PROGRAM_FAILED, WRITE_FAILED
+from service.exit_status import (
+    BROKEN_PIPE,
+    INTERRUPTED,
+    PROGRAM_FAILED,
+    TRY_AGAIN,
+    WRITE_FAILED,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +29,8 @@ def _stdout_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), BROKEN_PIPE, "nobody reads the output"),
         (OSError(errno.ENOSPC, "No space left on device"), WRITE_FAILED, "No space left"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), WRITE_FAILED, "x: Permission"),
+        (RuntimeError("can't start new thread"), TRY_AGAIN, "no further thread can be started"),
+        (MemoryError("of Doe^Jane"), TRY_AGAIN, "no more memory"),
         (ValueError("Doe^Jane"), PROGRAM_FAILED, "ValueError at endings.py:"),
     ],
 )

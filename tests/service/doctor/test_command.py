@@ -59,7 +59,7 @@ def test_programs_find_the_keys_that_were_there_and_every_check() -> None:
     assert report["golden_tile"] == "reproduced" and report["well"] is True
     names = [check["name"] for check in report["checks"]]
     assert names == [
-        *("settings", "address", "access", "tls", "inbox", "audit", "telemetry"),
+        *("settings", "address", "limits", "access", "tls", "inbox", "audit", "telemetry"),
         *("python", "processor", "cores", "memory", "runtime", "decoders"),
         *("model", "contract", "provider", "sandbox", "timing", "signatures"),
     ]

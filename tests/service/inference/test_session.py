@@ -33,6 +33,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         Session.open(tmp_path / "absent.onnx")
 
 
+def test_a_runtime_that_can_start_no_thread_does_not_refuse_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("env.cc:327 pthread_create failed, error code: 11")
+
+    path = write_identity_net(tmp_path / "net.onnx")
+    monkeypatch.setattr("onnxruntime.InferenceSession", refuse)
+    with pytest.raises(DeviceError, match="no further thread") as caught:
+        Session.open(path)
+    assert caught.value.may_pass
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("no model")
