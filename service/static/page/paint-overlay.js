@@ -1,6 +1,6 @@
 // Paints what was found, on a canvas of its own above the image's.
 
-import {CANDIDATE, MASK, SCALES, packed} from "./colours.js";
+import {CANDIDATE, CASING, MASK, SCALES, packed} from "./colours.js";
 
 /** A candidate is told from the mask without seeing colour, too. */
 const OUTLINE_PX = {mask: 2, candidate: 1};
@@ -28,8 +28,8 @@ export function paintOverlay(canvas, kind, area, {map, cut, heat}) {
   const numbers = drawn(box, area, map, cut);
   const colours = cut.held.map((held) => packed(held ? MASK : CANDIDATE));
   const widths = cut.held.map((held) => pixel * (held ? OUTLINE_PX.mask : OUTLINE_PX.candidate));
-  const painted = kind === "fill" ? filled(numbers, colours)
-    : outlined(numbers, box, colours, widths);
+  const painted = kind === "fill" ? filled(numbers, box, colours, pixel)
+    : outlined(numbers, box, colours, widths, pixel);
   put(context, painted, box, kind in heat);
 }
 
@@ -73,30 +73,43 @@ function drawn(box, {left, top, scale}, map, {runs, rowStarts}) {
   return numbers;
 }
 
-function filled(numbers, colours) {
+const CASED = packed(CASING);
+
+/** All of a region in its colour, within a dark rim. */
+function filled(numbers, box, colours, rim) {
   const pixels = new Uint32Array(numbers.length);
-  for (let at = 0; at < numbers.length; at++) {
-    if (numbers[at] > 0) pixels[at] = colours[numbers[at] - 1];
-  }
+  eachPixel(numbers, box, (at, own, isWithin) => {
+    pixels[at] = isWithin(rim) ? colours[own - 1] : CASED;
+  });
   return pixels;
 }
 
-/** Of each region its own outermost pixels, as many deep as `widths` says. */
-function outlined(numbers, {width: columns, height: rows}, colours, widths) {
+/** Of each region its own outermost pixels, as many deep as `widths` says, and dark ones behind. */
+function outlined(numbers, box, colours, widths, rim) {
   const pixels = new Uint32Array(numbers.length);
-  for (let y = 0, at = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++, at++) {
-      const own = numbers[at];
-      if (own === 0) continue;
-      const width = widths[own - 1];
-      const edge = x < width || y < width || x >= columns - width || y >= rows - width
-        ? false
-        : numbers[at - width] !== own || numbers[at + width] !== own
-          || numbers[at - width * columns] !== own || numbers[at + width * columns] !== own;
-      if (edge) pixels[at] = colours[own - 1];
+  eachPixel(numbers, box, (at, own, isWithin) => {
+    const width = widths[own - 1];
+    if (!isWithin(width)) pixels[at] = colours[own - 1];
+    else if (!isWithin(width + rim)) pixels[at] = CASED;
+  });
+  return pixels;
+}
+
+/**
+ * Call with each pixel of a region: its place, its region's number, and whether it lies deeper in that
+ * than a width. What lies at the canvas's edge counts as deep: the region goes on beyond.
+ */
+function eachPixel(numbers, {width: columns, height: rows}, paint) {
+  let [at, x, y, own] = [0, 0, 0, 0];
+  const isWithin = (width) => x < width || y < width || x >= columns - width || y >= rows - width
+    || (numbers[at - width] === own && numbers[at + width] === own
+      && numbers[at - width * columns] === own && numbers[at + width * columns] === own);
+  for (y = 0; y < rows; y++) {
+    for (x = 0; x < columns; x++, at++) {
+      own = numbers[at];
+      if (own > 0) paint(at, own, isWithin);
     }
   }
-  return pixels;
 }
 
 function put(context, pixels, box, above) {

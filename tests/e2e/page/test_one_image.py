@@ -160,6 +160,21 @@ def test_each_overlay_is_another_picture(right_cc: Visit) -> None:
     right_cc.set_range("opacity", 80)
 
 
+def test_lines_and_fillings_have_a_dark_rim_which_is_seen_on_the_lightest_tissue(
+    at_one_to_one: Visit,
+) -> None:
+    kernel = np.ones((3, 3), np.uint8)
+    for kind in ("outline", "fill"):
+        at_one_to_one.choose("overlay", kind)
+        painted = canvas_pixels(at_one_to_one.page, "overlay")
+        opaque = painted[..., 3] > 0
+        dark = opaque & (painted[..., :3] == 0).all(axis=-1)
+        light = opaque & ~dark
+        assert dark.any() and light.any()
+        beside = cv2.dilate(light.astype(np.uint8), kernel) > 0
+        assert beside[dark].mean() > 0.95
+
+
 def test_window_and_level_follow_the_mouse_and_the_sliders(right_cc: Visit) -> None:
     page = right_cc.page
     page.locator("#reset-window").click()

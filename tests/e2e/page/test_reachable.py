@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.e2e.conftest import Service
 from tests.e2e.page.conftest import SIZE, Visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -70,3 +71,28 @@ def test_nothing_is_wider_than_a_phone(width: int, visit: Visit, cbis_files: lis
         assert page.evaluate("document.documentElement.scrollWidth") == width
         for name in ("Keys", "Spacing and frame"):
             page.get_by_text(name, exact=True).click()
+
+
+def test_the_readers_own_colours_leave_the_score_the_choice_and_the_active_pane_to_be_seen(
+    browser: Any, service: Service, cbis_files: list[Path]
+) -> None:
+    visit = Visit(browser, service, forced_colors="active")
+    visit.open(*cbis_files[:2])
+    visit.page.locator(".pane.active .label").wait_for()
+    told = visit.page.evaluate(
+        """() => {
+          const of = (wanted, name) =>
+            getComputedStyle(document.querySelector(wanted))[name];
+          return {
+            canvas: of("body", "backgroundColor"),
+            colours: [of("#score-fill", "backgroundColor"), of("#score-tick", "backgroundColor"),
+              of(".item[aria-current]", "outlineColor"),
+              of(".pane.active .label", "backgroundColor"), of(".mark", "borderTopColor")],
+            lines: [of("#score-bar", "borderTopWidth"), of(".item[aria-current]", "outlineWidth")],
+          };
+        }"""
+    )
+    visit.context.close()
+    assert told["canvas"] not in told["colours"]
+    assert told["lines"] == ["1px", "3px"]
+    assert visit.faults == []
