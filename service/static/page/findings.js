@@ -11,9 +11,14 @@ const HERE = {
     + "enter it under Spacing and frame.",
 };
 
+/** Where the page tells of an image. */
+const TOLD = ["score", "meaning", "threshold-value", "cut", "no-regions", "warnings", "files-note",
+  "facts"];
+
 export class FindingsPanel {
   constructor(onRegion) {
     this.onRegion = onRegion;
+    this.told = {};
   }
 
   /** Tell what was found; `viewing` are the page's viewing settings, see main.js. */
@@ -21,9 +26,27 @@ export class FindingsPanel {
     const shown = reading?.isReady === true;
     byId("findings").classList.toggle("empty", !shown);
     byId("view-name").textContent = shown ? `${reading.view} · ${reading.name}` : "Findings";
-    if (!shown) return;
+    if (!shown) return this.blank();
+    // What is told already stays: a button keeps the focus, and a text that is being chosen, too.
+    const {result} = reading;
+    const threshold = reading.thresholdBy(viewing);
+    const {told} = this;
+    this.told = {result, threshold};
+    if (told.result !== result) this.tellImage(reading);
+    if (told.result !== result || told.threshold !== threshold) this.tellCut(reading, viewing);
+  }
+
+  /** Keep nothing of an image that is not shown. */
+  blank() {
+    this.told = {};
+    for (const id of TOLD) byId(id).replaceChildren();
+    byId("regions").tBodies[0].replaceChildren();
+    byId("score-bar").removeAttribute("aria-label");
+    byId("score-fill").style.width = byId("score-tick").style.left = "0";
+  }
+
+  tellImage(reading) {
     this.tellScore(reading);
-    this.tellCut(reading, viewing);
     const warnings = reading.result.warnings.map(({code, detail}) =>
       make("li", {}, HERE[code] ?? detail));
     byId("warnings").replaceChildren(...(warnings.length > 0 ? warnings
@@ -54,6 +77,7 @@ export class FindingsPanel {
     byId("area-unit").textContent = reading.areaOf(1) === null ? "Pixels" : "mm²";
     byId("regions").hidden = regions.length === 0;
     byId("no-regions").textContent = noteOn(reading.result);
+    byId("files-note").textContent = filesNote(reading, viewing);
     byId("regions").tBodies[0].replaceChildren(...regions.slice(0, 50).map((region, index) =>
       make("tr", {},
         make("td", {}, button(String(index + 1), () => this.onRegion(index),
@@ -62,6 +86,14 @@ export class FindingsPanel {
         make("td", {}, region.maximum.toFixed(2)),
         make("td", {}, names[index]))));
   }
+}
+
+/** Files are the service's: of a threshold that was moved here they know nothing. */
+function filesNote(reading, viewing) {
+  const shown = reading.thresholdBy(viewing).toFixed(3);
+  const own = reading.contract.operating_point.mask.toFixed(3);
+  return shown === own ? "" : `The files, those of a ZIP too, hold what the model's threshold ${own} `
+    + `gives, not what is shown at ${shown}.`;
 }
 
 export function areaText(reading, pixels) {
@@ -92,12 +124,14 @@ function noteOn({mask, regions}) {
   return regions.length === 0 ? "The service names no candidate either." : "";
 }
 
-function factsOf({result: {image, model, timing_ms: timing}, file}) {
+function factsOf({result: {image, model, timing_ms: timing}, file, options}) {
   const spacing = image.pixel_spacing_mm;
+  const typed = options.pixel_spacing_mm ? ", typed" : "";
   const facts = [
     ["Side, view", `${image.laterality ?? "unknown"}, ${image.view_position ?? "unknown"}`],
     ["Pixels", `${image.rows} rows × ${image.columns} columns`],
-    ["Spacing", spacing ? `${spacing.join(" × ")} mm` : "unknown"],
+    ["Spacing", spacing ? `${spacing.join(" × ")} mm${typed}` : "unknown"],
+    ...(image.frame === null ? [] : [["Frame", `${image.frame}${options.frame ? ", typed" : ""}`]]),
     ["Made for", {presentation: "presentation", processing: "processing", film: "film scan",
       unstated: "not stated"}[image.intent]],
     ["File", `${NUMBER.format(file.size / 1e6)} MB`],

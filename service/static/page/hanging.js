@@ -42,6 +42,13 @@ export class Hanging {
     this.activate(pane);
   }
 
+  /** Show nothing, and know of nothing that was shown. */
+  clear() {
+    this.group = [];
+    for (const pane of this.panes) pane.show(null);
+    this.activate(this.panes[0]);
+  }
+
   arrange() {
     this.host.dataset.layout = this.viewing.layout;
     this.panes.forEach((pane, index) => {
@@ -105,20 +112,28 @@ export class Hanging {
 }
 
 /**
- * Choose the reading for each standard view; those of unknown view fill what is left. A special view
- * hangs in no place of the four.
+ * Choose the reading for each standard view; those of which too little is known to say fill what is
+ * left. What is known is kept to: nothing hangs on the other side, and neither a special view nor
+ * one that is none of the four, such as LM or XCCL, hangs in their places.
  */
 function places(readings, preferred) {
   const group = readings.filter((reading) => !reading.isSpecial);
-  const fits = (reading, [side, view]) => reading.result?.image.laterality === side
-    && reading.result.image.view_position === view;
+  const known = ({result}) => [result?.image.laterality, result?.image.view_position];
+  const fits = (reading, view) => known(reading).every((one, at) => one === view[at]);
   const chosen = STANDARD.map((view) => {
     const candidates = group.filter((reading) => fits(reading, view));
     return candidates.includes(preferred) ? preferred : candidates[0];
   });
-  const rest = group.filter((reading) => !chosen.includes(reading)
-    && !STANDARD.some((view) => fits(reading, view)));
-  // What was chosen is shown, even where others of unknown view came before it.
-  rest.sort((one, other) => (other === preferred) - (one === preferred));
-  return chosen.map((reading) => reading ?? rest.shift());
+  let rest = group.filter((reading) => !STANDARD.some((view) => fits(reading, view)));
+  // What was chosen is shown, even where others of unknown view came before it; and what fits fewer
+  // places goes before what fits all.
+  const unknown = (reading) => known(reading).filter((one) => !one).length;
+  rest.sort((one, other) => (other === preferred) - (one === preferred)
+    || unknown(one) - unknown(other));
+  return STANDARD.map((view, index) => {
+    const reading = chosen[index]
+      ?? rest.find((one) => known(one).every((told, at) => !told || told === view[at]));
+    rest = rest.filter((one) => one !== reading);
+    return reading;
+  });
 }

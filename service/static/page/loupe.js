@@ -15,6 +15,11 @@ export class Loupe {
     host.append(this.canvas);
   }
 
+  /** Keep no pixel of what is not shown. */
+  blank() {
+    for (const canvas of [this.canvas, this.scratch]) canvas.width = canvas.height = 0;
+  }
+
   /** Show what lies under a point of a pane; nothing for null. */
   show(point, {screen, size, reading, placement} = {}, window_ = null) {
     this.canvas.hidden = point === null;

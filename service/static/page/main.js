@@ -1,17 +1,20 @@
 // The page: what it holds, and who tells whom. Start reading here.
 
 import {tellStyles} from "./colours.js";
-import {downloadZip, showDownloads} from "./downloads.js";
+import {showDownloads, tell} from "./downloads.js";
 import {byId, choose} from "./elements.js";
-import {ofChoice, ofDrop} from "./files.js";
+import {ofChoice, ofDrop, passedOverText} from "./files.js";
 import {FindingsPanel} from "./findings.js";
 import {Hanging} from "./hanging.js";
 import {keyList} from "./keys.js";
 import {Models} from "./models.js";
 import {Readings} from "./readings.js";
+import {saveZip, stopZip} from "./results-zip.js";
+import {saved} from "./saved.js";
 import {signIn} from "./sign-in.js";
 import {StudyPanel} from "./study-panel.js";
 import {Tools} from "./tools.js";
+import {forgetTyped, typed, watchTyped} from "./typed.js";
 import {Worklist} from "./worklist.js";
 
 /**
@@ -21,7 +24,12 @@ import {Worklist} from "./worklist.js";
 const viewing = {layout: "one", link: true, drag: "window", width: 100, level: 50, invert: false,
   loupe: false, overlay: "outline", opacity: 80, threshold: null};
 
+const WHOLE_WINDOW = {width: 100, level: 50, invert: false};
+
 let active = null;
+
+/** The region of the active image that was looked at last; -1 for none yet. */
+let centred = -1;
 
 const models = new Models();
 const readings = new Readings(models);
@@ -38,12 +46,13 @@ const tools = new Tools(viewing, change, (name) => COMMANDS[name](), () => thres
 const groupOf = (reading) => readings.all.filter((one) => one.group === reading?.group);
 
 function activate(reading) {
+  if (reading !== active) centred = -1;
   active = reading;
   worklist.mark(reading);
   panel.show(reading, viewing);
   tools.show();
   tellModel();
-  if (reading?.state === "done") showDownloads(reading);
+  showDownloads(reading?.state === "done" ? reading : null);
   studyPanel.show(groupOf(reading));
 }
 
@@ -76,7 +85,11 @@ function change(changes) {
     if (active) show(active);
     if (focused) hanging.active.element.focus();
   }
-  if ("threshold" in changes) panel.show(active, viewing);
+  if ("threshold" in changes) {
+    // Regions of another threshold are others, and counted anew.
+    centred = -1;
+    panel.show(active, viewing);
+  }
   hanging.draw();
 }
 
@@ -89,8 +102,6 @@ function centreOn(index) {
   pane.centre(region.centroid, Math.min(1.5, Math.max(near, pane.fitting().zoom)));
   centred = index;
 }
-
-let centred = -1;
 
 function step(by) {
   const group = groupOf(active);
@@ -120,7 +131,7 @@ const COMMANDS = {
   "one-to-one": () => hanging.active.oneToOne(),
   "zoom-in": () => hanging.active.zoomBy(1.25),
   "zoom-out": () => hanging.active.zoomBy(0.8),
-  "reset-window": () => change({width: 100, level: 50, invert: false}),
+  "reset-window": () => change(WHOLE_WINDOW),
   "toggle-layout": () => change({layout: viewing.layout === "one" ? "four" : "one"}),
   "next-overlay": () => change({
     overlay: OVERLAYS[(OVERLAYS.indexOf(viewing.overlay) + 1) % OVERLAYS.length],
@@ -136,13 +147,10 @@ const COMMANDS = {
   "previous-image": () => step(-1),
 };
 
-function options() {
-  return {pixel_spacing_mm: byId("spacing").value.trim(), frame: byId("frame").value.trim()};
-}
-
-function take(found) {
+function take({found, passedOver}) {
+  byId("passed-over").textContent = passedOverText(passedOver);
   if (found.length === 0) return;
-  const added = readings.add(found, options());
+  const added = readings.add(found, typed());
   worklist.show(readings.all, active);
   const group = groupOf(added[0]);
   change({layout: group.length > 1 ? "four" : "one"});
@@ -162,10 +170,25 @@ readings.addEventListener("change", ({detail: reading}) => {
     && hanging.group.includes(reading)) show(active ?? reading);
 });
 
+/** Forget the images, and what was set for them: the next may be another patient's. */
+function closeAll() {
+  readings.clear();
+  saved.forget();
+  forgetTyped();
+  byId("passed-over").textContent = "";
+  worklist.show([], null);
+  hanging.clear();
+  activate(null);
+  change({...WHOLE_WINDOW, threshold: null});
+  tell("");
+  byId("choose-files").focus();
+}
+
 byId("zip").addEventListener("click", () => {
   const group = groupOf(active);
-  downloadZip(group, studyPanel.scoresOf(group));
+  saveZip(group, studyPanel.scoresOf(group));
 });
+byId("zip-stop").addEventListener("click", stopZip);
 
 byId("choose-files").addEventListener("click", () => byId("files").click());
 byId("choose-folder").addEventListener("click", () => byId("folder").click());
@@ -183,23 +206,20 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 byId("again").addEventListener("click", () => {
-  readings.start(readings.all, options());
+  readings.start(readings.all, typed());
   worklist.show(readings.all, active);
   hanging.draw();
 });
 byId("resend").addEventListener("click", () => readings.resend());
-byId("clear").addEventListener("click", () => {
-  readings.clear();
-  worklist.show([], null);
-  for (const pane of hanging.panes) pane.show(null);
-  activate(null);
-  byId("choose-files").focus();
-});
+byId("clear").addEventListener("click", closeAll);
 byId("key-list").replaceChildren(keyList());
 document.addEventListener("keydown", ({key}) => {
   if (key === "Escape") byId("keys").open = false;
 });
 
+byId("not-loaded").remove();
+byId("model").textContent = "Asking the service which model it serves …";
+watchTyped();
 signIn(() => models.ask(), () => {
   activate(active);
   readings.resend();

@@ -1,7 +1,8 @@
 // What the service says of its models. A model may be replaced while the page is open, and what one
 // was asked for is no answer for the other: each is known by the digest of its file.
 
-import {Passing, model} from "./service.js";
+import {Passing} from "./requests.js";
+import {model} from "./service.js";
 
 const MAX_TRIES = 3;
 

@@ -142,6 +142,7 @@ export class Pane {
     }
     this.element.classList.toggle("empty", !shown);
     this.describe(shown);
+    if (!shown) this.blank();
     if (!shown || this.placement === null) return;
     const area = this.area();
     const found = {map: reading.decoded.map, heat: reading.decoded.heat,
@@ -152,6 +153,13 @@ export class Pane {
     this.mark(found);
     this.loupe.show(viewing.loupe ? this.pointer ?? this.ownCentre() : null, this, viewing);
     Object.assign(this.element.dataset, area, {drawn: reading.name});
+  }
+
+  /** Keep no pixel of what is not shown. */
+  blank() {
+    for (const canvas of [this.image, this.overlay, this.scratch]) canvas.width = canvas.height = 0;
+    this.loupe.blank();
+    for (const name of ["drawn", "left", "top", "scale"]) delete this.element.dataset[name];
   }
 
   ownCentre() {
@@ -194,7 +202,6 @@ export class Pane {
     this.label.textContent = shown ? reading.view : this.expected;
     this.state.textContent = "";
     if (!shown) {
-      delete this.element.dataset.drawn;
       this.markers.replaceChildren();
       this.loupe.show(null);
       this.element.setAttribute("aria-label", this.note.textContent || "No image");
@@ -206,11 +213,21 @@ export class Pane {
     const {width, level} = this.viewing;
     const window_ = this.viewing.layout === "four" ? ""
       : ` · window ${Math.round(width)}, level ${Math.round(level)}`;
-    this.state.textContent = `score ${score.toFixed(3)} · zoom ${Math.round(zoom * 100)} %${window_}`;
+    this.state.textContent = `${shortened(reading.path)} · score ${score.toFixed(3)} · zoom `
+      + `${Math.round(zoom * 100)} %${window_}`;
     this.element.setAttribute("aria-label",
-      `${reading.view}, ${reading.name}: has-mask score ${score.toFixed(3)}, `
+      `${reading.view}, ${reading.path}: has-mask score ${score.toFixed(3)}, `
       + `${regions} ${regions === 1 ? "region" : "regions"} at this threshold`);
   }
+}
+
+const MAX_NAME = 32;
+
+/** A long name without its middle: files of a study differ at their ends. */
+function shortened(name) {
+  if (name.length <= MAX_NAME) return name;
+  const half = (MAX_NAME - 1) / 2;
+  return `${name.slice(0, Math.floor(half))}…${name.slice(-Math.ceil(half))}`;
 }
 
 const WELCOME = "Drop mammograms anywhere on this page. They go to this service and nowhere else, "

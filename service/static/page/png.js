@@ -3,15 +3,13 @@
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
-/** Decode a Blob: {width, height, data: Uint16Array}; 8-bit values are spread over 16 bits. */
-export async function decodeGrey(blob) {
-  const bytes = new Uint8Array(await blob.arrayBuffer());
+/** Decode bytes: {width, height, data: Uint16Array}; 8-bit values are spread over 16 bits. */
+export async function decodeGrey(bytes) {
   if (SIGNATURE.some((byte, index) => bytes[index] !== byte)) throw new Error("not a PNG");
   const {width, height, depth, compressed} = chunks(bytes);
-  const rows = await inflate(compressed);
   const pixelBytes = depth / 8;
   const stride = width * pixelBytes;
-  if (rows.length !== height * (stride + 1)) throw new Error("a PNG that is cut short");
+  const rows = await inflate(compressed, height * (stride + 1));
   if (pixelBytes === 2 && isDifferences(rows, height, stride)) {
     return {width, height, data: summed(rows, width, height)};
   }
@@ -20,7 +18,7 @@ export async function decodeGrey(blob) {
 }
 
 function chunks(bytes) {
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const compressed = [];
   let header = null;
   for (let at = 8; at + 12 <= bytes.length;) {
@@ -40,9 +38,27 @@ function chunks(bytes) {
   return {...header, compressed};
 }
 
-async function inflate(parts) {
-  const stream = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+async function inflate(parts, length) {
+  const inflated = new Uint8Array(length);
+  const {readable, writable} = new DecompressionStream("deflate");
+  const written = feed(writable.getWriter(), parts);
+  // What is broken is told by the reader, too, and once is enough.
+  written.catch(() => {});
+  let at = 0;
+  const reader = readable.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    if (at + next.value.length > length) throw new Error("a PNG that is longer than it says");
+    inflated.set(next.value, at);
+    at += next.value.length;
+  }
+  await written;
+  if (at !== length) throw new Error("a PNG that is cut short");
+  return inflated;
+}
+
+async function feed(writer, parts) {
+  for (const part of parts) await writer.write(part);
+  await writer.close();
 }
 
 /** Whether each row holds differences to the pixel on the left, as the service writes them. */

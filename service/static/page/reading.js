@@ -2,7 +2,12 @@
 
 import {cut, lesionMap} from "./lesion-map.js";
 import {heatOf} from "./paint-overlay.js";
+import {Ended} from "./requests.js";
 import {heldBy, serviceMask} from "./service-mask.js";
+import {segment} from "./service.js";
+
+/** What is painted. */
+export const PICTURES = ["image", "probability", "activation"];
 
 let serial = 0;
 
@@ -17,16 +22,19 @@ export class Reading {
 
   /** Forget what was found, if anything, and wait to be sent. */
   begin(options) {
-    this.close();
+    this.close("Images were read anew meanwhile. Save them again.");
     this.attempt++;
     this.leave = new AbortController();
     Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
-      contract: null, blobs: null});
+      contract: null, pictures: null});
   }
 
-  /** Wait for nothing any more: neither for an answer nor for pixels. */
-  close() {
-    this.leave?.abort();
+  /**
+   * Wait for nothing any more: neither for an answer, nor for pixels, nor for files that are made of
+   * it. `leave` is the signal of all of them.
+   */
+  close(why = "") {
+    this.leave?.abort(new Ended(why));
     this.letGo();
   }
 
@@ -63,9 +71,11 @@ export class Reading {
   }
 
   beginDecoding(decoder) {
-    const {blobs: {image, probability, activation}, result} = this;
+    const {result} = this;
     const leave = new AbortController();
-    const done = decoder.decode(image, [probability, activation], leave.signal)
+    const done = this.picturesOf(leave.signal)
+      .then(({image, probability, activation}) =>
+        decoder.decode(image, [probability, activation], leave.signal))
       .then((pictures) => {
         // Let go between the answer and this: nothing is kept that nobody counts.
         if (!leave.signal.aborted) this.decoded = decodedOf(pictures, result);
@@ -76,8 +86,30 @@ export class Reading {
     return {leave, done};
   }
 
+  /** Return the pictures of this attempt, asked for again where they were not kept. */
+  async picturesOf(signal) {
+    if (this.pictures === null) {
+      const asked = await segment(this.file, {...this.options, output: PICTURES.join(",")},
+        {signal: AbortSignal.any([signal, this.leave.signal]), sha256: this.result.model.sha256});
+      signal.throwIfAborted();
+      this.pictures = asked;
+    }
+    return this.pictures;
+  }
+
+  /** How much memory its pictures take, as they came. */
+  get pictureBytes() {
+    return this.pictures?.image.buffer.byteLength ?? 0;
+  }
+
   get name() {
     return this.file.name;
+  }
+
+  /** The name with that of its folder: two studies have files of one name. */
+  get path() {
+    const folder = this.group.name?.split("/").pop();
+    return folder ? `${folder}/${this.name}` : this.name;
   }
 
   get side() {

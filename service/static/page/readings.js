@@ -2,12 +2,15 @@
 // this tab: it is gone when the page is closed.
 
 import {Decoder} from "./decoder.js";
-import {Reading} from "./reading.js";
+import {PICTURES, Reading} from "./reading.js";
+import {jsonOf} from "./requests.js";
 import {segment} from "./service.js";
 
 const AT_ONCE = 2;
-const DECODED_AT_ONCE = 8;
-const FORMS = "json,image,probability,activation";
+const DECODED_AT_ONCE = 6;
+
+/** Of all answers' pictures: 14 full films. A hundred would not fit into the memory of a tab. */
+const MAX_PICTURE_BYTES = 128 * 2 ** 20;
 
 /** Sends files, a few at a time, and decodes what comes back. */
 export class Readings extends EventTarget {
@@ -71,13 +74,16 @@ export class Readings extends EventTarget {
     };
     tell({state: "sending"});
     try {
-      const blobs = await segment(reading.file, {...reading.options, output: FORMS},
+      const forms = ["json", ...PICTURES].join(",");
+      const {json, ...pictures} = await segment(reading.file, {...reading.options, output: forms},
         {
           onProgress: (state, sent) => tell({state: state === "waiting" ? "queued" : state, sent}),
           signal: reading.leave.signal,
         });
-      const result = JSON.parse(await blobs.json.text());
-      tell({blobs, result, contract: await this.models.contractOf(result.model), state: "done"});
+      const result = jsonOf(json);
+      const contract = await this.models.contractOf(result.model);
+      tell({pictures, result, contract, state: "done"});
+      this.letPicturesGo();
     } catch (problem) {
       tell({problem, state: "failed"});
     }
@@ -87,11 +93,25 @@ export class Readings extends EventTarget {
   decode(reading) {
     this.shown = [reading, ...this.shown.filter((one) => one !== reading)];
     for (const old of this.shown.splice(DECODED_AT_ONCE)) old.letGo();
-    return reading.decode(this.decoder).catch((problem) => {
+    return reading.decode(this.decoder).then(() => this.letPicturesGo(), (problem) => {
       reading.letGo();
       Object.assign(reading, {state: "failed", problem});
       this.changed(reading);
     });
+  }
+
+  /** Keep the pictures that fit, nearest to what is shown; others are asked for when they are shown. */
+  letPicturesGo() {
+    const shown = this.all.indexOf(this.shown[0]);
+    const far = this.all.map((reading, index) => [Math.abs(index - shown), reading])
+      .filter(([, reading]) => reading.pictures !== null)
+      .sort(([one], [other]) => other - one);
+    let bytes = far.reduce((sum, [, reading]) => sum + reading.pictureBytes, 0);
+    for (const [, reading] of far) {
+      if (bytes <= MAX_PICTURE_BYTES) return;
+      bytes -= reading.pictureBytes;
+      reading.pictures = null;
+    }
   }
 
   changed(reading) {

@@ -1,7 +1,7 @@
 // Asks for a key where the service wants one. It is gone with the page: nothing is kept.
 
 import {byId} from "./elements.js";
-import {access, useKey} from "./service.js";
+import {access, useKey} from "./requests.js";
 
 /**
  * Ask the service which model it serves, and again with each key that is entered.

@@ -15,13 +15,18 @@ export class StudyPanel {
   constructor() {
     this.said = new WeakMap();
     this.readings = [];
+    this.told = null;
     byId("study").addEventListener("click", () => this.score());
   }
 
   /** Tell of a group of readings what is known of just them. */
   show(readings) {
     this.readings = readings;
-    byId("study-result").replaceChildren(...nodesOf(this.of(readings)));
+    const said = this.of(readings);
+    const told = said?.result ?? said?.problem ?? said;
+    if (told === this.told) return;
+    this.told = told;
+    byId("study-result").replaceChildren(...nodesOf(said));
   }
 
   /** Return what the service said of a group as it is now; undefined where it was not asked. */
@@ -40,8 +45,10 @@ export class StudyPanel {
     const said = {of: stateOf(readings)};
     this.said.set(readings[0].group, said);
     this.show(readings);
+    // What is closed or read anew meanwhile needs no score.
+    const signal = AbortSignal.any(readings.map(({leave}) => leave.signal));
     try {
-      said.result = await scored(readings);
+      said.result = await scored(readings, signal);
     } catch (error) {
       said.problem = error.message;
     }
@@ -60,13 +67,14 @@ function nodesOf(said) {
 }
 
 /** Let the service score readings as they were read. */
-async function scored(readings) {
+async function scored(readings, signal) {
   if (!readings.every((reading) => reading.isEnded)) throw new Error("Not all images are read yet.");
   const {pixel_spacing_mm, frame} = readings[0].options;
   if (frame && readings.some((reading) => reading.isWarned("frame-of-several"))) {
     throw new Error("Its images are frames that were chosen, and the service scores no frames.");
   }
-  const answer = await study(readings.map((reading) => reading.file), {pixel_spacing_mm});
+  const files = readings.map((reading) => reading.file);
+  const answer = await study(files, {pixel_spacing_mm}, signal);
   if (!answer.images.every(({result}, index) => isOf(result, readings[index]))) {
     throw new Error("The service judged the images otherwise than they are shown here. Read all "
       + "again.");

@@ -11,22 +11,40 @@ export function crc32(bytes) {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** Return a ZIP as a Blob; `entries` are [name, Blob]. */
-export async function zip(entries) {
-  const parts = [];
-  const directory = [];
-  let offset = 0;
-  for (const [name, blob] of entries) {
-    const bytes = new Uint8Array(await blob.arrayBuffer());
-    const entry = {name: new TextEncoder().encode(name), crc: crc32(bytes), size: bytes.length};
-    const head = record(entry, null);
-    parts.push(head, entry.name, bytes);
-    directory.push(record(entry, offset), entry.name);
-    offset += head.length + entry.name.length + bytes.length;
+/** What fits into the fields of a ZIP without its extension, ZIP64 (4.4.1.4). */
+const MAX_BYTES = 2 ** 32 - 1;
+const MAX_ENTRIES = 2 ** 16 - 1;
+
+/** A ZIP that is being made, in memory. */
+export class Zip {
+  constructor() {
+    this.files = [];
+    this.directory = [];
+    this.directoryLength = 0;
+    this.size = 0;
+    this.count = 0;
   }
-  const length = directory.reduce((sum, part) => sum + part.length, 0);
-  return new Blob([...parts, ...directory, end(entries.length, length, offset)],
-    {type: "application/zip"});
+
+  /** Add a file; a RangeError where a ZIP can hold no more. */
+  add(name, bytes) {
+    const entry = {name: new TextEncoder().encode(name), crc: crc32(bytes), size: bytes.length};
+    const size = this.size + 30 + entry.name.length + bytes.length;
+    const directory = this.directoryLength + 46 + entry.name.length;
+    if (this.count === MAX_ENTRIES || size + directory > MAX_BYTES) {
+      throw new RangeError("More than one ZIP can hold.");
+    }
+    this.files.push(record(entry, null), entry.name, bytes);
+    this.directory.push(record(entry, this.size), entry.name);
+    this.directoryLength = directory;
+    this.size = size;
+    this.count++;
+  }
+
+  /** Return it as it stands, in parts. */
+  parts() {
+    const {files, directory, count, directoryLength, size} = this;
+    return [...files, ...directory, end(count, directoryLength, size)];
+  }
 }
 
 /** A local file header, or with an offset the central directory's. */

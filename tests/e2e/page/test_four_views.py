@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from tests.dicom_files import dicom_file, phantom
 from tests.e2e.conftest import Service
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.pixels import area_of, canvas_pixels
@@ -143,6 +144,29 @@ def test_a_special_view_stands_for_none_of_the_four_and_is_shown_alone(
     page.locator(".pane").first.press("PageDown")
     page.locator(".pane[data-drawn='1.dcm']").wait_for()
     assert page.locator(".pane:visible .label").all_inner_texts() == ["R CC, special view"]
+
+
+def test_what_is_known_of_a_view_is_kept_to_where_it_hangs(visit: Visit, tmp_path: Path) -> None:
+    page, folder = visit.page, tmp_path / "left"
+    folder.mkdir()
+    views = [("L", "LM"), ("L", "XCCL"), ("L", None), ("L", "CC"), (None, "MLO"), ("R", "CC")]
+    for number, (side, view) in enumerate(views):
+        (folder / f"{number}.dcm").write_bytes(dicom_file(
+            phantom(12), ImagerPixelSpacing=[1, 1], ImageLaterality=side, ViewPosition=view,
+            PatientOrientation=None,
+        ))  # fmt: skip
+    page.locator("#folder").set_input_files(str(folder))
+    visit.settle(len(views))
+    page.locator(".pane:not(.empty)").nth(3).wait_for()
+    visit.frame()
+    panes = page.locator(".pane")
+    hung = [panes.nth(index).get_attribute("data-drawn") for index in range(4)]
+    assert hung == ["5.dcm", "3.dcm", "4.dcm", "2.dcm"]
+    # Two studies may hold files of one name.
+    assert page.locator(".pane .state").first.inner_text().startswith("left/5.dcm · score ")
+    page.get_by_role("button", name="L LM").click()
+    page.locator(".pane[data-drawn='0.dcm']").wait_for()
+    assert page.locator(".pane:visible .label").all_inner_texts() == ["L LM"]
 
 
 def test_that_images_are_of_several_patients_is_told_as_it_is(four: Visit) -> None:

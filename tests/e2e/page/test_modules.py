@@ -1,5 +1,6 @@
 """The page's modules by themselves, in the browser that the page is for."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from service.api.studies import MAX_IMAGES
 from service.outputs.png import OUTLINE_CANDIDATE, OUTLINE_SELECTED
 from service.outputs.rle import coco_rle
+from tests.dicom_files import dicom_file, phantom
 from tests.e2e.conftest import Service
 from tests.e2e.page.conftest import Visit
 
@@ -37,7 +40,7 @@ FLIPPED = """async () => {
   const result = () => ({mask: {size: [1, 1], counts: [1]}, image: {rows: 1, columns: 1},
     probability_map: {bbox: [0, 0, 1, 1], minimum_region_pixels: 0}});
   const answered = (reading, name) => Object.assign(reading, {state: "done", result: result(),
-    blobs: {image: name, probability: name, activation: name}});
+    pictures: {image: Object.assign(new Uint8Array(1), {named: name})}});
   const files = [...Array(16).keys()].map((at) => ({file: new File([], `${at}.dcm`), group: ""}));
   const all = readings.add(files, {});
   const answer = ({id, image}) => {
@@ -56,15 +59,85 @@ FLIPPED = """async () => {
   }
   await Promise.race([Promise.all(waits), new Promise((done) => setTimeout(done, 2000))]);
   const decoded = all.filter((one) => one.decoded !== null);
-  return {kept: decoded.length, last: all[11].decoded?.levels[0].name ?? null,
-    wrong: decoded.filter((one) => one.decoded.levels[0].name !== one.blobs.image).length};
+  return {kept: decoded.length, last: all[11].decoded?.levels[0].name.named ?? null,
+    wrong: decoded.filter((one) => one.decoded.levels[0].name !== one.pictures.image).length};
 }"""
 
 
 def test_pixels_are_those_of_the_answer_beside_them_however_fast_images_are_flipped(
     page: Any,
 ) -> None:
-    assert page.evaluate(FLIPPED) == {"kept": 8, "last": "after 11", "wrong": 0}
+    assert page.evaluate(FLIPPED) == {"kept": 6, "last": "after 11", "wrong": 0}
+
+
+KEPT = """async () => {
+  const {Readings} = await import("/page/readings.js");
+  const readings = new Readings();
+  readings.next = () => {};
+  const files = [...Array(12).keys()].map((at) => ({file: new File([], `${at}.dcm`), group: ""}));
+  const all = readings.add(files, {});
+  for (const one of all) one.pictures = {image: {buffer: {byteLength: 20 * 2 ** 20}}};
+  readings.shown = [all[4]];
+  readings.letPicturesGo();
+  return all.flatMap((one, at) => (one.pictures === null ? [] : [at]));
+}"""
+
+
+def test_of_many_images_the_pictures_near_what_is_shown_are_kept_and_no_others(page: Any) -> None:
+    kept = page.evaluate(KEPT)
+    assert len(kept) == 6 and set(kept) > {2, 3, 4, 5, 6}
+
+
+AGAIN = """async (text) => {
+  const {Models} = await import("/page/models.js");
+  const {Readings} = await import("/page/readings.js");
+  const readings = new Readings(new Models());
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const [reading] = readings.add([{file: new File([bytes], "a.dcm"), group: {name: ""}}], {});
+  while (!reading.isEnded) await new Promise((done) => setTimeout(done, 50));
+  await readings.decode(reading);
+  const before = reading.decoded.levels[0];
+  reading.letGo();
+  reading.pictures = null;
+  await readings.decode(reading);
+  const after = reading.decoded.levels[0];
+  return [reading.state, before !== after, before.data.length,
+    before.data.every((value, at) => value === after.data[at])];
+}"""
+
+
+def test_pictures_that_were_let_go_are_asked_for_again_when_they_are_shown(visit: Visit) -> None:
+    text = base64.b64encode(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1])).decode("ascii")
+    state, is_another, pixels, are_alike = visit.page.evaluate(AGAIN, text)
+    assert (state, is_another, are_alike) == ("done", True, True) and pixels > 1000
+
+
+def test_a_zip_that_would_be_broken_is_refused(page: Any) -> None:
+    told = page.evaluate(
+        """async () => {
+          const {Zip} = await import("/page/zip.js");
+          const fill = (count, size) => {
+            const zip = new Zip();
+            zip.size = size;
+            try {
+              for (let at = 0; at < count; at++) zip.add(`${at}`, new Uint8Array(100));
+            } catch (error) {
+              return [error.name, zip.count];
+            }
+            return ["", zip.count];
+          };
+          return [fill(65_536, 0), fill(3, 2 ** 32 - 400), fill(2, 2 ** 32 - 400)];
+        }"""
+    )
+    # Two files of 100 bytes take 356 with their two entries each and its name.
+    assert told == [["RangeError", 65_535], ["RangeError", 2], ["", 2]]
+
+
+def test_the_page_knows_how_many_images_the_service_scores_as_one_study(page: Any) -> None:
+    known = page.evaluate(
+        "async () => (await import('/page/service.js')).MAX_STUDY_IMAGES"
+    )  # fmt: skip
+    assert known == MAX_IMAGES
 
 
 HELD = """async ([mask, width, data, bbox, thresholds]) => {

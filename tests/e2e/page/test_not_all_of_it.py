@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,93 @@ def test_a_zip_holds_what_can_be_made_under_a_name_of_its_own_and_names_the_rest
     for part in ("a.dcm: SEG: ", "a.dcm: SR: ", "Patient ID", "ct.dcm: "):
         assert part in missing and part in said
     assert "A.png" not in missing
+
+
+HTML = "<html><body>Sign in</body></html>"
+STRANGE: list[dict[str, Any]] = [
+    {"status": 200, "content_type": "text/html", "body": HTML},
+    {"status": 200, "content_type": "application/json", "body": "{}"},
+    {"status": 200, "body": ""},
+    {"status": 204},
+    {"status": 403, "content_type": "text/html", "body": HTML},
+    {"status": 413, "content_type": "text/html", "body": HTML},
+    {"status": 502, "content_type": "text/html", "body": HTML},
+    {
+        "status": 400,
+        "content_type": "application/problem+json",
+        "body": '{"code": "upload-timeout", "status": 400, "detail": "Not in time."}',
+    },
+]
+
+
+def answering(answer: dict[str, Any]) -> Callable[[Any], None]:
+    return lambda route: route.fulfill(**answer)
+
+
+def test_what_came_of_the_way_to_the_service_is_not_answered_and_sent_again(
+    visit: Visit, tmp_path: Path
+) -> None:
+    page = visit.page
+    for number, answer in enumerate(STRANGE):
+        page.route("**/v1/segment*", answering(answer), times=1)
+        page.locator("#files").set_input_files(str(small(tmp_path / f"{number}.dcm")))
+        entry = page.locator("li[data-state=failed]").nth(number)
+        entry.wait_for()
+        said = entry.inner_text()
+        assert str(answer["status"]) in said or "Not in time." in said
+    count = len(STRANGE)
+    told = f"0 of {count} images read, {count} not answered"
+    assert page.locator("#progress").inner_text() == told
+    page.get_by_role("button", name="Send again what was not answered").click()
+    page.locator("li[data-state=done]").nth(count - 1).wait_for()
+    assert page.locator("#progress").inner_text() == f"{count} of {count} images read"
+
+
+def test_a_zip_is_saved_in_parts_of_names_that_stay_in_its_folder(
+    visit: Visit, tmp_path: Path
+) -> None:
+    page = visit.page
+    uids = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3", "SOPInstanceUID": "1.4"}
+    visit.open(*(small(tmp_path / name, **uids) for name in ("x\\..\\evil.dcm", "b.dcm")))
+    saved: list[Any] = []
+    page.on("download", lambda download: saved.append(download))
+    # As if one image's results filled it.
+    page.evaluate(
+        """async () => {
+          const {Zip} = await import("/page/zip.js");
+          const add = Zip.prototype.add;
+          Zip.prototype.add = function (name, bytes) {
+            add.call(this, name, bytes);
+            if (this.count === 5) this.size += 2 ** 29;
+          };
+          const parts = Zip.prototype.parts;
+          Zip.prototype.parts = function () {
+            if (this.count === 5) this.size -= 2 ** 29;
+            return parts.call(this);
+          };
+        }"""
+    )
+    page.get_by_role("button", name="Results as ZIP").click()
+    page.locator("#download-state", has_text="Saved as 2 ZIPs.").wait_for()
+    names = []
+    for number, download in enumerate(saved, 1):
+        assert download.suggested_filename == f"mammoseg-results-{number}.zip"
+        with zipfile.ZipFile(download.path()) as archive:
+            assert archive.testzip() is None
+            names.append(archive.namelist())
+    assert [len(some) for some in names] == [5, 5]
+    assert {"b.json", "x_.._evil.json"} < {*names[0], *names[1]}
+
+
+def test_more_images_than_a_study_has_are_told_before_they_are_sent(
+    visit: Visit, tmp_path: Path
+) -> None:
+    visit.open(*(small(tmp_path / f"{number}.dcm") for number in range(33)))
+    visit.requests.clear()
+    visit.page.get_by_role("button", name="Score the study").click()
+    told = visit.page.locator("#study-result .problem").inner_text()
+    assert "up to 32 images as one study, and these are 33." in told
+    assert visit.requests == []
 
 
 def test_what_fails_for_the_services_sake_is_waited_for_or_sent_again_alone(
