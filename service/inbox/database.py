@@ -121,6 +121,10 @@ class Database(ABC):
     def hold(self) -> None:
         """Be the database whose rows are worked on from now on: another must not take its place."""
 
+    @abstractmethod
+    def prove_writable(self) -> None:
+        """Write, and change nothing; the error of a write is raised."""
+
     def earliest_now(self) -> float:
         """Return `now`, or the system clock's time where that is earlier."""
         return min(self.now(), time.time())

@@ -50,6 +50,11 @@ class Deliverer:
         When to look.
     metrics, traces, audit
         Where attempts are counted, traced, and told of.
+
+    Attributes
+    ----------
+    name
+        The destination's.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Deliverer:
         audit: AuditTrail = NO_TRAIL,
     ) -> None:
         self._inbox, self.client, self._backoff = inbox, client, backoff
-        self._name = destination.name
+        self.name = destination.name
         self.poller, self._traces = poller, traces
         self._counter, self._seconds = metrics.deliveries, metrics.delivery_seconds
         self._audit = DeliveryAudit(audit, destination)
@@ -96,7 +101,7 @@ class Deliverer:
         else:
             await self._committer.settle()
             await self._reached(await self._committer.ask(MAX_ASKED))
-        delivery = await asyncio.to_thread(self._inbox.deliveries.due, self._name)
+        delivery = await asyncio.to_thread(self._inbox.deliveries.due, self.name)
         if delivery is not None:
             await self._send(delivery)
             return
@@ -122,7 +127,7 @@ class Deliverer:
             await self._delivered(delivery)
             return
         await asyncio.to_thread(self._inbox.deliveries.stored, delivery)
-        self._counter.labels(self._name, "stored").inc()
+        self._counter.labels(self.name, "stored").inc()
         self._log(delivery, "inbox-stored")
 
     async def _audited_attempt(self, delivery: Delivery) -> int | None:
@@ -148,16 +153,16 @@ class Deliverer:
             await asyncio.to_thread(self._inbox.deliveries.check, delivery)
             with self._traces.delivery(delivery) as trace:
                 file = self._inbox.files.result(result.digest)
-                with faults_counted(self._name):
+                with faults_counted(self.name):
                     return await self.client.store(file, trace.headers)
         finally:
-            self._seconds.labels(self._name).observe(time.perf_counter() - begin)
+            self._seconds.labels(self.name).observe(time.perf_counter() - begin)
 
     async def _settle_stored(self) -> None:
         """Take what is stored for delivered, once: no commitment is asked for any more."""
         if self._is_settled:
             return
-        for delivery in await asyncio.to_thread(self._inbox.deliveries.all_stored, self._name):
+        for delivery in await asyncio.to_thread(self._inbox.deliveries.all_stored, self.name):
             await self._delivered(delivery)
         self._is_settled = True
 
@@ -169,7 +174,7 @@ class Deliverer:
         if complete and not self._inbox.keep_files:
             for digest in self._inbox.deliveries.results_gone(delivery.entry):
                 self._inbox.files.discard_result(digest)
-        self._counter.labels(self._name, "delivered").inc()
+        self._counter.labels(self.name, "delivered").inc()
         self._log(delivery, "inbox-delivered")
 
     async def _failed(self, delivery: Delivery, error: NotDelivered) -> None:
@@ -177,11 +182,11 @@ class Deliverer:
         delay_s = self._delay_s(delivery, error)
         if delay_s is None:
             await asyncio.to_thread(deliveries.dead, delivery, error.code)
-            self._counter.labels(self._name, "dead").inc()
+            self._counter.labels(self.name, "dead").inc()
             self._log(delivery, "inbox-dead", code=error.code)
         else:
             await asyncio.to_thread(deliveries.failed, delivery, error.code, delay_s)
-            self._counter.labels(self._name, "failed").inc()
+            self._counter.labels(self.name, "failed").inc()
             self._log(delivery, "inbox-not-delivered", code=error.code, again_s=round(delay_s, 1))
 
     def _delay_s(self, delivery: Delivery, error: NotDelivered) -> float | None:
@@ -203,7 +208,7 @@ class Deliverer:
             event,
             entry=delivery.entry,
             kind=delivery.result.kind,
-            destination=self._name,
+            destination=self.name,
             attempt=delivery.attempts + 1,
             **more,
         )

@@ -97,6 +97,10 @@ class Inbox:
             self.files.discard_result(digest)
         return len(sources)
 
+    def prove_writable(self) -> None:
+        """Write into the database, and nothing new: an error says that it takes nothing."""
+        self._database.prove_writable()
+
     def hold(self) -> None:
         """Let no other database take the place of this one, whose rows are worked on from now."""
         self._database.hold()

@@ -167,6 +167,11 @@ class PostgresDatabase(Database):
     def hold(self) -> None:
         """Do nothing: whatever server answers, rows have owners (`check`)."""
 
+    def prove_writable(self) -> None:
+        """Write, and change nothing; the error of a write is raised."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE leader SET replica = replica")
+
     def close(self) -> None:
         """Close all connections, each when it is given back."""
         with self._lock:

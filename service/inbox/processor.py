@@ -9,6 +9,7 @@ from service.backoff import Backoff
 from service.capacity.limiter import RequestLimiter
 from service.errors import PASSING_CODES, MammosegError, Overloaded
 from service.inbox.database import LeaseLost
+from service.inbox.faults import log_fault
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import PROCESS_DIED, SOURCE_MISSING, Entry, StoredResult
@@ -69,30 +70,53 @@ class Processor:
         self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
         self.poller, self._done, self._stopped = poller, done, stopped
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._fault: Exception | None = None
+        self._is_in_doubt = False
 
     async def step(self) -> None:
-        """Begin what is due and has a slot, then wait for the next round."""
-        free = self._at_once - len(self._running)
-        if free and not self._limiter.leaving:
+        """Begin what is due and has a slot, then wait for the next round.
+
+        After a fault one instance is begun, and no other before its end.
+
+        Raises
+        ------
+        Exception
+            What kept it from writing down what became of an instance, which stays as it was.
+        """
+        self._raise_fault()
+        free = (1 if self._is_in_doubt else self._at_once) - len(self._running)
+        if free > 0 and not self._limiter.leaving:
             due = self._inbox.processing.due
             for entry in await asyncio.to_thread(due, tuple(self._running), free):
                 task = asyncio.create_task(self._process(entry))
                 self._running[entry.id] = task
                 task.add_done_callback(lambda _, id=entry.id: self._ended(id))  # type: ignore[misc]
+        if self._is_in_doubt and self._running:
+            await asyncio.wait(self._running.values())
+            self._raise_fault()
+        self._is_in_doubt = False
         await self.poller.wait()
+
+    def _raise_fault(self) -> None:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            self._is_in_doubt = True
+            raise fault
 
     async def finish(self) -> None:
         """Wait for what was begun."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        if self._fault is not None:
+            log_fault(self._fault)
 
     def _ended(self, id: int) -> None:
         task = self._running.pop(id)
         if not task.cancelled() and (error := task.exception()) is not None:
             if isinstance(error, LeaseLost):
                 log.warning("inbox-not-ours", entry=id)
-            else:
-                # The database could not be written; the instance stays as it was.
-                log.error("inbox-books", error=type(error).__name__, at=where(error))
+            elif isinstance(error, Exception):
+                # The database could not be written: the next step pauses, and tells of it.
+                self._fault = error
         self.poller.wake()
 
     async def _process(self, entry: Entry) -> None:

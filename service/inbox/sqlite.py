@@ -167,6 +167,11 @@ class SqliteDatabase(Database):
             self._follow()
             self._is_held = True
 
+    def prove_writable(self) -> None:
+        """Write, and change nothing; the error of a write is raised."""
+        with self.transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+
     def _follow(self) -> None:
         """Open the file that has taken the name, if one has; never one that is only being made."""
         if not self._open.is_replaced:

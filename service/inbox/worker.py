@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import BinaryIO
 
 import structlog
@@ -107,7 +109,8 @@ class InboxWorker:
             for destination in settings.destinations
         ]
         self._task: asyncio.Task[None] | None = None
-        self._failing, self._failing_gauge = False, observed.metrics.inbox_failing
+        self._failing: set[str] = set()
+        self._failing_gauge = observed.metrics.inbox_failing
 
     def start(self) -> None:
         """Begin."""
@@ -117,7 +120,7 @@ class InboxWorker:
     @property
     def is_failing(self) -> bool:
         """Whether nothing is worked on here because that fails, now or for good."""
-        return self._failing
+        return bool(self._failing)
 
     def wake(self) -> None:
         """Say that instances arrived."""
@@ -189,12 +192,19 @@ class InboxWorker:
         try:
             await self._run()
         except Exception as error:
-            self._fail(True)
+            self._fail("all", True)
             log_ended(error)
 
-    def _fail(self, failing: bool) -> None:
-        self._failing = failing
-        self._failing_gauge.set(failing)
+    def _fail(self, what: str, failing: bool) -> None:
+        """Note of a part of the work whether it fails."""
+        if failing:
+            self._failing.add(what)
+        else:
+            self._failing.discard(what)
+        self._failing_gauge.set(self.is_failing)
+
+    def _failing_of(self, what: str) -> Callable[[bool], None]:
+        return partial(self._fail, what)
 
     async def _run(self) -> None:
         lease = self.inbox.lease
@@ -206,21 +216,21 @@ class InboxWorker:
             return
         with file:
             # Without that nothing is begun, and nothing swept.
-            await until_done(self._poller, self._housekeeper.recover, self._fail)
+            await until_done(self._poller, self._housekeeper.recover, self._failing_of("all"))
             await self._work()
 
     async def _locked(self) -> BinaryIO | None:
         """Wait until no other process works on the inbox; None when stopped meanwhile."""
         folder = self.inbox.files.folder
         while not self._poller.stopped:
-            file = await until_done(self._poller, lambda: lock(folder), self._fail)
+            file = await until_done(self._poller, lambda: lock(folder), self._failing_of("all"))
             if file is not None:
                 return file
             await self._poller.wait()
         return None
 
     async def _run_as_replica(self, lease: Lease) -> None:
-        await until_done(self._poller, lambda: lease.start(self._names), self._fail)
+        await until_done(self._poller, lambda: lease.start(self._names), self._failing_of("all"))
         try:
             await self._work()
         finally:
@@ -230,15 +240,20 @@ class InboxWorker:
         log.info("inbox-open", destinations=self._names)
         # One that ends by a fault ends the others: none works on without the lock.
         async with asyncio.TaskGroup() as group:
-            group.create_task(persist(self._poller, self._tidy))
+            group.create_task(self._persist("tidy", self._poller, self._tidy))
             group.create_task(self._process())
-            group.create_task(persist(self._reporter.poller, self._report))
+            group.create_task(self._persist("report", self._reporter.poller, self._report))
             for deliverer in self._deliverers:
                 group.create_task(self._deliver(deliverer))
 
+    async def _persist(
+        self, what: str, poller: Poller, step: Callable[[], Awaitable[None]]
+    ) -> None:
+        await persist(poller, step, self._failing_of(what), self.inbox.prove_writable)
+
     async def _process(self) -> None:
         try:
-            await persist(self._processor.poller, self._processor.step)
+            await self._persist("process", self._processor.poller, self._processor.step)
         finally:
             await self._processor.finish()
 
@@ -251,7 +266,8 @@ class InboxWorker:
 
     async def _deliver(self, deliverer: Deliverer) -> None:
         async with deliverer.client:
-            loop = asyncio.create_task(persist(deliverer.poller, deliverer.step))
+            steps = self._persist(f"deliver {deliverer.name}", deliverer.poller, deliverer.step)
+            loop = asyncio.create_task(steps)
             # A fault that ends it ends the other loops, too, and they say so.
             loop.add_done_callback(lambda task: task.cancelled() or task.exception())
             try:
