@@ -7,6 +7,7 @@ by, and deleted. So the doctor may be run by another user than the service's, an
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,10 +15,11 @@ from service.audit.buffer import AuditBuffer, check_buffer
 from service.audit.options import AuditOptions
 from service.audit.trail import collector_tls
 from service.errors import StartupError
-from service.inbox.files import check_folders
+from service.inbox.folders import check_folders
 from service.inbox.inbox import DATABASE_FILE
 from service.inbox.postgres_check import check_postgres
 from service.inbox.sqlite import check_sqlite
+from service.inbox.tie import look_at_tie
 from service.opening import check_destinations, open_inbox, open_watch
 from service.settings import Settings
 
@@ -38,7 +40,7 @@ def rehearse_inbox(settings: Settings) -> None:
     if postgres is None:
         check_sqlite(folder / DATABASE_FILE)
     else:
-        check_postgres(postgres)
+        check_postgres(postgres, partial(look_at_tie, folder))
     with _beside(folder, f"the inbox {folder} cannot be written") as made:
         elsewhere = {"inbox": made, "inbox_database": None, "inbox_database_password_file": None}
         inbox = open_inbox(settings.model_copy(update=elsewhere))

@@ -1,7 +1,7 @@
 """Has one destination commit itself to what it has taken: only then is that delivered."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from service.backoff import Backoff
 from service.destinations.commitment import NOT_COMMITTED_FOR_GOOD, new_transaction_uid
@@ -25,10 +25,23 @@ RESULT_MISSING = "result-missing"
 RESULT_UNREADABLE = "result-unreadable"
 
 
-def unreadable(error: OSError) -> NotDelivered:
+def unreadable(inbox: Inbox, delivery: Delivery, error: OSError) -> NotDelivered:
     """Return what it means that a result cannot be read: one that is gone does not come back."""
-    gone = isinstance(error, FileNotFoundError)
+    gone = inbox.files.is_gone(inbox.files.result(delivery.result.digest), error)
     return NotDelivered(RESULT_MISSING if gone else RESULT_UNREADABLE, permanent=gone)
+
+
+def put_back_if_away(inbox: Inbox, deliveries: Sequence[Delivery], error: OSError) -> None:
+    """Let go of results that were claimed where one cannot be read since the folder is away.
+
+    Raises
+    ------
+    FolderFails
+        It is.
+    """
+    if (fault := inbox.files.fault_behind(error)) is not None:
+        inbox.deliveries.put_back(deliveries)
+        raise fault
 
 
 class Committer:
@@ -82,13 +95,16 @@ class Committer:
         stored = await asyncio.to_thread(commitments.unasked, self._name, MAX_ASKED)
         if len(stored) < least:
             return None
-        deliveries, instances = [], []
-        for delivery in stored:
+        deliveries: list[Delivery] = []
+        instances = []
+        for number, delivery in enumerate(stored):
             file = self._inbox.files.result(delivery.result.digest)
             try:
                 meta = await asyncio.to_thread(read_file_meta, file)
             except OSError as error:
-                await self._failed(delivery, unreadable(error))
+                claimed = [*deliveries, *stored[number:]]
+                await asyncio.to_thread(put_back_if_away, self._inbox, claimed, error)
+                await self._failed(delivery, unreadable(self._inbox, delivery, error))
                 continue
             deliveries.append(delivery)
             instances.append(InstanceReference(meta.sop_class_uid, meta.sop_instance_uid))

@@ -48,6 +48,9 @@ class Lease(Protocol):
     def lead(self) -> bool:
         """Say whether this replica, and no other, is to keep house."""
 
+    def resign(self) -> None:
+        """Let another replica keep house, if this one does."""
+
     def era(self) -> Hashable:
         """Return what is another once the database may have lost what it had committed."""
 

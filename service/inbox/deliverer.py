@@ -16,7 +16,7 @@ from service.destinations.destination import (
 )
 from service.dimse.store_status import NotDelivered
 from service.inbox.audited import DeliveryAudit
-from service.inbox.committer import MAX_ASKED, Committer, unreadable
+from service.inbox.committer import MAX_ASKED, Committer, put_back_if_away, unreadable
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import Delivery
@@ -114,7 +114,8 @@ class Deliverer:
         try:
             warning = await self._audited_attempt(delivery)
         except OSError as error:
-            await self._failed(delivery, unreadable(error))
+            await asyncio.to_thread(put_back_if_away, self._inbox, [delivery], error)
+            await self._failed(delivery, unreadable(self._inbox, delivery, error))
             return
         except NotDelivered as error:
             await self._failed(delivery, error)

@@ -1,6 +1,6 @@
 """What is to be delivered: which result is next for a destination, and what came of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from service.inbox.columns import DELIVERY, delivery_of
 from service.inbox.database import Connection, Database
@@ -53,6 +53,13 @@ class DeliveryQueue:
         if self._database.lease is not None:
             with self._database.transaction() as connection:
                 self._database.check(connection, "delivery", delivery.id)
+
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Let go of what was claimed and could not be read; nothing else of it changes."""
+        if self._database.lease is not None:
+            with self._database.transaction() as connection:
+                for delivery in deliveries:
+                    self._database.release(connection, "delivery", delivery.id)
 
     def oldest_s(self) -> dict[str, float]:
         """Return, by destination, how long its oldest result has waited, in seconds.

@@ -89,7 +89,8 @@ async def persist(
         except Exception as error:
             # An error of the program in one loop leaves the others at their work.
             failing(isinstance(error, OSError | sqlite3.Error | DatabaseFails))
-            if (fault := _said_of(error)) != told:
+            # Wherever it was met: in a step, or before one.
+            if (fault := _named(error)) != told:
                 log_fault(error)
             told = fault
             await poller.pause(FAULT_S)
@@ -113,7 +114,11 @@ def log_ended(error: Exception) -> None:
 
 
 def _said_of(error: Exception) -> dict[str, object]:
-    said: dict[str, object] = {"error": type(error).__name__, "at": where(error)}
+    return _named(error) | {"at": where(error)}
+
+
+def _named(error: Exception) -> dict[str, object]:
+    said: dict[str, object] = {"error": type(error).__name__}
     if isinstance(error, OSError) and error.errno is not None:
         # Its text would name a file; an OSError alone tells an operator little.
         said["errno"] = errno.errorcode.get(error.errno, str(error.errno))

@@ -1,6 +1,7 @@
 """The inbox's files. What has its final name is whole and on the disk."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -8,14 +9,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from service.errors import StartupError
-from service.passing import may_pass
+from service.inbox.folders import cannot_write, check_private, folders_of
+from service.inbox.marker import MARKER, FolderFails, read_marker
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""
+
+PROOF_BYTES = 2**20
+"""What a disk takes that has room for an instance's results."""
 
 STALE_S = 3600.0
 """No sender takes so long between two pieces: the process of an unfinished file that has not
@@ -46,6 +49,8 @@ class Files:
     ----------
     folder
         Made when it is not there.
+    identity
+        Of the database that it belongs to; None where that lies in the folder itself.
 
     Raises
     ------
@@ -61,19 +66,89 @@ class Files:
         it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, identity: str | None = None) -> None:
+        self.folder, self._identity = folder, identity
         self._seen: dict[Path, _Seen] = {}
-        self.incoming, self._sources, self._results, self.lost = _folders_of(folder)
+        self.incoming, self._sources, self._results, self.lost = folders_of(folder)
         try:
-            for directory in (folder, *_folders_of(folder)):
+            for directory in (folder, *folders_of(folder)):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _check_private(directory)
+                check_private(directory)
             file, path = self.create()
             with file:
                 path.unlink()
         except OSError as error:
-            raise _cannot_write(folder, error) from None
+            raise cannot_write(folder, error) from None
+
+    def mark(self) -> None:
+        """Write the marker, if it is not there; durable on return.
+
+        Raises
+        ------
+        StartupError
+            It cannot be written.
+        """
+        try:
+            if self._identity is None or read_marker(self.folder) is not None:
+                return
+            file, path = self.create()
+            with file:
+                write_all(file, f"{self._identity}\n".encode())
+                os.fsync(file.fileno())
+            path.rename(self.folder / MARKER)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise cannot_write(self.folder, error) from None
+
+    def check(self) -> None:
+        """Check that this is still the inbox's folder: its share may be lost meanwhile.
+
+        Raises
+        ------
+        FolderFails
+            It is not there, or another is in its place.
+        """
+        try:
+            is_ours = self._identity is None or read_marker(self.folder) == self._identity
+            if is_ours and self._sources.is_dir() and self._results.is_dir():
+                return
+        except OSError as error:
+            raise FolderFails(error.errno or errno.EIO) from None
+        raise FolderFails
+
+    def is_gone(self, file: Path, error: Exception) -> bool:
+        """Say of a file, where the folder was there after an error, whether it alone is gone.
+
+        The folder may have been away for the moment of the error.
+        """
+        return isinstance(error, FileNotFoundError) and not file.exists()
+
+    def fault_behind(self, error: OSError) -> FolderFails | None:
+        """Return what is wrong with the folder as a whole, if an error may come of that."""
+        if isinstance(error, FolderFails):
+            return error
+        try:
+            self.check()
+        except FolderFails as fault:
+            return fault
+        return None
+
+    def prove_writable(self) -> None:
+        """Write a file, and delete it.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or fails.
+        """
+        self.check()
+        file, path = self.create()
+        try:
+            with file:
+                write_all(file, bytes(PROOF_BYTES))
+                os.fsync(file.fileno())
+        finally:
+            path.unlink(missing_ok=True)
 
     def create(self) -> tuple[BinaryIO, Path]:
         """Return a new file to write an instance into, and its path."""
@@ -94,14 +169,35 @@ class Files:
         return self._results / f"{digest}.dcm"
 
     def keep_sources(self, arrived: list[tuple[Path, str]]) -> None:
-        """Give written and synced files their final names, by digest; durable on return."""
+        """Give written and synced files their final names, by digest; durable on return.
+
+        Raises
+        ------
+        FolderFails
+            As `check`.
+        """
+        if arrived:
+            self.check()
         for path, digest in arrived:
             path.rename(self.source(digest))
         if arrived:
             sync_folder(self._sources)
 
     def write_results(self, contents: list[bytes]) -> list[str]:
-        """Write results and give their digests; durable on return."""
+        """Write results and give their digests; durable on return.
+
+        Raises
+        ------
+        FolderFails
+            As `check`, or the disk is full, or fails.
+        """
+        self.check()
+        try:
+            return self._write_results(contents)
+        except OSError as error:
+            raise FolderFails(error.errno or errno.EIO) from None
+
+    def _write_results(self, contents: list[bytes]) -> list[str]:
         digests = []
         for content in contents:
             file, path = self.create()
@@ -197,47 +293,6 @@ class Files:
                     yield path
         for path in earlier:
             del self._seen[path]
-
-
-def _folders_of(folder: Path) -> tuple[Path, Path, Path, Path]:
-    return folder / "incoming", folder / "sources", folder / "results", folder / "lost"
-
-
-def check_folders(folder: Path) -> None:
-    """Check that those folders of an inbox that are there can be used; nothing is made.
-
-    Raises
-    ------
-    StartupError
-        One cannot be written, or others may enter it.
-    """
-    try:
-        for directory in (folder, *_folders_of(folder)):
-            if directory.exists():
-                _check_private(directory)
-                # A file without a name, where the system knows such.
-                TemporaryFile(dir=directory).close()
-    except OSError as error:
-        raise _cannot_write(folder, error) from None
-
-
-def _cannot_write(folder: Path, error: OSError) -> StartupError:
-    reason = f"the inbox {folder} cannot be written: {error.strerror}"
-    return StartupError(reason, may_pass=may_pass(error))
-
-
-def _check_private(folder: Path) -> None:
-    """Refuse a folder that others may enter, list or write; it is not ours to change.
-
-    A group may where the folder belongs to somebody else, as a volume of Kubernetes (fsGroup).
-    """
-    state = folder.stat()
-    forbidden = 0o077 if state.st_uid == os.geteuid() else 0o007
-    if state.st_mode & forbidden:
-        raise StartupError(
-            f"the inbox {folder} is open to others (mode {state.st_mode & 0o7777:04o}): it holds "
-            "images of patients. Run chmod 0700 on it, or name a folder in it that is made anew"
-        )
 
 
 def _others(folder: Path, known: set[str]) -> list[Path]:

@@ -7,6 +7,7 @@ import structlog
 
 from service.inbox.gauges import InboxGauges
 from service.inbox.inbox import Inbox
+from service.inbox.marker import FolderFails
 from service.inbox.states import FINISHED
 from service.settings import Settings
 
@@ -46,13 +47,38 @@ class Housekeeper:
         self._inbox.recover(self._names)
 
     def tidy(self) -> None:
-        """Forget what is old, delete what crashes left, and show how things stand."""
+        """Forget what is old, delete what crashes left, and show how things stand.
+
+        Raises
+        ------
+        FolderFails
+            The folder is away here: another replica, which may have it, is to keep house.
+        """
+        try:
+            self._inbox.files.check()
+        except FolderFails:
+            self._resign()
+            raise
         if not self._leads():
             return
         if time.monotonic() - self._tidied > TIDY_S or not self._tidied:
             self._forget()
             self._tidied = time.monotonic()
         self._gauges.show()
+
+    def _resign(self) -> None:
+        lease = self._inbox.lease
+        if lease is None or self._era is None:
+            return
+        lease.resign()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Leave it to another replica."""
+        # What the others show counts: of all replicas' gauges the sum is right, and the most.
+        log.info("inbox-follows")
+        self._tidied, self._era = 0.0, None
+        self._gauges.clear()
 
     def _leads(self) -> bool:
         """Say whether to keep house; a replica that begins to recovers first.
@@ -69,10 +95,7 @@ class Housekeeper:
             log.info("inbox-leads")
             self.recover()
         elif kept is not None and not leads:
-            # What the others show counts: of all replicas' gauges the sum is right, and the most.
-            log.info("inbox-follows")
-            self._tidied = 0.0
-            self._gauges.clear()
+            self._follow()
         self._era = era if leads else None
         return leads
 

@@ -6,11 +6,12 @@ from typing import Self
 import structlog
 
 from service.inbox.commitment_queue import CommitmentQueue
-from service.inbox.database import Database, Lease
+from service.inbox.database import Database, DatabaseFails, Lease
 from service.inbox.delivery_queue import DeliveryQueue
 from service.inbox.files import Files
 from service.inbox.instance_store import InstanceStore
 from service.inbox.postgres import PostgresDatabase
+from service.inbox.postgres_check import cannot_open
 from service.inbox.processing_queue import ProcessingQueue
 from service.inbox.quota import DiskQuota
 from service.inbox.recovery import Recovered, Recovery
@@ -18,6 +19,7 @@ from service.inbox.report_queue import ReportQueue
 from service.inbox.sqlite import SqliteDatabase
 from service.inbox.states import FINISHED, State
 from service.inbox.store_transaction import Bounds, StoreTransaction
+from service.inbox.tie import tie
 from service.outputs.dicom.codes import MODALITIES
 from service.reading.reader import InProcess, Reader
 from service.settings import Settings
@@ -45,8 +47,7 @@ class Inbox:
 
     def __init__(self, settings: Settings, reader: Reader | None = None) -> None:
         self.reader = reader or InProcess(settings.read_limits())
-        self.files = Files(settings.inbox)
-        self._database = open_database(settings)
+        self.files, self._database = _opened(settings)
         self.instances = InstanceStore(self._database)
         self.processing = ProcessingQueue(self._database)
         self.deliveries = DeliveryQueue(self._database)
@@ -89,7 +90,13 @@ class Inbox:
         ----------
         ids
             Those alone, where there are any.
+
+        Raises
+        ------
+        FolderFails
+            The files cannot be deleted.
         """
+        self.files.check()
         sources, results = self.instances.purge(states, older_s, ids)
         for digest in sources:
             self.files.discard_source(digest)
@@ -98,7 +105,8 @@ class Inbox:
         return len(sources)
 
     def prove_writable(self) -> None:
-        """Write into the database, and nothing new: an error says that it takes nothing."""
+        """Write into folder and database, and nothing new: an error says that one takes nothing."""
+        self.files.prove_writable()
         self._database.prove_writable()
 
     def hold(self) -> None:
@@ -134,15 +142,23 @@ class Inbox:
         self.close()
 
 
-def open_database(settings: Settings) -> Database:
-    """Open the inbox's database: the one that is named, or else a file in its folder.
+def _opened(settings: Settings) -> tuple[Files, Database]:
+    """Open the folder and its database: the one that is named, or else a file in the folder.
 
     Raises
     ------
     StartupError
-        It cannot be opened.
+        One cannot be opened, or they do not belong together.
     """
     options = settings.postgres_options()
     if options is None:
-        return SqliteDatabase(settings.inbox / DATABASE_FILE)
-    return PostgresDatabase(options, settings.inbox_lease_s)
+        return Files(settings.inbox), SqliteDatabase(settings.inbox / DATABASE_FILE)
+    database = PostgresDatabase(options, settings.inbox_lease_s)
+    try:
+        return tie(database, settings.inbox), database
+    except DatabaseFails as error:
+        database.close()
+        raise cannot_open(error) from None
+    except BaseException:
+        database.close()
+        raise

@@ -1,9 +1,9 @@
 """Whether a PostgreSQL database is one that the inbox may keep its instances in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service.errors import StartupError
-from service.inbox.database import DatabaseFails, Row
+from service.inbox.database import Connection, DatabaseFails, Row
 from service.inbox.postgres_connection import STANDBY, BrokenConnection, PostgresConnection
 from service.inbox.postgres_schema import SCHEMA, VERSION
 from service.passing import may_pass
@@ -22,8 +22,17 @@ MADE = (
 """Whether the tables are there, and whether they may be made."""
 
 
-def check_postgres(options: PostgresOptions) -> None:
+def check_postgres(
+    options: PostgresOptions, look: Callable[[Connection, int], None] = lambda *_: None
+) -> None:
     """Connect once, and check that this version may work there; nothing is made or changed.
+
+    Parameters
+    ----------
+    options
+        How to connect.
+    look
+        Is called with the connection and the version of its tables, where there are some.
 
     Raises
     ------
@@ -41,7 +50,7 @@ def check_postgres(options: PostgresOptions) -> None:
         check_durable(connection.execute(DURABLE).fetchall())
         ((has_tables, may_make),) = connection.execute(MADE).fetchall()
         if has_tables:
-            version_of(connection.execute(FOUND).fetchall())
+            look(connection, version_of(connection.execute(FOUND).fetchall()))
         elif not may_make:
             raise StartupError("the inbox's database does not let its user create a schema")
     except DatabaseFails as error:

@@ -80,6 +80,7 @@ CREATE TABLE replica (
 CREATE TABLE leader (replica bigint);
 INSERT INTO leader VALUES (NULL);
 """,
+    "CREATE TABLE identity (word text NOT NULL)",
 )
 """Each brings the tables from the version that is its index to the next."""
 

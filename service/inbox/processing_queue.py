@@ -81,6 +81,15 @@ class ProcessingQueue:
             with self._database.transaction() as connection:
                 self._database.release(connection, "entry", id)
 
+    def undo(self, id: int) -> None:
+        """Take back an attempt that failed for nothing of the instance's own; it is due at once."""
+        with self._database.transaction() as connection:
+            self._database.release(connection, "entry", id)
+            connection.execute(
+                "UPDATE entry SET attempts = attempts - 1, due = ? WHERE id = ?",
+                (self._database.now(), id),
+            )
+
     def source_gone(self, id: int) -> None:
         """Enter that the instance's file takes no space any more; to be deleted after this."""
         with self._database.transaction() as connection:

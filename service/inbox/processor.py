@@ -81,7 +81,8 @@ class Processor:
         Raises
         ------
         Exception
-            What kept it from writing down what became of an instance, which stays as it was.
+            What kept it from working on an instance, or from writing down what became of it: the
+            disk, or the database. The instance stays as it was.
         """
         self._raise_fault()
         free = (1 if self._is_in_doubt else self._at_once) - len(self._running)
@@ -115,7 +116,7 @@ class Processor:
             if isinstance(error, LeaseLost):
                 log.warning("inbox-not-ours", entry=id)
             elif isinstance(error, Exception):
-                # The database could not be written: the next step pauses, and tells of it.
+                # The disk or the database fails: the next step tells of it, and pauses.
                 self._fault = error
         self.poller.wake()
 
@@ -139,7 +140,7 @@ class Processor:
         try:
             results = await self._limiter.work(lambda: self._make_results(entry))
         except Exception as error:
-            await asyncio.to_thread(self._failed, entry.id, attempt, error)
+            await asyncio.to_thread(self._failed, entry, attempt, error)
             self._wake_reporter()
             return
         await asyncio.to_thread(self._processed, entry, results)
@@ -151,19 +152,22 @@ class Processor:
         if not self._inbox.keep_files:
             self._discard_source(entry)
 
-    def _failed(self, id: int, attempt: int, error: Exception) -> None:
-        processing = self._inbox.processing
+    def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
+        processing, id = self._inbox.processing, entry.id
+        if isinstance(error, OSError) and (fault := self._inbox.files.fault_behind(error)):
+            processing.undo(id)
+            raise fault
         code = error.code if isinstance(error, MammosegError) else "internal"
         if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING_CODES:
             processing.refused(id, code, self._told(error.detail))
-            entry = self._inbox.instances.entry(id)
+            current = self._inbox.instances.entry(id)
             # Its report is made of it first.
-            if entry is not None and not self._inbox.keep_files and self._stopped is None:
-                self._discard_source(entry)
+            if current is not None and not self._inbox.keep_files and self._stopped is None:
+                self._discard_source(current)
             log.info("inbox-refused", entry=id, code=code)
             return
         # A source that was deleted by hand does not come back, unless it is sent again.
-        gone = isinstance(error, FileNotFoundError)
+        gone = self._inbox.files.is_gone(self._inbox.files.source(entry.digest), error)
         code = SOURCE_MISSING if gone else code
         delay_s = None if gone else self._backoff.delay_s(attempt)
         if delay_s is None:

@@ -105,6 +105,11 @@ class ReplicaLease:
             ).rowcount
         return taken == 1
 
+    def resign(self) -> None:
+        """Let another replica keep house, if this one does."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE leader SET replica = NULL WHERE replica = ?", (self.id,))
+
     def era(self) -> tuple[int, str]:
         """Return what is another once the database may have lost what it had committed.
 

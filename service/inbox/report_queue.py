@@ -133,6 +133,21 @@ class ReportQueue:
                 (self._database.now() + delay_s, entry),
             )
 
+    def undo(self, entry: int) -> None:
+        """Take back an attempt that failed for nothing of the instance's own; it is due at once.
+
+        Raises
+        ------
+        LeaseLost
+            It is another replica's by now.
+        """
+        with self._database.transaction() as connection:
+            self._database.release(connection, "untold", entry)
+            connection.execute(
+                "UPDATE untold SET attempts = attempts - 1, due = ? WHERE entry = ?",
+                (self._database.now(), entry),
+            )
+
     def needs_none(self, entry: int, kind: str) -> bool:
         """Say whether the report is there already, or another file of the same UID was analysed."""
         return bool(

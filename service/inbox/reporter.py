@@ -138,9 +138,12 @@ class Reporter:
 
     def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
         code = error.code if isinstance(error, MammosegError) else "internal"
+        if isinstance(error, OSError) and (fault := self._inbox.files.fault_behind(error)):
+            self._inbox.reports.undo(entry.id)
+            raise fault
         may_pass = code in PASSING_CODES or not isinstance(error, MammosegError)
         final = not may_pass and cast(MammosegError, error).status < 500
-        if isinstance(error, FileNotFoundError):
+        if self._inbox.files.is_gone(self._inbox.files.source(entry.digest), error):
             self._give_up(entry, SOURCE_MISSING)
         elif final or self._backoff.delay_s(attempt) is None:
             self._give_up(entry, code)

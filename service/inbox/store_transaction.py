@@ -281,5 +281,7 @@ class StoreTransaction:
     def _keep(self, fresh: list[Arrival]) -> None:
         self._fresh = {arrival.digest for arrival in fresh}
         self._files.keep_sources(
-            [(self._paths.pop(arrival.digest), arrival.digest) for arrival in fresh]
+            [(self._paths[arrival.digest], arrival.digest) for arrival in fresh]
         )
+        for arrival in fresh:
+            del self._paths[arrival.digest]

@@ -249,7 +249,12 @@ class InboxWorker:
     async def _persist(
         self, what: str, poller: Poller, step: Callable[[], Awaitable[None]]
     ) -> None:
-        await persist(poller, step, self._failing_of(what), self.inbox.prove_writable)
+        async def checked() -> None:
+            # Nothing is claimed, which others could work on, while the folder is away here.
+            await asyncio.to_thread(self.inbox.files.check)
+            await step()
+
+        await persist(poller, checked, self._failing_of(what), self.inbox.prove_writable)
 
     async def _process(self) -> None:
         try:

@@ -77,7 +77,8 @@ def test_a_source_that_is_gone_does_not_come_back(inbox: Inbox, receive: Receive
     receive(mammogram())
 
     def read(entry: Entry) -> list[StoredResult]:
-        (inbox.files.folder / "nothing").read_bytes()
+        inbox.files.discard_source(entry.digest)
+        inbox.files.source(entry.digest).read_bytes()
         return []
 
     process(inbox, read, Bench(), all_are(inbox, "dead"))
