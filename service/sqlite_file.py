@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.sqlite_copy import copied
+
 _Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
 """Device and inode of a file and of its write-ahead log; None for what is not there."""
 
@@ -188,13 +190,27 @@ def check(file: Path, version: int) -> None:
     Raises
     ------
     OSError
-        It cannot be written.
+        It cannot be written, or there is no room to look at it with its log.
     sqlite3.Error
         It is no SQLite file, or a later version of the service wrote it.
     """
     os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
-    # Immutable: no lock is asked for and no file made, though another process works on it.
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        # Immutable: no lock is asked for and no file made, though another process works on it.
+        _look(f"{file.absolute().as_uri()}?mode=ro&immutable=1", version)
+    except LaterVersion:
+        raise
+    except sqlite3.DatabaseError:
+        # Without its log it may be half of what it is: a checkpoint is under way, or met a full
+        # disk. To open it with that would make a file beside it, or take locks.
+        with copied(file) as copy:
+            if copy is None:
+                raise
+            _look(copy.as_uri(), version)
+
+
+def _look(uri: str, version: int) -> None:
+    connection = sqlite3.connect(uri, uri=True)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         _check_version(connection, version)
