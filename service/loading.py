@@ -1,7 +1,7 @@
 """Opening a model on a device, alone or behind a segmenter."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -12,6 +12,7 @@ from service.inference.autotune import open_fastest
 from service.inference.device import Device, Gpu, resolve_device
 from service.inference.memory_bound import memory_to_open
 from service.inference.model_file import ModelFile
+from service.inference.net import Net
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
@@ -170,9 +171,10 @@ def read_signed(settings: Settings, path: Path) -> ModelFile:
     return ModelFile.read(path, [PublicKey.read(key) for key in settings.model_key])
 
 
-def open_beside(settings: Settings, file: ModelFile) -> TileScheduler:
-    """Open a file that is proven already, while others answer.
+def open_beside(settings: Settings, file: ModelFile, working: Net) -> TileScheduler:
+    """Open a file that is proven already, while another answers.
 
+    On a CPU one runner of that rests meanwhile, so that not more tiles are run at once than ever.
     This process's memory is not bounded meanwhile: the others' would be, too.
 
     Raises
@@ -180,13 +182,18 @@ def open_beside(settings: Settings, file: ModelFile) -> TileScheduler:
     StartupError
         It is not fit to serve on the device.
     """
-    return open_net(
-        file,
-        device=resolve_device(settings.device),
-        gpu=settings.gpu(),
-        runners=_runners(settings, file.path),
-        bounded=False,
-    )
+    device = resolve_device(settings.device)
+    rests: AbstractContextManager[None] = nullcontext()
+    if device == "cpu" and isinstance(working, TileScheduler):
+        rests = working.one_runner_less()
+    with threads_or_startup_error(), rests:
+        return open_net(
+            file,
+            device=device,
+            gpu=settings.gpu(),
+            runners=_runners(settings, file.path),
+            bounded=False,
+        )
 
 
 def _runners(settings: Settings, path: Path) -> int:

@@ -1,10 +1,15 @@
 """From settings to what serves models: their names, who replaces them, the one in the shadow."""
 
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
 
 from service.capacity.limiter import RequestLimiter
-from service.capacity.plan import MODEL_MIB, RUNNER_MIB
+from service.capacity.plan import opening_mib
+from service.heap import give_back
 from service.inference.model_file import ModelFile
+from service.inference.net import Net
 from service.loading import open_beside, read_signed
 from service.serving.proving import PROVING_MIB, prove
 from service.serving.reloader import Opener, Reloader
@@ -13,6 +18,8 @@ from service.serving.served_models import OpenModels, ServedModels
 from service.serving.shadow import Shadow
 from service.settings import Settings
 from service.telemetry.opening import Telemetry
+
+log = structlog.get_logger("mammoseg")
 
 
 def served_models(settings: Settings, opened: OpenModels, telemetry: Telemetry) -> ServedModels:
@@ -51,7 +58,24 @@ def reloader_of(settings: Settings, models: ServedModels, limiter: RequestLimite
     def read(model: ServedModel) -> ModelFile:
         return read_signed(settings, model.path)
 
-    # First the process that proves, then the net beside the old one.
-    mib = max(PROVING_MIB, MODEL_MIB + settings.runners * RUNNER_MIB)
-    opener = Opener(read, prove, partial(open_beside, settings), partial(limiter.memory, mib))
-    return Reloader(models, opener)
+    def prove_alone(file: ModelFile, ends: Callable[[], bool]) -> None:
+        with _lent(limiter, settings, PROVING_MIB):
+            prove(file, ends)
+
+    def open_beside_it(file: ModelFile, working: Net) -> Net:
+        with _lent(limiter, settings, opening_mib(len(file.content))):
+            return open_beside(settings, file, working)
+
+    return Reloader(models, Opener(read, prove_alone, open_beside_it))
+
+
+@contextmanager
+def _lent(limiter: RequestLimiter, settings: Settings, mib: int) -> Iterator[None]:
+    """Hold of the images' memory what something else takes, only while it does."""
+    if mib > settings.memory.pixels_mib:
+        log.warning("memory-too-small", needed_mib=mib, pixels_mib=settings.memory.pixels_mib)
+    try:
+        with limiter.memory(mib):
+            yield
+    finally:
+        give_back()

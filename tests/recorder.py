@@ -47,6 +47,9 @@ class Recorder:
             raise fault
         return self._session.run(tiles)
 
+    def close(self) -> None:
+        """Do nothing: the session is shared by those that watch it."""
+
     def input_buffer(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         # As a GPU's buffer, it holds what was there before.
         return np.full(shape, 0.77, np.float32)

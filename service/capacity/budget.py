@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 from service.cancellation import CancelToken
 from service.errors import Overloaded
@@ -140,8 +141,17 @@ class BodyBudget:
         return Overloaded("busy", detail, self._retry_after_s())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wanted:
+    size: int
+
+
 class PixelBudget:
     """Bytes for the images that are worked on; for worker threads.
+
+    First come, first served. But while memory is lent, whoever fits passes by those who cannot be
+    served before it comes back, however many images end: so one large image keeps nobody else
+    waiting for that, and waits itself no longer than for that.
 
     Parameters
     ----------
@@ -151,8 +161,9 @@ class PixelBudget:
 
     def __init__(self, size: int) -> None:
         self.size = self._free = size
+        self._lent = 0
         self._changed = threading.Condition()
-        self._waiting: deque[object] = deque()
+        self._waiting: deque[_Wanted] = deque()
 
     @contextmanager
     def claim(self, size: int, token: CancelToken) -> Iterator[None]:
@@ -165,20 +176,53 @@ class PixelBudget:
         CallerLeft, DeadlineExceeded
             The caller left, or its deadline passed.
         """
-        size, ticket = min(size, self.size), object()
+        with self._holding(size, token):
+            yield
+
+    @contextmanager
+    def lend(self, size: int, token: CancelToken) -> Iterator[None]:
+        """Hold memory for something else than images while in the context; waits as an image does.
+
+        Raises
+        ------
+        CallerLeft, DeadlineExceeded
+            As `claim`.
+        """
+        size = min(size, self.size)
+        with self._holding(size, token):
+            self._lend(size)
+            try:
+                yield
+            finally:
+                self._lend(-size)
+
+    @contextmanager
+    def _holding(self, size: int, token: CancelToken) -> Iterator[None]:
+        wanted = _Wanted(min(size, self.size))
         with self._changed:
-            self._waiting.append(ticket)
+            self._waiting.append(wanted)
             try:
                 token.wait_for(
-                    self._changed, lambda: self._waiting[0] is ticket and size <= self._free
+                    self._changed, lambda: wanted.size <= self._free and self._has_turn(wanted)
                 )
-                self._free -= size
+                self._free -= wanted.size
             finally:
-                self._waiting.remove(ticket)
+                self._waiting.remove(wanted)
                 self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._free += size
+                self._free += wanted.size
                 self._changed.notify_all()
+
+    def _lend(self, size: int) -> None:
+        with self._changed:
+            self._lent += size
+            self._changed.notify_all()
+
+    def _has_turn(self, wanted: _Wanted) -> bool:
+        """Tell whether nobody came before who can be served without what is lent."""
+        there = self.size - self._lent
+        before = takewhile(lambda one: one is not wanted, self._waiting)
+        return all(one.size > there for one in before)

@@ -183,9 +183,9 @@ class RequestLimiter:
     def memory(self, mib: int) -> AbstractContextManager[None]:
         """Hold memory for something else than images while in the context; waits for it.
 
-        At most half of what images may take, so that they are still worked on.
+        All that images may take at most: then they wait meanwhile.
         """
-        return self._pixels.claim(min(mib << 20, self._pixels.size // 2), CancelToken())
+        return self._pixels.lend(mib << 20, CancelToken())
 
     async def work(self, task: Callable[[], Answer]) -> Answer:
         """Run a CPU-bound task on a worker thread and wait for it."""

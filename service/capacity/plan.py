@@ -19,6 +19,10 @@ MODEL_MIB = 150
 """Resident, of each model but the first, beside its runners' tiles: three more took 216 MiB each
 with one runner, 220 with two."""
 
+OPENING_MIB, OPENING_COPIES = 16, 4
+"""Of opening a file beside one that works, with so many times its size; what its runs take, a
+runner of the other leaves it."""
+
 SHADOW_PIXELS_MIB = 256
 """Of the one image that the shadow model works on; beside those of the requests, since none of
 these may wait for it."""
@@ -32,6 +36,11 @@ MIN_PIXELS_MIB = 128
 BYTES_PER_PIXEL = 12
 """Of an image from decoding to encoding: two of the image, one of the mask, the rest while regions
 are found; twelve where they fill the frame."""
+
+
+def opening_mib(file_bytes: int) -> int:
+    """Return what opening a model's file takes while another works, MiB."""
+    return OPENING_MIB + (OPENING_COPIES * file_bytes >> 20)
 
 
 @dataclass(frozen=True, slots=True)

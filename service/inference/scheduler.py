@@ -8,8 +8,9 @@ moment for more where more is about to come. No shape is ever new to a GPU; a CP
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import numpy as np
 import structlog
@@ -54,7 +55,8 @@ class TileScheduler:
         self._queue, self._rate = FairQueue(), ArrivalRate()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._running = 0
+        self._running, self._most_running = 0, runners
+        self._resting = 0
         self._closed = self._failed = False
         self._net_seconds = 0.0
         self._listener: RunListener = lambda waited_s, seconds: None
@@ -127,6 +129,22 @@ class TileScheduler:
             raise job.fault
         return [job.predictions[index] for index in range(len(tiles))]
 
+    @contextmanager
+    def one_runner_less(self) -> Iterator[None]:
+        """Run one tile less at once while in the context: another net runs one in its place.
+
+        So what nets take in their runs stays what it was. A lone runner rests meanwhile.
+        """
+        with self._lock:
+            self._resting += 1
+            self._work.wait_for(lambda: self._running <= self._most_running - self._resting)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resting -= 1
+                self._work.notify_all()
+
     def close(self) -> None:
         """Answer what waits, then stop the runners."""
         with self._lock:
@@ -134,6 +152,8 @@ class TileScheduler:
             self._work.notify_all()
         for runner in self._runners:
             runner.join()
+        for session in filter(None, (self.session, self._wide)):
+            session.close()
 
     def _start(self, target: Callable[..., None], *given: object) -> None:
         name = f"tile-runner-{len(self._runners)}"
@@ -163,8 +183,8 @@ class TileScheduler:
         """Wait for work and take it; None when there is none and never will be."""
         largest = self._sizes[-1]
         with self._lock:
-            while not self._queue.waiting:
-                if self._closed:
+            while not self._queue.waiting or (self._running >= self._most_running - self._resting):
+                if self._closed and not self._queue.waiting:
                     return None
                 self._work.wait()
             if largest > 1:
@@ -236,6 +256,9 @@ class TileScheduler:
     ) -> None:
         with self._lock:
             self._running -= 1
+            if self._resting:
+                # One that waited may go on; or who asked for a runner less has it.
+                self._work.notify_all()
             self._net_seconds += time.thread_time() - started
             for position, (job, index) in enumerate(queued):
                 if isinstance(predictions, Exception):

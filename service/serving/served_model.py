@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from service.heap import give_back
 from service.inference.net import Net
 from service.metrics import Metrics
 from service.segmenter import Segmenter
@@ -134,6 +135,8 @@ class ServedModel:
         with self._lock:
             self._open.remove(version)
             self._closed_net_seconds += version.net.net_seconds
+        # Its weights lie between blocks that are in use.
+        give_back()
         log.info("model-closed", model=self.id, sha256=version.observed.segmenter.model.sha256)
 
     def _nets(self) -> Iterator[Net]:

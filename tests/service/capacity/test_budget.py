@@ -1,7 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -176,6 +176,33 @@ def test_pixels_wait_their_turn() -> None:
     for thread in threads:
         thread.join()
     assert order == ["b", "c"]
+
+
+def test_while_memory_is_lent_who_fits_passes_who_must_wait_for_it() -> None:
+    budget = PixelBudget(100)
+    claims = {size: budget.claim(size, CancelToken(60)) for size in (80, 60, 50, 10)}
+
+    def waiting(size: int) -> Future[None]:
+        before = len(budget._waiting)
+        future: Future[None] = threads.submit(claims[size].__enter__)
+        while len(budget._waiting) == before and not future.done():
+            pass
+        return future
+
+    with ThreadPoolExecutor(4) as threads:
+        with budget.lend(40, CancelToken()):
+            claims[50].__enter__()
+            large, middle, small = waiting(80), waiting(60), waiting(10)
+            # The small one would fit, but comes after one that need not wait for what is lent.
+            assert not (large.done() or middle.done() or small.done())
+            claims[50].__exit__(None, None, None)
+            middle.result(timeout=30)
+            assert not (large.done() or small.done())
+        # Nothing is lent any more: now the small one, which would fit, waits for the large one.
+        assert not (large.done() or small.done())
+        claims[60].__exit__(None, None, None)
+        for one in (large, small):
+            one.result(timeout=30)
 
 
 def test_an_image_larger_than_the_memory_is_alone() -> None:

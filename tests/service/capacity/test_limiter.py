@@ -213,14 +213,28 @@ def test_who_waits_for_a_thread_is_counted_and_who_leaves_waits_no_more() -> Non
     assert value("mammoseg_slots") == 2
 
 
-def test_what_is_no_image_takes_at_most_half_of_the_images_memory(
-    limiter: RequestLimiter,
-) -> None:
-    half = (PLAN.pixels_mib << 20) // BYTES_PER_PIXEL // 2
-    with limiter.memory(100 * PLAN.pixels_mib):
-        with limiter.pixels(half, CancelToken(0.0)):
+def test_what_is_lent_is_what_is_asked_for_and_no_image_has_it() -> None:
+    plan = MemoryPlan(readers=1, reader_mib=1, bodies_mib=1, pixels_mib=10)
+    limiter = RequestLimiter(
+        slots=2, workers=1, memory=plan, buffers=BufferPool(0), timeout_s=60, metrics=Metrics()
+    )
+    pixels = (plan.pixels_mib - 3 << 20) // BYTES_PER_PIXEL
+    with limiter.memory(3):
+        with limiter.pixels(pixels, CancelToken(0.0)):
             pass
-        with pytest.raises(DeadlineExceeded), limiter.pixels(half + 1, CancelToken(0.0)):
+        with pytest.raises(DeadlineExceeded), limiter.pixels(pixels + 1, CancelToken(0.0)):
             pass
-    with limiter.pixels(2 * half, CancelToken(0.0)):
+    with limiter.pixels(plan.pixels_mib << 20, CancelToken(0.0)):
+        pass
+    limiter.close()
+
+
+def test_what_takes_more_than_there_is_waits_for_all_images(limiter: RequestLimiter) -> None:
+    with (
+        limiter.memory(100 * PLAN.pixels_mib),
+        pytest.raises(DeadlineExceeded),
+        limiter.pixels(1, CancelToken(0.0)),
+    ):
+        pass
+    with limiter.pixels(1, CancelToken(0.0)):
         pass

@@ -15,6 +15,7 @@ from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from tests.identity_net import TILE, identity_contract, write_identity_net
 from tests.recorder import Recorder, recorded, tiles_of, until
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -215,3 +216,30 @@ def test_each_run_is_told_of_with_how_long_its_tiles_waited(scheduler: TileSched
     assert sum(len(waited_s) for waited_s, _ in runs) == len(tiles)
     assert all(wait_s >= 0 for waited_s, _ in runs for wait_s in waited_s)
     assert all(0 < seconds < 10 for _, seconds in runs)
+
+
+def test_a_runner_rests_while_another_net_runs_a_tile_in_its_place(session: Session) -> None:
+    recorder, scheduler = recorded(session, "cpu", runners=2)
+    recorder.gate.clear()
+    recorder.runs.clear()
+    with ThreadPoolExecutor(2) as callers:
+        with scheduler.one_runner_less():
+            answers = [
+                callers.submit(scheduler.run, tiles_of(value), CancelToken())
+                for value in (0.25, 0.5)
+            ]
+            ran_one = comes_true(lambda: scheduler._running == 1 and scheduler.waiting == 1)
+        # Once it is over, the other takes what waits.
+        ran_two = comes_true(lambda: scheduler._running == 2)
+        recorder.gate.set()
+        for answer in answers:
+            answer.result(timeout=30)
+    scheduler.close()
+    assert ran_one and ran_two
+
+
+def test_sessions_take_the_memory_of_their_runs_from_one_arena(session: Session) -> None:
+    options = session._runtime.get_session_options()
+    assert options.get_session_config_entry("session.use_env_allocators") == "1"
+    session.close()
+    assert session._runtime is None

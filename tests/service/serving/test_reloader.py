@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,8 +62,7 @@ class Place:
         opener = Opener(
             read=lambda model: cast(ModelFile, SimpleNamespace(sha256=self.path.read_text())),
             prove=lambda file, ends: None,
-            open=lambda file: cast(Any, Net(version=file.sha256)),
-            memory=nullcontext,
+            open=lambda file, working: cast(Any, Net(version=file.sha256)),
         )
         self.reloader = Reloader(cast(ServedModels, models), opener)
 
