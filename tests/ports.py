@@ -5,8 +5,6 @@ import sys
 
 from service import server_process
 
-_HELD: list[socket.socket] = []
-
 
 def free_port() -> int:
     """Return a TCP port of the loopback that nobody else takes while this process lives.
@@ -19,8 +17,10 @@ def free_port() -> int:
     if sys.platform != "linux":
         return server_process.free_port()
     holder = socket.socket()
-    _HELD.append(holder)
     holder.bind((server_process.LOOPBACK, 0))
     # After it is bound: else the system may choose a port that another one holds.
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    return int(holder.getsockname()[1])
+    port = int(holder.getsockname()[1])
+    # Open until the process ends.
+    holder.detach()
+    return port

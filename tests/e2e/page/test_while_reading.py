@@ -54,6 +54,8 @@ def test_the_next_region_of_another_image_is_its_first(
     page.get_by_role("button", name="Centre on region 2").click()
     page.locator(".pane").first.press("PageDown")
     page.locator("li:nth-child(2) [aria-current]").wait_for()
+    # Its picture is decoded only now.
+    page.locator(".pane:not(.empty)[data-left]").first.wait_for()
     visit.frame()
     page.locator(".pane").first.press("n")
     visit.frame()
