@@ -42,7 +42,7 @@ def cpu_quotas() -> Iterator[float]:
         quota, period = (_number(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
         if quota is None or period is None:
             # Version 2: "<microseconds> <period>", or "max <period>".
-            quota, period = map(_parsed, (*_text(folder / "cpu.max").split(), "", "")[:2])
+            quota, period = map(_parsed, (*text_of(folder / "cpu.max").split(), "", "")[:2])
         if quota is not None and quota > 0 and period:
             yield quota / period
 
@@ -75,7 +75,7 @@ def group_folders(controller: Controller) -> Iterator[Path]:
 
 def _own_groups() -> Iterator[tuple[str, str]]:
     """Yield controllers with the path of the own group (cgroups(7)); "" is version 2."""
-    for line in _text(OWN).splitlines():
+    for line in text_of(OWN).splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         yield from ((controller, path) for controller in controllers.split(","))
@@ -84,7 +84,7 @@ def _own_groups() -> Iterator[tuple[str, str]]:
 def _mounts() -> Iterator[tuple[str, Path, set[str]]]:
     """Yield of each hierarchy its visible root, where that is mounted, and its controllers."""
     found = False
-    for line in _text(MOUNTS).splitlines():
+    for line in text_of(MOUNTS).splitlines():
         # proc_pid_mountinfo(5): optional fields end with a hyphen; the last are the superblock's.
         fields, _, of_filesystem = line.partition(" - ")
         words, filesystem = fields.split(), of_filesystem.split()
@@ -113,7 +113,7 @@ def _unescaped(text: str) -> str:
 
 
 def _number(file: Path) -> int | None:
-    return _parsed(_text(file).strip())
+    return _parsed(text_of(file).strip())
 
 
 def _parsed(text: str) -> int | None:
@@ -123,7 +123,8 @@ def _parsed(text: str) -> int | None:
         return None
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return what a file of the kernel says; nothing where there is none, or it is not ours."""
     try:
         return file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from service.cgroups import Tasks, memory_limits, task_limits
+from service.cgroups import Tasks, memory_limits, task_limits, text_of
 
 PROC = Path("/proc")
 MEMORY_INFO = PROC / "meminfo"
@@ -27,7 +27,7 @@ def memory_bounds_mib(
     if groups := list(memory_limits() if limits is None else limits):
         bounds["the container"] = min(groups) >> 20
     total = next(
-        (line for line in _read(memory_info).splitlines() if line.startswith("MemTotal:")), ""
+        (line for line in text_of(memory_info).splitlines() if line.startswith("MemTotal:")), ""
     )
     if total:
         bounds["the machine"] = int(total.split()[1]) >> 10
@@ -79,7 +79,7 @@ def is_lack_of_threads(error: BaseException) -> bool:
 
 
 def _threads_of(process: Path) -> int:
-    lines = _read(process / "status").splitlines()
+    lines = text_of(process / "status").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith("Threads:")), 0)
 
 
@@ -87,10 +87,3 @@ def _owner(process: Path) -> int | None:
     with contextlib.suppress(OSError):
         return process.stat().st_uid
     return None
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
