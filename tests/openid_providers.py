@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from tests.programs import which
+from tests.waiting import HANG_S
 
 AUDIENCE = "mammoseg"
 
@@ -153,4 +154,4 @@ def mock_server() -> Iterator[MockServer]:
     ) as process:
         yield MockServer(process)
         process.stdin.close()
-        process.wait(timeout=20)
+        process.wait(timeout=HANG_S)

@@ -18,9 +18,9 @@ from service.inbox.postgres_schema import SCHEMA
 from service.postgres_options import PostgresOptions
 from tests.ports import free_port
 from tests.programs import skip_or_fail
+from tests.waiting import HANG_S
 
 USER, PASSWORD, DATABASE = "mammoseg", "s3cret of the test", "postgres"
-START_S = 60.0
 
 
 class PostgresServer:
@@ -58,7 +58,7 @@ class PostgresServer:
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", *options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
-        ends = time.monotonic() + START_S
+        ends = time.monotonic() + HANG_S
         while time.monotonic() < ends:
             try:
                 PostgresConnection(PostgresOptions.parse(self.url, PASSWORD), 60.0).close()
@@ -71,7 +71,7 @@ class PostgresServer:
         """End it: in order by SIGINT, as a crash by SIGQUIT."""
         assert self._process is not None
         self._process.send_signal(how)
-        self._process.wait(60)
+        self._process.wait(HANG_S)
         self._process = None
 
     def emptied(self) -> dict[str, Any]:

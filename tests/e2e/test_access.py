@@ -18,7 +18,7 @@ from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net
 from tests.openid_providers import AUDIENCE, local_provider
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 pytestmark = pytest.mark.e2e
 
@@ -106,7 +106,7 @@ def test_a_refusal_leaves_the_connection_as_it_was(guarded: Service, key: str) -
 
 def test_who_waits_for_leave_to_send_is_told_no_and_sends_nothing(guarded: Service) -> None:
     url = httpx.URL(guarded.url)
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as wire:
+    with socket.create_connection((url.host, url.port or 80), timeout=HANG_S) as wire:
         wire.sendall(
             b"POST /v1/segment HTTP/1.1\r\nHost: h\r\nContent-Type: application/dicom\r\n"
             b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n"

@@ -1,6 +1,5 @@
 """Files that are meant to harm, over real HTTP: what each costs, and what is left behind."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from tests.identity_net import write_identity_net
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 CAP_MIB = 2048
-MAX_ANSWER_S = 15
-"""The reader gives up after 10; the rest is for what comes before and after, on a busy machine."""
 GOOD = dicom_file(phantom(12), ImagerPixelSpacing=[1, 1])
 
 LEAK_MIB = 48
@@ -50,9 +47,7 @@ def of_pydicom() -> list[Path]:
 def send_all(service: Service, files: list[Path], queries: tuple[str, str]) -> None:
     """Post every file, every second one with the other query, and a good one after each refusal."""
     for number, file in enumerate(files):
-        started = time.monotonic()
         answer = post(service, file.read_bytes(), queries[number % 2])
-        assert time.monotonic() - started < MAX_ANSWER_S, file.name
         assert answer.status_code == 200 or 400 <= answer.status_code < 500, file.name
         if answer.status_code != 200:
             assert answer.headers["content-type"] == "application/problem+json"

@@ -19,6 +19,7 @@ from pydicom.uid import RLELossless
 from tests import http_client
 from tests.e2e.conftest import Service, serving, serving_by_command
 from tests.identity_net import write_identity_net
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.e2e
 
@@ -134,7 +135,7 @@ def test_health_answers_while_an_image_is_processed(
         thread.start()
     answered_meanwhile = 0
     while any(thread.is_alive() for thread in posts):
-        http_client.get(f"{service.url}/health/live", timeout=5).raise_for_status()
+        http_client.get(f"{service.url}/health/live", timeout=HANG_S).raise_for_status()
         answered_meanwhile += any(thread.is_alive() for thread in posts)
         time.sleep(0.01)
     assert statuses == [200] * 4
@@ -175,7 +176,7 @@ def test_sigterm_finishes_what_was_accepted(tmp_path: Path, cbis_files: list[Pat
         service.process.send_signal(signal.SIGTERM)
         caller.join()
         # Uvicorn ends by the signal it was given, once all is done.
-        assert service.process.wait(timeout=20) in (0, -signal.SIGTERM)
+        assert service.process.wait(timeout=HANG_S) in (0, -signal.SIGTERM)
     assert statuses == [200]
     events = [json.loads(line)["event"] for line in service.log.read_text().splitlines()]
     assert "stopped" in events

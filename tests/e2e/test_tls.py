@@ -18,7 +18,7 @@ from tests.e2e.conftest import Service, serving_tls
 from tests.identity_net import write_identity_net
 from tests.programs import require_program
 from tests.service.audit.recorded import told
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -152,12 +152,12 @@ def test_who_connects_and_says_nothing_is_closed_and_shuts_nobody_out(
     context = ssl.create_default_context(cafile=authority.file)
     silent = [socket.create_connection((url.host, url.port)) for _ in range(600)]
     try:
-        with httpx.Client(verify=context, timeout=10) as client:
+        with httpx.Client(verify=context, timeout=HANG_S) as client:
             for _ in range(3):
                 assert client.get(f"{secured.url}/health/ready").status_code == 200
         time.sleep(HANDSHAKE_S + 2)
         for wire in silent:
-            wire.settimeout(5)
+            wire.settimeout(HANG_S)
             with contextlib.suppress(ConnectionResetError):
                 assert wire.recv(16) == b""
     finally:
@@ -181,7 +181,7 @@ def test_who_speaks_tls_and_then_says_nothing_is_closed_too(
     ) as service:
         url = httpx.URL(service.url)
         for words in (b"", b"GET / HTTP/1.1\r\nHost: h\r\n"):
-            plain = socket.create_connection((url.host, url.port), timeout=20)
+            plain = socket.create_connection((url.host, url.port), timeout=HANG_S)
             with context.wrap_socket(plain, server_hostname="localhost") as wire:
                 wire.sendall(words)
                 assert wire.recv(4096).startswith(b"HTTP/1.1 408 ")
@@ -202,7 +202,7 @@ def test_files_that_change_count_within_seconds_and_no_connection_is_dropped(
         tls_key=str(files.key),
     ) as service:
         url = httpx.URL(service.url)
-        opened = http.client.HTTPSConnection("localhost", url.port, context=context, timeout=20)
+        opened = http.client.HTTPSConnection("localhost", url.port, context=context, timeout=HANG_S)
         opened.request("GET", "/health/live")
         opened.getresponse().read()
         own_port = opened.sock.getsockname()[1]

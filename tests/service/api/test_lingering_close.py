@@ -7,6 +7,7 @@ from starlette.types import Message
 from service.api import lingering_close
 from service.api.lingering_close import Lingering
 from tests.service.capacity.test_budget import in_a_loop
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.unit
 
@@ -92,6 +93,7 @@ def test_who_asked_and_does_not_wait_is_read_out() -> None:
 
 def test_who_asked_and_waits_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering_close, "ASKED_S", 0.01)
+    monkeypatch.setattr(lingering_close, "SILENT_S", 10 * HANG_S)
     wire = Wire([], **ASKS)
 
     async def never() -> Message:
@@ -100,7 +102,7 @@ def test_who_asked_and_waits_is_not_waited_for_long(monkeypatch: pytest.MonkeyPa
     wire.lingering._receive = never
 
     async def scenario() -> None:
-        async with asyncio.timeout(lingering_close.SILENT_S / 2):
+        async with asyncio.timeout(HANG_S):
             await wire.lingering.send(START)
             await wire.lingering.send(END)
 
@@ -158,7 +160,7 @@ def test_a_body_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_caller_that_stops_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering_close, "MAX_LINGER_S", 0.01)
-    monkeypatch.setattr(lingering_close, "SILENT_S", 5)
+    monkeypatch.setattr(lingering_close, "SILENT_S", 10 * HANG_S)
     wire = Wire([], **{"content-length": "45"})
 
     async def never() -> Message:
@@ -184,7 +186,7 @@ def test_a_caller_that_is_not_known_is_waited_for_less_long(
 
     async def scenario() -> None:
         await wire.lingering.send({**START, "status": status})
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(HANG_S if ends else 0.5):
             await wire.lingering.send(END)
 
     if ends:

@@ -5,6 +5,7 @@ from starlette.types import Message
 
 from service.api.upload_throttle import UploadThrottle
 from tests.service.capacity.test_budget import in_a_loop
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.unit
 
@@ -53,7 +54,7 @@ async def test_one_that_waits_for_bytes_keeps_nobody() -> None:
 
     waiting = asyncio.ensure_future(throttle.before(silent)())
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         assert await throttle.before(talks)() == {"type": "http.request"}
     waiting.cancel()
 
@@ -65,6 +66,6 @@ async def test_one_that_leaves_while_it_waits_costs_no_turn() -> None:
     left, stays = (asyncio.create_task(throttle.turn()) for _ in range(2))
     await asyncio.sleep(0)
     left.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         await stays
     assert left.cancelled() or left.done()

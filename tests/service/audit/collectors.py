@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.certificates import Authority, Issued
 from tests.programs import require_program, skip_or_fail
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 FRAME = re.compile(rb"(\d+) ")
 SEQUENCE_ID = re.compile(rb'\[meta sequenceId="(\d+)"\]')
@@ -168,12 +168,12 @@ class Rsyslog:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
-        assert comes_true(lambda: _listens(self._port), 60.0)
+        assert comes_true(lambda: _listens(self._port))
 
     def kill(self) -> None:
         """Kill it (SIGKILL)."""
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(HANG_S)
 
     def messages(self) -> list[bytes]:
         """Return what it took."""
@@ -185,7 +185,7 @@ class Rsyslog:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(HANG_S)
 
 
 def _listens(port: int) -> bool:

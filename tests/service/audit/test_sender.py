@@ -32,7 +32,7 @@ from tests.service.audit.collectors import (
 )
 from tests.service.audit.samples import every_kind, instance
 from tests.service.audit.schema import faults_of
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -219,7 +219,7 @@ def test_files_of_tls_that_cannot_be_read_end_the_start(tmp_path: Path) -> None:
 def test_over_udp_each_message_is_a_datagram(buffer: AuditBuffer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(10)
+        listener.settimeout(HANG_S)
         address = CollectorAddress("udp", "127.0.0.1", listener.getsockname()[1])
         sender = Sender(buffer, partial(connect, address, None), 0.1)
         sender.start()

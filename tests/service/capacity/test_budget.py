@@ -9,6 +9,7 @@ import pytest
 from service.cancellation import CancelToken
 from service.capacity.budget import GUESS, BodyBudget, Claim, PixelBudget
 from service.errors import CallerLeft, DeadlineExceeded, Overloaded
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.unit
 
@@ -79,7 +80,7 @@ async def test_all_come_to_their_ends_however_they_take_turns() -> None:
         budget.give_back(sender)
 
     sizes = [40, 100, 27, 60, 33, 90, 1, 55] * 5
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         await asyncio.gather(*map(send, sizes))
     assert sorted(ended) == sorted(sizes)
     assert budget._free == 100

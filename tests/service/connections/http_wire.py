@@ -16,6 +16,7 @@ from service.api.lingering_close import Lingering
 from service.connections.http_protocol import HttpProtocol
 from service.connections.limits import ConnectionLimits
 from service.connections.refusals import ConnectionRefusals
+from tests.waiting import HANG_S
 
 LIMITS = ConnectionLimits(connections=8, header_s=60, send_s=60)
 LATER = 1e9
@@ -99,7 +100,7 @@ def on_a_wire(limits: ConnectionLimits = LIMITS) -> Callable[[Any], Callable[[],
 
     def decorate(scenario: Callable[[Wire], Awaitable[None]]) -> Callable[[], None]:
         async def run() -> None:
-            async with asyncio.timeout(20), Wire(limits) as wire:
+            async with asyncio.timeout(HANG_S), Wire(limits) as wire:
                 await scenario(wire)
 
         def test() -> None:

@@ -12,6 +12,7 @@ import pytest
 from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.tls import TlsOptions, reloaded_context
 from tests.certificates import Authority, Issued
+from tests.waiting import HANG_S
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
 
@@ -52,7 +53,7 @@ class Door:
         await asyncio.sleep(0.05)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=2 * HANG_S)
 
     async def says(self, *pieces: bytes, pause_s: float = 0.0) -> bytes:
         """Say something at once on a new connection, and return what comes until the end."""
@@ -90,7 +91,7 @@ def behind_a_door(
     loop: str, options: TlsOptions, scenario: Callable[[Door], Awaitable[None]], most: int = 64
 ) -> None:
     async def run() -> None:
-        async with asyncio.timeout(30), Door(options, most) as door:
+        async with asyncio.timeout(3 * HANG_S), Door(options, most) as door:
             await scenario(door)
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:

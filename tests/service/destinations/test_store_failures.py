@@ -18,6 +18,7 @@ from tests.ports import free_port
 from tests.service.destinations.c_store import SEG, UID, refusal, send
 from tests.service.inbox.conftest import mammogram
 from tests.store_scp import HANG_UP, store_scp
+from tests.waiting import not_held_up
 
 pytestmark = pytest.mark.integration
 
@@ -142,11 +143,9 @@ def test_a_refused_association_says_why(file: Path, answer: bytes, code: str) ->
 
 
 def test_a_peer_that_says_nothing_is_not_waited_for(file: Path) -> None:
-    with peer(lambda line: None) as url:
-        started = time.monotonic()
+    with peer(lambda line: None) as url, not_held_up():
         error = refusal(file, url, timeout_s=0.5)
     assert (error.code, error.reachable) == ("timeout", False)
-    assert time.monotonic() - started < 10
 
 
 def test_an_archive_that_hangs_in_the_middle_is_not_waited_for(file: Path) -> None:

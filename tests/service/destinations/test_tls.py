@@ -207,7 +207,7 @@ def nginx(folder: Path, orthanc: str, authority: Authority, server: Issued) -> I
     command = [require_program("nginx", "nginx"), "-p", folder, "-c", configuration]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
     try:
-        assert comes_true(lambda: (folder / "nginx.pid").exists() or process.poll() is not None, 30)
+        assert comes_true(lambda: (folder / "nginx.pid").exists() or process.poll() is not None)
         assert process.poll() is None, (folder / "error.log").read_text()
         yield port
     finally:

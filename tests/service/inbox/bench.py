@@ -22,9 +22,10 @@ from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.settings import Settings
 from service.telemetry.observed import ObservedSegmenter
+from tests.waiting import HANG_S
 
 Receive = Callable[..., object]
-WAIT_S = 60.0
+WAIT_S = HANG_S
 PLAN = MemoryPlan(readers=1, reader_mib=1, bodies_mib=8, pixels_mib=8)
 
 

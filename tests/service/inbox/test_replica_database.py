@@ -53,10 +53,10 @@ def test_a_lease_is_probed_and_renewed_by_itself(
     inbox.lease.start(())
     postgres.stop()
     try:
-        assert comes_true(lambda: inbox.is_away, 30)
+        assert comes_true(lambda: inbox.is_away)
     finally:
         postgres.start()
-    assert comes_true(lambda: not inbox.is_away, 30)
+    assert comes_true(lambda: not inbox.is_away)
 
 
 def test_a_transaction_in_which_a_replica_pauses_is_undone(

@@ -23,7 +23,7 @@ from service.settings import Settings
 from tests.service.inbox.conftest import mammogram
 from tests.service.inbox.senders import changed, echo
 from tests.service.inbox.test_association_request import request
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true, not_held_up
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,6 @@ FIRST_WORDS = {
     "data before an association": struct.pack(">BxI", 4, 10) + bytes(10),
     "an abort": abort(0),
 }
-QUICKLY_S = 5.0
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,7 @@ def narrow(inbox: Inbox, settings: Settings) -> Iterator[StoreScp]:
 
 
 def connect(scp: StoreScp) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", scp.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", scp.port), timeout=2 * HANG_S)
 
 
 def established(scp: StoreScp) -> socket.socket:
@@ -108,13 +107,12 @@ def test_who_speaks_something_else_is_told_and_logged(narrow: StoreScp, what: st
     assert refused[0]["peer"] == "127.0.0.1" and refused[0]["log_level"] == "warning"
 
 
-def test_a_handshake_of_tls_ends_at_once(narrow: StoreScp) -> None:
+def test_a_handshake_of_tls_ends_at_once(narrow: StoreScp, monkeypatch: pytest.MonkeyPatch) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    began = time.monotonic()
-    with connect(narrow) as line, pytest.raises((ssl.SSLError, OSError)):
+    monkeypatch.setattr(acceptor, "REQUEST_S", 10 * HANG_S)
+    with not_held_up(), connect(narrow) as line, pytest.raises((ssl.SSLError, OSError)):
         context.wrap_socket(line)
-    assert time.monotonic() - began < QUICKLY_S
     assert echo(narrow)
 
 
@@ -124,13 +122,11 @@ def test_a_request_has_a_short_time(narrow: StoreScp, monkeypatch: pytest.Monkey
         with connect(narrow) as line:
             line.sendall(request()[:100])
             # One byte now and then does not renew it.
-            began = time.monotonic()
-            with contextlib.suppress(OSError):
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 for byte in request()[100:]:
                     line.sendall(bytes([byte]))
                     time.sleep(0.05)
-            assert time.monotonic() - began < QUICKLY_S
-        assert comes_true(lambda: bool(lines), QUICKLY_S)
+        assert comes_true(lambda: bool(lines))
     assert [(line["event"], line["code"]) for line in lines] == [
         ("scp-refused", "request-incomplete")
     ]
@@ -171,9 +167,9 @@ def test_an_association_that_ends_frees_its_slot_at_once(narrow: StoreScp, how: 
             elif how == "half a PDU":
                 line.sendall(struct.pack(">BxI", 4, 1000) + bytes(10))
             line.close()
-            assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
+            assert comes_true(lambda: in_use(narrow) == 0)
         assert echo(narrow)
-        assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
+        assert comes_true(lambda: in_use(narrow) == 0)
     assert "scp-aborted" in {line["event"] for line in lines}
 
 
@@ -181,7 +177,7 @@ def test_a_release_frees_its_slot_although_the_line_stays_open(narrow: StoreScp)
     lines = [established(narrow) for _ in range(2)]
     for line in lines:
         line.sendall(struct.pack(">BxI", 5, 4) + bytes(4))
-    assert comes_true(lambda: in_use(narrow) == 0, QUICKLY_S)
+    assert comes_true(lambda: in_use(narrow) == 0)
     assert echo(narrow)
     for line in lines:
         line.close()
@@ -218,12 +214,15 @@ def test_what_is_not_stored_is_bounded_in_memory(
     assert ("scp-too-large", "message") in {(each["event"], each.get("code")) for each in lines}
 
 
-def test_shutting_down_does_not_wait_for_who_says_nothing(inbox: Inbox, settings: Settings) -> None:
+def test_shutting_down_does_not_wait_for_who_says_nothing(
+    inbox: Inbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor, "REQUEST_S", 10 * HANG_S)
     with StoreScp(inbox, changed(settings)) as scp:
         line = connect(scp)
         time.sleep(0.1)
         began = time.monotonic()
-    assert time.monotonic() - began < QUICKLY_S
+    assert time.monotonic() - began < HANG_S
     assert line.recv(1) == b""
     line.close()
 

@@ -21,7 +21,7 @@ from service.reading.reader import InProcess, ReadRequest
 from tests.dicom_files import dicom_file
 from tests.service.reading.pools import LIMITS, small_png, worker_pids
 from tests.transfer_syntaxes import JPEG_2000_LOSSLESS
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 pytestmark = pytest.mark.integration
 
@@ -149,7 +149,7 @@ def test_workers_end_with_their_service(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"up\n"
         (child,) = psutil.Process(process.pid).children()
         process.kill()
-    psutil.wait_procs([child], timeout=10)
+    psutil.wait_procs([child], timeout=HANG_S)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 

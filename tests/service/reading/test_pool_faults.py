@@ -17,6 +17,7 @@ from service.reading.pool import ReaderPool
 from service.reading.process import ReaderProcess
 from service.reading.reader import ReadRequest
 from tests.service.reading.pools import small_png, worker_pids
+from tests.waiting import HANG_S, not_held_up
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ def test_a_worker_killed_at_work_costs_the_file_a_second_try(
     body = cbis_files[0].read_bytes()
 
     def kill_the_busy_one() -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline:
             for pid in worker_pids():
                 if psutil.Process(pid).cpu_times().user > idle_time[pid]:
@@ -152,11 +153,9 @@ def test_a_worker_that_answers_rubbish_is_replaced(mortal: ReaderPool, kind: str
 
 def test_a_worker_that_says_half_a_word_is_ended_at_the_deadline(mortal: ReaderPool) -> None:
     mortal._deadline_s = 0.5
-    began = time.monotonic()
-    with pytest.raises(UnsuitableImage) as caught:
+    with not_held_up(), pytest.raises(UnsuitableImage) as caught:
         mortal.read(ReadRequest(b"say:\0\0\1\0half"))
     assert caught.value.code == "decode-limit"
-    assert time.monotonic() - began < 10
     mortal._deadline_s = 20
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
@@ -198,13 +197,11 @@ def test_while_workers_are_stopped_the_caller_may_come_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(ReaderProcess, "read", stop_and_read)
-        for deadline_s in (0.3, 20.0):
+        for deadline_s in (0.3, 10 * HANG_S):
             mortal._deadline_s = deadline_s
-            began = time.monotonic()
-            with pytest.raises(Overloaded) as caught:
+            with not_held_up(), pytest.raises(Overloaded) as caught:
                 mortal.read(ReadRequest(small_png()))
             assert caught.value.code == "no-reader"
-            assert time.monotonic() - began < 15
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
 

@@ -19,6 +19,7 @@ from service.serving.reloader import Opener, Reloader
 from service.serving.served_model import ServedModel
 from service.serving.served_models import ServedModels
 from service.telemetry.observed import ObservedSegmenter
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.unit
 
@@ -104,7 +105,7 @@ def test_a_card_that_comes_after_its_model_is_read_without_another_proof(
         for card in ("# of the second", None):
             await asyncio.sleep(0.05)
             place.card.unlink() if card is None else place.card.write_text(card)
-            async with asyncio.timeout(30.0):
+            async with asyncio.timeout(HANG_S):
                 while place.model.card != card:
                     await asyncio.sleep(0.01)
         place.reloader.stop()
@@ -157,7 +158,7 @@ def test_looking_goes_on_after_a_fault(place: Place) -> None:
         for version in ("fails", "2"):
             place.path.write_text(version)
             place.reloader.ask()
-            async with asyncio.timeout(30.0):
+            async with asyncio.timeout(HANG_S):
                 while version not in place.told:
                     await asyncio.sleep(0.01)
         place.reloader.stop()
@@ -204,7 +205,7 @@ def test_a_file_that_was_read_and_refused_is_not_tried_again(
     assert (tries, refusals(place)) == (1, 1)
 
 
-def version_of(place: Place, wanted: str, wait_s: float = 30.0) -> str:
+def version_of(place: Place, wanted: str, wait_s: float = HANG_S) -> str:
     """Look at the files until a version serves or the time is over; return what serves."""
 
     async def look() -> None:

@@ -21,13 +21,11 @@ from service.settings import Settings
 from tests.identity_net import identity_contract, write_identity_net, write_scored_net
 from tests.service.api.conftest import opened, phantom_png
 from tests.service.inbox.conftest import mammogram
-from tests.waiting import comes_true
+from tests.waiting import HANG_S, comes_true
 
 __all__ = ["phantom_png"]
 
 pytestmark = pytest.mark.integration
-
-WAIT_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -179,12 +177,12 @@ def test_a_second_image_is_dropped_while_one_waits_and_no_answer_waits(
 
     def judge(self: Shadow, job: Any) -> None:
         entered.set()
-        assert leave.wait(WAIT_S)
+        assert leave.wait(HANG_S)
 
     monkeypatch.setattr(Shadow, "_judge", judge)
     with shadowed(files) as client:
         client.post("/v1/segment", content=phantom_png)
-        assert entered.wait(WAIT_S)
+        assert entered.wait(HANG_S)
         for _ in range(3):
             assert client.post("/v1/segment", content=phantom_png).status_code == 200
         assert dropped(client, "busy") == 3
@@ -245,4 +243,4 @@ def test_the_service_ends_while_an_image_waits_for_its_moment(
         opened(client).limiter._held += 1
         client.post("/v1/segment", content=phantom_png)
         began = time.monotonic()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < HANG_S

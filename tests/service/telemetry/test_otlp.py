@@ -21,11 +21,10 @@ from service.errors import StartupError
 from service.settings import Settings
 from service.telemetry.opening import open_telemetry
 from service.telemetry.options import TelemetryOptions
-from service.telemetry.otlp import SEND_S
 from tests.ports import free_port
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, stow_server
-from tests.waiting import comes_true
+from tests.waiting import comes_true, not_held_up
 
 pytestmark = pytest.mark.integration
 
@@ -173,7 +172,7 @@ def deliver(
                 },
             )
         )
-        assert comes_true(lambda: len(pacs.received) >= 2, 30)
+        assert comes_true(lambda: len(pacs.received) >= 2)
         time.sleep(0.2)
 
 
@@ -213,9 +212,8 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"
         telemetry = open_telemetry(TelemetryOptions(trace_endpoint=endpoint), "0")
         telemetry.tracing.begin("request", "server", {}).end()
-        began = time.monotonic()
-        telemetry.close()
-    assert time.monotonic() - began < 2 * SEND_S
+        with not_held_up():
+            telemetry.close()
 
 
 OFF = """
