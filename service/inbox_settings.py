@@ -10,7 +10,7 @@ from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
 from service.dimse.ae_title import AE_TITLE, is_ae_title
-from service.outputs.dicom.registry import OUTPUTS
+from service.outputs.forms import DICOM_OBJECTS
 from service.postgres_options import PostgresOptions
 
 
@@ -136,8 +136,8 @@ class InboxSettings(BaseSettings):
     def _split_kinds(cls, value: object) -> object:
         if isinstance(value, str):
             value = comma_list(value)
-        if isinstance(value, tuple) and not set(value) <= OUTPUTS.keys():
-            raise ValueError(f"must be of {', '.join(OUTPUTS)}")
+        if isinstance(value, tuple) and not set(value) <= set(DICOM_OBJECTS):
+            raise ValueError(f"must be of {', '.join(DICOM_OBJECTS)}")
         return value
 
     @field_validator("destinations", mode="before")

@@ -1,6 +1,7 @@
 """Opening a model on a device, alone or behind a segmenter."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -119,6 +120,29 @@ def open_models(settings: Settings) -> OpenModels:
     segmenters = _open_behind_readers(settings, (*settings.model_paths, *shadows))
     shadow = segmenters.pop() if shadows else None
     return OpenModels(tuple(segmenters), shadow)
+
+
+@contextmanager
+def models_opening(settings: Settings) -> Iterator[Callable[[], OpenModels]]:
+    """Open the models on a thread of their own while in the context, whose end waits for them.
+
+    Their first runs leave this process's interpreter alone for two seconds: whatever else is to be
+    imported is imported meanwhile.
+
+    Yields
+    ------
+    Callable[[], OpenModels]
+        Waits for them, and returns them or raises as `open_models` does. Where the context is left
+        by an exception they are closed, or what was wrong with them is raised in its place.
+    """
+    with ThreadPoolExecutor(1, "open-models") as thread:
+        opened = thread.submit(open_models, settings)
+        try:
+            yield opened.result
+        except BaseException:
+            # What ails a model outranks it: the bound on its memory holds for imports, too.
+            opened.result().close()
+            raise
 
 
 def _open_behind_readers(settings: Settings, paths: Sequence[Path]) -> list[Segmenter]:

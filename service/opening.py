@@ -5,6 +5,7 @@ The doctor opens the same parts by the same functions, and lets them go: see
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,13 +15,15 @@ from service.audit.trail import AuditTrail
 from service.cores import available_cores
 from service.destinations.destination import ClientOptions
 from service.errors import StartupError
-from service.inbox.inbox import Inbox
 from service.listening import check_address
 from service.process_limits import TaskBound, address_bound_mib, memory_bounds_mib, task_bounds
 from service.settings import Settings
 from service.telemetry.opening import Telemetry, open_telemetry
 from service.tls import reloaded_context
 from service.tls_files import TlsContext
+
+if TYPE_CHECKING:
+    from service.inbox.inbox import Inbox
 
 log = structlog.get_logger("mammoseg")
 
@@ -126,7 +129,7 @@ def open_tls(settings: Settings) -> TlsContext | None:
     return None if options is None else reloaded_context(options)
 
 
-def open_inbox(settings: Settings) -> Inbox | None:
+def open_inbox(settings: Settings) -> "Inbox | None":
     """Open the inbox, if there is somewhere to deliver results.
 
     Raises
@@ -134,7 +137,12 @@ def open_inbox(settings: Settings) -> Inbox | None:
     StartupError
         It cannot be opened.
     """
-    return Inbox(settings) if settings.destinations else None
+    if not settings.destinations:
+        return None
+    # It takes half a second, in which `serve` could open its models.
+    from service.inbox.inbox import Inbox
+
+    return Inbox(settings)
 
 
 def check_destinations(settings: Settings) -> None:

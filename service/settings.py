@@ -11,7 +11,7 @@ from service.audit.settings import AuditSettings
 from service.capacity.plan import MemoryPlan
 from service.comma_list import comma_list
 from service.cores import available_cores
-from service.imaging.reader import ReadLimits
+from service.imaging.limits import ReadLimits
 from service.inbox_settings import InboxSettings
 from service.inference.device import DeviceChoice, Gpu
 from service.reading.options import ReaderOptions

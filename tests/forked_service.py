@@ -16,7 +16,9 @@ from typing import Self
 from service.server_process import END_TIMEOUT_S
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["service.cli", "service.commands.serve", __name__])
+_CONTEXT.set_forkserver_preload(
+    ["service.cli", "service.commands.serve", "service.app", "service.connections.server", __name__]
+)
 
 
 class ForkedService:

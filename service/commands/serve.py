@@ -4,13 +4,11 @@ from typing import Annotated
 
 import typer
 
-from service.app import create_app
-from service.connections.server import serve as run_server
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
 from service.hangups import hear_hangups
 from service.heap import spare_what_is_loaded
-from service.loading import open_models
+from service.loading import models_opening
 from service.logs import configure_logs
 from service.opening import (
     check_destinations,
@@ -45,8 +43,10 @@ def serve(
         open_tls(settings)
         check_destinations(settings)
         inbox = open_inbox(settings)
-        models = open_models(settings)
-        served = create_app(settings, models, inbox, access)
+        with models_opening(settings) as models:
+            from service.app import create_app
+            from service.connections.server import serve as run_server
+        served = create_app(settings, models(), inbox, access)
     except StartupError as error:
         fail(error)
     spare_what_is_loaded()

@@ -62,12 +62,16 @@ class TileScheduler:
         self._listener: RunListener = lambda waited_s, seconds: None
         self._wide: Session | None = None
         self._runners: list[threading.Thread] = []
+        if wide is not None:
+            # First, since it runs the widest breast, of which what follows finds the memory there.
+            warm(wide, self._sizes)
         # On the thread that serves: what CUDA lays out and captures belongs to the thread.
         warmed: Future[None] = Future()
-        self._start(self._warm_and_serve, warmed)
+        self._start(self._warm_and_serve, warmed, wide is None)
         warmed.result()
         try:
-            self._wide = self._if_it_pays(wide)
+            if wide is not None and wide_pays(session, wide):
+                self._wide = wide
         except BaseException:
             self.close()
             raise
@@ -160,20 +164,14 @@ class TileScheduler:
         self._runners.append(threading.Thread(target=target, args=given, name=name, daemon=True))
         self._runners[-1].start()
 
-    def _warm_and_serve(self, warmed: "Future[None]") -> None:
+    def _warm_and_serve(self, warmed: "Future[None]", widest: bool) -> None:
         try:
-            warm(self.session, self._sizes)
+            warm(self.session, self._sizes, widest=widest)
         except BaseException as error:
             warmed.set_exception(error)
             return
         warmed.set_result(None)
         self._serve()
-
-    def _if_it_pays(self, wide: Session | None) -> Session | None:
-        if wide is None:
-            return None
-        warm(wide, self._sizes)
-        return wide if wide_pays(self.session, wide) else None
 
     def _serve(self) -> None:
         while (queued := self._next()) is not None:

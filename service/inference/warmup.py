@@ -19,11 +19,16 @@ they take the core of whoever decodes the next mammogram."""
 TRIES = 3
 
 
-def warm(session: Session, batch_sizes: Sequence[int]) -> None:
+def warm(session: Session, batch_sizes: Sequence[int], *, widest: bool = True) -> None:
     """Run every shape and batch size once: kernels are chosen, memory is laid out.
 
     The largest tile is run with the golden one, which must reproduce in every batch size. Where a
     breast may have any shape, the one of most pixels alone is worth a run beside it.
+
+    Parameters
+    ----------
+    widest
+        Run that one, too; sessions of a CPU share their memory, so one of them does it for all.
 
     Raises
     ------
@@ -34,7 +39,7 @@ def warm(session: Session, batch_sizes: Sequence[int]) -> None:
     narrower = () if session.whole_pixels else tiling.shapes[:-1]
     with _device_to_blame(session.device):
         rows, columns = tiling.tile_shape
-        if session.whole_pixels > rows * columns:
+        if widest and session.whole_pixels > rows * columns:
             tallest = session.whole_pixels // columns
             session.run(np.zeros((1, 1, tallest, columns), np.float32))
         # The largest first: what is smaller finds room in the memory laid out for it.

@@ -104,7 +104,7 @@ def test_a_deployment_with_a_setting_that_is_gone_starts_and_is_told(
         with TestClient(served):
             return 0
 
-    monkeypatch.setattr("service.commands.serve.run_server", ended_at_once)
+    monkeypatch.setattr("service.connections.server.serve", ended_at_once)
     with capture_logs() as logs:
         result = CliRunner().invoke(app, ["serve"])
     assert result.exit_code == 0

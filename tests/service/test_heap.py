@@ -102,7 +102,7 @@ def test_memory_that_is_free_between_blocks_in_use_goes_back() -> None:
 
 SPARED = """
 import gc
-import service.commands.serve
+import service.app
 from service.heap import MAX_SURVIVORS, spare_what_is_loaded
 spare_what_is_loaded()
 at_start = gc.get_freeze_count(), len(gc.get_objects())

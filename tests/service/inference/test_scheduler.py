@@ -175,6 +175,22 @@ def test_a_lone_tile_gets_more_threads_where_that_pays(
     assert [0.2] in recorder.runs
 
 
+@pytest.mark.parametrize("has_wide", [True, False])
+def test_the_widest_breast_is_run_once_and_before_all_else(
+    session: Session, has_wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide, warmed = Recorder(session, "cpu") if has_wide else None, list[tuple[object, bool]]()
+    monkeypatch.setattr(scheduler_module, "wide_pays", lambda *_: True)
+    monkeypatch.setattr(
+        scheduler_module,
+        "warm",
+        lambda session, _, widest=True: warmed.append((session, widest)),
+    )
+    narrow, scheduler = recorded(session, "cpu", runners=2, wide=wide)
+    scheduler.close()
+    assert warmed == ([(wide, True), (narrow, False)] if has_wide else [(narrow, True)])
+
+
 def test_while_another_runs_no_tile_is_alone(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
