@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from service.cores import available_cores
 from service.imaging.tiles import Tile
 from service.inference.session import Session
+from service.system.cores import available_cores
 
 
 class Bare:

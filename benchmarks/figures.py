@@ -13,7 +13,7 @@ import numpy
 from rich.table import Table
 
 from benchmarks import avx2_only
-from service.cores import available_cores
+from service.system.cores import available_cores
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless", "fastapi",
             "uvicorn", "httptools", "uvloop", "torch", "monai", "litserve", "ray")  # fmt: skip

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import psutil
 
-from service.server_process import READY, free_port, server_process, wait_until_ready
+from service.system.server_process import READY, free_port, server_process, wait_until_ready
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from benchmarks.bare import Bare
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
 from service.cancellation import CancelToken
-from service.cores import available_cores
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
+from service.system.cores import available_cores
 
 CALLERS = 4
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from service.findings import Findings
-from service.loading import open_model
 from service.models import BUNDLED_MODEL
 from service.outputs.png import heatmap_png, mask_png, overlay_png
 from service.outputs.result import result_of
+from service.startup.models import open_model
 
 SIDE = 1024
 

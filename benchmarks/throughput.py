@@ -12,8 +12,8 @@ from benchmarks.figures import Figure
 from benchmarks.load import rate, request_of
 from benchmarks.plan import Plan
 from benchmarks.processes import ours
-from service.loading import open_segmenter
 from service.settings import Settings
+from service.startup.models import open_segmenter
 
 CONCURRENCY = 4
 WANTED = {2: 0.60, 4: 0.70}

@@ -20,11 +20,11 @@ from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.lesion_free import lesion_free_logit
 from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
 from model_export.score_threshold import NO_NEGATIVES, Scored, choose_score
-from service.cores import available_cores
 from service.errors import MammosegError
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.inference.session import Session
-from service.loading import open_model
+from service.startup.models import open_model
+from service.system.cores import available_cores
 
 OUTLINES: tuple[Annotation, ...] = ("pixel_mask", "pseudo_outline")
 """Kinds of annotation that show where a lesion ends: they choose the thresholds of the map."""

@@ -17,18 +17,18 @@ from service.api.middleware import RequestContext
 from service.api.problems import describe_problems, install_handlers
 from service.audit.trail import AuditTrail
 from service.capacity.limiter import RequestLimiter
-from service.cores import available_cores
 from service.inbox.inbox import Inbox
 from service.inbox.worker import InboxWorker
-from service.loading import open_models
-from service.opening import open_access, open_audit, open_inbox, open_watch
 from service.outputs.dicom.tables import read_tables
 from service.segmenter import Segmenter
 from service.services import Services
 from service.serving.reloader import Reloader
 from service.serving.served_models import OpenModels, ServedModels
 from service.settings import Settings
-from service.starting import open_shadow, reloader_of, served_models
+from service.startup.models import open_models
+from service.startup.parts import open_access, open_audit, open_inbox, open_watch
+from service.startup.serving import open_shadow, reloader_of, served_models
+from service.system.cores import available_cores
 from service.telemetry.opening import Telemetry
 
 log = structlog.get_logger("mammoseg")

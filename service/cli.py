@@ -11,8 +11,8 @@ from service.commands.deferred import Deferred, DeferredGroup
 from service.commands.endings import ended_in_words
 from service.commands.training import MODULE, PASSED_ON
 from service.exit_status import MEANINGS
-from service.hangups import hear_hangups
-from service.heap import bound_heap
+from service.system.hangups import hear_hangups
+from service.system.heap import bound_heap
 
 SEGMENT, PACS = "Segment mammograms", "Join a PACS"
 MODEL, TRAIN = "The model", "Train a model (needs the extra `train`)"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from service.server_process import (
+from service.system.server_process import (
     LOOPBACK,
     free_port,
     serve_command,

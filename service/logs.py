@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from service.unhindered_log import UnhinderedHandler, finish_logs
+from service.system.unhindered_log import UnhinderedHandler, finish_logs
 
 
 def configure_logs(level: str, form: str, *, waits: bool = True) -> None:

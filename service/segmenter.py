@@ -100,12 +100,12 @@ class Segmenter:
 
     Examples
     --------
-    `service.loading.open_model` makes one. A drawn breast with a bright disc stands in for a
+    `service.startup.models.open_model` makes one. A drawn breast with a bright disc stands in for a
     mammogram here; the bytes of a DICOM, JPEG or TIFF file do as well:
 
     >>> import cv2
     >>> import numpy as np
-    >>> from service.loading import open_model
+    >>> from service.startup.models import open_model
     >>> air = np.zeros((600, 400), np.uint8)
     >>> breast = cv2.ellipse(air, (0, 300), (250, 260), 0, 0, 360, 90, -1)
     >>> breast = cv2.circle(breast, (120, 280), 25, 220, -1)

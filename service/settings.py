@@ -10,12 +10,12 @@ from service.access.settings import AccessSettings
 from service.audit.settings import AuditSettings
 from service.capacity.plan import MemoryPlan
 from service.comma_list import comma_list
-from service.cores import available_cores
 from service.imaging.limits import ReadLimits
 from service.inbox_settings import InboxSettings
 from service.inference.device import DeviceChoice, Gpu
 from service.reading.options import ReaderOptions
 from service.serving.settings import ServingSettings
+from service.system.cores import available_cores
 from service.telemetry.settings import TelemetrySettings
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import structlog
 
 from service.errors import StartupError
-from service.file_watch import FileWatch
-from service.passing import may_pass
+from service.system.file_watch import FileWatch
+from service.system.passing import may_pass
 
 log = structlog.get_logger("mammoseg")
 

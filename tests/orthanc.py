@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from service.server_process import wait_until_ready
+from service.system.server_process import wait_until_ready
 from tests import http_client
 from tests.ports import free_port
 from tests.programs import require_program

@@ -3,7 +3,7 @@
 import socket
 import sys
 
-from service import server_process
+from service.system import server_process
 
 
 def free_port() -> int:

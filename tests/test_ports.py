@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from service import server_process
+from service.system import server_process
 from tests.ports import free_port
 
 pytestmark = [

@@ -29,7 +29,7 @@ from service.findings import Findings
 from service.imaging.mammogram import Mammogram
 from service.inference.contract import Contract
 from service.inference.session import Session
-from service.loading import open_model
+from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 
 ALWAYS_FOLLOWED = frozenset(("spacing_mm", "lesion_class", "classes"))

@@ -15,7 +15,6 @@ from model_export.adopt.errors import AdoptError
 from model_export.adopt.foreign import Foreign
 from model_export.adopt.sample import Sample
 from service.cancellation import CancelToken
-from service.cores import available_cores
 from service.errors import ContractError, StartupError
 from service.findings import Findings
 from service.imaging.mammogram import Mammogram
@@ -27,6 +26,7 @@ from service.inference.session import BareGraph, Session
 from service.reading.reader import InProcess
 from service.segmenter import Segmenter, SegmentOptions
 from service.stopwatch import Stopwatch
+from service.system.cores import available_cores
 
 OTHER_SIZE = (160, 192)
 """On which a net that says it takes any size is tried."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.cores import available_cores
+from service.system.cores import available_cores
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

@@ -18,11 +18,11 @@ from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.sets import Known, UnlabelledImage, external, of_split
 from model_export.evaluation.sheets import Sheet
 from model_export.evaluation.strata import Stratum, strata
-from service.cores import available_cores
 from service.findings import ModelIdentity
 from service.inference.contract import Contract
 from service.inference.device import Device
-from service.loading import open_model
+from service.startup.models import open_model
+from service.system.cores import available_cores
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from service.access.keys import ApiKey, KeysFileError, digest_of, read_keys
-from service.file_watch import FileWatch
+from service.system.file_watch import FileWatch
 
 log = structlog.get_logger("mammoseg")
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.access.scopes import Scope
 from service.errors import StartupError
-from service.passing import may_pass
+from service.system.passing import may_pass
 
 PREFIX = "mammoseg_"
 """Of every key, so that people and scanners for secrets see what it is."""

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from service import sqlite_file
 from service.errors import StartupError
-from service.passing import may_pass
-from service.sqlite_file import FileReplaced
+from service.system import sqlite_file
+from service.system.passing import may_pass
+from service.system.sqlite_file import FileReplaced
 
 FILE = "audit.sqlite3"
 LOCK = "audit.lock"

@@ -28,13 +28,13 @@ from service.batch.results import (
 from service.batch.rows import refused_row, row_of, to_csv
 from service.batch.run import Batch, Outcome, Task
 from service.batch.sources import Source
-from service.cores import available_cores
 from service.errors import StartupError
 from service.findings import Findings
 from service.inference.model_file import read_model
-from service.loading import open_segmenter
 from service.segmenter import SegmentOptions
 from service.settings import Settings
+from service.startup.models import open_segmenter
+from service.system.cores import available_cores
 
 
 @dataclass(frozen=True, slots=True)

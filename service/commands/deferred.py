@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.endings import ended_in_words
-from service.heap import unsearched
+from service.system.heap import unsearched
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from service.exit_status import (
     TRY_AGAIN,
     WRITE_FAILED,
 )
-from service.process_limits import LACK_OF_THREADS, is_lack_of_threads
+from service.system.process_limits import LACK_OF_THREADS, is_lack_of_threads
 
 
 @contextmanager

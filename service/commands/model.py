@@ -18,9 +18,9 @@ from service.inference.memory_bound import memory_to_open
 from service.inference.model_file import ModelFile
 from service.inference.session import Session
 from service.inference.signature_path import signature_path
-from service.loading import open_net, read_signed
 from service.logs import configure_logs
 from service.models import BUNDLED_MODEL
+from service.startup.models import open_net, read_signed
 from service.terminal import console, settings_or_exit, stderr
 
 app = typer.Typer(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from service.errors import StartupError
-from service.loading import open_segmenter
 from service.logs import configure_logs
 from service.replay import WELL, BadLine, Images, Replay, Replayer, lines_of
+from service.startup.models import open_segmenter
 from service.telemetry.inference_line import InferenceLine, Pseudonyms
 from service.telemetry.opening import read_secret
 from service.terminal import console, fail, settings_or_exit, stderr

@@ -6,19 +6,18 @@ import typer
 
 from service.errors import StartupError
 from service.exit_status import INTERRUPTED
-from service.hangups import hear_hangups
-from service.heap import spare_what_is_loaded
-from service.loading import models_opening
 from service.logs import configure_logs
-from service.opening import (
+from service.startup.limits import check_limits, warn_of_memory
+from service.startup.models import models_opening
+from service.startup.parts import (
     check_destinations,
-    check_limits,
     check_listening,
     open_access,
     open_inbox,
     open_tls,
-    warn_of_memory,
 )
+from service.system.hangups import hear_hangups
+from service.system.heap import spare_what_is_loaded
 from service.terminal import fail, settings_or_exit, warn_of_retired_variables
 
 app = typer.Typer(add_completion=False)

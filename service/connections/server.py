@@ -27,13 +27,13 @@ from service.connections.limits import ConnectionLimits
 from service.connections.refusals import ConnectionRefusals
 from service.connections.tls_protocol import Handshakes, TlsDoor
 from service.exit_status import DEVICE_FAILED, START_FAILED, TRY_AGAIN
-from service.hangups import Hangups, hear_hangups
-from service.heap import give_back
-from service.listening import EVERY, closing_all, sockets_on
-from service.opening import open_tls
 from service.services import Services, services_of
 from service.settings import Settings
-from service.unhindered_log import finish_logs
+from service.startup.parts import open_tls
+from service.system.hangups import Hangups, hear_hangups
+from service.system.heap import give_back
+from service.system.listening import EVERY, closing_all, sockets_on
+from service.system.unhindered_log import finish_logs
 
 log = structlog.get_logger("mammoseg")
 

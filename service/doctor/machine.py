@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 
 from service.capacity.plan import MemoryPlan
-from service.cores import available_cores
 from service.doctor.check import Check, mend, note, well
-from service.process_limits import memory_bounds_mib
 from service.settings import Settings
+from service.system.cores import available_cores
+from service.system.process_limits import memory_bounds_mib
 from service.telemetry.machine import instruction_set, machine
 
 LEAST_PYTHON = (3, 11)

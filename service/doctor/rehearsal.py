@@ -20,8 +20,8 @@ from service.inbox.inbox import DATABASE_FILE
 from service.inbox.postgres_check import check_postgres
 from service.inbox.sqlite import check_sqlite
 from service.inbox.tie import look_at_tie
-from service.opening import check_destinations, open_inbox, open_watch
 from service.settings import Settings
+from service.startup.parts import check_destinations, open_inbox, open_watch
 
 PREFIX = ".mammoseg-doctor-"
 

@@ -14,9 +14,9 @@ from service.doctor.settings import destination_checks, read_settings
 from service.doctor.start import start_checks
 from service.errors import MammosegError, StartupError
 from service.inference.device import nvidia_device_visible, resolve_device
-from service.loading import open_models
 from service.segmenter import Segmenter
 from service.settings import Settings
+from service.startup.models import open_models
 
 MODEL_ADVICE = "what is named there keeps the service from starting: mend it, and ask again"
 LIMITS_ADVICE = "raise the limit that is named above, and ask again"

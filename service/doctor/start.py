@@ -8,9 +8,10 @@ import httpx
 from service.doctor.check import Check, mend, note, well
 from service.doctor.rehearsal import rehearse_audit, rehearse_inbox, rehearse_watch
 from service.errors import StartupError
-from service.opening import check_limits, check_listening, open_access, open_tls, tasks_needed
 from service.probe import addresses
 from service.settings import Settings
+from service.startup.limits import check_limits, tasks_needed
+from service.startup.parts import check_listening, open_access, open_tls
 
 ADVICE = "`mammoseg serve` would not start: see docs/settings.md"
 ASKED_S = 3.0

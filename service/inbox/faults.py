@@ -11,7 +11,7 @@ import structlog
 from service.inbox.database import DatabaseFails, LeaseLost
 from service.inbox.poller import Poller
 from service.logs import where
-from service.sqlite_file import FileReplaced
+from service.system.sqlite_file import FileReplaced
 
 log = structlog.get_logger("mammoseg")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from service.errors import StartupError
-from service.passing import may_pass
+from service.system.passing import may_pass
 
 
 def folders_of(folder: Path) -> tuple[Path, Path, Path, Path]:

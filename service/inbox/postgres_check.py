@@ -6,8 +6,8 @@ from service.errors import StartupError
 from service.inbox.database import Connection, DatabaseFails, Row
 from service.inbox.postgres_connection import STANDBY, BrokenConnection, PostgresConnection
 from service.inbox.postgres_schema import SCHEMA, VERSION
-from service.passing import may_pass
 from service.postgres_options import PostgresOptions
+from service.system.passing import may_pass
 
 CHECK_S = 10.0
 """How long the doctor's connection may take to answer."""

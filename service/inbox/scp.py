@@ -31,9 +31,9 @@ from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.audited import received_events
 from service.inbox.inbox import Inbox
 from service.inbox.store_transaction import Received
-from service.listening import cannot_listen
 from service.logs import where
 from service.settings import Settings
+from service.system.listening import cannot_listen
 from service.tls_files import DICOM_CIPHERS, TlsContext, TlsFiles, server_context
 
 log = structlog.get_logger("mammoseg")

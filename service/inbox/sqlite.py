@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import structlog
 
-from service import sqlite_file
 from service.errors import StartupError
 from service.inbox.database import Connection, Database, Row, Table
 from service.inbox.steady_time import SteadyTime
-from service.passing import may_pass
-from service.sqlite_file import FileReplaced
+from service.system import sqlite_file
+from service.system.passing import may_pass
+from service.system.sqlite_file import FileReplaced
 
 log = structlog.get_logger("mammoseg")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from service.errors import ContractError
-from service.passing import may_pass
+from service.system.passing import may_pass
 
 if TYPE_CHECKING:
     from service.inference.signature import PublicKey

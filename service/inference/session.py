@@ -23,7 +23,7 @@ from service.inference.net import ModelInfo, TilePrediction
 from service.inference.pinned import driver, page_locked
 from service.inference.provider_setup import ON_CPU, ProviderSetup
 from service.inference.runtime_build import RuntimeBuild, installed_packages, parse_version
-from service.process_limits import LACK_OF_THREADS
+from service.system.process_limits import LACK_OF_THREADS
 
 # Since 1.29 the official Linux packages report each session to their maker, from import on.
 # A hospital's machine reports to nobody: this must be set before the import.

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from service.errors import SignatureError
 from service.inference.signature_path import signature_path
-from service.passing import may_pass
+from service.system.passing import may_pass
 
 MAX_FILE_BYTES = 2**16
 """Of a signature or a key; they have one or two thousand."""

@@ -22,10 +22,10 @@ from service.integration.orthanc import Orthanc
 from service.integration.pull import Pull
 from service.integration.remote import Denied
 from service.integration.service_client import ServiceClient
-from service.loading import open_segmenter
 from service.logs import configure_logs
 from service.outputs.dicom.registry import OUTPUTS
 from service.settings import Settings
+from service.startup.models import open_segmenter
 from service.terminal import console, fail, settings_or_exit, stderr
 
 app = typer.Typer(add_completion=False)

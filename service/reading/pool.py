@@ -31,7 +31,7 @@ from service.reading.options import ReaderOptions
 from service.reading.process import COMMAND, GREETING_S, ReaderProcess, start_reader
 from service.reading.reader import ReadRequest
 from service.reading.shared_buffer import can_seal
-from service.watchdog import Watchdog
+from service.system.watchdog import Watchdog
 
 log = structlog.get_logger("mammoseg")
 

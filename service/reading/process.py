@@ -34,7 +34,7 @@ from service.reading.messages import (
 )
 from service.reading.reader import ReadRequest
 from service.reading.shared_buffer import SharedBuffer
-from service.watchdog import Watched
+from service.system.watchdog import Watched
 
 COMMAND = (sys.executable, "-I", "-m", __name__.replace("process", "worker"))
 """Isolated from the caller's folder and environment: what is imported is what is installed."""

@@ -19,7 +19,6 @@ from service.reading import lean_pydicom as lean_pydicom
 
 # isort: split
 from service.errors import MammosegError
-from service.heap import spare_what_is_loaded
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import read_image
 from service.imaging.source_header import look
@@ -42,6 +41,7 @@ from service.reading.messages import (
     encode,
 )
 from service.reading.shared_buffer import map_file, map_shared
+from service.system.heap import spare_what_is_loaded
 
 
 class Worker:

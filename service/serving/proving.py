@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from service.errors import ContractError
 from service.inference.model_file import ModelFile
-from service.server_process import MAMMOSEG
+from service.system.server_process import MAMMOSEG
 
 PROVING_MIB = 300
 """What that process takes beside this one: 255 to 267 MiB of proportional set size with the bundled

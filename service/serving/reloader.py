@@ -9,7 +9,6 @@ from pathlib import Path
 import structlog
 
 from service.errors import StartupError
-from service.file_watch import FileWatch
 from service.inference.model_file import ModelFile
 from service.inference.net import Net
 from service.inference.signature_path import signature_path
@@ -17,6 +16,7 @@ from service.logs import where
 from service.segmenter import Segmenter
 from service.serving.served_model import ServedModel, card_paths
 from service.serving.served_models import ServedModels
+from service.system.file_watch import FileWatch
 
 log = structlog.get_logger("mammoseg")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from service.heap import give_back
 from service.inference.net import Net
 from service.metrics import Metrics
 from service.segmenter import Segmenter
+from service.system.heap import give_back
 from service.telemetry.observed import ObservedSegmenter
 from service.telemetry.tracing import Trace
 

@@ -13,10 +13,10 @@ import msgspec
 import structlog
 
 from service.errors import StartupError
-from service.passing import may_pass
+from service.system.passing import may_pass
+from service.system.unhindered_log import UnhinderedHandler
 from service.telemetry.inference_line import InferenceLine
 from service.telemetry.shadow_line import ShadowLine
-from service.unhindered_log import UnhinderedHandler
 
 log = structlog.get_logger("mammoseg")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from service.errors import StartupError
 from service.metrics import Metrics
-from service.passing import may_pass
 from service.segmenter import Segmenter
+from service.system.passing import may_pass
 from service.telemetry.equipment import Equipment
 from service.telemetry.inference_line import MIN_SECRET_BYTES, LineWriter, Pseudonyms
 from service.telemetry.inference_log import InferenceLog, open_inference_log

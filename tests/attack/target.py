@@ -17,7 +17,7 @@ import psutil
 
 from service.access.keys import ApiKey, changing_keys, digest_of
 from service.access.scopes import Scope
-from service.server_process import wait_until_ready
+from service.system.server_process import wait_until_ready
 from tests import http_client
 from tests.attack.memory_peak import MemoryPeak
 from tests.dicom_files import dicom_file

@@ -3,8 +3,8 @@ import pytest
 from benchmarks.bodies import COLUMNS, ROWS, body_of
 from service.imaging.reader import ReadLimits, read_image
 from service.inference.session import Session
-from service.loading import open_model
 from service.models import BUNDLED_MODEL
+from service.startup.models import open_model
 
 pytestmark = pytest.mark.integration
 

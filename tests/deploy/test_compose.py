@@ -17,8 +17,8 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from service.server_process import server_process, wait_until_ready
 from service.settings import Settings
+from service.system.server_process import server_process, wait_until_ready
 from tests import http_client
 from tests.orthanc import DICOMWEB_PLUGIN
 from tests.ports import free_port

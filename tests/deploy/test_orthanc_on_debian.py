@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.server_process import server_process, wait_until_ready
+from service.system.server_process import server_process, wait_until_ready
 from tests import http_client
 from tests.ports import free_port
 from tests.programs import require_program, skip_or_fail

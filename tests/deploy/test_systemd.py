@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from service.exit_status import DEVICE_FAILED, START_FAILED, TRY_AGAIN
-from service.server_process import serve_command
 from service.settings import Settings
+from service.system.server_process import serve_command
 from tests.e2e.conftest import running
 from tests.ports import free_port
 from tests.programs import require_bwrap, require_program, skip_or_fail

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from docs.generator.scale import PAGE, ROOT, Measured, Programme, page, sums
-from service.loading import open_model
 from service.outputs.dicom.registry import dicom_files
 from service.outputs.result import result_of
 from service.settings import Settings
+from service.startup.models import open_model
 
 pytestmark = pytest.mark.integration
 

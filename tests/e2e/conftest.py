@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.server_process import serve_command, server_process, wait_until_ready
+from service.system.server_process import serve_command, server_process, wait_until_ready
 from tests.dicom_files import dicom_file, phantom
 from tests.forked_service import ForkedService
 from tests.identity_net import write_identity_net

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from service.server_process import serve_command
+from service.system.server_process import serve_command
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net

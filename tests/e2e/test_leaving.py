@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.server_process import serve_command, server_process, wait_until_ready
+from service.system.server_process import serve_command, server_process, wait_until_ready
 from tests import http_client
 from tests.e2e.conftest import Service, serving
 from tests.identity_net import write_identity_net

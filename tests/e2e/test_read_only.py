@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.server_process import serve_command
+from service.system.server_process import serve_command
 from tests.e2e.conftest import running
 from tests.ports import free_port
 from tests.programs import require_bwrap

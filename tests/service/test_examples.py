@@ -23,4 +23,4 @@ def test_the_examples_in_docstrings_hold(name: str) -> None:
 
 
 def test_whoever_starts_finds_an_example() -> None:
-    assert {"service.segmenter", "service.loading", "service.imaging.stitch"} <= set(MODULES)
+    assert {"service.segmenter", "service.startup.models", "service.imaging.stitch"} <= set(MODULES)

@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from service.logs import configure_logs, where
-from service.unhindered_log import PAUSE_S, UnhinderedWriter
+from service.system.unhindered_log import PAUSE_S, UnhinderedWriter
 from tests.log_configuration import kept
 from tests.waiting import comes_true, ends
 
@@ -113,7 +113,7 @@ def test_a_terminal_that_nobody_looks_at_holds_nobody_up_either(
 
 
 def test_lines_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.unhindered_log.MAX_WAITING_BYTES", 20)
+    monkeypatch.setattr("service.system.unhindered_log.MAX_WAITING_BYTES", 20)
     with unread_pipe() as (reads, writes), capture_logs() as logs:
         writer = UnhinderedWriter(writes)
         for number in range(5):

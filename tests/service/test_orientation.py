@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from service.findings import Findings
 from service.imaging.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE
-from service.loading import open_model
 from service.outputs.png import OUTLINE_SELECTED, mask_png, overlay_png
 from service.outputs.result import result_of
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom

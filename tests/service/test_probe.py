@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from service import probe
-from service.listening import closing_all, sockets_on
+from service.system.listening import closing_all, sockets_on
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ from service.imaging.codecs import jpeg_2000
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_image
 from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
-from service.loading import open_model
 from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.service.imaging import codestreams
 from tests.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, JPEG_2000, JPEG_2000_LOSSLESS

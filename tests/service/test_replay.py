@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from service.app import create_app
 from service.cli import app
-from service.loading import open_model
 from service.replay import Images, Replay, Replayer, lines_of
 from service.segmenter import SegmentOptions
 from service.settings import Settings
+from service.startup.models import open_model
 from service.telemetry.inference_line import InferenceLine, LineWriter, Pseudonyms
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom

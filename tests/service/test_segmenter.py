@@ -14,11 +14,11 @@ from service.imaging.breast import find_breast
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import ReadLimits, read_dicom
 from service.imaging.reduced_decoding import ReducedDecoding
-from service.loading import open_model
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import MIN_SHRINKING, Segmenter, SegmentOptions
+from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 from tests.identity_net import identity_contract, write_identity_net
 

@@ -4,9 +4,9 @@ import pytest
 import typer
 from pydantic import ValidationError
 
-from service.cores import available_cores
 from service.inference.device import Gpu
 from service.settings import Settings
+from service.system.cores import available_cores
 from service.terminal import settings_or_exit, unknown_variables
 
 pytestmark = pytest.mark.unit

@@ -15,9 +15,9 @@ from service.inbox.database import DatabaseFails
 from service.inbox.files import Files
 from service.inbox.postgres_check import check_postgres
 from service.inbox.postgres_connection import BrokenConnection
-from service.listening import cannot_listen
-from service.passing import may_pass
 from service.postgres_options import PostgresOptions
+from service.system.listening import cannot_listen
+from service.system.passing import may_pass
 from service.terminal import fail
 
 pytestmark = pytest.mark.unit

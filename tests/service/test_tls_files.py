@@ -91,7 +91,7 @@ def test_files_that_give_no_context_leave_the_one_before_and_are_told_once(tmp_p
 def test_files_that_give_no_context_for_a_while_are_tried_again_and_told_once(
     failing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     file = tmp_path / "a.pem"
     written(file, "good")
     context = of(file)

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from service.loading import open_model
 from service.segmenter import Segmenter
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file, to_codes
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom

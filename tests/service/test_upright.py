@@ -10,8 +10,8 @@ import pytest
 from service.findings import Findings
 from service.imaging.mammogram import Laterality
 from service.imaging.orientation import Turn
-from service.loading import open_model
 from service.segmenter import Segmenter
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.service.imaging.test_orientation import CC, MLO, stored
 

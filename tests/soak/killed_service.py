@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from typing import Self
 
-from service.server_process import wait_until_ready
+from service.system.server_process import wait_until_ready
 from tests.forked_service import ForkedService
 from tests.identity_net import write_identity_net
 from tests.ports import free_port

@@ -20,10 +20,10 @@ from service.imaging.limits import ReadLimits
 from service.imaging.mammogram import Mammogram
 from service.imaging.reader import read_image
 from service.imaging.transfer_syntaxes import EXPLICIT_LITTLE
-from service.loading import open_model
 from service.outputs.rle import coco_rle
 from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import SegmentOptions
+from service.startup.models import open_model
 from tests.corpus.encodings import LOSSLESS, LOSSY
 from tests.corpus.view import left_cc
 from tests.corpus.write import variants

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from service.server_process import wait_until_ready
+from service.system.server_process import wait_until_ready
 from tests.ports import free_port
 from tests.soak.ledger import Ledger
 

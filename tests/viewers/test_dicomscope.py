@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.loading import open_model
 from service.outputs.dicom.outline import shown_regions
+from service.startup.models import open_model
 from tests.ports import free_port
 from tests.programs import program_says, require_program
 from tests.viewers.screen import Placement, correlation, iou, shift, tell

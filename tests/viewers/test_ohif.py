@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.loading import open_model
 from service.outputs.dicom.outline import shown_regions
+from service.startup.models import open_model
 from tests.orthanc import Orthanc, running_orthanc
 from tests.viewers.browser import WAIT_MS, browser_page
 from tests.viewers.ohif import DEPLOYED, ohif_files, running_ohif

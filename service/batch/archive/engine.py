@@ -5,8 +5,8 @@ from typing import Protocol
 
 from service.batch.archive.items import Item
 from service.batch.archive.judge import Answer, Assignment, Judge
-from service.cores import available_cores
 from service.errors import StartupError
+from service.system.cores import available_cores
 
 
 class Engine(Protocol):

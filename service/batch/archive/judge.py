@@ -22,10 +22,10 @@ from service.errors import StartupError
 from service.findings import Findings
 from service.imaging import elements
 from service.imaging.source_header import digest_of_dataset
-from service.loading import open_segmenter
 from service.outputs.result import RegionPart, SegmentationResult, result_of
 from service.segmenter import SegmentOptions
 from service.settings import Settings
+from service.startup.models import open_segmenter
 from service.telemetry.inference_line import Pseudonyms
 
 FOLDER = "images"

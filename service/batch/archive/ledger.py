@@ -21,7 +21,7 @@ from service.batch.folder_lock import open_locked
 from service.batch.journal_line import Row
 from service.batch.results import BadName, NotWritten, write_files
 from service.errors import StartupError
-from service.sqlite_file import LaterVersion, prepare, transaction
+from service.system.sqlite_file import LaterVersion, prepare, transaction
 
 NAME = ".mammoseg-archive.sqlite"
 LOCK_NAME = ".mammoseg-archive.lock"

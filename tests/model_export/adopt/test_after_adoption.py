@@ -18,8 +18,8 @@ from model_export.adopt.run import Naming, adopt
 from model_export.export.run import contract_of, write
 from service.app import create_app
 from service.inference.session import Session
-from service.loading import open_model
 from service.settings import Settings
+from service.startup.models import open_model
 from tests.model_export.adopt.nets import (
     SPACING_MM,
     SpotNet,

@@ -17,8 +17,8 @@ from model_export.adopt.run import AdoptResult, Naming, adopt
 from model_export.export.run import write
 from service.errors import ContractError
 from service.inference.session import Session
-from service.loading import open_model
 from service.segmenter import SegmentOptions
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.e2e.conftest import serving
 from tests.model_export.adopt.nets import (

@@ -19,7 +19,7 @@ from service.errors import ContractError, DeviceError
 from service.inference.contract import Contract
 from service.inference.golden import check_golden
 from service.inference.session import Session
-from service.loading import open_model
+from service.startup.models import open_model
 from tests.model_export.adopt.nets import (
     COLUMNS,
     ROWS,

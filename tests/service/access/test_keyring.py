@@ -74,7 +74,7 @@ def test_a_change_that_leaves_time_and_size_is_seen(file: Path) -> None:
 
 
 def test_a_settled_file_is_read_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     clock = Clock()
     ring = Keyring(file, clock)
     monkeypatch.setattr("service.access.keyring.read_keys", lambda _: pytest.fail("read again"))
@@ -110,7 +110,7 @@ def test_a_broken_file_leaves_the_keys_that_were_read_last(file: Path) -> None:
 def test_a_file_that_could_not_be_read_is_tried_again_and_told_of_once(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     clock = Clock()
     ring = Keyring(file, clock)
     with changing_keys(file) as keys:

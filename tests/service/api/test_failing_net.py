@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from onnx import TensorProto, helper
 
 from service.app import create_app
-from service.loading import open_model
 from service.settings import Settings
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom

@@ -16,9 +16,9 @@ from service.app import create_app
 from service.cancellation import CancelToken
 from service.errors import PASSING_CODES, UnsuitableImage
 from service.imaging.mammogram import Mammogram
-from service.loading import open_model
 from service.reading.reader import ReadRequest
 from service.settings import Settings
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file, multi_frame_file
 from tests.identity_net import write_scored_net
 from tests.service.api.conftest import breast_phantom, opened

@@ -10,7 +10,7 @@ import pytest
 
 from service.audit.buffer import FILE, AuditBuffer
 from service.errors import StartupError
-from service.sqlite_file import FileReplaced
+from service.system.sqlite_file import FileReplaced
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ import cv2
 import pydicom
 import pytest
 
-from service.loading import open_segmenter
 from service.segmenter import Segmenter
+from service.startup.models import open_segmenter
 from tests.dicom_files import dicom_file, phantom
 from tests.mammogram_headers import as_file, full_header
 from tests.service.api.conftest import breast_phantom

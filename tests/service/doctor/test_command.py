@@ -24,8 +24,8 @@ from service.doctor.settings import archive_check, destination_check
 from service.imaging.codecs.jpeg_ls import JPEG_LS
 from service.imaging.codecs.registry import CODECS
 from service.imaging.reader import ReadLimits
-from service.loading import open_model
 from service.reading.reader import InProcess
+from service.startup.models import open_model
 from tests.identity_net import identity_contract, write_identity_net
 from tests.ports import free_port
 from tests.store_scp import store_scp

@@ -14,8 +14,8 @@ from service.imaging.enlarged import EnlargedMap
 from service.imaging.regions import Region, find_regions, mask_of
 from service.imaging.stitch import LesionMap
 from service.imaging.thresholded import FEW_PIXELS
-from service.loading import open_model
 from service.models import BUNDLED_MODEL
+from service.startup.models import open_model
 from tests.service.imaging.plain_regions import interpolated, plain_regions, warped
 
 SHAPE = (96, 70)

@@ -11,9 +11,9 @@ from pynetdicom import _config
 from service.dicomweb.store_response import Outcome
 from service.inbox.inbox import Inbox
 from service.inbox.scp import StoreScp
-from service.loading import open_model
 from service.segmenter import Segmenter
 from service.settings import Settings
+from service.startup.models import open_model
 from tests.dicom_files import dicom_file
 from tests.identity_net import write_identity_net
 from tests.postgres_server import PostgresServer, postgres_server

@@ -16,7 +16,7 @@ from service.inbox.report_queue import ReportQueue
 from service.inbox.worker import InboxWorker
 from service.segmenter import Segmenter
 from service.settings import Settings
-from service.sqlite_file import SqliteFile
+from service.system.sqlite_file import SqliteFile
 from tests.service.inbox.bench import Receive, all_are, quick, states
 from tests.service.inbox.conftest import mammogram
 from tests.service.inbox.test_worker_faults import until, watched

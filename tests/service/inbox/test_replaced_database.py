@@ -13,7 +13,7 @@ from service.inbox.sqlite import SqliteDatabase
 from service.inbox.worker import InboxWorker
 from service.segmenter import Segmenter
 from service.settings import Settings
-from service.sqlite_file import FileReplaced
+from service.system.sqlite_file import FileReplaced
 from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
 from tests.service.inbox.conftest import mammogram, store
 from tests.service.inbox.test_worker_faults import until, watched

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from service.errors import ContractError, StartupError
 from service.inference import model_file
 from service.inference.session import Session
-from service.loading import open_net
 from service.models import BUNDLED_MODEL
+from service.startup.models import open_net
 from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.integration

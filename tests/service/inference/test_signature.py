@@ -26,7 +26,7 @@ from service.inference.signature import (
     sign,
 )
 from service.inference.signature_path import signature_path
-from service.loading import open_net
+from service.startup.models import open_net
 from tests.identity_net import write_identity_net, write_scored_net
 from tests.service.inference.signed import HELLO, new_key, public, signed_file
 

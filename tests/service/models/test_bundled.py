@@ -10,9 +10,9 @@ import pytest
 
 from service.inference.golden import check_golden
 from service.inference.scheduler import TileScheduler
-from service.loading import open_model
 from service.models import BUNDLED_MODEL
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 
 pytestmark = pytest.mark.integration
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from service.findings import Findings
 from service.imaging.reader import ReadLimits, read_dicom
 from service.imaging.reduced_decoding import WHOLE_PICTURE
-from service.loading import open_model
 from service.outputs.dicom.registry import OUTPUTS, dicom_files
 from service.outputs.result import result_of
 from service.reading.reader import InProcess, ReadRequest
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 from tests.dicom_files import dicom_file
 from tests.transfer_syntaxes import JPEG_2000_LOSSLESS

@@ -13,8 +13,8 @@ import pytest
 from service.app import create_app
 from service.connections import server as module
 from service.connections.server import Server, config_of
-from service.hangups import hear_hangups
 from service.settings import Settings
+from service.system.hangups import hear_hangups
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +77,7 @@ def test_a_hangup_before_there_is_a_server_is_acted_on_once_there_is_something_t
 def test_a_start_whose_terminal_was_closed_ends_by_the_signal() -> None:
     script = (
         "import os, signal\n"
-        "from service.hangups import hear_hangups\n"
+        "from service.system.hangups import hear_hangups\n"
         "os.isatty = lambda _: True\n"
         "hear_hangups()\n"
         "os.isatty = lambda _: False\n"

@@ -93,7 +93,7 @@ def test_a_card_that_is_no_utf_8_is_shown_as_far_as_it_can_be(place: Place) -> N
 def test_a_card_that_comes_after_its_model_is_read_without_another_proof(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     proofs: list[str] = []
     prove = lambda file, ends: proofs.append(file.sha256)  # noqa: E731
     place.reloader.opener = replace(place.reloader.opener, prove=prove)
@@ -171,7 +171,7 @@ def test_looking_goes_on_after_a_fault(place: Place) -> None:
 def test_a_file_that_could_not_be_read_is_tried_again_and_refused_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     monkeypatch.setattr(module, "RETRY_S", 0.02)
     read, tries = place.reloader.opener.read, 0
 
@@ -191,7 +191,7 @@ def test_a_file_that_could_not_be_read_is_tried_again_and_refused_once(
 def test_a_file_that_was_read_and_refused_is_not_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     monkeypatch.setattr(module, "RETRY_S", 0.02)
     tries = 0
 

@@ -16,12 +16,12 @@ from service.errors import StartupError
 from service.inference.model_file import model_id
 from service.inference.signature import sign
 from service.inference.signature_path import signature_path
-from service.loading import open_models, open_segmenter
 from service.metrics import Metrics
 from service.reading.pool import ReaderPool
 from service.segmenter import Segmenter
 from service.serving.served_model import ServedModel
 from service.settings import Settings
+from service.startup.models import open_models, open_segmenter
 from service.telemetry.observed import ObservedSegmenter
 from tests.identity_net import write_identity_net, write_scored_net
 from tests.service.api.conftest import opened, phantom_png
@@ -246,7 +246,7 @@ def test_where_no_reader_starts_the_model_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = partial(ReaderPool, command=(sys.executable, "-c", ""))
-    monkeypatch.setattr("service.loading.ReaderPool", broken)
+    monkeypatch.setattr("service.startup.models.ReaderPool", broken)
     model = write_identity_net(tmp_path / "model.onnx")
     others = set(threading.enumerate())
     with pytest.raises(StartupError, match="do not start"):

@@ -9,9 +9,9 @@ import pytest
 
 from service.cancellation import CancelToken
 from service.errors import UnsuitableImage
-from service.loading import open_model
 from service.metrics import Metrics
 from service.segmenter import Segmenter, SegmentOptions
+from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 from service.telemetry.observed import SPANS, STAGES, ObservedSegmenter
 from service.telemetry.tracing import Trace

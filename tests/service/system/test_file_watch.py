@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.file_watch import FileWatch, Look
+from service.system.file_watch import FileWatch, Look
 
 pytestmark = pytest.mark.unit
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a file that counts as settled at once."""
-    monkeypatch.setattr("service.file_watch.SETTLED_NS", 0)
+    monkeypatch.setattr("service.system.file_watch.SETTLED_NS", 0)
     file = tmp_path / "file"
     file.write_text("text")
     return file

@@ -17,12 +17,12 @@ from service.inference.net import Net
 from service.inference.scheduler import TileScheduler
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
-from service.process_limits import LACK_OF_THREADS, is_lack_of_threads
 from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, Reader
 from service.segmenter import Segmenter
 from service.serving.served_models import OpenModels
 from service.settings import Settings
+from service.system.process_limits import LACK_OF_THREADS, is_lack_of_threads
 
 log = structlog.get_logger("mammoseg")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service import server_process as module
-from service.server_process import server_process, wait_until_ready
+from service.system import server_process as module
+from service.system.server_process import server_process, wait_until_ready
 from tests.ports import free_port
 
 pytestmark = pytest.mark.integration

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.connections.server import Server, config_of
-from service.heap import CHOSEN, unsearched
 from service.settings import Settings
+from service.system.heap import CHOSEN, unsearched
 
 pytestmark = [
     pytest.mark.integration,
@@ -26,7 +26,7 @@ IMAGES = """
 import random, sys
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np, psutil
-from service.heap import bound_heap
+from service.system.heap import bound_heap
 if sys.argv[1] == "bound":
     assert bound_heap()
 def image(seed):
@@ -68,7 +68,7 @@ def test_every_command_bounds_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 HOLES = """
 import ctypes, sys, psutil
-from service.heap import bound_heap, give_back
+from service.system.heap import bound_heap, give_back
 bound_heap()
 malloc = ctypes.CDLL(None).malloc
 malloc.restype = ctypes.c_void_p
@@ -103,7 +103,7 @@ def test_memory_that_is_free_between_blocks_in_use_goes_back() -> None:
 SPARED = """
 import gc
 import service.app
-from service.heap import MAX_SURVIVORS, spare_what_is_loaded
+from service.system.heap import MAX_SURVIVORS, spare_what_is_loaded
 spare_what_is_loaded()
 at_start = gc.get_freeze_count(), len(gc.get_objects())
 tables = [[] for _ in range(2 * MAX_SURVIVORS)]

@@ -3,7 +3,7 @@
 import math
 import os
 
-from service.cgroups import cpu_quotas
+from service.system.cgroups import cpu_quotas
 
 
 def available_cores() -> int:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service import loading
 from service.errors import ContractError
-from service.loading import models_opening
 from service.settings import Settings
+from service.startup import models as loading
+from service.startup.models import models_opening
 from tests.identity_net import write_identity_net
 from tests.waiting import HANG_S
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.sqlite_file import LaterVersion, Schema, SqliteFile, check
+from service.system.sqlite_file import LaterVersion, Schema, SqliteFile, check
 
 pytestmark = pytest.mark.integration
 
@@ -147,10 +147,10 @@ def test_where_the_disk_has_no_room_for_a_copy_memory_has(
     full = tmp_path / "full"
     full.mkdir()
     usage = type("Usage", (), {"free": 0})
-    monkeypatch.setattr("service.sqlite_copy.gettempdir", lambda: str(full))
-    monkeypatch.setattr("service.sqlite_copy.MEMORY", str(tmp_path))
+    monkeypatch.setattr("service.system.sqlite_copy.gettempdir", lambda: str(full))
+    monkeypatch.setattr("service.system.sqlite_copy.MEMORY", str(tmp_path))
     monkeypatch.setattr(
-        "service.sqlite_copy.shutil.disk_usage",
+        "service.system.sqlite_copy.shutil.disk_usage",
         lambda place: usage if place == str(full) else type("Usage", (), {"free": 2**30}),
     )
     monkeypatch.setattr("os.mkdir", note)

@@ -12,8 +12,8 @@ from service.cli import app
 from service.connections.server import serve
 from service.errors import StartupError
 from service.exit_status import TRY_AGAIN
-from service.listening import cannot_listen, check_address, closing_all, sockets_on
 from service.settings import Settings
+from service.system.listening import cannot_listen, check_address, closing_all, sockets_on
 
 pytestmark = pytest.mark.integration
 

@@ -3,9 +3,9 @@
 import pytest
 
 from service.errors import StartupError
-from service.opening import check_limits, tasks_needed
-from service.process_limits import TaskBound
 from service.settings import Settings
+from service.startup.limits import check_limits, tasks_needed
+from service.system.process_limits import TaskBound
 
 pytestmark = pytest.mark.unit
 
@@ -14,7 +14,7 @@ WIDE = 10**6
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for module in ("opening", "settings"):
+    for module in ("startup.limits", "settings"):
         monkeypatch.setattr(f"service.{module}.available_cores", lambda: 2)
     return Settings(device="cpu", runners=2)
 

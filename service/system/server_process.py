@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
-MAMMOSEG = (sys.executable, "-m", __name__.rpartition(".")[0])
+MAMMOSEG = (sys.executable, "-m", __name__.partition(".system.")[0])
 """The command `mammoseg` of this very package: it has another name where it is installed."""
 
 LOOPBACK = "127.0.0.1"

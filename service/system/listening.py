@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.errors import StartupError
-from service.passing import may_pass
+from service.system.passing import may_pass
 
 EVERY = "::"
 """Listens on every address, of IPv4 and IPv6."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cgroups import Tasks
-from service.process_limits import TaskBound, memory_bounds_mib, task_bounds
+from service.system.cgroups import Tasks
+from service.system.process_limits import TaskBound, memory_bounds_mib, task_bounds
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,7 @@ def test_tasks_of_others_are_counted_against_a_limit(
         (tmp_path / name / "status").write_text(f"Name: x\nThreads:\t{threads}\n")
     user = tmp_path.stat().st_uid
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
-    monkeypatch.setattr("service.process_limits._owner", lambda _: user or 1)
+    monkeypatch.setattr("service.system.process_limits._owner", lambda _: user or 1)
     groups = [Tasks(50, 13)]
     of_the_group = TaskBound("the container (pids.max)", 50, 10)
     of_the_user = TaskBound("the user's limit (ulimit -u)", 100, 5)

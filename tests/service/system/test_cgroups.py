@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from service import cgroups as module
-from service.cgroups import Tasks, memory_limits, task_limits
-from service.cores import available_cores
+from service.system import cgroups as module
+from service.system.cgroups import Tasks, memory_limits, task_limits
+from service.system.cores import available_cores
 
 pytestmark = pytest.mark.unit
 

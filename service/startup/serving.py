@@ -7,16 +7,16 @@ import structlog
 
 from service.capacity.limiter import RequestLimiter
 from service.capacity.plan import opening_mib
-from service.heap import give_back
 from service.inference.model_file import ModelFile
 from service.inference.net import Net
-from service.loading import open_beside, read_signed
 from service.serving.proving import PROVING_MIB, prove
 from service.serving.reloader import Opener, Reloader
 from service.serving.served_model import ServedModel
 from service.serving.served_models import OpenModels, ServedModels
 from service.serving.shadow import Shadow
 from service.settings import Settings
+from service.startup.models import open_beside, read_signed
+from service.system.heap import give_back
 from service.telemetry.opening import Telemetry
 
 log = structlog.get_logger("mammoseg")

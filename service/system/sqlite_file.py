@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.sqlite_copy import copied
+from service.system.sqlite_copy import copied
 
 _Identity = tuple[tuple[int, int] | None, tuple[int, int] | None]
 """Device and inode of a file and of its write-ahead log; None for what is not there."""

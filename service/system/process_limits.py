@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from service.cgroups import Tasks, memory_limits, task_limits, text_of
+from service.system.cgroups import Tasks, memory_limits, task_limits, text_of
 
 PROC = Path("/proc")
 MEMORY_INFO = PROC / "meminfo"

@@ -1,0 +1,1 @@
+"""From settings to what serves: models, and all that is opened beside them."""
