@@ -34,7 +34,7 @@ from service.stopwatch import Stopwatch
 MAX_IMAGE_MM = 500
 """No detector or film is longer (PS3.3 does not bound it); it bounds what the net is asked."""
 
-MIN_SHRINKING = 2.25
+MIN_REDUCED_SHRINKING = 2.25
 """From what is read at half its resolution to the working spacing: what the net sees is the mean of
 several samples all the same. More would not help: with model 0.5.0, scores of eight films moved by
 0.0036 on average where half the resolution is 2.3, 3 and 4 times as fine as its grid."""
@@ -163,7 +163,7 @@ class Segmenter:
         stopwatch, token = stopwatch or Stopwatch(), token or CancelToken()
         options = options or SegmentOptions()
         reduction = ReducedDecoding(
-            self.contract.spacing.working_mm / MIN_SHRINKING, options.pixel_spacing_mm
+            self.contract.spacing.working_mm / MIN_REDUCED_SHRINKING, options.pixel_spacing_mm
         )
         mammogram = self.reader.read(
             ReadRequest(body, kind, options.frame, reduction, options.objects), token

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import MammographyCADSRStorage
 
 from docs.generator.result_cases import BASE, CHANGED, WHAT, cases
-from service.outputs.dicom.not_run import NOT_RUN
+from service.outputs.dicom.not_run import NOT_RUN_KIND
 from service.outputs.dicom.registry import OUTPUTS
 
 Path = tuple[str, ...]
@@ -26,7 +26,7 @@ Presence = Literal["ALWAYS", "VNAP", "ANAP", "EMPTY"]
 
 KINDS: Mapping[str, tuple[str, str]] = {
     **{kind: (output.sop_class_uid, output.description) for kind, output in OUTPUTS.items()},
-    NOT_RUN.name: (
+    NOT_RUN_KIND.name: (
         MammographyCADSRStorage,
         "Mammography CAD SR (TID 4000): an image of the inbox was not analysed. Where it has no "
         "series, or its SOP class is not known to be of images, a Basic Text SR says the same.",

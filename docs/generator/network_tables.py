@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, sop_class
 
 from service.destinations.contexts import proposed_contexts
-from service.dicomweb.archive import Archive, InstanceReference
+from service.dicomweb.archive import Archive, InstanceUids
 from service.dicomweb.stow_answer import judge
 from service.dimse.associate_pdus import REJECT
 from service.dimse.store_status import NotDelivered, warning_of
@@ -133,7 +133,7 @@ def results_table() -> str:
     """Return the kinds of objects that are made."""
     made = [(kind, made.sop_class_uid, made.transfer_syntax_uid) for kind, made in OUTPUTS.items()]
     made += [
-        (not_run.NOT_RUN.name, sop_class, syntax)
+        (not_run.NOT_RUN_KIND.name, sop_class, syntax)
         for sop_class, syntaxes in not_run.SYNTAXES.items()
         for syntax in syntaxes
     ]
@@ -195,7 +195,7 @@ def request_table() -> str:
     archive = Archive("http://pacs/dicom-web", study)
     archive._server._client = httpx.Client(transport=httpx.MockTransport(answer))
     list(archive.mammograms(["MG"]))
-    archive.retrieve(InstanceReference(series, instance))
+    archive.retrieve(InstanceUids(series, instance))
     archive.store([dicom_file("sr", findings_by_hand(), full_header())])
     return _table(("Request", "Query", "Accept", "Body"), dict.fromkeys(map(_request_row, asked)))
 

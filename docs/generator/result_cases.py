@@ -14,7 +14,7 @@ from service.findings import NOT_FOUND, SEVERAL, Findings, ModelIdentity
 from service.imaging.frames import FRAME_OF_SEVERAL
 from service.inference.adopted import ClassCode, LesionClass
 from service.outputs.dicom.document import DocumentReference
-from service.outputs.dicom.not_run import NOT_RUN, NotRun, not_run_report
+from service.outputs.dicom.not_run import NOT_RUN_KIND, NotRun, not_run_report
 from service.outputs.dicom.registry import OUTPUTS, dicom_file
 from tests.findings_by_hand import findings_by_hand
 from tests.mammogram_headers import VENDORS, full_header
@@ -160,7 +160,7 @@ def _case(
 ) -> Case:
     files = {kind: dicom_file(kind, findings, header, predecessors) for kind in OUTPUTS}
     why = replace(why, predecessors=predecessors)
-    files[NOT_RUN.name], _ = not_run_report(why, findings.model, header)
+    files[NOT_RUN_KIND.name], _ = not_run_report(why, findings.model, header)
     return Case(header, {kind: dcmread(BytesIO(file)) for kind, file in files.items()})
 
 

@@ -21,7 +21,7 @@ from service.dicomweb.multipart import MultipartReader, media_type_and_boundary,
 from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,
     DICOM_JSON,
-    Outcome,
+    StoreOutcome,
     response_status,
     store_response,
 )
@@ -128,7 +128,7 @@ async def _receive(
     slot: Slot,
     transaction: StoreTransaction,
     boundary: bytes,
-) -> list[Outcome]:
+) -> list[StoreOutcome]:
     sink = _Instances(transaction)
     reader = MultipartReader(boundary, sink, most_parts=settings.max_study_instances)
     # Each instance has the time of one upload, and all together theirs.

@@ -18,7 +18,7 @@ PATIENT, REPORT, QUERIED = "1", "3", "24"
 """Of ParticipantObjectTypeCodeRole; a report is any document, a study too."""
 
 
-class Outcome(IntEnum):
+class EventOutcome(IntEnum):
     """EventOutcomeIndicator (PS3.15 A.5.2)."""
 
     SUCCESS = 0
@@ -124,7 +124,7 @@ class AuditEvent:
 
     id: Code
     action: Action
-    outcome: Outcome
+    outcome: EventOutcome
     participants: tuple[Participant, ...]
     objects: tuple[ParticipantObject, ...] = ()
     type: Code | None = None

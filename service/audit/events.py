@@ -8,7 +8,7 @@ from service.audit.event import (
     SYSTEM_OBJECT,
     Action,
     AuditEvent,
-    Outcome,
+    EventOutcome,
     Participant,
     ParticipantObject,
 )
@@ -21,7 +21,7 @@ def application_activity(process: Participant, *, is_start: bool) -> AuditEvent:
     return AuditEvent(
         codes.APPLICATION_ACTIVITY,
         "E",
-        Outcome.SUCCESS,
+        EventOutcome.SUCCESS,
         (in_role(process, codes.APPLICATION),),
         type=codes.APPLICATION_START if is_start else codes.APPLICATION_STOP,
     )
@@ -42,7 +42,7 @@ def login_refused(who: Participant, process: Participant, code: str) -> AuditEve
     return AuditEvent(
         codes.USER_AUTHENTICATION,
         "E",
-        Outcome.MINOR_FAILURE,
+        EventOutcome.MINOR_FAILURE,
         (Participant(who.user_id, True, None, who.address or "<none>"), process),
         type=codes.LOGIN,
         description=code,
@@ -65,7 +65,7 @@ def recording_stopped(process: Participant) -> AuditEvent:
     return AuditEvent(
         codes.SECURITY_ALERT,
         "E",
-        Outcome.SERIOUS_FAILURE,
+        EventOutcome.SERIOUS_FAILURE,
         (process,),
         type=codes.RECORDING_STOPPED,
         description="the buffer is full",
@@ -77,7 +77,7 @@ def recording_started(process: Participant, lost: int) -> AuditEvent:
     return AuditEvent(
         codes.SECURITY_ALERT,
         "E",
-        Outcome.SUCCESS,
+        EventOutcome.SUCCESS,
         (process,),
         type=codes.RECORDING_STARTED,
         description=f"{lost} messages were lost",
@@ -98,7 +98,7 @@ def begin_transferring(
     """
     return [
         AuditEvent(
-            codes.BEGIN_TRANSFERRING, "E", Outcome.SUCCESS, _ends(source, destination), objects
+            codes.BEGIN_TRANSFERRING, "E", EventOutcome.SUCCESS, _ends(source, destination), objects
         )
         for objects in map(study_and_patient, by_study(instances))
     ]
@@ -110,7 +110,7 @@ def transferred(
     instances: Iterable[InstanceIdentity],
     *,
     action: Action = "R",
-    outcome: Outcome = Outcome.SUCCESS,
+    outcome: EventOutcome = EventOutcome.SUCCESS,
     code: str | None = None,
 ) -> list[AuditEvent]:
     """Return that instances were sent, or were not (A.5.3.7), by patient and study.
@@ -156,7 +156,7 @@ def accessed(
     code
         Why they were refused, if they were.
     """
-    outcome = Outcome.SUCCESS if code is None else Outcome.MINOR_FAILURE
+    outcome = EventOutcome.SUCCESS if code is None else EventOutcome.MINOR_FAILURE
     participants = (Participant(who.user_id, True, None, who.address, who.user_name), process)
     return [
         AuditEvent(codes.INSTANCES_ACCESSED, "R", outcome, participants, objects, description=code)
@@ -170,7 +170,7 @@ def imported(
     """Return that instances were read from a medium (A.5.3.5), by patient and study."""
     ends = (in_role(process, codes.DESTINATION, is_requestor=True), medium)
     return [
-        AuditEvent(codes.IMPORT, "C", Outcome.SUCCESS, ends, objects)
+        AuditEvent(codes.IMPORT, "C", EventOutcome.SUCCESS, ends, objects)
         for objects in map(study_and_patient, by_study(instances))
     ]
 
@@ -192,7 +192,7 @@ def exported(
     code
         Why it failed, if it did.
     """
-    outcome = Outcome.SUCCESS if code is None else Outcome.SERIOUS_FAILURE
+    outcome = EventOutcome.SUCCESS if code is None else EventOutcome.SERIOUS_FAILURE
     ends = (in_role(process, codes.SOURCE, is_requestor=True), medium)
     return [
         AuditEvent(codes.EXPORT, "R", outcome, ends, objects, description=code)
@@ -220,7 +220,7 @@ def queried(
     return AuditEvent(
         codes.QUERY,
         "E",
-        Outcome.SUCCESS if code is None else Outcome.MINOR_FAILURE,
+        EventOutcome.SUCCESS if code is None else EventOutcome.MINOR_FAILURE,
         _ends(in_role(process, codes.SOURCE, is_requestor=True), server),
         (searched,),
         description=code,
@@ -233,7 +233,7 @@ def _alert(
     return AuditEvent(
         codes.SECURITY_ALERT,
         "E",
-        Outcome.MINOR_FAILURE,
+        EventOutcome.MINOR_FAILURE,
         (in_role(process, codes.APPLICATION, is_requestor=True), who),
         type=kind,
         description=description,

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from service.audit.event import Outcome
+from service.audit.event import EventOutcome
 
 FACILITY = 10
 """Security and authorization messages (PS3.15 A.6)."""
@@ -24,9 +24,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UNPRINTABLE = re.compile(r"[^!-~]")
 
 
-def header_of(outcome: Outcome, time: datetime, hostname: str, process_id: int) -> str:
+def header_of(outcome: EventOutcome, time: datetime, hostname: str, process_id: int) -> str:
     """Return PRI, VERSION, TIMESTAMP, HOSTNAME, APP-NAME, PROCID and MSGID (RFC 5424 6.2)."""
-    severity = NOTICE if outcome is Outcome.SUCCESS else WARNING
+    severity = NOTICE if outcome is EventOutcome.SUCCESS else WARNING
     host = _UNPRINTABLE.sub("", hostname)[:255] or "-"
     return (
         f"<{8 * FACILITY + severity}>1 {time.isoformat(timespec='microseconds')} {host} {APP_NAME} "

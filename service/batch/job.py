@@ -26,7 +26,7 @@ from service.batch.results import (
     write_files,
 )
 from service.batch.rows import refused_row, row_of, to_csv
-from service.batch.run import Batch, Outcome, Task
+from service.batch.run import Batch, ItemOutcome, Task
 from service.batch.sources import Source
 from service.errors import StartupError
 from service.findings import Findings
@@ -214,7 +214,7 @@ class Job:
         sizes = {name: len(content) for name, content in files.items()}
         return Written(row_of(source, findings), sizes, seen)
 
-    def _take(self, outcome: Outcome[Source, Written], report: Report) -> None:
+    def _take(self, outcome: ItemOutcome[Source, Written], report: Report) -> None:
         if outcome.state == "refused" and outcome.problem is not None:
             self._refuse(outcome.item, outcome.problem, report)
             return

@@ -57,7 +57,7 @@ State = Literal["done", "refused", "passed-over"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[ItemT, Made]):
+class ItemOutcome(Generic[ItemT, Made]):
     """What came of one image.
 
     Attributes
@@ -131,7 +131,7 @@ class Batch(Generic[ItemT, BodyT, Made]):
         self._ended = threading.Event()
         self._backoff = Backoff(attempts=ATTEMPTS, first_s=1.0, longest_s=4.0)
 
-    def run(self, items: Iterable[ItemT]) -> Generator[Outcome[ItemT, Made]]:
+    def run(self, items: Iterable[ItemT]) -> Generator[ItemOutcome[ItemT, Made]]:
         """Yield what comes of each image, in their order.
 
         Left early, it waits for what is in work to be given up.
@@ -143,7 +143,7 @@ class Batch(Generic[ItemT, BodyT, Made]):
         DeviceFailed
             No further image can be segmented.
         """
-        waiting: deque[Future[Outcome[ItemT, Made]]] = deque()
+        waiting: deque[Future[ItemOutcome[ItemT, Made]]] = deque()
         pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="mammogram")
         try:
             for item in items:
@@ -159,15 +159,15 @@ class Batch(Generic[ItemT, BodyT, Made]):
                 token.cancel()
             pool.shutdown(cancel_futures=True)
 
-    def _outcome(self, item: ItemT) -> Outcome[ItemT, Made]:
+    def _outcome(self, item: ItemT) -> ItemOutcome[ItemT, Made]:
         try:
             return self._done(item)
         except DeviceFailed:
             raise
         except MammosegError as error:
             if not item.is_named and error.code in OTHER_KINDS:
-                return Outcome(item, "passed-over", problem=(error.code, error.detail))
-            return Outcome(
+                return ItemOutcome(item, "passed-over", problem=(error.code, error.detail))
+            return ItemOutcome(
                 item,
                 "refused",
                 problem=(error.code, error.detail),
@@ -179,9 +179,9 @@ class Batch(Generic[ItemT, BodyT, Made]):
             # Its text may quote the image.
             place = ", ".join(where(error)[-2:])
             detail = f"An error of the program, please report it: {type(error).__name__} at {place}"
-            return Outcome(item, "refused", problem=("internal", detail))
+            return ItemOutcome(item, "refused", problem=("internal", detail))
 
-    def _done(self, item: ItemT) -> Outcome[ItemT, Made]:
+    def _done(self, item: ItemT) -> ItemOutcome[ItemT, Made]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._attempt(item)
@@ -196,7 +196,7 @@ class Batch(Generic[ItemT, BodyT, Made]):
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(self, item: ItemT) -> Outcome[ItemT, Made]:
+    def _attempt(self, item: ItemT) -> ItemOutcome[ItemT, Made]:
         token = CancelToken()
         self._tokens.add(token)
         if self._ended.is_set():
@@ -207,7 +207,9 @@ class Batch(Generic[ItemT, BodyT, Made]):
         finally:
             self._tokens.discard(token)
 
-    def _segmented(self, item: ItemT, token: CancelToken, held: ExitStack) -> Outcome[ItemT, Made]:
+    def _segmented(
+        self, item: ItemT, token: CancelToken, held: ExitStack
+    ) -> ItemOutcome[ItemT, Made]:
         body = self._task.look_at(item)
         held.enter_context(self._bodies.claim(body.size, token))
         content = body.read()
@@ -220,4 +222,4 @@ class Batch(Generic[ItemT, BodyT, Made]):
             token=token,
         )
         token.raise_if_cancelled()
-        return Outcome(item, "done", self._task.make(item, body, content, findings))
+        return ItemOutcome(item, "done", self._task.make(item, body, content, findings))

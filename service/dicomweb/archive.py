@@ -31,7 +31,7 @@ MAX_STUDIES = 10_000_000
 _UNPRINTABLE = re.compile("[^0-9A-Za-z._-]")
 
 
-class InstanceReference(NamedTuple):
+class InstanceUids(NamedTuple):
     """Where an instance of the study is found, as the server says."""
 
     series_uid: str
@@ -74,7 +74,7 @@ class Archive:
         self.study_uid = study_uid
         self.study_url = f"{url.rstrip('/')}/studies/{study_uid}"
 
-    def mammograms(self, modalities: Iterable[str]) -> Iterator[InstanceReference]:
+    def mammograms(self, modalities: Iterable[str]) -> Iterator[InstanceUids]:
         """Search the study for instances of series of some modalities (PS3.18 10.6).
 
         References that are not valid are given, too: they cannot be retrieved, and it can be said.
@@ -98,19 +98,19 @@ class Archive:
                     continue
                 known.add(uid)
                 if not is_uid(uid):
-                    yield InstanceReference(uid, uid)
+                    yield InstanceUids(uid, uid)
                     continue
                 search = Search(
                     self._server, f"{self.study_url}/series/{uid}/instances", INSTANCE_UID
                 )
                 for instance in search.results():
-                    yield InstanceReference(uid, value_of(instance, INSTANCE_UID))
+                    yield InstanceUids(uid, value_of(instance, INSTANCE_UID))
                 incomplete |= search.incomplete
             incomplete |= series.incomplete
         if incomplete:
             raise ServerFailed("search-incomplete")
 
-    def retrieve(self, reference: InstanceReference, most: int | None = None) -> bytes:
+    def retrieve(self, reference: InstanceUids, most: int | None = None) -> bytes:
         """Retrieve an instance (PS3.18 10.4) in the transfer syntax that it is stored in.
 
         The file is the server's, byte by byte. A reference that is not valid is not asked for, one
@@ -133,7 +133,7 @@ class Archive:
         self._check(reference, file)
         return file
 
-    def _check(self, reference: InstanceReference, file: bytes) -> None:
+    def _check(self, reference: InstanceUids, file: bytes) -> None:
         """Refuse a file that is not what was asked for: it may be another patient's."""
         try:
             header = parse(file, HEADER_BYTES).dataset

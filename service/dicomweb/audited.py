@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.audit.event import Outcome
+from service.audit.event import EventOutcome
 from service.audit.events import begin_transferring, queried, transferred
 from service.audit.folders import FolderAudit
 from service.audit.instances import InstanceIdentity, identity_of
@@ -46,7 +46,7 @@ class RemoteAudit:
                 self._us,
                 [instance],
                 action="C" if code is None else "R",
-                outcome=Outcome.SUCCESS if code is None else Outcome.MINOR_FAILURE,
+                outcome=EventOutcome.SUCCESS if code is None else EventOutcome.MINOR_FAILURE,
                 code=code,
             )
         )
@@ -57,7 +57,7 @@ class RemoteAudit:
 
     def stored(self, results: Sequence[InstanceIdentity], code: str | None = None) -> None:
         """Tell that results were stored, or why not."""
-        outcome = Outcome.SUCCESS if code is None else Outcome.MINOR_FAILURE
+        outcome = EventOutcome.SUCCESS if code is None else EventOutcome.MINOR_FAILURE
         self._trail.record(transferred(self._us, self._there, results, outcome=outcome, code=code))
 
     def exported(self, folder: Path, instance: InstanceIdentity) -> None:

@@ -39,7 +39,7 @@ ELEMENTS_DISCARDED = 0xB006
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StoreOutcome:
     """What became of one instance.
 
     Attributes
@@ -74,7 +74,7 @@ class ReadResponse:
     warning: int | None
 
 
-def response_status(outcomes: Sequence[Outcome]) -> int:
+def response_status(outcomes: Sequence[StoreOutcome]) -> int:
     """Return the HTTP status of PS3.18 table 10.5.3-1."""
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if failed == len(outcomes):
@@ -82,7 +82,7 @@ def response_status(outcomes: Sequence[Outcome]) -> int:
     return 202 if failed or any(outcome.warning is not None for outcome in outcomes) else 200
 
 
-def store_response(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def store_response(outcomes: Sequence[StoreOutcome]) -> dict[str, Any]:
     """Return the Store Instances Response Module (PS3.18 I.2) as DICOM JSON (annex F).
 
     Nothing can be retrieved here: Retrieve URL stays empty.
@@ -167,23 +167,23 @@ def _values(dataset: object, tag: str) -> list[Any] | None:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _is_known_failure(outcome: Outcome) -> bool:
+def _is_known_failure(outcome: StoreOutcome) -> bool:
     return outcome.failure is not None and None not in (
         outcome.sop_class_uid,
         outcome.sop_instance_uid,
     )
 
 
-def _stored(outcome: Outcome) -> dict[str, Any]:
+def _stored(outcome: StoreOutcome) -> dict[str, Any]:
     warning = {} if outcome.warning is None else _code(WARNING_REASON, outcome.warning)
     return _reference(outcome) | {RETRIEVE_URL: {"vr": "UR"}} | warning
 
 
-def _failed(outcome: Outcome) -> dict[str, Any]:
+def _failed(outcome: StoreOutcome) -> dict[str, Any]:
     return _reference(outcome) | _code(FAILURE_REASON, outcome.failure)
 
 
-def _reference(outcome: Outcome) -> dict[str, Any]:
+def _reference(outcome: StoreOutcome) -> dict[str, Any]:
     return {
         REFERENCED_SOP_CLASS_UID: {"vr": "UI", "Value": [outcome.sop_class_uid]},
         REFERENCED_SOP_INSTANCE_UID: {"vr": "UI", "Value": [outcome.sop_instance_uid]},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom.filereader import read_partial
 
-from service.audit.event import Action, AuditEvent, Outcome, Participant
+from service.audit.event import Action, AuditEvent, EventOutcome, Participant
 from service.audit.events import begin_transferring, transferred
 from service.audit.instances import InstanceIdentity, identity_of
 from service.audit.participants import application_entity, web_server
@@ -28,7 +28,7 @@ def received_events(
             each.identity for each in received if (each.is_new, each.failure) == (is_new, failure)
         ]
         action: Action = "C" if is_new else "R"
-        outcome = Outcome.SUCCESS if failure is None else Outcome.MINOR_FAILURE
+        outcome = EventOutcome.SUCCESS if failure is None else EventOutcome.MINOR_FAILURE
         code = None if failure is None else f"status {failure:04x}"
         events += transferred(
             sender, receiver, instances, action=action, outcome=outcome, code=code
@@ -62,9 +62,9 @@ class DeliveryAudit:
         """Tell what came of it: `code` says why it failed; `is_final`: it is not tried again."""
         if not self._trail.is_on:
             return
-        outcome = Outcome.SUCCESS
+        outcome = EventOutcome.SUCCESS
         if code is not None:
-            outcome = Outcome.SERIOUS_FAILURE if is_final else Outcome.MINOR_FAILURE
+            outcome = EventOutcome.SERIOUS_FAILURE if is_final else EventOutcome.MINOR_FAILURE
         sent = [identity_of_file(file)]
         self._trail.record(transferred(self._us, self._there, sent, outcome=outcome, code=code))
 

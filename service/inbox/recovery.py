@@ -24,7 +24,7 @@ from service.inbox.report_queue import ReportQueue
 from service.inbox.states import Arrival, StoredResult
 from service.inbox.store_transaction import Bounds, aside_code
 from service.outputs.dicom.algorithm import MANUFACTURER
-from service.outputs.dicom.not_run import NOT_RUN
+from service.outputs.dicom.not_run import NOT_RUN_KIND
 from service.reading.reader import Reader
 
 log = structlog.get_logger("mammoseg")
@@ -158,7 +158,7 @@ class Recovery:
     def _is_to_be_made(self, dataset: Dataset, study: str) -> bool:
         """Say whether what waits in the inbox will give this result."""
         images = _referred_to(dataset)
-        if elements.integer(dataset, "SeriesNumber") == NOT_RUN.series_number:
+        if elements.integer(dataset, "SeriesNumber") == NOT_RUN_KIND.series_number:
             # Where its image has no series, a report does not refer to it.
             of = images if "CurrentRequestedProcedureEvidenceSequence" in dataset else None
             return self._reports.is_due_in(study, of, self._files.has_source)

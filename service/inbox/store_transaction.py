@@ -16,7 +16,7 @@ from service.dicomweb.store_response import (
     OTHER_STUDY,
     OUT_OF_RESOURCES,
     SYNTAX_NOT_SUPPORTED,
-    Outcome,
+    StoreOutcome,
 )
 from service.dimse.store_status import PROCESSING_FAILURE
 from service.errors import PASSING_CODES, MammosegError, Overloaded, UnsupportedMedia
@@ -128,7 +128,7 @@ class StoreTransaction:
         self._paths: dict[str, Path] = {}
         self._taken = 0
         self._closed = False
-        self._outcomes: list[Outcome | Arrival] = []
+        self._outcomes: list[StoreOutcome | Arrival] = []
         self._identities: list[InstanceIdentity] = []
         self._fresh: set[str] = set()
         self.received: list[Received] = []
@@ -176,14 +176,14 @@ class StoreTransaction:
                 self._quota.give_back(spare)
                 self._taken -= spare
 
-    def commit(self) -> list[Outcome]:
+    def commit(self) -> list[StoreOutcome]:
         """Enter what was accepted; on return it outlives a crash."""
         with self._writing():
             arrivals = [each for each in self._outcomes if isinstance(each, Arrival)]
             entered = self._instances.enter(arrivals, self._keep, self._files.has_source)
             codes = iter(entered)
             outcomes = [
-                Outcome(
+                StoreOutcome(
                     each.sop_class_uid,
                     each.sop_instance_uid,
                     warning=ELEMENTS_DISCARDED if next(codes) == UID_KNOWN else None,
@@ -242,33 +242,37 @@ class StoreTransaction:
             raise RuntimeError("no instance was begun")
         return self._open
 
-    def _judge(self, incoming: _Incoming) -> Outcome | Arrival:
+    def _judge(self, incoming: _Incoming) -> StoreOutcome | Arrival:
         if incoming.failure is not None:
             incoming.path.unlink()
-            return Outcome(None, None, incoming.failure)
+            return StoreOutcome(None, None, incoming.failure)
         found = self._arrival(incoming)
-        if isinstance(found, Outcome) or found.aside is not None or found.digest in self._paths:
+        if (
+            isinstance(found, StoreOutcome)
+            or found.aside is not None
+            or found.digest in self._paths
+        ):
             incoming.path.unlink()
         else:
             self._paths[found.digest] = incoming.path
         return found
 
-    def _arrival(self, incoming: _Incoming) -> Outcome | Arrival:
+    def _arrival(self, incoming: _Incoming) -> StoreOutcome | Arrival:
         try:
             header = read_header(incoming.path, self._reader)
         except Overloaded:
             raise
         except UnsupportedMedia:
-            return Outcome(None, None, SYNTAX_NOT_SUPPORTED)
+            return StoreOutcome(None, None, SYNTAX_NOT_SUPPORTED)
         except MammosegError as error:
             passes = error.code in PASSING_CODES
-            return Outcome(None, None, PROCESSING_FAILURE if passes else CANNOT_UNDERSTAND)
+            return StoreOutcome(None, None, PROCESSING_FAILURE if passes else CANNOT_UNDERSTAND)
         self._identities[-1] = header.identity
         klass, instance = header.sop_class_uid, header.sop_instance_uid
         if klass is None or instance is None or header.study_instance_uid is None:
-            return Outcome(klass, instance, CANNOT_UNDERSTAND)
+            return StoreOutcome(klass, instance, CANNOT_UNDERSTAND)
         if self._study is not None and header.study_instance_uid != self._study:
-            return Outcome(klass, instance, OTHER_STUDY)
+            return StoreOutcome(klass, instance, OTHER_STUDY)
         return Arrival(
             klass,
             instance,

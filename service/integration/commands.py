@@ -11,7 +11,7 @@ import typer
 
 from service.audit.trail import AuditTrail
 from service.comma_list import comma_list
-from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
+from service.dicomweb.archive import Archive, InstanceUids, ServerFailed
 from service.dicomweb.audited import RemoteAudit
 from service.dicomweb.url import without_credentials
 from service.errors import StartupError
@@ -147,10 +147,10 @@ def pull(
 class _Console:
     """Tells the terminal what comes of each instance."""
 
-    def done(self, reference: InstanceReference, score: float) -> None:
+    def done(self, reference: InstanceUids, score: float) -> None:
         console.print(f"{reference.shown}: score {score:.3f}", markup=False)
 
-    def refused(self, reference: InstanceReference, reason: str) -> None:
+    def refused(self, reference: InstanceUids, reason: str) -> None:
         stderr.print(f"{reference.shown}: {reason}", style="red", markup=False)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from service.audit.instances import InstanceIdentity
-from service.dicomweb.archive import Archive, InstanceReference, ServerFailed
+from service.dicomweb.archive import Archive, InstanceUids, ServerFailed
 from service.dicomweb.audited import RemoteAudit, identity_in
 from service.errors import MammosegError
 from service.imaging.limits import ReadLimits
@@ -18,10 +18,10 @@ from service.segmenter import Segmenter, SegmentOptions
 class Report(Protocol):
     """Who is told what comes of each instance."""
 
-    def done(self, reference: InstanceReference, score: float) -> None:
+    def done(self, reference: InstanceUids, score: float) -> None:
         """Say that it was segmented and its results are where they belong."""
 
-    def refused(self, reference: InstanceReference, reason: str) -> None:
+    def refused(self, reference: InstanceUids, reason: str) -> None:
         """Say that it was not."""
 
 
@@ -69,7 +69,7 @@ class Pull:
                 refused += 1
         return refused
 
-    def _searched(self, archive: Archive) -> Iterator[InstanceReference]:
+    def _searched(self, archive: Archive) -> Iterator[InstanceUids]:
         modalities = self.limits.accept_modalities
         query = f"{archive.study_url}/series?Modality={','.join(sorted(modalities))}"
         try:
@@ -79,9 +79,7 @@ class Pull:
             raise
         self.audit.searched(query)
 
-    def _attempt(
-        self, archive: Archive, reference: InstanceReference, report: Report
-    ) -> str | None:
+    def _attempt(self, archive: Archive, reference: InstanceUids, report: Report) -> str | None:
         """Deal with one instance; return why not, in words of our own."""
         try:
             report.done(reference, self._segment(archive, reference))
@@ -94,7 +92,7 @@ class Pull:
             return f"its results cannot be written ({type(error).__name__})"
         return None
 
-    def _segment(self, archive: Archive, reference: InstanceReference) -> float:
+    def _segment(self, archive: Archive, reference: InstanceUids) -> float:
         body = self._retrieved(archive, reference)
         side = max(picture_side(self.kinds), 0 if self.out is None else OVERLAY_SIDE)
         findings = self.segmenter.segment(body, options=SegmentOptions(picture_side=side))
@@ -109,7 +107,7 @@ class Pull:
             self._store(archive, files)
         return findings.has_mask.score
 
-    def _retrieved(self, archive: Archive, reference: InstanceReference) -> bytes:
+    def _retrieved(self, archive: Archive, reference: InstanceUids) -> bytes:
         try:
             body = archive.retrieve(reference)
         except ServerFailed as failure:

@@ -17,7 +17,7 @@ from service.imaging.reduced_decoding import ReducedDecoding
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
 from service.reading.reader import InProcess, ReadRequest
-from service.segmenter import MIN_SHRINKING, Segmenter, SegmentOptions
+from service.segmenter import MIN_REDUCED_SHRINKING, Segmenter, SegmentOptions
 from service.startup.models import open_model
 from service.stopwatch import Stopwatch
 from tests.identity_net import identity_contract, write_identity_net
@@ -173,7 +173,7 @@ def test_an_image_is_judged_at_half_and_read_whole_for_a_picture_that_shows_more
         b"", options=SegmentOptions(pixel_spacing_mm=own_mm, picture_side=side)
     )
     again = once_more if halved else 0
-    assert told == [ReducedDecoding(1 / MIN_SHRINKING, own_mm), *[None] * again]
+    assert told == [ReducedDecoding(1 / MIN_REDUCED_SHRINKING, own_mm), *[None] * again]
     assert np.array_equal(found.mammogram.pixels, half) is halved
     assert np.array_equal(found.shown, half) is (halved and not once_more)
     assert ("picture" in found.timing_ms) is bool(again)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from service.batch.bodies import FileBody, SourceUnavailable, look_at
 from service.batch.fingerprint import known_by
-from service.dicomweb.archive import Archive, InstanceReference
+from service.dicomweb.archive import Archive, InstanceUids
 from service.dicomweb.search import Server, ServerFailed
 from service.errors import MammosegError
 from service.imaging.source_header import digest_of_dataset
@@ -61,7 +61,7 @@ class InstanceItem:
     """An instance on a DICOMweb server. Valid or not: its UIDs are the server's words."""
 
     study_uid: str
-    reference: InstanceReference
+    reference: InstanceUids
     is_named: bool = False
 
     @property

@@ -15,7 +15,7 @@ from service.batch.archive.listing import Listed
 from service.batch.archive.tables import TABLES, write_tables
 from service.batch.report import Report
 from service.batch.results import NotWritten, write_file
-from service.batch.run import Outcome
+from service.batch.run import ItemOutcome
 
 SUMMARY_NAME = "summary.json"
 
@@ -97,7 +97,9 @@ class ArchiveJob:
             answers.close()
             self._seconds = time.monotonic() - started_s
         for item, version in left.values():
-            self._take(Outcome(item, "refused", problem=NO_ANSWER, is_unavailable=True), version)
+            self._take(
+                ItemOutcome(item, "refused", problem=NO_ANSWER, is_unavailable=True), version
+            )
 
     def _take(self, answer: Answer, version: str) -> None:
         if answer.item.version() != version:

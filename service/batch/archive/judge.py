@@ -17,7 +17,7 @@ from service.batch.job import made_by
 from service.batch.journal_line import Row
 from service.batch.results import make_files
 from service.batch.rows import scores_of
-from service.batch.run import Batch, Outcome, Task
+from service.batch.run import Batch, ItemOutcome, Task
 from service.errors import StartupError
 from service.findings import Findings
 from service.imaging import elements
@@ -91,7 +91,7 @@ class Judged:
     whose: InstanceIdentity | None = None
 
 
-Answer = Outcome[Item, Judged]
+Answer = ItemOutcome[Item, Judged]
 
 
 class Judge:

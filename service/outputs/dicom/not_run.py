@@ -39,7 +39,7 @@ from service.outputs.dicom.instance import Kind, file_document, to_bytes
 from service.outputs.dicom.reference import Source, read_source
 from service.outputs.dicom.text import long_string
 
-NOT_RUN = Kind("not-run", "SR", 9007, "Not analysed")
+NOT_RUN_KIND = Kind("not-run", "SR", 9007, "Not analysed")
 
 SYNTAXES = {
     str(MammographyCADSRStorage): frozenset((str(ExplicitVRLittleEndian),)),
@@ -112,7 +112,7 @@ def not_run_report(
     set_document(made, source)
     made.update((_cad_root if as_image else _text_root)(why, model, source))
     uid = report_uid(why, model, source.sop_instance_uid)
-    file_document(made, source, NOT_RUN, model, (named_uid(uid, "series"), uid))
+    file_document(made, source, NOT_RUN_KIND, model, (named_uid(uid, "series"), uid))
     supersede(made, why.predecessors)
     return to_bytes(made), DocumentReference(
         str(made.SOPClassUID),
@@ -126,7 +126,7 @@ def report_uid(why: NotRun, model: ModelIdentity, sop_instance_uid: str) -> str:
     """Return the UID of what a report says, which is its own unless it has predecessors."""
     made_by = (model.name, model.version, model.sha256, __version__)
     said = (why.state, why.code, why.reason)
-    return named_uid(sop_instance_uid, why.digest, *made_by, NOT_RUN.name, *said)
+    return named_uid(sop_instance_uid, why.digest, *made_by, NOT_RUN_KIND.name, *said)
 
 
 def _is_image(sop_class_uid: str) -> bool:

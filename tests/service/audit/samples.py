@@ -2,7 +2,7 @@
 
 from service.access.caller import Caller
 from service.audit import codes, events
-from service.audit.event import AuditEvent, Outcome
+from service.audit.event import AuditEvent, EventOutcome
 from service.audit.instances import InstanceIdentity
 from service.audit.participants import application_entity, http_caller, medium, web_server
 from service.audit.trail import NO_TRAIL
@@ -25,7 +25,7 @@ def every_kind(one: InstanceIdentity | None = None) -> dict[str, AuditEvent]:
     (stored,) = events.transferred(modality, OURS, [one], action="C")
     (delivered,) = events.transferred(OURS, archive, [one])
     (failed,) = events.transferred(
-        OURS, archive, [one], outcome=Outcome.SERIOUS_FAILURE, code="tls-certificate"
+        OURS, archive, [one], outcome=EventOutcome.SERIOUS_FAILURE, code="tls-certificate"
     )
     (accessed,) = events.accessed(caller, OURS, [one])
     (refused,) = events.accessed(http_caller(None, "::1"), OURS, [InstanceIdentity()], "intent")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.audit.event import Outcome
+from service.audit.event import EventOutcome
 from service.audit.syslog import MAX_SEQUENCE_ID, frame, header_of, syslog_message
 
 NOW = datetime(2026, 11, 30, 12, 0, 0, 5, UTC)
@@ -13,18 +13,18 @@ pytestmark = pytest.mark.unit
 
 
 def test_a_header_has_its_seven_fields() -> None:
-    header = header_of(Outcome.SUCCESS, NOW, "reader-1", 77)
+    header = header_of(EventOutcome.SUCCESS, NOW, "reader-1", 77)
     assert header == "<85>1 2026-11-30T12:00:00.000005+00:00 reader-1 mammoseg 77 DICOM+RFC3881"
 
 
 def test_failures_are_warnings() -> None:
-    assert header_of(Outcome.MINOR_FAILURE, NOW, "h", 1).startswith("<84>1 ")
-    assert header_of(Outcome.SERIOUS_FAILURE, NOW, "h", 1).startswith("<84>1 ")
+    assert header_of(EventOutcome.MINOR_FAILURE, NOW, "h", 1).startswith("<84>1 ")
+    assert header_of(EventOutcome.SERIOUS_FAILURE, NOW, "h", 1).startswith("<84>1 ")
 
 
 @pytest.mark.parametrize(("name", "shown"), [("", "-"), ("a b\n<1>", "ab<1>"), ("é", "-")])
 def test_a_hostname_cannot_break_out_of_its_field(name: str, shown: str) -> None:
-    assert header_of(Outcome.SUCCESS, NOW, name, 1).split(" ")[2] == shown
+    assert header_of(EventOutcome.SUCCESS, NOW, name, 1).split(" ")[2] == shown
 
 
 def test_the_message_follows_its_number_and_says_that_it_is_utf_8() -> None:

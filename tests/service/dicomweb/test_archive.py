@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
-from service.dicomweb.archive import Archive, InstanceReference, ServerFailed, only_part
+from service.dicomweb.archive import Archive, InstanceUids, ServerFailed, only_part
 from service.errors import UnreadableImage
 from service.imaging.limits import ReadLimits
 from service.integration.pull import Pull
@@ -44,12 +44,12 @@ def test_an_instance_comes_byte_for_byte(server: Server, how: str) -> None:
         body,
     )
     archive = Archive(server.url, STUDY)
-    assert archive.retrieve(InstanceReference(SERIES, UIDS[0])) == FILE
+    assert archive.retrieve(InstanceUids(SERIES, UIDS[0])) == FILE
 
 
 def test_a_file_may_come_alone(server: Server) -> None:
     server.wado = lambda uid: ("application/dicom", FILE)
-    assert Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0])) == FILE
+    assert Archive(server.url, STUDY).retrieve(InstanceUids(SERIES, UIDS[0])) == FILE
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_what_is_no_one_instance_is_refused(body: bytes) -> None:
 def test_what_was_not_asked_for_is_refused(server: Server, other: dict[str, Any]) -> None:
     server.wado = lambda uid: ("application/dicom", dicom_file(**other))
     with pytest.raises(ServerFailed, match="another-instance"):
-        Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0]))
+        Archive(server.url, STUDY).retrieve(InstanceUids(SERIES, UIDS[0]))
 
 
 def test_an_instance_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.dicomweb.archive.MAX_INSTANCE_BYTES", 1000)
     server.wado = lambda uid: ("application/dicom", bytes(2000))
     with pytest.raises(ServerFailed, match="answer-too-large"):
-        Archive(server.url, STUDY).retrieve(InstanceReference(SERIES, UIDS[0]))
+        Archive(server.url, STUDY).retrieve(InstanceUids(SERIES, UIDS[0]))
 
 
 RESULT = dicom_file(SOPInstanceUID="1.2.9")
@@ -124,10 +124,10 @@ class Told:
     good: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
 
-    def done(self, reference: InstanceReference, score: float) -> None:
+    def done(self, reference: InstanceUids, score: float) -> None:
         self.good.append(reference.instance_uid)
 
-    def refused(self, reference: InstanceReference, reason: str) -> None:
+    def refused(self, reference: InstanceUids, reason: str) -> None:
         self.bad.append((reference.shown, reason))
 
 

@@ -8,7 +8,7 @@ from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,
     ELEMENTS_DISCARDED,
     OTHER_STUDY,
-    Outcome,
+    StoreOutcome,
     read_response,
     response_status,
     store_response,
@@ -22,14 +22,14 @@ KLASS, UID = "1.2.840.10008.5.1.4.1.1.1.2", "1.2.3"
 @pytest.mark.parametrize(
     ("outcome", "status", "reason"),
     [
-        (Outcome(KLASS, UID), 200, None),
-        (Outcome(KLASS, UID, warning=ELEMENTS_DISCARDED), 202, None),
-        (Outcome(KLASS, UID, OTHER_STUDY), 409, OTHER_STUDY),
-        (Outcome(None, None, CANNOT_UNDERSTAND), 409, CANNOT_UNDERSTAND),
+        (StoreOutcome(KLASS, UID), 200, None),
+        (StoreOutcome(KLASS, UID, warning=ELEMENTS_DISCARDED), 202, None),
+        (StoreOutcome(KLASS, UID, OTHER_STUDY), 409, OTHER_STUDY),
+        (StoreOutcome(None, None, CANNOT_UNDERSTAND), 409, CANNOT_UNDERSTAND),
     ],
 )
 def test_a_client_reads_what_a_server_wrote(
-    outcome: Outcome, status: int, reason: int | None
+    outcome: StoreOutcome, status: int, reason: int | None
 ) -> None:
     body = json.dumps(store_response([outcome])).encode()
     assert response_status([outcome]) == status
@@ -39,7 +39,7 @@ def test_a_client_reads_what_a_server_wrote(
 
 
 def test_some_that_failed_are_told_from_those_that_were_stored() -> None:
-    outcomes = [Outcome(KLASS, UID), Outcome(KLASS, "1.2.4", OTHER_STUDY)]
+    outcomes = [StoreOutcome(KLASS, UID), StoreOutcome(KLASS, "1.2.4", OTHER_STUDY)]
     answer = store_response(outcomes)
     assert response_status(outcomes) == 202
     sequences = [answer[tag]["Value"] for tag in ("00081199", "00081198")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pynetdicom import _config
 
-from service.dicomweb.store_response import Outcome
+from service.dicomweb.store_response import StoreOutcome
 from service.inbox.inbox import Inbox
 from service.inbox.scp import StoreScp
 from service.segmenter import Segmenter
@@ -84,7 +84,7 @@ def settings(tmp_path: Path, database: dict[str, Any]) -> Settings:
     )
 
 
-def store(inbox: Inbox, *files: bytes, study: str | None = None) -> list[Outcome]:
+def store(inbox: Inbox, *files: bytes, study: str | None = None) -> list[StoreOutcome]:
     """Take files into an inbox in one transaction."""
     with inbox.store_transaction(study) as transaction:
         for file in files:
@@ -123,10 +123,10 @@ def inbox(settings: Settings) -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def receive(inbox: Inbox) -> Callable[..., list[Outcome]]:
+def receive(inbox: Inbox) -> Callable[..., list[StoreOutcome]]:
     """Take files into the inbox in one transaction."""
 
-    def take(*files: bytes, study: str | None = None) -> list[Outcome]:
+    def take(*files: bytes, study: str | None = None) -> list[StoreOutcome]:
         outcomes = store(inbox, *files, study=study)
         # What is worked on is claimed before, which changes nothing in SQLite.
         inbox.processing.due((), 1000)

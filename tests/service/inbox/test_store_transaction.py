@@ -10,7 +10,7 @@ from service.dicomweb.store_response import (
     OTHER_STUDY,
     OUT_OF_RESOURCES,
     SYNTAX_NOT_SUPPORTED,
-    Outcome,
+    StoreOutcome,
 )
 from service.dimse.store_status import PROCESSING_FAILURE
 from service.errors import Overloaded, UnreadableImage, UnsuitableImage
@@ -23,7 +23,7 @@ from tests.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS
 
 pytestmark = pytest.mark.integration
 
-Receive = Callable[..., list[Outcome]]
+Receive = Callable[..., list[StoreOutcome]]
 
 
 def held(inbox: Inbox) -> set[str]:
@@ -94,7 +94,7 @@ def test_what_is_not_ours_to_do_is_accepted_and_set_aside(
 ) -> None:
     for _ in range(2):
         assert receive(mammogram(**elements)) == [
-            Outcome("1.2.840.10008.5.1.4.1.1.1.2", f"{STUDY}.1.1")
+            StoreOutcome("1.2.840.10008.5.1.4.1.1.1.2", f"{STUDY}.1.1")
         ]
     (entry,) = inbox.instances.entries(None, 9)
     assert (entry.state, entry.code, entry.size) == ("set-aside", code, 0)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from service.audit.trail import AuditTrail
-from service.dicomweb.archive import InstanceReference, ServerFailed
+from service.dicomweb.archive import InstanceUids, ServerFailed
 from service.dicomweb.audited import RemoteAudit
 from service.imaging.limits import ReadLimits
 from service.integration import pull as module
@@ -53,12 +53,12 @@ class PacsArchive:
     def __init__(self, failed: int = 0) -> None:
         self._failed = failed
 
-    def mammograms(self, _: object) -> Iterator[InstanceReference]:
-        yield InstanceReference(f"{STUDY}.1", f"{STUDY}.1.1")
-        yield InstanceReference(f"{STUDY}.1", f"{STUDY}.1.2")
+    def mammograms(self, _: object) -> Iterator[InstanceUids]:
+        yield InstanceUids(f"{STUDY}.1", f"{STUDY}.1.1")
+        yield InstanceUids(f"{STUDY}.1", f"{STUDY}.1.2")
         raise ServerFailed("search-incomplete")
 
-    def retrieve(self, reference: InstanceReference) -> bytes:
+    def retrieve(self, reference: InstanceUids) -> bytes:
         if reference.instance_uid.endswith(".2"):
             raise ServerFailed("http-404")
         return mammogram()

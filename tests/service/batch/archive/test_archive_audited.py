@@ -12,9 +12,9 @@ from service.audit.trail import NO_TRAIL, AuditTrail
 from service.batch.archive.audited import ArchiveAudit
 from service.batch.archive.items import FileItem, InstanceItem, Item, Query
 from service.batch.archive.judge import Answer, Judged
-from service.batch.run import Outcome
+from service.batch.run import ItemOutcome
 from service.cli import app
-from service.dicomweb.archive import InstanceReference
+from service.dicomweb.archive import InstanceUids
 from service.settings import Settings
 from tests.archive_files import write_archive
 from tests.identity_net import write_identity_net
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 STUDY = "1.2.3"
 WHOSE = InstanceIdentity("1.2.840.10008.5.1.4.1.1.1.2", "1.2.3.4", STUDY, "42", "ZANARIE")
 QUERY = Query("https://pacs.example/dicom-web", (("StudyDate", "20200101-"),), ("me", "secret"))
-ON_SERVER = InstanceItem(STUDY, InstanceReference("1.2.3.9", "1.2.3.4"))
+ON_SERVER = InstanceItem(STUDY, InstanceUids("1.2.3.9", "1.2.3.4"))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def between(folder: Path) -> list[Told]:
 
 
 def answer(item: Item, whose: InstanceIdentity | None = WHOSE) -> Answer:
-    return Outcome(item, "done", made=Judged("1.2.3.4", "0" * 64, {}, (), {}, whose))
+    return ItemOutcome(item, "done", made=Judged("1.2.3.4", "0" * 64, {}, (), {}, whose))
 
 
 def test_a_file_is_imported_and_its_results_are_exported(trail: AuditTrail, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_file_is_imported_and_its_results_are_exported(trail: AuditTrail, tmp_
     audit.taken(answer(item), "duplicate")
     audit.not_written(answer(item))
     audit.taken(answer(item, whose=None), "done")
-    audit.taken(Outcome(item, "refused", problem=("truncated", "")), "refused")
+    audit.taken(ItemOutcome(item, "refused", problem=("truncated", "")), "refused")
     found = between(tmp_path)
     assert [(each.event, each.outcome, each.why) for each in found] == [
         ("Import", "0", None),
@@ -70,9 +70,9 @@ def test_an_instance_is_fetched_or_it_is_said_why_not(trail: AuditTrail, tmp_pat
     audit = ArchiveAudit(trail, tmp_path / "out", QUERY)
     audit.searched()
     audit.taken(answer(ON_SERVER), "done")
-    fetched: Answer = Outcome(ON_SERVER, "refused", problem=("intent", "Not for presentation."))
+    fetched: Answer = ItemOutcome(ON_SERVER, "refused", problem=("intent", "Not for presentation."))
     audit.taken(fetched, "refused")
-    gone: Answer = Outcome(ON_SERVER, "refused", problem=("http-404", "Not there."))
+    gone: Answer = ItemOutcome(ON_SERVER, "refused", problem=("http-404", "Not there."))
     audit.taken(replace(gone, is_unavailable=True), "refused")
     audit.searched("unreachable")
     found = between(tmp_path)

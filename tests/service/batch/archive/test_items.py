@@ -5,7 +5,7 @@ import pytest
 
 from service.batch.archive.items import FileItem, InstanceItem
 from service.batch.fingerprint import HEAD_BYTES
-from service.dicomweb.archive import InstanceReference
+from service.dicomweb.archive import InstanceUids
 
 pytestmark = pytest.mark.unit
 
@@ -39,5 +39,5 @@ def test_a_file_that_is_not_there_has_no_version(tmp_path: Path) -> None:
 
 
 def test_an_instance_of_a_server_is_what_its_uids_name() -> None:
-    item = InstanceItem("1.2", InstanceReference("1.2.3", "1.2.3.4"))
+    item = InstanceItem("1.2", InstanceUids("1.2.3", "1.2.3.4"))
     assert item.version() == "instance" and item.location == b"1.2/1.2.3/1.2.3.4"

@@ -10,7 +10,7 @@ from service.batch.archive.items import FileItem, Item
 from service.batch.archive.judge import Answer, Judged
 from service.batch.archive.ledger import NAME, Ledger, OtherWork
 from service.batch.results import NotWritten
-from service.batch.run import OTHER_KINDS, Outcome
+from service.batch.run import OTHER_KINDS, ItemOutcome
 
 pytestmark = pytest.mark.unit
 
@@ -25,11 +25,11 @@ def judged(image: str = "1.2.3", digest: str = "d", content: bytes = b"{}") -> J
 
 
 def done(item: Item = ITEM, made: Judged | None = None) -> Answer:
-    return Outcome(item, "done", made or judged())
+    return ItemOutcome(item, "done", made or judged())
 
 
 def refused(item: Item, code: str = "dicom-unreadable") -> Answer:
-    return Outcome(item, "refused", problem=(code, "No."))
+    return ItemOutcome(item, "refused", problem=(code, "No."))
 
 
 def test_what_is_done_is_settled_for_the_next_run(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_an_earlier_version_settled_is_read_whole_once_and_is_the_same_or_i
     out, of_earlier = tmp_path / "out", item.version().rpartition(" ")[0]
     with Ledger(out, BOUND) as ledger:
         ledger.take(done(item, judged(digest=sha256(b"image").hexdigest())), of_earlier)
-        passed_over: Answer = Outcome(other, "passed-over", problem=("no-pixel-data", "None."))
+        passed_over: Answer = ItemOutcome(other, "passed-over", problem=("no-pixel-data", "None."))
         ledger.take(passed_over, other.version().rpartition(" ")[0])
         told = item.path.stat()
         item.path.write_bytes(content)
@@ -109,7 +109,7 @@ def test_what_an_earlier_version_settled_is_read_whole_once_and_is_the_same_or_i
 def test_what_was_refused_is_tried_again_and_what_was_passed_over_is_not(tmp_path: Path) -> None:
     with Ledger(tmp_path, BOUND) as ledger:
         assert ledger.take(refused(ITEM), "1 2") == ("refused", ("dicom-unreadable", "No."))
-        ledger.take(Outcome(OTHER, "passed-over", problem=("no-pixel-data", "None.")), "1 2")
+        ledger.take(ItemOutcome(OTHER, "passed-over", problem=("no-pixel-data", "None.")), "1 2")
         assert not ledger.is_settled(ITEM, "1 2")
         assert ledger.is_settled(OTHER, "1 2")
         assert ledger.counts() == (
@@ -126,7 +126,7 @@ def test_what_was_passed_over_is_looked_at_again_once_other_modalities_are_accep
     others = {code: FileItem(Path(f"/mnt/{code}")) for code in OTHER_KINDS}
     with Ledger(tmp_path, BOUND, modalities=["MG"]) as ledger:
         for code, item in others.items():
-            ledger.take(Outcome(item, "passed-over", problem=(code, "None.")), "1 2")
+            ledger.take(ItemOutcome(item, "passed-over", problem=(code, "None.")), "1 2")
     for modalities in (["MG"], ["MG", "CR"], ["CR", "MG"]):
         with Ledger(tmp_path, BOUND, modalities=modalities) as ledger:
             settled = {code for code, item in others.items() if ledger.is_settled(item, "1 2")}

@@ -7,7 +7,7 @@ import pytest
 
 from service.batch.archive.items import FileItem, InstanceItem, Query
 from service.batch.archive.listing import list_files, list_instances, query_of
-from service.dicomweb.archive import InstanceReference
+from service.dicomweb.archive import InstanceUids
 from service.dicomweb.search import ServerFailed
 from tests.dicom_files import dicom_file
 
@@ -83,9 +83,9 @@ class Studies:
         self.asked.append(study_uid)
         return self
 
-    def mammograms(self, _: Any) -> Iterator[InstanceReference]:
+    def mammograms(self, _: Any) -> Iterator[InstanceUids]:
         study = self.asked[-1]
-        yield InstanceReference(f"{study}.1", f"{study}.1.1")
+        yield InstanceUids(f"{study}.1", f"{study}.1.1")
         if study == "1.2":
             raise ServerFailed(self.code)
 
@@ -100,7 +100,7 @@ def test_a_study_that_cannot_be_searched_is_said_and_the_rest_listed_while_there
     listed = list_instances(QUERY, {"MG"})
     expected = ["1.1", "1.2", "1.3"][:found]
     assert listed.items == [
-        InstanceItem(uid, InstanceReference(f"{uid}.1", f"{uid}.1.1")) for uid in expected
+        InstanceItem(uid, InstanceUids(f"{uid}.1", f"{uid}.1.1")) for uid in expected
     ]
     assert any(code in fault for fault in listed.faults)
     assert any("without a valid UID" in fault for fault in listed.faults)
