@@ -8,6 +8,7 @@ tomosynthesis have in its place (C.7.6.16.2.4). Which side the chest wall is on 
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -74,8 +75,6 @@ TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 """CT Image Storage, in which sites keep slices of a tomosynthesis that nothing else would show."""
 
-_DEFAULT = (1, 0, 0, 0, 1, 0)
-
 TOLERANCE = 0.05
 """By how much directions may miss length one, and each other's right angle."""
 
@@ -101,12 +100,14 @@ def image_orientation(dataset: Dataset) -> PatientOrientation | None:
     """Read where rows and columns of a tomosynthesis point; None where that is not stated.
 
     Other mammograms have no plane in the patient (PS3.3 A.26, A.27), and yet 1, 0, 0, 0, 1, 0 where
-    a toolkit wrote its default. In a slice that was made a CT, that is a default as well.
+    a toolkit wrote its default. In a slice that was made a CT, that is a default as well: see
+    `_is_default`.
     """
     cosines = elements.numbers(dataset, "ImageOrientationPatient")
     sop_class = elements.uid(dataset, "SOPClassUID")
-    is_stated = sop_class == TOMOSYNTHESIS or (sop_class == CT and tuple(cosines) != _DEFAULT)
-    if not is_stated or len(cosines) != 6:
+    if len(cosines) != 6 or sop_class not in (TOMOSYNTHESIS, CT):
+        return None
+    if sop_class == CT and _is_default(cosines):
         return None
     along_rows, along_columns = cosines[:3], cosines[3:]
     lengths = math.hypot(*along_rows), math.hypot(*along_columns)
@@ -114,6 +115,16 @@ def image_orientation(dataset: Dataset) -> PatientOrientation | None:
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(slant)) > TOLERANCE:
         return None
     return _letters(along_rows), _letters(along_columns)
+
+
+def _is_default(cosines: Sequence[float]) -> bool:
+    """Tell whether directions are the first two axes, of either sign, but for rounding.
+
+    So they come from toolkits: 1, 0, 0, 0, 1, 0 where none was known, and -1, 0, 0, 0, -1, 0 by way
+    of NIfTI, whose axes point the other way.
+    """
+    sizes = zip(map(abs, cosines), (1, 0, 0, 0, 1, 0), strict=True)
+    return all(abs(size - axis) <= TOLERANCE for size, axis in sizes)
 
 
 def _letters(cosines: tuple[float, ...]) -> str:

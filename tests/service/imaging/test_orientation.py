@@ -126,10 +126,22 @@ def test_cosines_say_where_rows_and_columns_point(
     assert of_biped(dataset) == ("P", "L")
 
 
-def test_a_slice_that_was_made_a_ct_states_no_plane_by_default() -> None:
+@pytest.mark.parametrize(
+    "cosines",
+    [
+        [1, 0, 0, 0, 1, 0],
+        # What SimpleITK makes of a NIfTI file with the identity.
+        [-1, 0, 0, 0, -1, 0],
+        [1, 1e-7, 0, -1e-7, 1, 0],
+        [0.999999, 0, 0, 0, 1, 0],
+        [1, 0.04, 0, -0.04, 1, 0],
+        [1, 0, 0, 0, -1, -0.0],
+    ],
+)
+def test_a_slice_that_was_made_a_ct_states_no_plane_by_default(cosines: list[float]) -> None:
     dataset = Dataset()
     dataset.SOPClassUID = CT
-    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.ImageOrientationPatient = cosines
     assert image_orientation(dataset) is None
 
 
