@@ -21,7 +21,7 @@ from service.imaging.decode import Codes
 from service.imaging.lut import Table, lookup_table
 from service.imaging.mammogram import Caveat
 from service.imaging.pixel_layout import PixelLayout
-from service.imaging.sample_range import is_nearly_black, own_bits
+from service.imaging.sample_range import unpainted_maximum
 
 FULL = 65535
 
@@ -95,7 +95,7 @@ def to_display(
             if high > low:
                 return pixels, caveats + said
         caveats += (ignored,)
-    shown = _observed(modality, codes, padding)
+    shown = _observed(modality, stored, codes, padding)
     return _apply(_table(shown, padding, layout), codes), caveats
 
 
@@ -215,9 +215,12 @@ def _contradiction(layout: PixelLayout, dataset: Dataset) -> tuple[Caveat, ...]:
 
 
 def _observed(
-    modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
+    modality: NDArray[np.float64],
+    stored: NDArray[np.int32],
+    codes: Codes,
+    padding: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    present = _present(modality, codes, padding)
+    present = _present(modality, stored, codes, padding)
     if present.size == 0 or present.max() <= present.min():
         return np.zeros(modality.shape)
     low, high = present.min(), present.max()
@@ -226,27 +229,59 @@ def _observed(
 
 
 def _present(
-    modality: NDArray[np.float64], codes: Codes, padding: NDArray[np.bool_]
+    modality: NDArray[np.float64],
+    stored: NDArray[np.int32],
+    codes: Codes,
+    padding: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return the values that occur, or at least the smallest and the largest of them."""
-    least, most = (int(end) for end in cv2.minMaxLoc(codes)[:2])
-    used = slice(least, most + 1)
-    steps = np.diff(modality[used])
-    if not padding[used].any() and (np.all(steps >= 0) or np.all(steps <= 0)):
-        return modality[[least, _largest(codes, most)]]
+    """Return the values that occur, or at least the smallest and the largest of them.
+
+    Beside labels that are painted beyond them the rest would be black, so these do not count.
+    """
+    first = int(stored.min())
+    ranks = (stored - first).astype(f"u{codes.dtype.itemsize}")
+    values = np.empty_like(modality)
+    values[ranks] = modality
+    unseen = _unseen(codes, padding)
+    if unseen is not None and unseen.all():
+        return np.empty(0)
+    samples = _in_order(codes, ranks, padding, unseen)
+    low, high = (int(end) for end in cv2.minMaxLoc(samples)[:2])
+    steps = np.diff(values[low : high + 1])
+    if np.all(steps >= 0) or np.all(steps <= 0):
+        # Of signed samples, half the codes lie below zero.
+        start = low if first < 0 else 0
+        raised = cv2.subtract(samples, start) if start else samples
+        painted = unseen if padding.any() and ranks[padding].min() > high else None
+        return values[[low, start + unpainted_maximum(raised, painted)]]
     # Ten times as slow as looking for the ends.
-    counts = cv2.calcHist([codes], [0], None, [len(modality)], [0, len(modality)]).ravel()
-    present: NDArray[np.float64] = modality[(counts > 0) & ~padding]
+    counts = cv2.calcHist([samples], [0], None, [len(values)], [0, len(values)]).ravel()
+    present: NDArray[np.float64] = values[counts > 0]
     return present
 
 
-def _largest(codes: Codes, most: int) -> int:
-    """Return the largest code that is no painted label's: the rest would be black beside it."""
-    bits = most.bit_length()
-    if not is_nearly_black(codes, bits):
-        return most
-    bound = (1 << own_bits(codes, bits)) - 1
-    return int(cv2.minMaxLoc(codes, mask=cv2.compare(codes, bound, cv2.CMP_LE))[1])
+def _unseen(codes: Codes, padding: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """Return 255 at each pixel of padding, else 0; None where no pixel is."""
+    if not padding.any():
+        return None
+    unseen: NDArray[np.uint8] = cv2.LUT(codes, np.where(padding, np.uint8(255), np.uint8(0)))
+    return unseen if unseen.any() else None
+
+
+def _in_order(
+    codes: Codes,
+    ranks: NDArray[np.unsignedinteger],
+    padding: NDArray[np.bool_],
+    unseen: NDArray[np.uint8] | None,
+) -> Codes:
+    """Return each pixel's rank among the stored values; of padding, the lowest that is seen."""
+    if unseen is not None:
+        lowest = cv2.minMaxLoc(cv2.LUT(codes, ranks), mask=~unseen)[0]
+        ranks = np.where(padding, ranks.dtype.type(lowest), ranks)
+    elif np.array_equal(ranks, np.arange(len(ranks))):
+        return codes
+    ordered: Codes = cv2.LUT(codes, ranks)
+    return ordered
 
 
 def _table(

@@ -20,6 +20,9 @@ EDGE = 4
 EDGE_BITS = 2
 """So many bits at least are needed by labels with such edges alone: the rest is nearly black."""
 
+MAX_GREYS = 2
+"""So many greys at most labels are painted in."""
+
 MAX_LABELS = 0.1
 """Largest part of an image that labels with such edges may cover."""
 
@@ -27,8 +30,9 @@ MAX_LABELS = 0.1
 def in_own_bits(samples: NDArray[Any]) -> tuple[Samples, int]:
     """Return samples as unsigned ones, and as many bits as the largest of them needs, 8 to 16.
 
-    Two's complement is moved up, so that the lowest value of those bits is 0; where no sample is
-    negative, it is taken for unsigned.
+    Two's complement is moved up, so that the lowest value of those bits is 0, and what was painted
+    beyond them (see `own_bits`) is the brightest; where no sample is negative, it is taken for
+    unsigned.
 
     Parameters
     ----------
@@ -39,8 +43,12 @@ def in_own_bits(samples: NDArray[Any]) -> tuple[Samples, int]:
     unsigned: Samples = samples.view(f"u{samples.dtype.itemsize}")
     if low >= 0:
         return unsigned, max(MIN_BITS, high.bit_length())
+    # From the lowest on, as a half of the range would lie below what else is nearly black.
+    raised: Samples = unsigned - unsigned.dtype.type(low % (1 << (8 * samples.dtype.itemsize)))
+    high = low + unpainted_maximum(raised)
     bits = max(MIN_BITS, 1 + max(high.bit_length(), (-low - 1).bit_length()))
-    return unsigned + unsigned.dtype.type(1 << (bits - 1)), bits
+    kept: Samples = np.minimum(samples, samples.dtype.type(high)).view(unsigned.dtype)
+    return kept + unsigned.dtype.type(1 << (bits - 1)), bits
 
 
 def without_painted(samples: Samples, bits: int) -> tuple[Samples, int]:
@@ -69,9 +77,32 @@ def own_bits(samples: Samples, bits: int) -> int:
     are the pixels of a label's edge, where that was drawn smoothly. Parameters as above.
     """
     largest = int(cv2.minMaxLoc(samples)[1])
-    beside = _bits(samples, cv2.compare(samples, largest, cv2.CMP_LT))
-    own = min(beside, _bits_beyond_edges(samples, largest, bits))
+    beside = _largest(samples, cv2.compare(samples, largest, cv2.CMP_LT)).bit_length()
+    beyond = _largest_beyond_edges(samples, largest, bits)
+    own = beside if beyond is None else min(beside, beyond.bit_length())
     return own if MIN_BITS <= own < bits else bits
+
+
+def unpainted_maximum(samples: Samples, padding: NDArray[np.uint8] | None = None) -> int:
+    """Return the largest sample that nobody painted, as `own_bits` has it; else the largest of all.
+
+    Parameters
+    ----------
+    samples
+        Unsigned, shape (rows, columns).
+    padding
+        Not 0 where what was painted is known already, and is none of the samples: same shape. Its
+        edges count as a label's.
+    """
+    largest = int(cv2.minMaxLoc(samples)[1])
+    bits = largest.bit_length()
+    beyond = _largest_beyond_edges(samples, largest, bits, padding)
+    if beyond is not None and beyond.bit_length() >= MIN_BITS:
+        return beyond
+    if not is_nearly_black(samples, bits):
+        return largest
+    bound = (1 << own_bits(samples, bits)) - 1
+    return _largest(samples, cv2.compare(samples, bound, cv2.CMP_LE))
 
 
 def is_nearly_black(samples: Samples, bits: int) -> bool:
@@ -83,22 +114,36 @@ def is_nearly_black(samples: Samples, bits: int) -> bool:
     return few >= MIN_BITS and bool((samples[::8, ::8] >> few != 0).mean() <= MAX_LABELS)
 
 
-def _bits_beyond_edges(samples: Samples, largest: int, bits: int) -> int:
-    """Return how many bits are needed farther than an edge from the brightest; `bits` if not few.
+def _largest_beyond_edges(
+    samples: Samples, largest: int, bits: int, padding: NDArray[np.uint8] | None = None
+) -> int | None:
+    """Return the largest sample farther than an edge from the brightest; None if it is not small.
 
-    What is brightest of tissue fades more slowly, and not all of it to one value.
+    Where labels have several greys, one after the other counts as the brightest. What is brightest
+    of tissue fades more slowly, and not all of it to one value.
     """
     if not is_nearly_black(samples, bits):
-        return bits
-    labels = cv2.compare(samples, largest - largest // 8, cv2.CMP_GE)
-    around = cv2.dilate(labels, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))
-    own = _bits(samples, cv2.bitwise_not(around))
-    return own if own <= bits - EDGE_BITS else bits
+        return None
+    beyond = np.full(samples.shape, 255, np.uint8)
+    labels = _brightest(samples, largest) if padding is None else padding
+    for _ in range(MAX_GREYS):
+        beyond &= ~cv2.dilate(labels, np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8))
+        before, largest = largest, _largest(samples, beyond)
+        if largest.bit_length() <= before.bit_length() - EDGE_BITS:
+            return largest
+        labels = cv2.bitwise_and(_brightest(samples, largest), beyond)
+    return None
 
 
-def _bits(samples: Samples, chosen: NDArray[np.uint8]) -> int:
-    """Return how many bits the largest chosen sample needs; 0 where none is chosen."""
-    return int(cv2.minMaxLoc(samples, mask=chosen)[1]).bit_length()
+def _brightest(samples: Samples, largest: int) -> NDArray[np.uint8]:
+    """Return 255 where samples are nearly the largest, else 0."""
+    mask: NDArray[np.uint8] = cv2.compare(samples, largest - largest // 8, cv2.CMP_GE)
+    return mask
+
+
+def _largest(samples: Samples, chosen: NDArray[np.uint8]) -> int:
+    """Return the largest chosen sample; 0 where none is chosen."""
+    return int(cv2.minMaxLoc(samples, mask=chosen)[1])
 
 
 def full_range(samples: Samples, bits: int) -> NDArray[np.uint16]:

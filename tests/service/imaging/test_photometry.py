@@ -1,5 +1,6 @@
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -65,6 +66,55 @@ def test_what_was_painted_beyond_it_does_not_widen_the_observed_range(label, pho
     pixels, _ = shown(dicom_file(values, **as_written))
     np.testing.assert_array_equal(pixels[1:], expected[1:])
     assert set(pixels[0, : len(label)]) == {0 if photometric == "MONOCHROME1" else FULL}
+
+
+def labelled(values, *greys):
+    """Paint smooth letters, as wide as those of viewers, and say where something is painted."""
+    drawn = np.zeros(values.shape, bool)
+    for row, grey in enumerate(greys):
+        letters = np.zeros(values.shape, np.uint8)
+        at = (240, 80 + 100 * row)
+        cv2.putText(letters, "R MLO", at, cv2.FONT_HERSHEY_SIMPLEX, 2.0, 255, 6, cv2.LINE_AA)
+        letters = cv2.blur(letters, (3, 3))
+        share = letters / 255
+        values = np.rint(values * (1 - share) + grey * share).astype(np.int32)
+        drawn |= letters > 0
+    return values, drawn
+
+
+@pytest.mark.parametrize("photometric", ("MONOCHROME1", "MONOCHROME2"))
+@pytest.mark.parametrize(
+    ("offset", "greys", "padding"),
+    (
+        (0, [65535], None),
+        (0, [65535], 0),
+        (0, [65535], 65535),
+        (0, [65535, 30_000], None),
+        (0, [65535, 30_000], 0),
+        (512, [32767], None),
+        (512, [32767], -512),
+        (1, [32767], None),
+    ),
+)
+def test_smooth_letters_widen_it_neither_beside_padding_nor_signed(
+    offset, greys, padding, photometric
+):
+    clean = phantom(10, rows=600, columns=480) - offset
+    values, drawn = labelled(clean, *greys)
+    written = {"bits_stored": 16, "signed": offset > 0, "PhotometricInterpretation": photometric}
+    if padding is not None:
+        written["PixelPaddingValue"] = padding
+    pixels, _ = shown(dicom_file(values, **written))
+    expected, _ = shown(dicom_file(clean, **written))
+    np.testing.assert_array_equal(pixels[~drawn], expected[~drawn])
+    assert np.median(pixels[drawn]) in {0, FULL}
+
+
+@pytest.mark.parametrize("grey", (1500, 2046))
+def test_what_is_not_much_brighter_is_tissue(grey):
+    values, _ = labelled(phantom(10, rows=600, columns=480), grey)
+    pixels, _ = shown(dicom_file(values))
+    np.testing.assert_array_equal(pixels, stretched(values, 0, grey))
 
 
 @pytest.mark.parametrize("function", ("LINEAR", "LINEAR_EXACT", "SIGMOID", None))

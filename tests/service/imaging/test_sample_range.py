@@ -214,6 +214,19 @@ def test_smooth_letters_in_real_films_are_no_samples(small_films, bits, negative
 
 @pytest.mark.integration
 @pytest.mark.parametrize("negative", (False, True))
+def test_smooth_letters_in_signed_films_are_no_samples(small_films, negative):
+    for small in small_films:
+        deep = (small.astype(int) * 1023 // int(small.max())).astype(np.uint16)
+        deep = deep.max() - deep if negative else deep
+        label, drawn = labelled(deep)
+        clean, _ = in_own_bits(deep.astype(np.int16) - np.int16(512))
+        samples, bits = in_own_bits(np.minimum(label.astype(int) - 512, 32767).astype(np.int16))
+        assert bits == 10
+        np.testing.assert_array_equal(samples[~drawn], clean[~drawn])
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("negative", (False, True))
 def test_no_sample_of_a_real_film_of_all_bits_is_taken_for_a_label(small_films, negative):
     for small in small_films:
         full = np.iinfo(np.uint16).max - small if negative else small
