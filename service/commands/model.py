@@ -20,6 +20,7 @@ from service.inference.session import Session
 from service.inference.signature_path import signature_path
 from service.logs import configure_logs
 from service.models import BUNDLED_MODEL
+from service.outputs.files import write_whole
 from service.startup.models import open_net, read_signed
 from service.terminal import console, settings_or_exit, stderr
 
@@ -128,7 +129,7 @@ def sign(
     except StartupError as error:
         _refuse(file, error)
     try:
-        path.write_bytes(signature)
+        write_whole(path, signature)
     except OSError as error:
         stderr.print(f"{path}: {error.strerror}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(WRITE_FAILED) from None

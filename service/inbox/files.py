@@ -13,12 +13,18 @@ from typing import BinaryIO
 
 from service.inbox.folders import cannot_write, check_private, folders_of
 from service.inbox.marker import MARKER, FolderFails, read_marker
+from service.inbox.uncounted import PREFIX
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""
 
 PROOF_BYTES = 2**20
-"""What a disk takes that has room for an instance's results."""
+"""What a disk takes that has room for an instance's results, as a rule."""
+
+MAX_PROOF_BYTES = 2**24
+"""Where results did not fit, a disk that takes as many bytes is proof, up to so many."""
+
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 STALE_S = 3600.0
 """No sender takes so long between two pieces: the process of an unfinished file that has not
@@ -69,13 +75,13 @@ class Files:
     def __init__(self, folder: Path, identity: str | None = None) -> None:
         self.folder, self._identity = folder, identity
         self._seen: dict[Path, _Seen] = {}
+        self._proof_bytes = PROOF_BYTES
         self.incoming, self._sources, self._results, self.lost = folders_of(folder)
         try:
             for directory in (folder, *folders_of(folder)):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
                 check_private(directory)
-            file, path = self.create()
-            with file:
+            with self._draft() as (_, path):
                 path.unlink()
         except OSError as error:
             raise cannot_write(folder, error) from None
@@ -91,11 +97,10 @@ class Files:
         try:
             if self._identity is None or read_marker(self.folder) is not None:
                 return
-            file, path = self.create()
-            with file:
+            with self._draft() as (file, path):
                 write_all(file, f"{self._identity}\n".encode())
                 os.fsync(file.fileno())
-            path.rename(self.folder / MARKER)
+                path.rename(self.folder / MARKER)
             sync_folder(self.folder)
         except OSError as error:
             raise cannot_write(self.folder, error) from None
@@ -134,7 +139,7 @@ class Files:
         return None
 
     def prove_writable(self) -> None:
-        """Write a file, and delete it.
+        """Write a file as large as what found no room, and delete it.
 
         Raises
         ------
@@ -142,18 +147,27 @@ class Files:
             The disk is full, or fails.
         """
         self.check()
-        file, path = self.create()
-        try:
-            with file:
-                write_all(file, bytes(PROOF_BYTES))
-                os.fsync(file.fileno())
-        finally:
-            path.unlink(missing_ok=True)
+        with self._draft() as (file, path):
+            write_all(file, bytes(self._proof_bytes))
+            os.fsync(file.fileno())
+            path.unlink()
 
     def create(self) -> tuple[BinaryIO, Path]:
         """Return a new file to write an instance into, and its path."""
         path = self.incoming / secrets.token_hex(16)
         return path.open("xb", buffering=0), path
+
+    @contextlib.contextmanager
+    def _draft(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """Yield a new file and its path; after an error it holds no room."""
+        file, path = self.create()
+        try:
+            with file:
+                yield file, path
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
 
     def adopt(self, path: Path) -> tuple[BinaryIO, Path]:
         """Take over a file of the same disk that is written already; as `create`."""
@@ -184,7 +198,7 @@ class Files:
             sync_folder(self._sources)
 
     def write_results(self, contents: list[bytes]) -> list[str]:
-        """Write results and give their digests; durable on return.
+        """Write results, all or none, and give their digests; durable on return.
 
         Raises
         ------
@@ -195,17 +209,22 @@ class Files:
         try:
             return self._write_results(contents)
         except OSError as error:
+            if error.errno in NO_ROOM:
+                wanted = min(sum(map(len, contents)), MAX_PROOF_BYTES)
+                self._proof_bytes = max(self._proof_bytes, wanted)
             raise FolderFails(error.errno or errno.EIO) from None
 
     def _write_results(self, contents: list[bytes]) -> list[str]:
-        digests = []
-        for content in contents:
-            file, path = self.create()
-            with file:
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
+        with contextlib.ExitStack() as drafts:
+            paths = []
+            for content in contents:
+                file, path = drafts.enter_context(self._draft())
                 write_all(file, content)
                 os.fsync(file.fileno())
-            digests.append(hashlib.sha256(content).hexdigest())
-            path.rename(self.result(digests[-1]))
+                paths.append(path)
+            for path, digest in zip(paths, digests, strict=True):
+                path.rename(self.result(digest))
         if digests:
             sync_folder(self._results)
         return digests
@@ -221,7 +240,8 @@ class Files:
     def discard_stale(self) -> None:
         """Delete what senders of another life of the service left unfinished."""
         for path in self._stale(self.incoming, set()):
-            path.unlink(missing_ok=True)
+            if not path.name.startswith(PREFIX):
+                path.unlink(missing_ok=True)
 
     def has_source(self, digest: str) -> bool:
         """Say whether the source of that digest is there."""

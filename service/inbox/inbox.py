@@ -1,6 +1,6 @@
 """The inbox as one thing: its files, its database, and what it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import structlog
@@ -20,6 +20,7 @@ from service.inbox.sqlite import SqliteDatabase
 from service.inbox.states import FINISHED, State
 from service.inbox.store_transaction import Bounds, StoreTransaction
 from service.inbox.tie import tie
+from service.inbox.uncounted import Uncounted
 from service.outputs.dicom.codes import MODALITIES
 from service.reading.reader import InProcess, Reader
 from service.settings import Settings
@@ -71,6 +72,10 @@ class Inbox:
     def is_away(self) -> bool:
         """Whether its database did not answer when it was last asked."""
         return self._database.is_away
+
+    def uncounted(self, kind: str, undo: Callable[[int, int], None]) -> Uncounted:
+        """Return what takes back attempts of a kind of work; see `Uncounted`."""
+        return Uncounted(self.files.incoming if self.lease is None else None, kind, undo)
 
     def store_transaction(self, study: str | None = None) -> StoreTransaction:
         """Return a transaction for one sender; `study`: the UID that all instances must have."""

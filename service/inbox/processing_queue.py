@@ -81,13 +81,17 @@ class ProcessingQueue:
             with self._database.transaction() as connection:
                 self._database.release(connection, "entry", id)
 
-    def undo(self, id: int) -> None:
-        """Take back an attempt that failed for nothing of the instance's own; it is due at once."""
+    def undo(self, id: int, attempt: int) -> None:
+        """Take back an attempt that failed for nothing of the instance's own; it is due at once.
+
+        Nothing changes where it is not the latest, or the instance does not wait any more.
+        """
         with self._database.transaction() as connection:
             self._database.release(connection, "entry", id)
             connection.execute(
-                "UPDATE entry SET attempts = attempts - 1, due = ? WHERE id = ?",
-                (self._database.now(), id),
+                """UPDATE entry SET attempts = attempts - 1, due = ?
+                WHERE id = ? AND attempts = ? AND state = ?""",
+                (self._database.now(), id, attempt, RECEIVED),
             )
 
     def source_gone(self, id: int) -> None:

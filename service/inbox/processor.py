@@ -1,6 +1,7 @@
 """Takes instances from the inbox, a few at once, and has their results made."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,7 @@ from service.inbox.faults import log_fault
 from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.states import PROCESS_DIED, SOURCE_MISSING, Entry, StoredResult
+from service.inbox.uncounted import STORE_FAULTS
 from service.logs import where
 
 log = structlog.get_logger("mammoseg")
@@ -70,6 +72,7 @@ class Processor:
         self._destinations, self._at_once, self._backoff = destinations, at_once, backoff
         self.poller, self._done, self._stopped = poller, done, stopped
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._uncounted = inbox.uncounted("processing", inbox.processing.undo)
         self._fault: Exception | None = None
         self._is_in_doubt = False
 
@@ -85,6 +88,7 @@ class Processor:
             disk, or the database. The instance stays as it was.
         """
         self._raise_fault()
+        await asyncio.to_thread(self._uncounted.settle)
         free = (1 if self._is_in_doubt else self._at_once) - len(self._running)
         if free > 0 and not self._limiter.leaving:
             due = self._inbox.processing.due
@@ -109,6 +113,8 @@ class Processor:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         if self._fault is not None:
             log_fault(self._fault)
+            with contextlib.suppress(*STORE_FAULTS):
+                await asyncio.to_thread(self._uncounted.settle)
 
     def _ended(self, id: int) -> None:
         task = self._running.pop(id)
@@ -138,6 +144,14 @@ class Processor:
             return
         await asyncio.to_thread(processing.begin, entry.id, self._backoff.pause_s(attempt))
         try:
+            await self._make(entry, attempt)
+        except STORE_FAULTS:
+            # What kept its end from being written down is no fault of the instance's, either.
+            await asyncio.to_thread(self._uncounted.add, entry.id, attempt)
+            raise
+
+    async def _make(self, entry: Entry, attempt: int) -> None:
+        try:
             results = await self._limiter.work(lambda: self._make_results(entry))
         except Exception as error:
             await asyncio.to_thread(self._failed, entry, attempt, error)
@@ -155,7 +169,6 @@ class Processor:
     def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
         processing, id = self._inbox.processing, entry.id
         if isinstance(error, OSError) and (fault := self._inbox.files.fault_behind(error)):
-            processing.undo(id)
             raise fault
         code = error.code if isinstance(error, MammosegError) else "internal"
         if isinstance(error, MammosegError) and error.status < 500 and code not in PASSING_CODES:

@@ -133,8 +133,10 @@ class ReportQueue:
                 (self._database.now() + delay_s, entry),
             )
 
-    def undo(self, entry: int) -> None:
+    def undo(self, entry: int, attempt: int) -> None:
         """Take back an attempt that failed for nothing of the instance's own; it is due at once.
+
+        Nothing changes where it is not the latest.
 
         Raises
         ------
@@ -144,8 +146,9 @@ class ReportQueue:
         with self._database.transaction() as connection:
             self._database.release(connection, "untold", entry)
             connection.execute(
-                "UPDATE untold SET attempts = attempts - 1, due = ? WHERE entry = ?",
-                (self._database.now(), entry),
+                """UPDATE untold SET attempts = attempts - 1, due = ?
+                WHERE entry = ? AND attempts = ?""",
+                (self._database.now(), entry, attempt),
             )
 
     def needs_none(self, entry: int, kind: str) -> bool:

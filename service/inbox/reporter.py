@@ -17,6 +17,7 @@ from service.inbox.inbox import Inbox
 from service.inbox.poller import Poller
 from service.inbox.report_queue import Report, Untold
 from service.inbox.states import NOT_RUN, REFUSED, SOURCE_MISSING, Entry, StoredResult
+from service.inbox.uncounted import STORE_FAULTS
 from service.logs import where
 from service.metrics import Metrics
 from service.outputs.dicom.not_run import NotRun, not_run_report, report_uid
@@ -64,6 +65,7 @@ class Reporter:
         self._inbox, self._model, self._destinations = inbox, model, destinations
         self._backoff, self.poller, self._done = backoff, poller, done
         self._counter = metrics.reports
+        self._uncounted = inbox.uncounted("report", inbox.reports.undo)
 
     async def step(self) -> None:
         """Make the report that has waited longest, or wait for the next round.
@@ -73,6 +75,7 @@ class Reporter:
         LeaseLost
             What was worked on is another replica's by now.
         """
+        await asyncio.to_thread(self._uncounted.settle)
         untold = await asyncio.to_thread(self._inbox.reports.due)
         if untold is None:
             await self.poller.wait()
@@ -101,7 +104,15 @@ class Reporter:
             return False
         reports.begin(entry.id, self._backoff.pause_s(attempt))
         try:
-            report = self._make(entry, untold.reason, kind)
+            return self._tell_of(entry, untold.reason, kind, attempt)
+        except STORE_FAULTS:
+            # What kept its end from being written down is no fault of the report's, either.
+            self._uncounted.add(entry.id, attempt)
+            raise
+
+    def _tell_of(self, entry: Entry, reason: str, kind: str, attempt: int) -> bool:
+        try:
+            report = self._make(entry, reason, kind)
         except Exception as error:
             self._failed(entry, attempt, error)
             return False
@@ -139,7 +150,6 @@ class Reporter:
     def _failed(self, entry: Entry, attempt: int, error: Exception) -> None:
         code = error.code if isinstance(error, MammosegError) else "internal"
         if isinstance(error, OSError) and (fault := self._inbox.files.fault_behind(error)):
-            self._inbox.reports.undo(entry.id)
             raise fault
         may_pass = code in PASSING_CODES or not isinstance(error, MammosegError)
         final = not may_pass and cast(MammosegError, error).status < 500

@@ -3,6 +3,7 @@
 Archives also bring here what they commit themselves to (PS3.4 annex J, N-EVENT-REPORT).
 """
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -154,7 +155,9 @@ class StoreScp:
         self._arrived.pop(event.assoc, None)
         file = getattr(event.assoc.dimse.message, "_data_set_file", None)
         if file is not None:
-            file.close()
+            # On a full disk what is still in its buffer cannot be written.
+            with contextlib.suppress(OSError):
+                file.close()
             Path(file.name).unlink(missing_ok=True)
 
     def _store(self, event: Event) -> int:

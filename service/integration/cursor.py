@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.inbox.files import sync_folder
+from service.system.whole_file import whole_file
 
 MAX_GIVEN_UP = 10_000
 """The oldest beyond are forgotten; so many failures are an outage that has been noticed."""
@@ -106,10 +107,8 @@ class Cursor:
             "marks": self.marks,
             "tip": self.tip,
         }
-        draft = self.file.with_name(f"{self.file.name}.new")
-        with draft.open("w", encoding="utf-8") as sink:
+        with whole_file(self.file) as draft, draft.open("w", encoding="utf-8") as sink:
             json.dump(kept, sink)
             sink.flush()
             os.fsync(sink.fileno())
-        draft.replace(self.file)
         sync_folder(self.file.parent)

@@ -1,12 +1,11 @@
 """Findings -> files in a folder, as the command line writes them."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from service.findings import Findings
 from service.outputs.png import mask_png, overlay_png
 from service.outputs.result import result_of
+from service.system.whole_file import whole_file
 
 OVERLAY_SIDE = 1024
 """Longest side of the overlay, in pixels."""
@@ -28,11 +27,5 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         It cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise

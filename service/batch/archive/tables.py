@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from service.batch.archive.ledger import Ledger
 from service.batch.results import NotWritten
+from service.system.whole_file import whole_file
 
 GROUP_ROWS = 16_384
 
@@ -86,14 +87,14 @@ def write_tables(ledger: Ledger) -> None:
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> None:
     # As `write_whole`, but never all of it in memory.
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        with (
+            whole_file(path) as partial,
+            pq.ParquetWriter(partial, schema, compression="zstd") as writer,
+        ):
             for group in _groups(iter(rows)):
                 writer.write_table(pa.Table.from_pylist(group, schema))
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise NotWritten(f"{path} cannot be written: {error.strerror or 'I/O error'}") from None
 
 

@@ -107,6 +107,26 @@ def sqlite_of(inbox: Inbox) -> SqliteDatabase:
     return inbox._database
 
 
+def processor_of(
+    inbox: Inbox,
+    make_results: Callable[[Entry], list[StoredResult]],
+    bench: Bench,
+    stopped: Callable[[], None] | None = None,
+) -> Processor:
+    """Return a processor with a work of our own, of two instances at once."""
+    return Processor(
+        inbox,
+        make_results,
+        bench,
+        ["pacs"],
+        at_once=2,
+        backoff=Backoff(0.01, 0.02, 3),
+        poller=Poller(),
+        done=lambda: None,
+        stopped=stopped,
+    )
+
+
 def process(
     inbox: Inbox,
     make_results: Callable[[Entry], list[StoredResult]],
@@ -117,17 +137,7 @@ def process(
     """Run a processor with a work of our own until something is so."""
 
     async def run() -> None:
-        processor = Processor(
-            inbox,
-            make_results,
-            bench,
-            ["pacs"],
-            at_once=2,
-            backoff=Backoff(0.01, 0.02, 3),
-            poller=Poller(),
-            done=lambda: None,
-            stopped=stopped,
-        )
+        processor = processor_of(inbox, make_results, bench, stopped)
         ends = time.monotonic() + WAIT_S
         while not done() and time.monotonic() < ends:
             processor.poller.wake()

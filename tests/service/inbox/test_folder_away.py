@@ -214,6 +214,6 @@ def test_what_was_claimed_before_the_share_was_lost_is_anybodys(inbox: Inbox, ot
     store(inbox, mammogram(1))
     (entry,) = inbox.processing.due((), 1)
     inbox.processing.begin(entry.id, 3600.0)
-    inbox.processing.undo(entry.id)
+    inbox.processing.undo(entry.id, 1)
     (taken,) = other.processing.due((), 1)
     assert (taken.id, taken.attempts) == (entry.id, 0)

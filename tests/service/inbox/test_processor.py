@@ -1,5 +1,7 @@
 """The processor with a work of our own: what is tried again, and what comes first."""
 
+import asyncio
+import errno
 import threading
 import time
 
@@ -13,8 +15,9 @@ from service.errors import (
     UnsuitableImage,
 )
 from service.inbox.inbox import Inbox
+from service.inbox.marker import FolderFails
 from service.inbox.states import Entry, StoredResult
-from tests.service.inbox.bench import Bench, Receive, all_are, process, states
+from tests.service.inbox.bench import Bench, Receive, all_are, process, processor_of, states
 from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
 
 pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
@@ -131,3 +134,40 @@ def test_only_so_many_are_in_work_at_once(inbox: Inbox, receive: Receive) -> Non
     process(inbox, slow, bench, all_are(inbox, "processed"))
     assert bench.most == 2
     assert inbox.deliveries.due("pacs") is not None
+
+
+def test_after_a_fault_one_instance_is_begun_and_no_other_before_its_end(
+    inbox: Inbox, receive: Receive
+) -> None:
+    receive(*(mammogram(number) for number in range(1, 6)))
+    tries: list[int] = []
+    is_full, bench = True, Bench()
+
+    def make(entry: Entry) -> list[StoredResult]:
+        tries.append(entry.id)
+        if is_full:
+            raise FolderFails(errno.ENOSPC)
+        time.sleep(0.05)
+        digests = inbox.files.write_results([entry.sop_instance_uid.encode()])
+        return [StoredResult("sr", f"2.25.{entry.id}", digests[0], 4096)]
+
+    async def run() -> None:
+        nonlocal is_full
+        processor = processor_of(inbox, make, bench)
+        await processor.step()
+        await processor.finish()
+        for count in (3, 4):
+            # The one that is begun tells by its own step that the fault is still there.
+            while len(tries) < count:
+                with pytest.raises(FolderFails):
+                    await processor.step()
+            assert len(tries) == count
+        is_full, bench.most = False, 0
+        await processor.step()
+        assert (len(tries), bench.most) == (5, 1)
+        await processor.step()
+        await processor.finish()
+        assert (len(tries), bench.most) == (7, 2)
+
+    asyncio.run(run())
+    assert [entry.attempts for entry in inbox.instances.entries(None, 9)] == [0, 0, 1, 1, 1]

@@ -1,8 +1,11 @@
 """The DIMSE door, called by dcmtk's storescu and echoscu."""
 
 import contextlib
+import errno
 import socket
 from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -135,3 +138,23 @@ def test_a_port_that_is_taken_is_said(inbox: Inbox, settings: Settings, scp: Sto
         StoreScp(inbox, changed(settings, scp_port=scp.port)),
     ):
         pass
+
+
+class Unwritable:
+    """A file whose buffer finds no room as it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        path.write_bytes(b"half")
+
+    def close(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_of_a_broken_association_nothing_is_left_on_a_full_disk(
+    scp: StoreScp, inbox: Inbox
+) -> None:
+    event = Mock()
+    event.assoc.dimse.message._data_set_file = Unwritable(inbox.files.incoming / "half.dcm")
+    scp._closed(event)
+    assert not list(inbox.files.incoming.iterdir())

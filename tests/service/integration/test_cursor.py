@@ -34,6 +34,7 @@ def test_a_draft_that_was_not_finished_changes_nothing(
     with pytest.raises(OSError, match="the disk is full"):
         cursor.save()
     assert Cursor.load(cursor.file).last == 1
+    assert list(tmp_path.iterdir()) == [cursor.file]
 
 
 def test_the_oldest_given_up_are_forgotten(tmp_path: Path) -> None:
