@@ -3,17 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from service import __version__
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.batch.audited import audited
 from service.batch.bodies import FileBody, look_at
 from service.batch.fingerprint import Fingerprint
 from service.batch.journal import TAKEN, Journal
 from service.batch.journal_line import Row
+from service.batch.made_by import made_by
 from service.batch.report import Report
 from service.batch.results import (
     CSV_NAME,
@@ -30,7 +29,6 @@ from service.batch.run import Batch, ItemOutcome, Task
 from service.batch.sources import Source
 from service.errors import StartupError
 from service.findings import Findings
-from service.inference.model_file import read_model
 from service.segmenter import SegmentOptions
 from service.settings import Settings
 from service.startup.models import open_segmenter
@@ -54,20 +52,6 @@ class Written:
     row: Row
     files: dict[str, int]
     seen: Fingerprint
-
-
-def made_by(settings: Settings, options: SegmentOptions) -> str:
-    """Return what results depend on beside the image: model, version, choices.
-
-    The device is not of it: each reproduces the golden tile.
-
-    Raises
-    ------
-    ContractError
-        The model file cannot be read.
-    """
-    model = sha256(read_model(settings.model_paths[0])).hexdigest()
-    return f"{model} {__version__} {options.judged}"
 
 
 class Job:

@@ -21,6 +21,7 @@ from service.batch.fingerprint import Fingerprint
 from service.batch.folder_lock import open_locked
 from service.batch.journal_line import UNWRITTEN, Line, Row
 from service.batch.results import CSV_NAME, BadName, NotWritten
+from service.batch.rows import is_table_of
 from service.batch.sources import Source, identity
 
 NAME = ".mammoseg.jsonl"
@@ -79,6 +80,7 @@ class Journal:
         if lines and not any(line.digest or UNWRITTEN in line.files.values() for line in lines):
             # Written by a version that claimed nothing; what CSV there is, it wrote.
             self._owners[CSV_NAME] = RUN
+        self._earlier_rows = [line.row for line in lines if line.row and not line.digests]
 
     def _learn(self, line: Line) -> None:
         self._lines[line.name] = line
@@ -172,16 +174,16 @@ class Journal:
         """Say whether a result is what was written or what the disk left of it; else somebody's.
 
         A binary mask has one size, however it was corrected: its content is looked at. Of results
-        of versions that wrote no digest, only the size is known; of what those claimed, nothing.
+        of versions that wrote no digest, nothing is known; of their table, its rows.
         """
         written, digests = self._sizes.get(file, UNWRITTEN), self._digests.get(file)
-        if not digests and written in (UNWRITTEN, self._size(file)):
-            return True
         try:
             content = (self.folder / file).read_bytes()
         except OSError:
             return False
         if digests and hashlib.sha256(content).hexdigest() in digests:
+            return True
+        if not digests and file == CSV_NAME and is_table_of(content, self._earlier_rows):
             return True
         return (written == UNWRITTEN or len(content) <= written) and is_cut_short(content)
 

@@ -1,11 +1,12 @@
 """A line of the journal: of which image it is, what was made of it, and by what."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from service.batch.fingerprint import Fingerprint, digest_of, head_of, is_told_by_head
+from service.batch.made_by import as_now
 from service.batch.sources import Source
 
 UNWRITTEN = -1
@@ -28,7 +29,7 @@ class Line:
     size, mtime_ns
         Of the file: bytes, and when it was changed.
     made_by
-        The model's hash, the service's version and the choices that were made.
+        The model and the choices that were made, as `service.batch.made_by` says it today.
     files
         Size of each result file, bytes, by name; `UNWRITTEN` of one that is about to be written.
     row
@@ -57,8 +58,11 @@ class Line:
             line = cls(**json.loads(text))
         except (TypeError, ValueError):
             return None
+        if not isinstance(line.made_by, str):
+            return None
         sound = all(isinstance(one, dict) for one in (line.files, line.row, line.digests))
-        return line if sound and isinstance(line.name, str) else None
+        sound = sound and isinstance(line.name, str)
+        return replace(line, made_by=as_now(line.made_by)) if sound else None
 
     def is_of(self, path: Path) -> bool:
         """Say whether it is of the image that lies at a path now; a moved one is the same.

@@ -87,6 +87,29 @@ def to_csv(rows: Iterable[Row]) -> bytes:
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
+def is_table_of(content: bytes, rows: Iterable[Row]) -> bool:
+    """Say whether a CSV is one that `to_csv` wrote of some of these rows, and of refused ones."""
+    known = {tuple(_text(row, column) for column in COLUMNS) for row in rows}
+    text = io.StringIO(content.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        first, *others = csv.reader(text)
+    except (csv.Error, ValueError):
+        return False
+    return tuple(first) == COLUMNS and all(
+        tuple(line) in known or _is_refused(line) for line in others
+    )
+
+
+def _is_refused(line: list[str]) -> bool:
+    cells = {column: cell for column, cell in zip(COLUMNS, line, strict=False) if cell}
+    return len(line) == len(COLUMNS) and cells.keys() == {"file", "results", "problem"}
+
+
+def _text(row: Row, column: str) -> str:
+    value = _cell(row, column)
+    return "" if value is None else str(value)
+
+
 def _cell(row: Mapping[str, object], column: str) -> object:
     value = row.get(column)
     return int(value) if isinstance(value, bool) else value

@@ -15,7 +15,7 @@ from service.batch.archive.items import Query
 from service.batch.archive.judge import Assignment
 from service.batch.archive.ledger import Ledger
 from service.batch.archive.listing import Listed, list_files, list_instances, query_of
-from service.batch.job import made_by
+from service.batch.made_by import made_by
 from service.batch.report import Report
 from service.batch.results import options_for
 from service.commands.long_runs import ended_by_sigterm, exit_status_of, spacing_or_fail

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from service import __version__
 from service.audit.instances import InstanceIdentity, identity_of
 from service.batch.archive.items import Fetcher, InstanceBody, Item, Query
 from service.batch.bodies import FileBody
-from service.batch.job import made_by
 from service.batch.journal_line import Row
+from service.batch.made_by import made_by
 from service.batch.results import make_files
 from service.batch.rows import scores_of
 from service.batch.run import Batch, ItemOutcome, Task
@@ -45,13 +46,15 @@ class Assignment:
     formats
         Results to make, see `service.batch.formats`; none is `csv`.
     made_by
-        What results must depend on here as there; see `service.batch.job.made_by`.
+        What results must depend on here as there; see `service.batch.made_by`.
     query
         Where instances are; None for an archive of files.
     secret
         The site's, for pseudonyms in place of UIDs; None for UIDs.
     is_audited
         Whoever keeps the ledger is to know whose each image is.
+    version
+        Of the program that assigns it: in one run, all judge by the same.
     """
 
     settings: Settings = field(repr=False)
@@ -61,6 +64,7 @@ class Assignment:
     query: Query | None = None
     secret: bytes | None = field(default=None, repr=False)
     is_audited: bool = False
+    version: str = __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ class Judge:
 
     def __init__(self, assignment: Assignment, cores: int) -> None:
         settings = assignment.settings
-        if made_by(settings, assignment.options) != assignment.made_by:
+        made = made_by(settings, assignment.options)
+        if (made, __version__) != (assignment.made_by, assignment.version):
             raise StartupError("this machine has another model or version of mammoseg")
         self._assignment = assignment
         self._pseudonyms = Pseudonyms(assignment.secret)

@@ -19,6 +19,7 @@ from service.batch.archive.judge import Answer, Judged
 from service.batch.cut_short import is_lost
 from service.batch.folder_lock import open_locked
 from service.batch.journal_line import Row
+from service.batch.made_by import as_now
 from service.batch.results import BadName, NotWritten, write_files
 from service.errors import StartupError
 from service.system.sqlite_file import LaterVersion, prepare, transaction
@@ -129,7 +130,8 @@ class Ledger:
             if os.path.lexists(self.folder / name):
                 raise OtherWork(f"{self.folder} has {name} of somebody else: take another --out")
         for key, value in bound.items():
-            if before.setdefault(key, value) != value:
+            # An earlier version said the same otherwise.
+            if as_now(before.setdefault(key, value)) != as_now(value):
                 raise OtherWork(f"{self.folder} holds results of another {key}: take another --out")
         self._connection.executemany("INSERT OR IGNORE INTO bound VALUES (?, ?)", bound.items())
 

@@ -8,6 +8,7 @@ import pytest
 from service.batch.fingerprint import HEAD_BYTES, Fingerprint
 from service.batch.journal import NAME, TAKEN, Journal
 from service.batch.results import BadName, NotWritten
+from service.batch.rows import to_csv
 from service.batch.sources import Source
 
 pytestmark = pytest.mark.unit
@@ -27,8 +28,9 @@ def seen(source: Source) -> Fingerprint:
 
 def done(folder: Path, source: Source, made_by: str = "model", files: str = "a.json") -> None:
     folder.mkdir(exist_ok=True)
-    (folder / files).write_bytes(b"{}")
     with Journal(folder, made_by) as journal:
+        journal.claim(source, seen(source), {files: b"{}"})
+        (folder / files).write_bytes(b"{}")
         journal.add(source, seen(source), {files: 2}, ROW)
 
 
@@ -241,10 +243,12 @@ def test_the_table_of_a_version_that_claimed_nothing_is_known_for_its_own(
     tmp_path: Path, source: Source
 ) -> None:
     done(tmp_path, source)
-    (tmp_path / "scores.csv").write_text("file")
+    (tmp_path / "scores.csv").write_bytes(to_csv([ROW]))
     with Journal(tmp_path, "model") as journal, pytest.raises(BadName):
         journal.reserve_of_run("scores.csv")
     as_of_a_version_without_digests(tmp_path)
+    _, line = (tmp_path / NAME).read_text().splitlines(keepends=True)
+    (tmp_path / NAME).write_text(line)
     with Journal(tmp_path, "model") as journal:
         journal.reserve_of_run("scores.csv")
         journal.claim_of_run("scores.csv", b"file")
@@ -298,7 +302,7 @@ def test_a_result_of_the_same_size_and_another_content_is_somebodys(
         assert journal.done(source, ["a.json"]) == ROW
     as_of_a_version_without_digests(out)
     with Journal(out, made_by) as journal:
-        assert journal.problem("a", ["a.json"]) is None
+        assert journal.problem("a", ["a.json"]) == TAKEN
 
 
 def test_what_the_disk_left_of_a_result_is_nobodys_correction(
