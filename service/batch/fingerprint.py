@@ -3,13 +3,22 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
+from pydicom.filereader import read_dataset
+
+from service.errors import MammosegError, UnreadableImage, foreign_errors_as
+from service.imaging import quiet as quiet
+from service.imaging.dicom import read_meta
 from service.imaging.reader import SNIFFED_BYTES, sniff
+from service.imaging.transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 
 HEAD_BYTES = 1 << 16
 """Of a DICOM file, what says whose it is. Read of each image at each call: one look at the disk."""
+
+SOP_INSTANCE_UID = 0x00080018
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,33 @@ def known_by(path: Path) -> str:
 def is_told_by_head(path: Path) -> bool:
     """Say whether its head tells a file from others; raises as `head_of`.
 
-    A TIFF of a film may begin with more black rows than are looked at.
+    That of a DICOM file does where it holds the SOP Instance UID, which no other image has (PS3.5
+    9.1). Any other file, compressed or not, may begin with more black rows than are looked at.
     """
     with path.open("rb") as file:
-        return sniff(file.read(SNIFFED_BYTES)) != "tiff"
+        head = file.read(HEAD_BYTES)
+    if len(head) < HEAD_BYTES:
+        # It is all of it.
+        return True
+    return sniff(head[:SNIFFED_BYTES]) == "dicom" and _has_instance_uid(head)
+
+
+def _has_instance_uid(head: bytes) -> bool:
+    try:
+        with foreign_errors_as(UnreadableImage("dicom-unreadable", "The header is damaged.")):
+            syntax, start = read_meta(head)
+            if syntax == DEFLATED:
+                return False
+            # Among the header's first elements: what comes after may break off.
+            dataset = read_dataset(
+                BytesIO(head[start:]),
+                syntax == IMPLICIT_LITTLE,
+                syntax != EXPLICIT_BIG,
+                stop_when=lambda tag, *_: tag > SOP_INSTANCE_UID,
+            )
+            return bool(str(dataset.get("SOPInstanceUID") or "").strip(" \0"))
+    except MammosegError:
+        return False
 
 
 def digest_of(path: Path) -> str:

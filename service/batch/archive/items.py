@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from service.batch.bodies import FileBody, SourceUnavailable, look_at
-from service.batch.fingerprint import known_by
+from service.batch.fingerprint import head_of, known_by
 from service.dicomweb.archive import Archive, InstanceUids
 from service.dicomweb.search import Server, ServerFailed
 from service.errors import MammosegError
@@ -38,13 +38,27 @@ class FileItem:
         """Say which content it has: size, time of change, digest of its head; "" if none.
 
         Of a DICOM file, the head says whose it is: two patients' discs in one drive may agree in
-        all else. A whole archive is not read again for it, but TIFFs are.
+        all else. A whole archive of such is not read again for it; what else there is, all is.
         """
         try:
-            told = self.path.stat()
-            return f"{told.st_size} {told.st_mtime_ns} {known_by(self.path)}"
+            return f"{self._state()} {known_by(self.path)}"
         except OSError:
             return ""
+
+    def earlier_versions(self) -> tuple[str, ...]:
+        """Return what versions of the program said that looked at less of it; none if it is gone.
+
+        Such a one had no digest, or the head's of what is read whole today.
+        """
+        try:
+            state = self._state()
+            return state, f"{state} {head_of(self.path)}"
+        except OSError:
+            return ()
+
+    def _state(self) -> str:
+        told = self.path.stat()
+        return f"{told.st_size} {told.st_mtime_ns}"
 
     def is_of(self, digest: str) -> bool:
         """Say whether it is the image of a digest, of a whole file or of a dataset; reads all."""

@@ -171,10 +171,10 @@ class Ledger:
     def _is_of_earlier_form(
         self, item: Item, version: str, before: str, digest: str | None
     ) -> bool:
-        """Say whether an item is what was settled when versions had no digest; it is read once."""
-        if digest is None or not version.startswith(f"{before} "):
+        """Say whether it is what was settled when less of it was looked at; it is read once."""
+        if digest is None or not isinstance(item, FileItem):
             return False
-        if not isinstance(item, FileItem) or not item.is_of(digest):
+        if before not in item.earlier_versions() or not item.is_of(digest):
             return False
         with self._written():
             self._connection.execute(

@@ -141,10 +141,11 @@ def test_images_that_begin_alike_are_told_apart_at_another_path(
         assert journal.is_taken(other)
 
 
+@pytest.mark.parametrize("start", [b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_films_that_begin_with_the_same_black_rows_are_told_apart_at_one_path(
-    tmp_path: Path, source: Source
+    tmp_path: Path, source: Source, start: bytes
 ) -> None:
-    black = b"II*\0" + bytes(HEAD_BYTES)
+    black = start + bytes(HEAD_BYTES)
     put_in_its_place(source, black + b"anna")
     done(tmp_path / "out", source)
     put_in_its_place(source, black + b"bert")

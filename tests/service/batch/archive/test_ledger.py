@@ -9,11 +9,13 @@ import pytest
 from service.batch.archive.items import FileItem, Item
 from service.batch.archive.judge import Answer, Judged
 from service.batch.archive.ledger import NAME, Ledger, OtherWork
+from service.batch.fingerprint import HEAD_BYTES
 from service.batch.results import NotWritten
 from service.batch.run import OTHER_KINDS, ItemOutcome
 
 pytestmark = pytest.mark.unit
 
+HEAD = b"\x89PNG\r\n\x1a\n" + bytes(HEAD_BYTES)
 BOUND = {"archive": "/mnt", "model": "a"}
 ITEM, OTHER = FileItem(Path("/mnt/a.dcm")), FileItem(Path("/mnt/b.dcm"))
 
@@ -104,6 +106,22 @@ def test_what_an_earlier_version_settled_is_read_whole_once_and_is_the_same_or_i
             assert ledger.is_settled(item, item.version())
         item.path.unlink()
         assert not ledger.is_settled(item, item.version())
+
+
+def test_a_film_of_which_an_earlier_version_knew_the_head_is_read_whole_once(
+    tmp_path: Path,
+) -> None:
+    item, films = FileItem(tmp_path / "a.png"), [HEAD + b"anna", HEAD + b"bert"]
+    item.path.write_bytes(films[0])
+    told = item.path.stat()
+    of_earlier = item.earlier_versions()[1]
+    for film, is_same in zip(films, (True, False), strict=True):
+        with Ledger(tmp_path / film[-4:].decode(), BOUND) as ledger:
+            ledger.take(done(item, judged(digest=sha256(films[0]).hexdigest())), of_earlier)
+            item.path.write_bytes(film)
+            os.utime(item.path, ns=(told.st_atime_ns, told.st_mtime_ns))
+            assert of_earlier in item.earlier_versions()
+            assert ledger.is_settled(item, item.version()) == is_same
 
 
 def test_what_was_refused_is_tried_again_and_what_was_passed_over_is_not(tmp_path: Path) -> None:
