@@ -126,7 +126,20 @@ def test_what_the_dockerfile_copies_and_changes_is_there() -> None:
     assert len(copied) > 6
     assert [name for name in copied if not (FOLDER / name).is_file()] == []
     ((old, _),) = re.findall(r"s/([^/]*)/([^/]*)/'", text)
-    assert (FOLDER / "ohif" / "nginx.conf").read_text("utf-8").count(old) == 1
+    assert (FOLDER / "ohif" / "nginx.conf").read_text("utf-8").count(old) == 2
+
+
+def test_the_viewers_names_are_those_that_the_build_is_given(tmp_path: Path) -> None:
+    (viewer,) = (one for one in composed()["services"].values() if "viewer" in one["image"])
+    assert viewer["build"]["args"] == {"VIEWER_NAMES": ""}
+    site = tmp_path / "nginx.conf"
+    for names in ("", "pacs.example viewer"):
+        site.write_text((FOLDER / "ohif" / "nginx.conf").read_text("utf-8"))
+        for command in re.findall(r"^RUN (sed .*)$", DOCKERFILE.read_text("utf-8"), re.MULTILINE):
+            here = command.replace("/etc/ohif/nginx.conf", str(site))
+            subprocess.run(["sh", "-c", here], env={"VIEWER_NAMES": names}, check=True)
+        assert f"  server_name localhost {names};\n" in site.read_text()
+        assert "127.0.0.1:3000" not in site.read_text()
 
 
 def test_a_real_orthanc_starts_with_the_two_files_that_the_image_merges(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def ohif_files() -> Path:
 
 
 @contextmanager
-def running_ohif(folder: Path, orthanc: Orthanc, configuration: Path = DEPLOYED) -> Iterator[str]:
+def running_ohif(
+    folder: Path, orthanc: Orthanc, configuration: Path = DEPLOYED, files: Path | None = None
+) -> Iterator[str]:
     """Run nginx as deploy/ohif/nginx.conf says, with other ports and paths; gives its address.
 
     Parameters
@@ -54,13 +56,15 @@ def running_ohif(folder: Path, orthanc: Orthanc, configuration: Path = DEPLOYED)
         Stands behind it.
     configuration
         Folder of app-config.js and mammoseg.js.
+    files
+        What stands for the built OHIF, where it is not the real one.
     """
     program, port = require_program("nginx", "nginx-light"), free_port()
     site = (DEPLOYED / "nginx.conf").read_text()
     for deployed, here in {
         "127.0.0.1:3000": f"127.0.0.1:{port}",
         "http://127.0.0.1:8042": orthanc.url,
-        "/usr/share/ohif": str(ohif_files()),
+        "/usr/share/ohif": str(files or ohif_files()),
         "/etc/ohif": str(configuration),
     }.items():
         assert deployed in site
