@@ -1,6 +1,7 @@
 """Every knob of the service, once: name, unit, bound, default. Each is also `MAMMOSEG_<NAME>`."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import DirectoryPath, Field, field_validator, model_validator
@@ -16,6 +17,7 @@ from service.inference.device import DeviceChoice, Gpu
 from service.reading.options import ReaderOptions
 from service.serving.settings import ServingSettings
 from service.system.cores import available_cores
+from service.system.private_files import is_open_to_others
 from service.telemetry.settings import TelemetrySettings
 
 
@@ -162,6 +164,14 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, ServingSettings, Te
         # An empty host means every address, an empty path the folder of the moment.
         if isinstance(value, str) and not value.strip():
             raise ValueError("must not be empty; leave it out for the default")
+        return value
+
+    @field_validator("engine_cache")
+    @classmethod
+    def _engines_are_our_own(cls, value: Path | None) -> Path | None:
+        # An engine is code: whoever may write one has it run by the service.
+        if value is not None and is_open_to_others(value, 0o222):
+            raise ValueError("must be a folder that nobody else may write: chmod go-w")
         return value
 
     @field_validator("accept_modalities", mode="before")

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from service.errors import StartupError
 from service.system import sqlite_file
 from service.system.passing import may_pass
+from service.system.private_files import check_private
 from service.system.sqlite_file import FileReplaced
 
 FILE = "audit.sqlite3"
@@ -101,7 +102,7 @@ class AuditBuffer:
     Raises
     ------
     StartupError
-        It cannot be opened, or cannot be closed to others.
+        It cannot be opened, cannot be closed to others, or lies in a folder that they may enter.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -110,6 +111,7 @@ class AuditBuffer:
         self._path = file = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _check_private(folder)
             _close_to_others(file)
             schema = sqlite_file.Schema(_PRAGMAS, _SCHEMA, VERSION)
             self._file = sqlite_file.SqliteFile(file, BUSY_S, schema)
@@ -270,14 +272,21 @@ def check_buffer(folder: Path) -> None:
     Raises
     ------
     StartupError
-        It cannot be.
+        It cannot be, or others may enter the folder.
     """
     file = folder / FILE
     try:
+        if folder.exists():
+            _check_private(folder)
         if file.exists():
             sqlite_file.check(file, VERSION)
     except (OSError, sqlite3.Error) as error:
         raise _cannot_open(file, error) from None
+
+
+def _check_private(folder: Path) -> None:
+    # Whoever enters it may hold the sender's lock: then nothing is sent, and nobody says so.
+    check_private(folder, "the audit folder", "who looked at images of which patients")
 
 
 def _close_to_others(file: Path) -> None:

@@ -1,6 +1,5 @@
 """Brings the buffer's messages to the collector, each at least once, in their order."""
 
-import fcntl
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from service.audit.collector import CLOSE_S, CollectorFails, Connection
 from service.audit.syslog import syslog_message
 from service.backoff import doubled_s
 from service.logs import where
+from service.system.private_files import locked
 
 log = structlog.get_logger("mammoseg")
 
@@ -202,11 +202,5 @@ class Sender:
         """Tell whether this process is the one that sends; a dead one's lock is let go of."""
         if self._lock is not None:
             return True
-        file = (self._buffer.folder / LOCK).open("ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
-        self._lock = file
-        return True
+        self._lock = locked(self._buffer.folder / LOCK)
+        return self._lock is not None

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from service.inbox.folders import cannot_write, check_private, folders_of
+from service.inbox.folders import cannot_write, check_inbox_private, folders_of
 from service.inbox.marker import MARKER, FolderFails, read_marker
 from service.inbox.uncounted import PREFIX
+from service.system.private_files import owner_only
 
 BLOCK = 4096
 """A file takes its size rounded up to this; names and the database come on top."""
@@ -80,7 +81,7 @@ class Files:
         try:
             for directory in (folder, *folders_of(folder)):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                check_private(directory)
+                check_inbox_private(directory)
             with self._draft() as (_, path):
                 path.unlink()
         except OSError as error:
@@ -155,7 +156,7 @@ class Files:
     def create(self) -> tuple[BinaryIO, Path]:
         """Return a new file to write an instance into, and its path."""
         path = self.incoming / secrets.token_hex(16)
-        return path.open("xb", buffering=0), path
+        return open(path, "xb", buffering=0, opener=owner_only), path
 
     @contextlib.contextmanager
     def _draft(self) -> Iterator[tuple[BinaryIO, Path]]:

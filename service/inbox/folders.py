@@ -1,11 +1,11 @@
 """The folders of an inbox: where they lie, and who may enter them."""
 
-import os
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from service.errors import StartupError
 from service.system.passing import may_pass
+from service.system.private_files import check_private
 
 
 def folders_of(folder: Path) -> tuple[Path, Path, Path, Path]:
@@ -24,7 +24,7 @@ def check_folders(folder: Path) -> None:
     try:
         for directory in (folder, *folders_of(folder)):
             if directory.exists():
-                check_private(directory)
+                check_inbox_private(directory)
                 # A file without a name, where the system knows such.
                 TemporaryFile(dir=directory).close()
     except OSError as error:
@@ -37,15 +37,6 @@ def cannot_write(folder: Path, error: OSError) -> StartupError:
     return StartupError(reason, may_pass=may_pass(error))
 
 
-def check_private(folder: Path) -> None:
-    """Refuse a folder that others may enter, list or write; it is not ours to change.
-
-    A group may where the folder belongs to somebody else, as a volume of Kubernetes (fsGroup).
-    """
-    state = folder.stat()
-    forbidden = 0o077 if state.st_uid == os.geteuid() else 0o007
-    if state.st_mode & forbidden:
-        raise StartupError(
-            f"the inbox {folder} is open to others (mode {state.st_mode & 0o7777:04o}): it holds "
-            "images of patients. Run chmod 0700 on it, or name a folder in it that is made anew"
-        )
+def check_inbox_private(folder: Path) -> None:
+    """Refuse a folder of an inbox that others may enter; raises as `check_private`."""
+    check_private(folder, "the inbox", "images of patients")

@@ -1,8 +1,9 @@
 """One process at a time works on an inbox that lies in a folder."""
 
-import fcntl
 from pathlib import Path
 from typing import BinaryIO
+
+from service.system.private_files import locked
 
 LOCK = "worker.lock"
 
@@ -17,13 +18,4 @@ def lock(folder: Path) -> BinaryIO | None:
     OSError
         The file cannot be opened, or its file system has no locks.
     """
-    file = (folder / LOCK).open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    except BaseException:
-        file.close()
-        raise
-    return file
+    return locked(folder / LOCK)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.inbox.files import sync_folder
+from service.system.private_files import owner_only
 from service.system.whole_file import whole_file
 
 MAX_GIVEN_UP = 10_000
@@ -107,7 +108,10 @@ class Cursor:
             "marks": self.marks,
             "tip": self.tip,
         }
-        with whole_file(self.file) as draft, draft.open("w", encoding="utf-8") as sink:
+        with (
+            whole_file(self.file) as draft,
+            open(draft, "w", encoding="utf-8", opener=owner_only) as sink,
+        ):
             json.dump(kept, sink)
             sink.flush()
             os.fsync(sink.fileno())

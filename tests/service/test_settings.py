@@ -79,6 +79,15 @@ def test_what_a_gpu_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert Settings().gpu() == Gpu(4096, tmp_path, autotune=False)
 
 
+@pytest.mark.parametrize("mode", [0o757, 0o775, 0o1777])
+def test_engines_that_others_may_write_are_not_run(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(ValidationError, match="nobody else may write"):
+        Settings(engine_cache=tmp_path)
+    tmp_path.chmod(0o755)
+    assert Settings(engine_cache=tmp_path).gpu().engines == tmp_path
+
+
 def test_megapixels_reach_the_reader() -> None:
     assert Settings(max_megapixels=2).read_limits().max_pixels == 2_000_000
 

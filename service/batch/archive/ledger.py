@@ -17,7 +17,7 @@ from typing import Self
 from service.batch.archive.items import FileItem, Item, shown
 from service.batch.archive.judge import Answer, Judged
 from service.batch.cut_short import is_lost
-from service.batch.folder_lock import open_locked
+from service.batch.folder_lock import make_not_for_all, open_locked
 from service.batch.journal_line import Row
 from service.batch.made_by import as_now
 from service.batch.results import BadName, NotWritten, write_files
@@ -108,6 +108,12 @@ class Ledger:
     ) -> None:
         self.folder, self.bound = folder, bound
         self._lock = open_locked(folder, LOCK_NAME)
+        try:
+            # SQLite would make it for everybody to read.
+            make_not_for_all(folder / NAME)
+        except NotWritten:
+            self._lock.close()
+            raise
         self._connection = sqlite3.connect(folder / NAME, isolation_level=None)
         try:
             with self._written():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.audit.buffer import FILE, AuditBuffer
+from service.audit.buffer import FILE, AuditBuffer, check_buffer
 from service.errors import StartupError
 from service.system.sqlite_file import FileReplaced
 
@@ -119,6 +119,17 @@ def test_a_buffer_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StartupError, match="later version"):
         AuditBuffer(tmp_path, 2**20)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o1777, 0o701])
+def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    folder.chmod(mode)
+    for look in (lambda: AuditBuffer(folder, 2**20), lambda: check_buffer(folder)):
+        with pytest.raises(StartupError, match=rf"audit folder .* open to others .*{mode:04o}"):
+            look()
+    assert list(folder.iterdir()) == []
 
 
 def test_what_is_no_buffer_ends_the_start_in_words(tmp_path: Path) -> None:

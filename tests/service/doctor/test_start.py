@@ -89,6 +89,7 @@ def not_well() -> list[Check]:
         ({"AUDIT": COLLECTOR, "AUDIT_CA": "absent", "AUDIT_FOLDER": "new"}, "audit", "TLS files"),
         ({"AUDIT": COLLECTOR, "AUDIT_FOLDER": "/proc/absent"}, "audit", "/proc/absent"),
         ({"AUDIT": COLLECTOR, "AUDIT_FOLDER": "later-audit"}, "audit", "later version"),
+        ({"AUDIT": COLLECTOR, "AUDIT_FOLDER": "open"}, "audit", "open to others"),
     ],
 )
 def test_what_serve_refuses_to_start_with_is_to_be_mended(
