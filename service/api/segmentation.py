@@ -1,6 +1,7 @@
 """A file that was received -> its findings, for as long as its caller waits."""
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from service.audit.instances import InstanceIdentity, identity_of
 from service.cancellation import CancelToken
 from service.errors import MammosegError
 from service.findings import Findings
-from service.imaging.reader import sniff
+from service.reading.identity import identity_by
 from service.segmenter import SegmentOptions
 from service.services import Services, services
 from service.serving.served_model import ServedModel
@@ -33,6 +34,9 @@ ModelName = Annotated[
     BeforeValidator(trimmed),
 ]
 """The parameter `model` of a query."""
+
+INTERNAL = "internal"
+"""What is told of a fault of ours, as its answer has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,9 @@ class Segmentation:
         MammosegError
             As `Segmenter.segment` says, or nobody waits any more.
         """
-        token.raise_if_cancelled()
         limiter, shadow = self.services.limiter, self.services.shadow
-        try:
+        with self.telling([upload]):
+            token.raise_if_cancelled()
             findings = observed.segment(
                 upload.body,
                 upload.kind,
@@ -108,23 +112,36 @@ class Segmentation:
                 token=token,
                 trace=self.trace,
             )
-        except MammosegError as error:
-            self._tell(upload, error.code)
-            raise
-        self._tell(upload, None, findings)
+        header = findings.mammogram.header
+        if self.services.audit.is_on and header is not None:
+            self._tell([identity_of(header.dataset())], None)
         token.raise_if_cancelled()
         if shadow is not None and (begin := shadow.offer(findings, upload.body, "request")):
             after_answer(self.request.scope).append(begin)
         return findings
 
-    def _tell(self, upload: Upload, code: str | None, findings: Findings | None = None) -> None:
-        """Tell the audit trail that a DICOM instance was looked at, or refused; no other files."""
+    @contextmanager
+    def telling(self, uploads: Sequence[Upload]) -> Iterator[None]:
+        """Tell the audit trail of files that the context fails with: whose they are, and why.
+
+        Parameters
+        ----------
+        uploads
+            As they are when it fails; of those that are DICOM instances it is told.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.services.audit.is_on:
+                code = error.code if isinstance(error, MammosegError) else INTERNAL
+                reader = self.services.models.reader
+                looked = (identity_by(reader, upload.body) for upload in uploads)
+                self._tell([whose for whose in looked if whose is not None], code)
+            raise
+
+    def _tell(self, whose: list[InstanceIdentity], code: str | None) -> None:
         audit = self.services.audit
-        if not audit.is_on or sniff(upload.body) != "dicom":
-            return
-        header = findings.mammogram.header if findings is not None else None
-        identity = InstanceIdentity() if header is None else identity_of(header.dataset())
-        audit.record(accessed(requester_of(self.request), audit.process, [identity], code))
+        audit.record(accessed(requester_of(self.request), audit.process, whose, code))
 
 
 async def caller_left(request: Request) -> None:

@@ -1,7 +1,7 @@
 """POST /dicom-web/studies: instances as a PACS exports them (STOW-RS, DICOM PS3.18 10.5)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -21,14 +21,16 @@ from service.dicomweb.multipart import MultipartReader, media_type_and_boundary,
 from service.dicomweb.store_response import (
     CANNOT_UNDERSTAND,
     DICOM_JSON,
+    OUT_OF_RESOURCES,
     StoreOutcome,
     response_status,
     store_response,
 )
-from service.errors import InvalidRequest, NoInbox, UnsupportedMedia
+from service.dimse.store_status import PROCESSING_FAILURE
+from service.errors import InvalidRequest, NoInbox, Overloaded, UnsupportedMedia
 from service.imaging.elements import UID_PATTERN
 from service.inbox.audited import received_events
-from service.inbox.store_transaction import StoreTransaction
+from service.inbox.store_transaction import Received, StoreTransaction
 from service.services import services
 from service.settings import Settings
 
@@ -105,20 +107,25 @@ async def _store(request: Request, study: str | None) -> Response:
         worker.inbox.store_transaction(study) as transaction,
     ):
         trace = trace_of(request)
-        with opened.models.default.stage("receive", trace):
-            outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
-        await _tell(request, opened.audit, transaction)
+        try:
+            with opened.models.default.stage("receive", trace):
+                outcomes = await _receive(request, opened.settings, slot, transaction, boundary)
+        except Exception as error:
+            failure = OUT_OF_RESOURCES if isinstance(error, Overloaded) else PROCESSING_FAILURE
+            await _tell(request, opened.audit, transaction.refused(failure))
+            raise
+        await _tell(request, opened.audit, transaction.received)
     uids = [outcome.sop_instance_uid for outcome in outcomes if outcome.failure is None]
     worker.traces.arrived(filter(None, uids), trace.headers)
     worker.wake()
     return JSONResponse(store_response(outcomes), response_status(outcomes), media_type=DICOM_JSON)
 
 
-async def _tell(request: Request, audit: AuditTrail, transaction: StoreTransaction) -> None:
+async def _tell(request: Request, audit: AuditTrail, received: Sequence[Received]) -> None:
     """Tell the audit trail before the answer: killed in between, the sender sends again."""
     if audit.is_on:
         sender = replace(requester_of(request), is_requestor=True)
-        events = received_events(sender, audit.process, transaction.received)
+        events = received_events(sender, audit.process, received)
         await asyncio.to_thread(audit.record, events)
 
 

@@ -158,13 +158,16 @@ async def study(
 def _answer(
     work: Segmentation, uploads: list[Upload], options: SegmentOptions, token: CancelToken
 ) -> StudyResult:
-    caveats = _check_belonging(uploads, work.services.models.reader, token)
-    # One version for all of them: scores of two nets have no mean.
-    with work.model.version() as observed:
-        entries = [
-            _entry(work, observed, index, upload, options, token)
-            for index, upload in enumerate(uploads)
-        ]
+    entries, left = [], list(uploads)
+    # Who looked at them, one and all, is told, though the study be refused or given up.
+    with work.telling(left):
+        caveats = _check_belonging(uploads, work.services.models.reader, token)
+        # One version for all of them: scores of two nets have no mean.
+        with work.model.version() as observed:
+            for index, upload in enumerate(uploads):
+                # From here on it is told by itself.
+                del left[0]
+                entries.append(_entry(work, observed, index, upload, options, token))
     images = [_image_score(entry.index, entry.result) for entry in entries if entry.result]
     scores = combine(images)
     caveats += _said_of(scores, len(entries))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from service.audit.folders import FolderAudit
 from service.audit.trail import NO_TRAIL, AuditTrail
 from service.batch.audited import audited
 from service.batch.bodies import FileBody, look_at
@@ -174,7 +175,7 @@ class Job:
             open_segmenter(self._settings) as segmenter,
             AuditTrail("mammoseg segment", audit) as self._audit,
         ):
-            task = Task(self._options, self._look_at, self._write)
+            task = Task(self._options, self._look_at, self._write, self._audit.is_on)
             batch = Batch(segmenter, task, self._settings.memory, available_cores())
             report.begin(len(sources))
             outcomes = batch.run(sources)
@@ -199,6 +200,9 @@ class Job:
         return Written(row_of(source, findings), sizes, seen)
 
     def _take(self, outcome: ItemOutcome[Source, Written], report: Report) -> None:
+        if outcome.whose is not None:
+            folders = FolderAudit(self._audit, self._out)
+            folders.read(outcome.item.path.parent, outcome.whose)
         if outcome.state == "refused" and outcome.problem is not None:
             self._refuse(outcome.item, outcome.problem, report)
             return

@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
+from service.audit.instances import InstanceIdentity
 from service.backoff import Backoff
 from service.batch.bodies import SourceUnavailable
 from service.batch.results import NotWritten
@@ -17,6 +18,7 @@ from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
 from service.errors import DeviceFailed, MammosegError, Overloaded
 from service.findings import Findings
 from service.logs import where
+from service.reading.identity import identity_by
 from service.segmenter import Segmenter, SegmentOptions
 
 OTHER_KINDS = frozenset(("modality-not-accepted", "no-pixel-data"))
@@ -72,6 +74,8 @@ class ItemOutcome(Generic[ItemT, Made]):
         Code and detail of why it was refused, or passed over.
     is_unavailable
         It was refused because its bytes could not be had.
+    whose
+        Of a DICOM instance that was read and not segmented, where the audit trail is told.
     """
 
     item: ItemT
@@ -79,6 +83,7 @@ class ItemOutcome(Generic[ItemT, Made]):
     made: Made | None = None
     problem: tuple[str, str] | None = None
     is_unavailable: bool = False
+    whose: InstanceIdentity | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,14 @@ class Task(Generic[ItemT, BodyT, Made]):
         Finds the bytes of an item; raises a MammosegError where it has none to be read.
     make
         Makes of an item, its body, the bytes and the findings what the outcome holds.
+    is_audited
+        Whose an image is that is not segmented is wanted to be known.
     """
 
     options: SegmentOptions
     look_at: Callable[[ItemT], BodyT]
     make: Callable[[ItemT, BodyT, bytes, Findings], Made]
+    is_audited: bool = False
 
 
 class Batch(Generic[ItemT, BodyT, Made]):
@@ -165,14 +173,7 @@ class Batch(Generic[ItemT, BodyT, Made]):
         except DeviceFailed:
             raise
         except MammosegError as error:
-            if not item.is_named and error.code in OTHER_KINDS:
-                return ItemOutcome(item, "passed-over", problem=(error.code, error.detail))
-            return ItemOutcome(
-                item,
-                "refused",
-                problem=(error.code, error.detail),
-                is_unavailable=isinstance(error, SourceUnavailable),
-            )
+            return _refused(item, error)
         except NotWritten:
             raise
         except Exception as error:
@@ -213,13 +214,33 @@ class Batch(Generic[ItemT, BodyT, Made]):
         body = self._task.look_at(item)
         held.enter_context(self._bodies.claim(body.size, token))
         content = body.read()
-        findings = self._segmenter.segment(
-            content,
-            options=self._task.options,
-            reserve_pixels=lambda pixels: held.enter_context(
-                self._pixels.claim(pixels * BYTES_PER_PIXEL, token)
-            ),
-            token=token,
-        )
-        token.raise_if_cancelled()
+        try:
+            findings = self._segmenter.segment(
+                content,
+                options=self._task.options,
+                reserve_pixels=lambda pixels: held.enter_context(
+                    self._pixels.claim(pixels * BYTES_PER_PIXEL, token)
+                ),
+                token=token,
+            )
+            token.raise_if_cancelled()
+        except (DeviceFailed, Overloaded):
+            raise
+        except MammosegError as error:
+            is_audited = self._task.is_audited
+            whose = identity_by(self._segmenter.reader, content) if is_audited else None
+            return _refused(item, error, whose)
         return ItemOutcome(item, "done", self._task.make(item, body, content, findings))
+
+
+def _refused(
+    item: ItemT, error: MammosegError, whose: InstanceIdentity | None = None
+) -> ItemOutcome[ItemT, Made]:
+    is_passed_over = not item.is_named and error.code in OTHER_KINDS
+    return ItemOutcome(
+        item,
+        "passed-over" if is_passed_over else "refused",
+        problem=(error.code, error.detail),
+        is_unavailable=isinstance(error, SourceUnavailable),
+        whose=whose,
+    )

@@ -31,7 +31,7 @@ from service.imaging.transfer_syntaxes import ENCAPSULATED, NATIVE
 from service.inbox.acceptor import REQUEST_S, Acceptor, Slots
 from service.inbox.audited import received_events
 from service.inbox.inbox import Inbox
-from service.inbox.store_transaction import Received
+from service.inbox.store_transaction import Received, StoreTransaction
 from service.logs import where
 from service.settings import Settings
 from service.system.listening import cannot_listen
@@ -162,6 +162,7 @@ class StoreScp:
 
     def _store(self, event: Event) -> int:
         self._arrived[event.assoc] = 0
+        transaction: StoreTransaction | None = None
         try:
             with self._inbox.store_transaction() as transaction:
                 transaction.adopt(event.dataset_path)
@@ -169,12 +170,12 @@ class StoreScp:
             # Before the answer: killed in between, the sender sends again.
             self._tell(event, transaction.received)
         except Overloaded as error:
-            self._tell(event, [Received(_named(event), False, OUT_OF_RESOURCES)])
+            self._tell(event, _refused(event, transaction, OUT_OF_RESOURCES))
             log.warning("scp-refused", code=error.code)
             return OUT_OF_RESOURCES
         except Exception as error:
             log.error("scp-fault", error=type(error).__name__, at=where(error))
-            self._tell(event, [Received(_named(event), False, PROCESSING_FAILURE)])
+            self._tell(event, _refused(event, transaction, PROCESSING_FAILURE))
             return PROCESSING_FAILURE
         status = outcome.failure or outcome.warning or SUCCESS
         log.info("scp-stored", status=f"{status:04x}")
@@ -217,6 +218,14 @@ def application_entity(settings: Settings) -> AE:
 def _sender(event: Event) -> Participant:
     peer = event.assoc.requestor
     return replace(entity_of(peer.ae_title, peer.address), is_requestor=True)
+
+
+def _refused(event: Event, transaction: StoreTransaction | None, failure: int) -> list[Received]:
+    """Return whose instance was refused; by what the request says of it, if nobody looked at it."""
+    looked_at = [] if transaction is None else transaction.refused(failure)
+    if any(each.identity.sop_instance_uid for each in looked_at):
+        return looked_at
+    return [Received(_named(event), False, failure)]
 
 
 def _named(event: Event) -> InstanceIdentity:

@@ -199,6 +199,10 @@ class StoreTransaction:
         self.abandon()
         return outcomes
 
+    def refused(self, failure: int) -> list[Received]:
+        """Return what was looked at of a transaction that came to nothing, for the audit trail."""
+        return [Received(whose, False, failure) for whose in self._identities]
+
     def abandon(self) -> None:
         """Delete what was not committed, and give its disk space back."""
         with self._lock:

@@ -61,12 +61,13 @@ class ArchiveAudit:
         self._folders.written(answer.made.whose, "not-written")
 
     def _tell_of_source(self, answer: Answer) -> None:
-        item, whose = answer.item, None if answer.made is None else answer.made.whose
+        item, whose = answer.item, answer.whose if answer.made is None else answer.made.whose
         if isinstance(item, FileItem):
             if whose is not None:
                 self._folders.read(item.path.parent, whose)
             return
-        # Of what was refused after it had come, nobody knows the patient here.
+        # Of what did not come, and what no reader could read, the server's word is all there is.
         named = InstanceIdentity(None, item.reference.instance_uid, item.study_uid)
         code = answer.problem[0] if answer.is_unavailable and answer.problem is not None else None
-        self._remote.fetched(whose or named, code)
+        known = whose if whose is not None and whose.sop_instance_uid is not None else named
+        self._remote.fetched(known, code)

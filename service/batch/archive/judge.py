@@ -127,7 +127,8 @@ class Judge:
 
     def run(self, items: Iterable[Item]) -> Generator[Answer]:
         """Yield what comes of each item; raises as `Batch.run`."""
-        task = Task(self._assignment.options, self._fetcher.look_at, self._make)
+        given = self._assignment
+        task = Task(given.options, self._fetcher.look_at, self._make, given.is_audited)
         memory = self._assignment.settings.memory
         return Batch(self._segmenter, task, memory, self._cores).run(items)
 

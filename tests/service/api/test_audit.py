@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 from service.access.scopes import Scope
 from service.app import create_app
 from service.audit.buffer import AuditBuffer
+from service.errors import Overloaded
+from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.service.api.test_gate import bearing, secret_of, write_keys
 from tests.service.api.test_stow import comes_true, post, related
@@ -99,14 +101,82 @@ def test_each_image_of_a_study_is_told(service: Service, since: Since) -> None:
 
 
 def test_an_image_that_was_refused_is_told_with_the_code(service: Service, since: Since) -> None:
-    file = mammogram(1, Modality="CT")
+    file = mammogram(1, Modality="CT", PatientID="P" * 3000)
     answer = service.client.post(
         "/v1/segment", content=file, headers=DICOM | bearing(secret_of(Scope.SEGMENT))
     )
     assert answer.status_code == 422
     (message,) = since()
     assert (message.outcome, message.why) == ("4", answer.json()["code"])
-    assert message.objects == ["<none>", "<none>"]
+    # Whose it is, in as many words as any text has there.
+    assert message.objects == [STUDY, "P" * 255 + "…"]
+    assert len(message.raw) < 3000
+
+
+def test_a_file_whose_header_cannot_be_read_is_told_as_nobodys(
+    service: Service, since: Since
+) -> None:
+    file = mammogram(1)[:140] + b"\xff" * 200
+    answer = service.client.post(
+        "/v1/segment", content=file, headers=DICOM | bearing(secret_of(Scope.SEGMENT))
+    )
+    assert 400 <= answer.status_code < 500
+    (message,) = since()
+    assert message.why == answer.json()["code"] and message.objects == ["<none>", "<none>"]
+
+
+@pytest.mark.parametrize("other", [{"PatientID": "43"}, {"StudyInstanceUID": "2.25.43"}])
+def test_all_images_of_a_study_that_was_refused_are_told(
+    service: Service, since: Since, phantom_png: bytes, other: dict[str, str]
+) -> None:
+    files = [("file", mammogram(1)), ("file", mammogram(2)), ("file", mammogram(3, **other))]
+    answer = service.client.post(
+        "/v1/studies",
+        files=[*files, ("file", phantom_png)],
+        headers=bearing(secret_of(Scope.SEGMENT)),
+    )
+    assert answer.status_code == 422
+    found = since()
+    assert [(each.outcome, each.why) for each in found] == [("4", answer.json()["code"])] * 2
+    last = [other.get("StudyInstanceUID", STUDY), other.get("PatientID", "42")]
+    assert [each.objects for each in found] == [[STUDY, "42"], last]
+    # Two images in the first message.
+    assert b'NumberOfInstances="2"' in found[0].raw
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Overloaded("too-busy", "Later."), "too-busy"), (RuntimeError("MUSTERMANN"), "internal")],
+)
+def test_what_was_given_up_is_told_of_every_image_that_was_there(
+    service: Service,
+    since: Since,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: str,
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Segmenter, "segment", fails)
+    files = [("file", mammogram(number)) for number in (1, 2, 3)]
+    answer = service.client.post(
+        "/v1/studies", files=files, headers=bearing(secret_of(Scope.SEGMENT))
+    )
+    assert answer.status_code >= 500
+    found = since()
+    assert [(each.why, each.objects) for each in found] == [(code, [STUDY, "42"])] * 2
+    assert b"MUSTERMANN" not in b"".join(each.raw for each in found)
+
+
+def test_what_came_before_a_body_broke_off_is_told(service: Service, since: Since) -> None:
+    body = related(mammogram(21), mammogram(22))
+    cut = body[: body.rindex(b"DICM") + 40]
+    answer = post(service.client, cut, **bearing(secret_of(Scope.INBOX)))
+    assert answer.status_code == 400
+    (message,) = since()
+    assert (message.event, message.outcome) == ("DICOM Instances Transferred", "4")
+    assert message.objects == [STUDY, "42"]
 
 
 def test_an_image_that_names_nobody_is_not_told(

@@ -11,6 +11,7 @@ from service.destinations.store import DicomDestination
 from service.destinations.stow import StowDestination
 from service.inbox.audited import identity_of_file, participant_of
 from service.inbox.inbox import Inbox
+from service.inbox.instance_store import InstanceStore
 from service.inbox.quota import DiskQuota, inbox_full
 from service.inbox.scp import StoreScp
 from service.settings import Settings
@@ -56,6 +57,22 @@ def test_what_came_by_c_store_is_told_with_both_ae_titles(
     assert b'AlternativeUserID="AETITLES=MAMMOSEG"' in first.raw
     assert not faults_of([first.raw, again.raw], tmp_path)
     assert PATIENT not in "".join(capfd.readouterr())
+
+
+def test_what_was_looked_at_and_could_not_be_kept_is_told_with_its_patient(
+    audited: StoreScp,
+    send: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(InstanceStore, "enter", fails)
+    send(audited, mammogram(PatientName=PATIENT), "-xe")
+    (message,) = since_start(tmp_path)
+    assert (message.outcome, message.objects) == ("4", [STUDY, "42"])
+    assert PATIENT.encode() in message.raw
 
 
 def test_what_cannot_be_kept_is_told_as_a_failure(
