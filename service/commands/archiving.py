@@ -1,6 +1,5 @@
 """What `mammoseg archive` does."""
 
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,9 +76,6 @@ def run(source: str, choices: Choices) -> int:
     """Segment an archive; return the exit status."""
     settings = settings_or_exit()
     configure_logs("warning", "console")
-    # Their lines name UIDs and URLs.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         query = query_of(source, dicomweb_credentials())
     except ValueError as error:

@@ -1,6 +1,5 @@
 """`mammoseg follow` and `mammoseg pull`: a PACS and the service, joined from outside of both."""
 
-import logging
 import os
 import signal
 from pathlib import Path
@@ -74,8 +73,6 @@ def follow(
     """
     settings = settings_or_exit()
     configure_logs(settings.log_level, settings.log_format, waits=False)
-    # It would log every look.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     options = FollowOptions(
         _kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait
     )
@@ -123,9 +120,6 @@ def pull(
     settings = settings_or_exit()
     wanted = _kinds(kinds)
     configure_logs("warning", "console")
-    # Their lines name UIDs and URLs.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     archive = Archive(dicomweb, study, dicomweb_credentials())

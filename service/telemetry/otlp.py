@@ -1,6 +1,8 @@
-"""Traces by OpenTelemetry, sent by OTLP over HTTP. The only file that imports it; extra `otel`."""
+"""Traces by OpenTelemetry, sent by OTLP over HTTP.
 
-import os
+With `otlp_export.py`, the only file that imports it; extra `otel`.
+"""
+
 import time
 from collections.abc import Mapping
 
@@ -9,13 +11,14 @@ from service.telemetry.tracing import TRACEPARENT, Attributes, Headers, Kind, Tr
 
 try:
     from opentelemetry.context import Context
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    from service.telemetry.otlp_export import open_exporter
 except ImportError:
     raise StartupError(
         "TRACE_ENDPOINT is set, and OpenTelemetry is not installed: pip install '.[otel]' in the "
@@ -27,12 +30,6 @@ _KINDS: dict[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
     "consumer": SpanKind.CONSUMER,
 }
-
-SEND_S = 3.0
-"""Longest time to send a batch, tries included: the end of the service waits for the last one."""
-
-TIMEOUTS = frozenset(("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))
-"""With one of these the operator says how long it may take."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -134,9 +131,7 @@ def open_otlp(endpoint: str, share: float, version: str) -> Tracing:
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(share)), resource=resource, shutdown_on_exit=False
     )
-    timeout_s = None if TIMEOUTS & os.environ.keys() else SEND_S
-    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(open_exporter(endpoint)))
     return OtlpTracing(provider)
 
 

@@ -30,19 +30,56 @@ logging.getLogger("pydicom").error("MUSTERMANN")
 logging.getLogger("highdicom.base").info("MUSTERMANN")
 try:
     raise ValueError("MUSTERMANN")
-except ValueError:
-    logging.getLogger("asyncio").exception("broken")
+except ValueError as error:
+    logging.getLogger("asyncio").exception("MUSTERMANN %s", error)
+    logging.getLogger("uvicorn.error").error(error)
+    logging.getLogger("uvicorn.error").error("Traceback\\nValueError: MUSTERMANN")
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application\\n", exc_info=error)
+"""
+
+NOISE = """
+import logging
+from service.logs import configure_logs
+configure_logs("debug", "json")
+for name in ("httpcore.http11", "httpx", "opentelemetry.util.re", "a.package.of.tomorrow"):
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.DEBUG)
+    for _ in range(9):
+        logger.debug("receive_response_headers.complete %s", ["MUSTERMANN"])
+        logger.info("GET https://pacs/MUSTERMANN")
+        logger.warning("Header format invalid! %s", "MUSTERMANN", extra={"token": "MUSTERMANN"})
+logging.warning("MUSTERMANN")
 """
 
 
 def test_logs_are_json_lines_and_foreign_voices_are_silent() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in run.stderr.splitlines()]
-    assert [line["event"] for line in lines] == ["request", "started", "broken"]
-    assert lines[2]["error"] == "ValueError" and lines[2]["at"]
+    assert [line["event"].strip() for line in lines] == [
+        *("request", "started", "foreign-log", "foreign-log", "foreign-log"),
+        "Exception in ASGI application",
+    ]
+    assert lines[2]["logger"] == "asyncio" and lines[2]["level"] == "error"
+    assert lines[2]["error"] == lines[5]["error"] == "ValueError" and lines[2]["at"]
     assert "MUSTERMANN" not in run.stderr
     assert lines[0]["status"] == 200 and lines[0]["level"] == "info"
     assert run.stdout == ""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_of_others_no_words_are_written_at_any_level(form: str) -> None:
+    script = NOISE.replace('"json"', f'"{form}"')
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "MUSTERMANN" not in run.stdout + run.stderr
+    written = run.stderr.splitlines()
+    assert len(written) == 4 * 4 + 1
+    if form == "json":
+        lines = [json.loads(line) for line in written]
+        assert {line["event"] for line in lines} == {"foreign-log"}
+        assert {line["level"] for line in lines} == {"warning"}
+        told = [(line["logger"], line["times"]) for line in lines]
+        assert told[:5] == [*(("httpcore.http11", times) for times in (1, 2, 4, 8)), ("httpx", 1)]
+        assert lines[0]["logged_at"].startswith("<string>:") and told[-1] == ("root", 1)
 
 
 @contextmanager

@@ -2,19 +2,24 @@
 
 import asyncio
 import importlib
+import json
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
+from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.errors import StartupError
@@ -214,6 +219,80 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
         telemetry.tracing.begin("request", "server", {}).end()
         with not_held_up():
             telemetry.close()
+
+
+SAID = """
+import sys
+from service.logs import configure_logs
+from service.telemetry.opening import open_telemetry
+from service.telemetry.options import TelemetryOptions
+configure_logs("debug", "json")
+telemetry = open_telemetry(TelemetryOptions(trace_endpoint=sys.argv[1]), "0")
+telemetry.tracing.begin("request", "server", {}).end()
+telemetry.close()
+"""
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A collector that quotes what it does not like."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = f"CANARY {self.headers.get('Authorization')}".encode()
+        self.send_response(400, "CANARY")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer S3CRET", "Authorization=Bearer S3CRET"])
+def test_what_ails_traces_is_said_in_our_own_words_and_quotes_no_secret(header: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1/traces"
+        given = {"OTEL_EXPORTER_OTLP_HEADERS": header, "OTEL_EXPORTER_OTLP_TIMEOUT": "S3CRET s"}
+        done = subprocess.run(
+            [sys.executable, "-c", SAID, url],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | given,
+        )
+        server.shutdown()
+    assert "S3CRET" not in done.stderr and "CANARY" not in done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    ignored = [line["setting"] for line in lines if line["event"] == "otlp-setting-ignored"]
+    assert ignored == sorted(given if ":" in header else [*given][1:])
+    assert [line["spans"] for line in lines if line["event"] == "traces-not-sent"] == [1]
+    assert {line["event"] for line in lines} - {"foreign-log"} == {
+        "otlp-setting-ignored",
+        "traces-not-sent",
+    }
+
+
+def test_an_outage_of_the_collector_is_said_once_and_so_is_its_end() -> None:
+    otlp_export = importlib.import_module("service.telemetry.otlp_export")
+    failure, success = otlp_export.SpanExportResult.FAILURE, otlp_export.SpanExportResult.SUCCESS
+    results = iter([success, failure, OSError("CANARY"), success, success])
+
+    class Exporter(otlp_export.SpanExporter):  # type: ignore[misc, name-defined]
+        def export(self, spans: Any) -> Any:
+            result = next(results)
+            if isinstance(result, OSError):
+                raise result
+            return result
+
+    exporter = otlp_export.ToldExporter(Exporter())
+    with capture_logs() as logs:
+        told = [exporter.export([None, None]) for _ in range(5)]
+    assert told == [success, failure, failure, success, success]
+    assert [(line["event"], line.get("lost")) for line in logs] == [
+        ("traces-not-sent", None),
+        ("traces-sent-again", 4),
+    ]
 
 
 OFF = """
