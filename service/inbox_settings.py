@@ -10,6 +10,7 @@ from service.comma_list import comma_list
 from service.destinations.destination import Destination
 from service.destinations.registry import AnyDestination, parse_destinations
 from service.dimse.ae_title import AE_TITLE, is_ae_title
+from service.header_text import given
 from service.outputs.forms import DICOM_OBJECTS
 from service.postgres_options import PostgresOptions
 
@@ -182,7 +183,7 @@ class InboxSettings(BaseSettings):
             return None
         if file is not None:
             try:
-                password = file.read_text("utf-8").rstrip("\r\n")
+                password = given(file.read_text("utf-8"))
             except (OSError, UnicodeDecodeError):
                 raise ValueError("inbox_database_password_file cannot be read") from None
         try:

@@ -17,7 +17,7 @@ EVERY_ADDRESS = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}  # noqa:
 
 def main() -> int:
     """Return 0 if it is ready, else 1."""
-    host = os.environ.get("MAMMOSEG_HOST") or "127.0.0.1"
+    host = os.environ.get("MAMMOSEG_HOST", "").strip() or "127.0.0.1"
     port = int(os.environ.get("MAMMOSEG_PORT", "8000"))
     for address in addresses(host):
         try:

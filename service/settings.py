@@ -11,6 +11,7 @@ from service.access.settings import AccessSettings
 from service.audit.settings import AuditSettings
 from service.capacity.plan import MemoryPlan
 from service.comma_list import comma_list
+from service.header_text import given
 from service.imaging.limits import ReadLimits
 from service.inbox_settings import InboxSettings
 from service.inference.device import DeviceChoice, Gpu
@@ -165,6 +166,12 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, ServingSettings, Te
         if isinstance(value, str) and not value.strip():
             raise ValueError("must not be empty; leave it out for the default")
         return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_without_white_space_around(cls, value: object) -> object:
+        # A line's end comes with what is read from a file into a variable.
+        return given(value) if isinstance(value, str) else value
 
     @field_validator("engine_cache")
     @classmethod

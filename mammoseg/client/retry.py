@@ -71,7 +71,9 @@ class Attempts:
         is_late = isinstance(error, httpx.TimeoutException) and not isinstance(
             error, httpx.ConnectTimeout
         )
-        pause_s = None if is_late else self._pause(None)
+        # What cannot be sent is no outage.
+        is_ours = isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol)
+        pause_s = None if is_late or is_ours else self._pause(None)
         if pause_s is None:
             what = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
             raise ServiceUnreachable(f"no answer came {what} ({type(error).__name__})") from error

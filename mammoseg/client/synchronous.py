@@ -240,6 +240,10 @@ def with_key(options: dict[str, Any], key: str | None) -> dict[str, Any]:
     """Return options of httpx with a key among the headers, if there is one."""
     headers = httpx.Headers(options.get("headers"))
     if key is not None:
+        key = key.strip()
+        if not (key and key.isascii() and key.isprintable() and " " not in key):
+            # Not its text: it is a secret.
+            raise ValueError("a key is visible ASCII, without white space")
         headers["Authorization"] = f"Bearer {key}"
     return options | {"headers": headers}
 

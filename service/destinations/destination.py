@@ -8,9 +8,10 @@ from typing import ClassVar, Protocol, Self
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from service.dimse.store_status import NotDelivered
+from service.header_text import given as given_text
 from service.logs import where
 from service.tls_files import TlsFiles
 
@@ -182,6 +183,11 @@ class Destination(BaseModel):
             parts = urlsplit(str(given.get("url", "")))
             given = given | {"name": f"{parts.netloc}{parts.path}".rstrip("/")}
         return given
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_without_white_space_around(cls, value: object) -> object:
+        return given_text(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _keys_and_certificates(self) -> Self:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import httpx
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service.destinations.destination import ClientOptions, Destination
 from service.dicomweb.store_response import DICOM_JSON
 from service.dicomweb.stow_answer import judge
 from service.dimse.store_status import NotDelivered
+from service.header_text import RULE, is_bearer
 from service.tls_files import TlsContext, client_context, code_of
 
 PIECE = 2**20
@@ -40,6 +41,13 @@ class StowDestination(Destination):
     token: SecretStr | None = None
     username: str | None = None
     password: SecretStr | None = None
+
+    @field_validator("token")
+    @classmethod
+    def _token_goes_into_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_bearer(value.get_secret_value()):
+            raise ValueError(RULE)
+        return value
 
     @model_validator(mode="after")
     def _credentials_apart(self) -> Self:

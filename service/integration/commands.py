@@ -14,6 +14,7 @@ from service.dicomweb.archive import Archive, InstanceUids, ServerFailed
 from service.dicomweb.audited import RemoteAudit
 from service.dicomweb.url import without_credentials
 from service.errors import StartupError
+from service.header_text import RULE, given, is_bearer
 from service.imaging.elements import is_uid
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
@@ -76,13 +77,13 @@ def follow(
     options = FollowOptions(
         _kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait
     )
+    orthanc, service = _server("--orthanc", orthanc), _server("--service", service)
+    credentials, headers = _credentials(USERNAME, PASSWORD), _key_header()
     position = _cursor(cursor, from_start)
     with (
         _audit_trail(settings) as trail,
-        httpx.Client(
-            base_url=orthanc, timeout=TIMEOUT_S, auth=_credentials(USERNAME, PASSWORD)
-        ) as pacs,
-        httpx.Client(base_url=service, timeout=TIMEOUT_S, headers=_key_header()) as server,
+        httpx.Client(base_url=orthanc, timeout=TIMEOUT_S, auth=credentials) as pacs,
+        httpx.Client(base_url=service, timeout=TIMEOUT_S, headers=headers) as server,
     ):
         follower = Follower(
             Orthanc(pacs),
@@ -118,7 +119,7 @@ def pull(
     if not is_uid(study):
         fail("--study takes a Study Instance UID")
     settings = settings_or_exit()
-    wanted = _kinds(kinds)
+    wanted, dicomweb = _kinds(kinds), _server("--dicomweb", dicomweb)
     configure_logs("warning", "console")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -178,8 +179,32 @@ def _cursor(file: Path, from_start: bool) -> Cursor:
 
 
 def _key_header() -> dict[str, str]:
-    key = os.environ.get(SERVICE_KEY)
-    return {} if key is None else {"Authorization": f"Bearer {key}"}
+    key = _given(SERVICE_KEY)
+    if key is None:
+        return {}
+    if not is_bearer(key):
+        # Not its text: it is a secret.
+        fail(f"{SERVICE_KEY}: {RULE}")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _given(variable: str) -> str | None:
+    """Return a variable's value; one that was meant to be there must not be taken for none."""
+    text = os.environ.get(variable)
+    if text is not None and not given(text):
+        fail(f"{variable}: must not be empty; leave it out for the default")
+    return None if text is None else given(text)
+
+
+def _server(option: str, url: str) -> str:
+    """Return the URL of a server; without a scheme, nobody could ever be asked."""
+    try:
+        parts = httpx.URL(given(url))
+    except httpx.InvalidURL:
+        parts = httpx.URL()
+    if parts.scheme not in ("http", "https") or not parts.host:
+        fail(f"{option} takes a URL such as http://HOST:8042")
+    return str(parts)
 
 
 def dicomweb_credentials() -> tuple[str, str] | None:
@@ -188,5 +213,5 @@ def dicomweb_credentials() -> tuple[str, str] | None:
 
 
 def _credentials(username: str, password: str) -> tuple[str, str] | None:
-    name = os.environ.get(username)
-    return None if name is None else (name, os.environ.get(password, ""))
+    name = _given(username)
+    return None if name is None else (name, given(os.environ.get(password, "")))

@@ -10,6 +10,13 @@ TRY_AGAIN = frozenset((408, 425, 429))
 """Of the refusals, those that speak of the moment and not of what was sent; so do all 5xx."""
 
 
+NEVER_SENT = (
+    *(httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL),
+    UnicodeEncodeError,
+)
+"""What a request of ours ends with that nobody can be asked by: waiting mends nothing."""
+
+
 class Unavailable(Exception):
     """The other side does not answer now, or says to come back.
 
@@ -60,12 +67,16 @@ def ask(client: httpx.Client, method: str, path: str, **options: Any) -> httpx.R
     Unavailable
         No answer, or one that speaks of the moment.
     Denied
-        401 or 403.
+        401 or 403; or the request is none that can be sent, now or later.
     Refused
         Another 4xx; `reason` is the code of our service's problem where it has one.
     """
     try:
         answer = client.request(method, path, **options)
+    except NEVER_SENT as error:
+        where = without_credentials(str(client.base_url))
+        reason = f"{type(error).__name__}: check the URL and the credentials"
+        raise Denied(f"{where} cannot be asked ({reason})") from None
     except httpx.HTTPError as error:
         raise Unavailable(type(error).__name__) from None
     if answer.is_success:

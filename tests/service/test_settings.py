@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 import typer
 from pydantic import ValidationError
 
+from service.destinations.stow import StowDestination
 from service.inference.device import Gpu
 from service.settings import Settings
 from service.system.cores import available_cores
@@ -86,6 +88,41 @@ def test_engines_that_others_may_write_are_not_run(tmp_path: Path, mode: int) ->
         Settings(engine_cache=tmp_path)
     tmp_path.chmod(0o755)
     assert Settings(engine_cache=tmp_path).gpu().engines == tmp_path
+
+
+def test_white_space_around_a_value_is_none_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {
+        "HOST": "127.0.0.1",
+        "KEYS_FILE": "/keys.json",
+        "OIDC_ISSUER": "https://provider",
+        "OIDC_AUDIENCE": "mammoseg",
+        "MODEL": "/model.onnx",
+        "INBOX": str(tmp_path),
+        "INBOX_DATABASE": "postgresql://user@host/database",
+        "DESTINATIONS": '[{"url": "https://h/a ", "token": "t\\n"}]',
+        "AUDIT_FOLDER": "/audit",
+        "TRACE_ENDPOINT": "http://collector:4318/v1/traces",
+        "LOG_LEVEL": "debug",
+    }.items():
+        monkeypatch.setenv(f"MAMMOSEG_{name}", f" {value}\n")
+    settings = Settings()
+    assert (settings.host, settings.oidc_audience) == ("127.0.0.1", "mammoseg")
+    paths = (settings.keys_file, settings.model, settings.inbox, settings.audit_folder)
+    assert paths == (Path("/keys.json"), Path("/model.onnx"), tmp_path, Path("/audit"))
+    postgres = settings.postgres_options()
+    assert postgres is not None and postgres.database == "database"
+    (destination,) = settings.destinations
+    assert isinstance(destination, StowDestination) and destination.token is not None
+    assert (destination.url, destination.token.get_secret_value()) == ("https://h/a", "t")
+
+
+@pytest.mark.parametrize("token", ["m\u00e4", "two words", "a\nb", "", " "])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(ValidationError, match="visible ASCII") as refused:
+        Settings(destinations=json.dumps([{"url": "https://h/a", "token": token}]))
+    assert not token.strip() or token not in str(refused.value)
 
 
 def test_megapixels_reach_the_reader() -> None:

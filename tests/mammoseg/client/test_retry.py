@@ -17,6 +17,7 @@ from mammoseg.client import (
     ServiceFailed,
     ServiceUnreachable,
 )
+from mammoseg.client.synchronous import with_key
 from tests.mammoseg.client.scripted import Script, problem_answer, result_document
 
 pytestmark = pytest.mark.unit
@@ -61,6 +62,22 @@ def test_nonsense_in_retry_after_is_waited_for_as_if_it_were_not_there(text: str
     script = Script((busy(text), answer()))
     script.client().segment(b"image")
     assert 0.25 <= script.pauses_s[0] <= 0.5
+
+
+@pytest.mark.parametrize("error", [httpx.LocalProtocolError("no"), httpx.UnsupportedProtocol("no")])
+def test_what_can_never_be_sent_is_not_tried_again(error: httpx.TransportError) -> None:
+    script = Script((error, answer()))
+    with pytest.raises(ServiceUnreachable):
+        script.client().segment(b"image")
+    assert script.pauses_s == []
+
+
+def test_a_key_that_no_header_can_hold_is_refused_and_not_quoted() -> None:
+    for key in ("", "\n", "m\u00e4", "two words", "a\nb"):
+        with pytest.raises(ValueError, match="visible ASCII") as refused:
+            with_key({}, key)
+        assert not key.strip() or key not in str(refused.value)
+    assert with_key({}, "key\r\n")["headers"]["Authorization"] == "Bearer key"
 
 
 def test_tries_are_bounded() -> None:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from service.integration.remote import Refused, Unavailable, ask
+from service.integration.remote import Denied, Refused, Unavailable, ask
 
 pytestmark = pytest.mark.unit
 
@@ -33,6 +33,28 @@ def test_a_refusal_has_the_code_of_the_problem() -> None:
     with pytest.raises(Refused) as refusal:
         asked(problem(422, "intent"))
     assert refusal.value.reason == "intent"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.LocalProtocolError("Illegal header value b'Bearer S3CRET\\n'"),
+        httpx.UnsupportedProtocol("S3CRET"),
+        httpx.InvalidURL("S3CRET"),
+        UnicodeEncodeError("ascii", "S3CRET\u00e4", 6, 7, "ordinal not in range"),
+    ],
+)
+def test_what_can_never_be_sent_is_not_waited_for(error: Exception) -> None:
+    def fails(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    transport = httpx.MockTransport(fails)
+    with (
+        httpx.Client(transport=transport, base_url="http://there") as client,
+        pytest.raises(Denied, match="cannot be asked") as denied,
+    ):
+        ask(client, "GET", "/changes")
+    assert "S3CRET" not in str(denied.value)
 
 
 def asked(answer: httpx.Response) -> None:

@@ -47,7 +47,7 @@ def audit_lock(folder: Path) -> None:
         raise CollectorFails("refused")
 
     with closing(AuditBuffer(folder, 2**20)) as buffer:
-        sender = Sender(buffer, away)  # type: ignore[arg-type]
+        sender = Sender(buffer, away)
         sender.start()
         assert comes_true((folder / AUDIT_LOCK).exists)
         assert sender.close()
