@@ -5,6 +5,7 @@ Whoever may open a lock file, if only to read it, may hold its lock.
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -56,6 +57,13 @@ def close_to_others(descriptor: int) -> None:
     """Take back what an earlier version or a careless copy allowed others, if it is ours to."""
     with suppress(PermissionError):
         os.fchmod(descriptor, OWNER_ALONE)
+
+
+def not_for_others(descriptor: int) -> None:
+    """Take from a regular file of ours what it allows to everybody, and leave its group alone."""
+    state = os.fstat(descriptor)
+    if stat.S_ISREG(state.st_mode) and state.st_mode & 0o007 and state.st_uid == os.geteuid():
+        os.fchmod(descriptor, state.st_mode & 0o770)
 
 
 def locked(file: Path) -> BinaryIO | None:

@@ -7,13 +7,14 @@ import sys
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 import structlog
 
 from service.errors import StartupError
 from service.system.passing import may_pass
+from service.system.private_files import not_for_others, owner_only
 from service.system.unhindered_log import UnhinderedHandler
 from service.telemetry.inference_line import InferenceLine
 from service.telemetry.shadow_line import ShadowLine
@@ -66,7 +67,12 @@ class _ToFile(WatchedFileHandler):
     def _open(self) -> TextIOWrapper:
         """Open the file; a line that was broken off must not take the next one with it."""
         ended = _ends_with_a_line(Path(self.baseFilename))
-        stream = super()._open()
+        # Anew, too: who rotates moves it away, and what is made then has the umask's mode else.
+        stream = cast(
+            TextIOWrapper,
+            open(self.baseFilename, "a", encoding=self.encoding, opener=owner_only),  # noqa: SIM115
+        )
+        not_for_others(stream.fileno())
         if not ended:
             # It goes out with the first line: a disk that is still full keeps nobody from starting.
             stream.write(self.terminator)
@@ -102,7 +108,8 @@ def open_inference_log(where: Path | str) -> InferenceLog | None:
     ----------
     where
         "off"; "log" for the service's log, which is standard error; or a file, which is appended
-        to, made for its owner alone if it is not there, and opened anew once it was moved away.
+        to, made for its owner alone if it is not there, and opened anew once it was moved away. Of
+        one that is there, a group may read what it may; others may not any more.
 
     Raises
     ------
@@ -114,7 +121,6 @@ def open_inference_log(where: Path | str) -> InferenceLog | None:
     if where == "log":
         return Lines(_ToLog(sys.stderr))
     try:
-        Path(where).touch(mode=0o600)
         return Lines(_ToFile(where, encoding="utf-8"))
     except OSError as error:
         reason = f"INFERENCE_LOG cannot be opened: {error.strerror}"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import pytest
 
@@ -20,6 +20,8 @@ from service.inbox.files import Files
 from service.inbox.work_lock import LOCK as WORK_LOCK
 from service.inbox.work_lock import lock
 from service.integration.cursor import Cursor
+from service.telemetry.inference_line import InferenceLine
+from service.telemetry.inference_log import open_inference_log
 from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
@@ -87,3 +89,27 @@ def test_what_holds_a_folder_of_results_is_for_no_more_than_its_group(folder: Pa
     Ledger(folder, {}).close()
     for name in (JOURNAL, LOCK_NAME, LEDGER):
         assert mode(folder / name) & 0o007 == 0 and mode(folder / name) & 0o600 == 0o600
+
+
+def test_a_log_of_inferences_that_is_opened_anew_is_for_its_owner_alone(folder: Path) -> None:
+    log = open_inference_log(file := folder / "lines")
+    assert log is not None
+    for number in range(3):
+        log.write(cast(InferenceLine, [number]))
+        assert mode(file) == 0o600
+        file.rename(folder / f"lines.{number}")
+    log.close()
+    assert [(folder / f"lines.{number}").read_text() for number in range(3)] == [
+        f"[{number}]\n" for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o640), (0o640, 0o640), (0o666, 0o660)])
+def test_of_a_log_that_is_there_its_group_keeps_what_it_was_given(
+    folder: Path, before: int, after: int
+) -> None:
+    (folder / "lines").touch()
+    (folder / "lines").chmod(before)
+    log = open_inference_log(folder / "lines")
+    assert log is not None and mode(folder / "lines") == after
+    log.close()
