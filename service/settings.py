@@ -13,6 +13,7 @@ from service.capacity.plan import MemoryPlan
 from service.comma_list import comma_list
 from service.header_text import given
 from service.imaging.limits import ReadLimits
+from service.imaging.modality import check_modalities
 from service.inbox_settings import InboxSettings
 from service.inference.device import DeviceChoice, Gpu
 from service.reading.options import ReaderOptions
@@ -186,6 +187,12 @@ class Settings(AccessSettings, AuditSettings, InboxSettings, ServingSettings, Te
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return frozenset(comma_list(value))
+        return value
+
+    @field_validator("accept_modalities")
+    @classmethod
+    def _are_modalities(cls, value: frozenset[str]) -> frozenset[str]:
+        check_modalities(sorted(value))
         return value
 
     @model_validator(mode="after")

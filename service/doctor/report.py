@@ -100,7 +100,7 @@ def _with_model(report: Report, settings: Settings) -> Iterator[Check]:
             {"id": each.model.id, "role": role, "sha256": each.model.sha256}
             for each, role in models.roles()
         ]
-        yield decoders_check(segmenter.reader)
+        yield decoders_check(segmenter.reader, min(settings.accept_modalities))
         try:
             for check in model_checks(segmenter):
                 if check.name == "provider" and check.state != "well":

@@ -16,6 +16,7 @@ from service.dicomweb.url import without_credentials
 from service.errors import StartupError
 from service.header_text import RULE, given, is_bearer
 from service.imaging.elements import is_uid
+from service.imaging.modality import check_modalities
 from service.integration.cursor import Cursor
 from service.integration.follow import Follower, FollowOptions
 from service.integration.orthanc import Orthanc
@@ -74,9 +75,7 @@ def follow(
     """
     settings = settings_or_exit()
     configure_logs(settings.log_level, settings.log_format, waits=False)
-    options = FollowOptions(
-        _kinds(kinds), frozenset(_split(modalities)), period, attempts, longest_wait
-    )
+    options = FollowOptions(_kinds(kinds), _modalities(modalities), period, attempts, longest_wait)
     orthanc, service = _server("--orthanc", orthanc), _server("--service", service)
     credentials, headers = _credentials(USERNAME, PASSWORD), _key_header()
     position = _cursor(cursor, from_start)
@@ -165,6 +164,17 @@ def _kinds(text: str) -> tuple[str, ...]:
     if not kinds or not set(kinds) <= OUTPUTS.keys():
         fail(f"--kinds takes some of {', '.join(OUTPUTS)}")
     return kinds
+
+
+def _modalities(text: str) -> frozenset[str]:
+    modalities = _split(text)
+    try:
+        check_modalities(modalities)
+    except ValueError as error:
+        fail(f"--modalities: {error}")
+    if not modalities:
+        fail("--modalities names none: nothing would be sent")
+    return frozenset(modalities)
 
 
 def _cursor(file: Path, from_start: bool) -> Cursor:

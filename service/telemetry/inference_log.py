@@ -7,7 +7,7 @@ import sys
 from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -68,10 +68,7 @@ class _ToFile(WatchedFileHandler):
         """Open the file; a line that was broken off must not take the next one with it."""
         ended = _ends_with_a_line(Path(self.baseFilename))
         # Anew, too: who rotates moves it away, and what is made then has the umask's mode else.
-        stream = cast(
-            TextIOWrapper,
-            open(self.baseFilename, "a", encoding=self.encoding, opener=owner_only),  # noqa: SIM115
-        )
+        stream = open(self.baseFilename, "a", encoding=self.encoding, opener=owner_only)  # noqa: SIM115
         not_for_others(stream.fileno())
         if not ended:
             # It goes out with the first line: a disk that is still full keeps nobody from starting.

@@ -125,6 +125,24 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_quoted(token: str) -
     assert not token.strip() or token not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("mg", "'mg' is no Modality .*is MG meant"),
+        ('"MG,DX"', "is (DX|MG) meant"),
+        ("MG;DX", "'MG;DX' is no Modality"),
+        ("MG DX XY ZZ 12345", "is no Modality"),
+        ("MG,\u041c\u0413", r"is no Modality"),
+    ],
+)
+def test_a_modality_that_no_image_can_have_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("MAMMOSEG_ACCEPT_MODALITIES", value)
+    with pytest.raises(ValidationError, match=said):
+        Settings()
+
+
 def test_megapixels_reach_the_reader() -> None:
     assert Settings(max_megapixels=2).read_limits().max_pixels == 2_000_000
 

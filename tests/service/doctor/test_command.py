@@ -152,6 +152,14 @@ def test_a_decoder_that_decodes_something_else_is_found(monkeypatch: pytest.Monk
     assert (found.state, found.found) == ("mend", "JPEG-LS: another image")
 
 
+def test_what_settings_refuse_is_not_put_down_to_the_decoders() -> None:
+    reader = InProcess(ReadLimits(accept_modalities=frozenset({"CR"})))
+    assert decoders_check(reader, "CR").state == "well"
+    found = decoders_check(reader)
+    assert (found.state, found.found) == ("mend", "uncompressed: modality-not-accepted")
+    assert found.advice is not None and "ACCEPT_MODALITIES" in found.advice
+
+
 def test_destinations_are_asked_on_request() -> None:
     nobody = destination_check(StowDestination(url=f"http://127.0.0.1:{free_port()}/dicom-web"))
     assert nobody.state == "mend" and "reached" in nobody.found

@@ -8,6 +8,7 @@ from service.integration.commands import (
     USERNAME,
     _credentials,
     _key_header,
+    _modalities,
     _server,
 )
 from service.integration.remote import Denied
@@ -71,3 +72,13 @@ def test_what_is_no_url_of_a_server_is_refused_and_not_waited_for(
     with pytest.raises(typer.Exit):
         _server("--orthanc", url)
     assert "--orthanc takes a URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["mg", "MG;CR", "", " , "])
+def test_modalities_that_no_image_can_have_are_refused(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert _modalities("MG, CR") == {"MG", "CR"}
+    with pytest.raises(typer.Exit):
+        _modalities(text)
+    assert "--modalities" in capsys.readouterr().err
