@@ -3,7 +3,7 @@
 Nothing here sees a test patient.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,17 @@ import onnx
 from numpy.typing import NDArray
 from rich import get_console
 
-from model_export.datasets import Annotation, Sample, read_source
+from model_export.datasets import Annotation, Sample
 from model_export.evaluation import ask, in_parallel
+from model_export.evaluation.familiar import counts_against, familiar, refuse_if_all
+from model_export.evaluation.sets import of_split, was_trained_on
 from model_export.export.graph import shift_activation
 from model_export.export.run import contract_of, write
 from model_export.export.verify import SHIFT, has_mask_shift
 from model_export.lesion_free import lesion_free_logit
 from model_export.mask_threshold import MINIMUM_REGION_MM2, Drawn, choose_candidate, choose_mask
 from model_export.score_threshold import NO_NEGATIVES, Scored, choose_score
+from model_export.seen_images import SeenImages, say_seen, seen_by, union
 from service.errors import MammosegError
 from service.inference.contract import Contract, OperatingPoint, Score, sigmoid
 from service.inference.session import Session
@@ -45,6 +48,8 @@ class Asked:
     ----------
     drawn
         None where nobody outlined a lesion sharply.
+    digest
+        What identifies the image.
     without_lesions
         The has-mask score of the same film without its lesions; None where it has none, nobody drew
         them, or too little breast is left.
@@ -53,6 +58,7 @@ class Asked:
     image: Scored
     drawn: Drawn | None
     without_lesions: float | None
+    digest: bytes
 
 
 def calibrate(
@@ -89,6 +95,8 @@ def calibrate(
     ValueError
         No validation image is there to choose on: neither an outline, nor what the has-mask
         threshold needs.
+    DatasetError
+        A source cannot be read, or its validation patients are none that the net did not train on.
 
     Returns
     -------
@@ -99,7 +107,10 @@ def calibrate(
     counted = contract.provenance.training_data if sources is None else sources
     if not counted:
         raise ValueError("the contract names no training data: say --source, a folder of --data")
-    chosen, shift = _choose(contract, _collect(path, data, contract, counted), sensitivity)
+    seen = seen_by(model)
+    asked = _collect(path, contract, _validation(data, counted, contract, seen))
+    chosen, shift = _choose(contract, asked, sensitivity)
+    say_seen(model, union([seen, SeenImages(chose=frozenset(one.digest for one in asked))]))
     shift_activation(model, contract.outputs.activation, shift)
     evaluation: dict[str, float | str] = {SHIFT: shift + has_mask_shift(contract)}
     provenance = chosen.provenance.model_copy(update={"evaluation": evaluation})
@@ -143,7 +154,7 @@ def _choose(
     return contract.model_copy(update=update), score.shift
 
 
-def _collect(path: Path, data: Path, contract: Contract, sources: Sequence[str]) -> list[Asked]:
+def _collect(path: Path, contract: Contract, samples: Iterable[Sample]) -> list[Asked]:
     session = Session.open(path)
     with open_model(path, runners=available_cores()) as segmenter:
 
@@ -163,9 +174,9 @@ def _collect(path: Path, data: Path, contract: Contract, sources: Sequence[str])
             own = sample.has_lesion and contract.adopted is None
             free = lesion_free_logit(session, contract, sample) if own else None
             without = None if free is None else sigmoid(free / contract.score.temperature)
-            return Asked(Scored(sample.source, sample.has_lesion, score), drawn, without)
+            image = Scored(sample.source, sample.has_lesion, score)
+            return Asked(image, drawn, without, sample.digest)
 
-        samples = _validation(data, sources)
         asked = []
         for sample, answer in in_parallel(ask_both, samples, "calibrating"):
             if isinstance(answer, Asked):
@@ -190,8 +201,18 @@ def _is_sharp(lesion: NDArray[np.bool_] | None) -> bool:
     return lesion is not None and float(lesion.mean()) <= SHARP
 
 
-def _validation(data: Path, sources: Sequence[str]) -> Iterator[Sample]:
+def _validation(
+    data: Path, sources: Sequence[str], contract: Contract, seen: SeenImages
+) -> Iterator[Sample]:
+    """Yield the validation samples of those that the net was not trained on."""
+    known = counts_against(seen, "validation")
     for source in sources:
-        for sample in read_source(data, source):
-            if sample.split == "validation":
-                yield sample
+        elsewhere = contract.adopted is not None and was_trained_on(contract, source)
+        every = of_split(data, source, "validation", None, elsewhere=elsewhere)
+        met = familiar(every, known, source)
+        refuse_if_all(met, source, "all validation patients")
+        if met.images:
+            get_console().print(met.told(source), markup=False)
+        yield from of_split(
+            data, source, "validation", None, elsewhere=elsewhere, without=met.patients
+        )

@@ -27,7 +27,7 @@ from service.imaging.normalise import Normalisation
 from service.imaging.resample import breast_on_working_grid
 from service.inference.tiling import GRID
 
-FORMAT = 3
+FORMAT = 4
 """Of the files; to be raised with every change of what stands in them, of what reads the sources or
 of what finds the breast, so that older ones are packed anew."""
 
@@ -48,7 +48,7 @@ class Packed:
         Share of the breast that is lesion; 0 without a mask.
     boxes
         Around the lesions, in pixels of the working grid; empty where the source gives none.
-    part
+    part, digest
         As in `Sample`.
     """
 
@@ -63,6 +63,7 @@ class Packed:
     lesion_fraction: float
     boxes: tuple[LesionBox, ...] = ()
     part: Part | None = None
+    digest: bytes = b""
 
     @property
     def split(self) -> Split:
@@ -116,6 +117,7 @@ def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Pac
         lesion_fraction=0.0 if lesion is None else float(lesion.sum()) / inside,
         boxes=tuple(_on_grid(one, working.box, (rows, columns)) for one in sample.boxes),
         part=sample.part,
+        digest=sample.digest,
     )
 
 
@@ -211,6 +213,7 @@ def _save(target: Path, packed: Sequence[Packed], stamp: bytes) -> None:
             "lesion_fraction": one.lesion_fraction,
             "boxes": one.boxes,
             "part": one.part,
+            "digest": one.digest.hex(),
             "shape": one.pixels.shape,
             "drawn": one.lesion is not None,
         }
@@ -243,8 +246,10 @@ def _unpack(
         if entry.pop("drawn"):
             drawn = lesion[drawn_start : drawn_start + size].reshape(rows, columns)
             drawn_start += size
+        digest = bytes.fromhex(entry.pop("digest"))
         yield Packed(
             **entry,
+            digest=digest,
             pixels=pixels[start : start + size].reshape(rows, columns),
             breast=breast[start : start + size].reshape(rows, columns),
             lesion=drawn,

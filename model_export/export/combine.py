@@ -20,6 +20,7 @@ from model_export.export.layers import GraphBuilder, add_pool
 from model_export.export.run import UNCALIBRATED, write
 from model_export.export.verify import ROUNDED, SHIFT, difference
 from model_export.networks.heads import pool
+from model_export.seen_images import say_seen, seen_by, union
 from service.inference.contract import Contract, Provenance, Score
 from service.inference.session import Session, TileOutputs
 
@@ -85,6 +86,7 @@ def combine(paths: Sequence[Path], name: str, version: str, target: Path) -> flo
     contract = _contract(members, name, version)
     model = _graph(members, contract)
     store_in_half(model)
+    say_seen(model, union(seen_by(member.model) for member in members))
     write(model, contract, target)
     largest = difference(Session.open(target), lambda tile: _mean(members, tile))
     if not largest <= ROUNDED:

@@ -18,6 +18,7 @@ from model_export.export.layers import GraphBuilder, add_pool
 from model_export.export.run import UNCALIBRATED, write
 from model_export.export.verify import PARITY, SHIFT, difference, has_mask_shift
 from model_export.networks.heads import pool
+from model_export.seen_images import say_seen, seen_by
 from service.inference.contract import Contract
 from service.inference.session import Session, TileOutputs
 
@@ -60,7 +61,9 @@ def mirror(path: Path, version: str, target: Path) -> float:
         raise ValueError(f"{path.name} looks at mirror images already")
     if net.contract.input.dtype != "float32":
         raise ValueError("mirror a file before it is halved")
-    write(_graph(net), _contract(net, version), target)
+    model = _graph(net)
+    say_seen(model, seen_by(net.model))
+    write(model, _contract(net, version), target)
     largest = difference(Session.open(target), lambda tile: _mean(net.session, tile))
     if not largest <= PARITY:
         target.unlink()

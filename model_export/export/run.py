@@ -15,6 +15,7 @@ from model_export.export.terms import licence
 from model_export.export.tile_shapes import tile_shapes
 from model_export.export.verify import MAX_FILE_BYTES
 from model_export.networks import NetworkOptions, SegmentationNet, build
+from model_export.seen_images import KEY, say_seen
 from model_export.training.checkpoints import averaged_weights
 from model_export.training.lineage import Lineage, lineage_of_config
 from model_export.whole_file import whole_file
@@ -81,13 +82,15 @@ def export(
     """
     lineage = lineage or lineage_of_config(config)
     folded = fold(net)
-    in_half = 4 * sum(weight.numel() for weight in folded.parameters()) > MAX_SINGLE_BYTES
+    weighs = 4 * sum(weight.numel() for weight in folded.parameters())
+    in_half = weighs + len(lineage.images.to_text()) > MAX_SINGLE_BYTES
     if in_half:
         round_weights(folded)
     contract = _contract(folded, config, version, receptive_field(net), lineage)
     model = build_graph(folded, contract.tiling.tile_size)
     if in_half:
         store_in_half(model)
+    say_seen(model, lineage.images)
     write(model, contract, target)
     return contract
 
@@ -148,9 +151,12 @@ def contract_of(model: onnx.ModelProto) -> Contract:
 
 
 def write(model: onnx.ModelProto, contract: Contract, target: Path) -> None:
-    """Write one self-contained file, whole or not at all; an older contract is replaced."""
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, contract.to_metadata())
+    """Write one self-contained file, whole or not at all; an older contract is replaced.
+
+    What the model says of the images that its net has seen stays.
+    """
+    seen = {one.key: one.value for one in model.metadata_props if one.key == KEY}
+    onnx.helper.set_model_props(model, contract.to_metadata() | seen)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as partial:
         partial.write_bytes(model.SerializeToString())

@@ -205,6 +205,7 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
         "options": asdict(evaluation.options),
         "has_mask_threshold": evaluation.contract.operating_point.has_mask,
         "refused": evaluation.refused,
+        "remarks": list(evaluation.remarks),
         "timings": [asdict(one) for one in evaluation.timings],
         "targets": [_plain_target(one) for one in target_results(evaluation)],
         "figures": {key: _plain_figure(one) for key, one in evaluation.figures.items()},

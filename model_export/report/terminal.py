@@ -27,6 +27,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     console.print(f"{evaluation.seconds:.0f} s in all")
     for fault, count in evaluation.refused.items():
         console.print(f"refused by the service: {count} x {fault}", style="yellow")
+    for remark in evaluation.remarks:
+        console.print(remark, style="yellow", markup=False)
     if options.limit is not None:
         console.print(f"At most {options.limit} images a source: nothing to report.", style="red")
 

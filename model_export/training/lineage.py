@@ -6,7 +6,7 @@ says it of itself, so that it may be moved; of older ones the configs of the run
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import torch
 from model_export.config import TrainingConfig
 from model_export.config_file import CONFIG, stored_config
 from model_export.networks.imagenet import notice
+from model_export.seen_images import NOT_TOLD, SeenImages
+from model_export.seen_images import union as all_seen
 
 KEY = "lineage"
 """Under which a checkpoint keeps it."""
@@ -31,10 +33,13 @@ class Lineage:
         alphabetical order.
     notices
         What the licence has to say of other people's weights among their ancestors.
+    images
+        Which images those were.
     """
 
     sources: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    images: SeenImages = NOT_TOLD
 
 
 def union(lineages: Iterable[Lineage]) -> Lineage:
@@ -43,11 +48,24 @@ def union(lineages: Iterable[Lineage]) -> Lineage:
     return Lineage(
         tuple(sorted({source for one in each for source in one.sources})),
         tuple(dict.fromkeys(said for one in each for said in one.notices)),
+        all_seen(one.images for one in each),
     )
 
 
-def lineage_of_config(config: TrainingConfig) -> Lineage:
+def having_seen(lineage: Lineage, images: SeenImages) -> Lineage:
+    """Return a lineage with more images."""
+    return replace(lineage, images=all_seen([lineage.images, images]))
+
+
+def lineage_of_config(config: TrainingConfig, own_images: SeenImages = NOT_TOLD) -> Lineage:
     """Return what the weights of a run of this config come from.
+
+    Parameters
+    ----------
+    config
+        Of the run.
+    own_images
+        Those that the run itself has seen: no config says which.
 
     Raises
     ------
@@ -57,7 +75,7 @@ def lineage_of_config(config: TrainingConfig) -> Lineage:
         One of them says nothing of itself, and nor does its folder.
     """
     said = notice(config.network)
-    own = Lineage(config.sources, (said,) if said else ())
+    own = Lineage(config.sources, (said,) if said else (), own_images)
     before = [
         config.start_from,
         None if config.distillation is None else config.distillation.teacher,
@@ -77,7 +95,9 @@ def lineage_of(checkpoint: Path) -> Lineage:
     """
     stored = torch.load(checkpoint, map_location="cpu", weights_only=False).get(KEY)
     if stored is not None:
-        return Lineage(tuple(stored["sources"]), tuple(stored["notices"]))
+        said = stored.get("images")
+        images = NOT_TOLD if said is None else SeenImages.from_text(said)
+        return Lineage(tuple(stored["sources"]), tuple(stored["notices"]), images)
     run = checkpoint.parent.parent
     if (run / "members.json").exists():
         members = json.loads((run / "members.json").read_text())
@@ -91,4 +111,5 @@ def lineage_of(checkpoint: Path) -> Lineage:
 
 def stored_as(lineage: Lineage) -> dict[str, Any]:
     """Return what a checkpoint keeps of it, by its key."""
-    return {KEY: asdict(lineage)}
+    images = lineage.images.to_text()
+    return {KEY: {"sources": lineage.sources, "notices": lineage.notices, "images": images}}

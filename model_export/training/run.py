@@ -28,10 +28,11 @@ from model_export.sampling.batches import Batch, CropBatches
 from model_export.sampling.matching import Matchers
 from model_export.sampling.placement import FalsePositive
 from model_export.sampling.subset import nested_share
+from model_export.seen_images import SeenImages
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
 from model_export.training.curves import DrawCurves
-from model_export.training.lineage import Lineage, lineage_of, lineage_of_config
+from model_export.training.lineage import Lineage, having_seen, lineage_of, lineage_of_config
 from model_export.training.lineage_callback import SaysLineage
 from model_export.training.mining import mine, mined_once
 from model_export.training.precision import device_of, resolve
@@ -137,7 +138,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         _check_resumable(config, run, last)
     else:
         begin(run)
-    lineage = lineage_of(last) if resume else lineage_of_config(config)
+    # Before anything is packed: what it starts from may be missing.
+    lineage = lineage_of(last) if resume else lineage_of_config(config, SeenImages())
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     samples = _samples(config, data, packed)
@@ -151,7 +153,9 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     if not chooses:
         get_console().print(NOTHING_CHOOSES)
     task = SegmentationTask(config, held_out)
-    batches = Batches(config, nested_share(training, config.train_share), run)
+    drawn_from = nested_share(training, config.train_share)
+    lineage = having_seen(lineage, _seen(drawn_from, held_out if chooses else ()))
+    batches = Batches(config, drawn_from, run)
     if config.start_from is not None and not resume:
         started = start_from(task.net, config.start_from)
         (run / "start.json").write_text(json.dumps(started, indent=2) + "\n")
@@ -197,6 +201,12 @@ def _samples(config: TrainingConfig, data: Path, packed: Path) -> list[Packed]:
         for source in config.sources
         for sample in cache.load(packed, source, config.working_mm, config.normalisation)
     ]
+
+
+def _seen(trained: Sequence[Packed], chose: Sequence[Packed]) -> SeenImages:
+    return SeenImages(
+        frozenset(one.digest for one in trained), frozenset(one.digest for one in chose)
+    )
 
 
 def _fit(

@@ -4,15 +4,17 @@ import re
 from pathlib import Path
 
 import cv2
+import onnx
 import pytest
 
 from model_export import calibration
 from model_export.calibration import NO_OUTLINES, calibrate
-from model_export.datasets import Sample, read_source
+from model_export.datasets import DatasetError, Sample, read_source
 from model_export.evaluation import ask
 from model_export.export import run as export
 from model_export.export.tile_shapes import TileShapes
 from model_export.phantom import breast_phantom
+from model_export.seen_images import SeenImages, say_seen, seen_by
 from model_export.training.lineage import Lineage
 from service.errors import UnsuitableImage
 from service.findings import Findings
@@ -121,3 +123,24 @@ def test_where_nothing_can_be_chosen_the_file_stays_as_it_was(
     with pytest.raises(ValueError, match="nothing to choose on"):
         calibrate(path, tmp_path)
     assert path.read_bytes() == before
+
+
+def test_images_that_choose_are_kept_in_the_file_and_those_that_trained_do_not_choose(
+    tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boxed(tmp_path, normals=True)
+    held = [one for one in read_source(tmp_path, "own") if one.split == "validation"]
+    model = onnx.load(path)
+    say_seen(model, SeenImages(trained=frozenset({held[0].digest})))
+    onnx.save(model, path)
+    calibrate(path, tmp_path)
+    seen = seen_by(onnx.load(path))
+    assert seen == SeenImages(
+        frozenset({held[0].digest}), frozenset(one.digest for one in held[1:])
+    )
+    assert "own: 1 images of 1 patients are left out" in " ".join(capsys.readouterr().out.split())
+
+    say_seen(model, SeenImages(trained=frozenset(one.digest for one in held)))
+    onnx.save(model, path)
+    with pytest.raises(DatasetError, match="trained on all validation patients"):
+        calibrate(path, tmp_path)

@@ -206,7 +206,8 @@ def test_whom_another_framework_held_out_is_not_guessed(
     contract = contract_of(model)
     known = contract.provenance.model_copy(update={"training_data": ("mini-mias",)})
     write(model, contract.model_copy(update={"provenance": known}), tmp_path / "net.onnx")
-    asked = ["evaluate", str(tmp_path / "net.onnx"), "--data", str(tmp_path / "data")]
-    done = CliRunner().invoke(cli.app, [*asked, "--no-contrast", "--record"])
-    assert done.exit_code == 1
-    assert "trained on mini-mias elsewhere" in " ".join(done.output.split())
+    asked = [str(tmp_path / "net.onnx"), "--data", str(tmp_path / "data")]
+    for command in (["evaluate", *asked, "--no-contrast", "--record"], ["calibrate", *asked]):
+        done = CliRunner().invoke(cli.app, command)
+        assert done.exit_code == 1
+        assert "trained on mini-mias elsewhere" in " ".join(done.output.split())

@@ -51,6 +51,12 @@ def test_of_what_was_trained_on_elsewhere_only_a_stated_split_holds_anybody_out(
     write_cbis_ddsm_800(tmp_path / "cbis-ddsm-800")
     (one,) = of_split(tmp_path, "cbis-ddsm-800", "test", None, elsewhere=True)
     assert one.part == "test"
+    # Validation patients come out of its training part, which the net has seen.
+    table = tmp_path / "cbis-ddsm-800" / "images.csv"
+    number = next(n for n in range(100) if split_of("cbis-ddsm", f"P_{n}", "train") != "train")
+    table.write_text(table.read_text().replace("P_1,", f"P_{number},"))
+    with pytest.raises(DatasetError, match=r"1_LEFT_CC, which .* puts into its training part"):
+        list(of_split(tmp_path, "cbis-ddsm-800", "validation", None, elsewhere=True))
 
 
 def test_an_external_set_is_whole_and_may_lie_anywhere(data: Path) -> None:

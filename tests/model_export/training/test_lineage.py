@@ -6,6 +6,7 @@ import torch
 from model_export.config import Distillation, Phase, Stream, TrainingConfig
 from model_export.networks import LiteOptions
 from model_export.networks.imagenet import notice
+from model_export.seen_images import NOT_TOLD, SeenImages
 from model_export.training.checkpoints import digest_of
 from model_export.training.lineage import Lineage, lineage_of, lineage_of_config, stored_as, union
 from model_export.training.soup import average
@@ -44,6 +45,24 @@ def test_what_a_checkpoint_says_of_itself_holds_wherever_it_lies(tmp_path: Path)
     moved = path.rename(tmp_path / "moved.ckpt")
     config = config_of("own", start_from=moved)
     assert lineage_of_config(config) == Lineage(("a", "b", "own"), said.notices)
+
+
+def test_images_that_were_seen_go_on_with_the_weights_and_older_checkpoints_say_of_none(
+    tmp_path: Path,
+) -> None:
+    one, other, third = (bytes([number]) * 8 for number in (1, 2, 3))
+    said = Lineage(("a",), (), SeenImages(frozenset({one}), frozenset({other})))
+    path = written(tmp_path / "run", config_of("a"), **stored_as(said))
+    assert lineage_of(path) == said
+    own = SeenImages(frozenset({third}))
+    taught = Distillation(teacher=path)
+    for config in (config_of("b", start_from=path), config_of("b", distillation=taught)):
+        images = lineage_of_config(config, own).images
+        assert images == SeenImages(frozenset({one, third}), frozenset({other}))
+    before = {"lineage": {"sources": ("a",), "notices": ()}}
+    older = written(tmp_path / "older", config_of("a"), **before)
+    assert lineage_of(older).images == NOT_TOLD
+    assert not lineage_of_config(config_of("b", start_from=older), own).images.complete
 
 
 def test_a_mean_comes_from_all_of_its_members(tmp_path: Path) -> None:

@@ -198,7 +198,12 @@ def test_a_new_run_starts_from_the_weights_of_another_at_another_size(
     assert moved == {"net.head.project.weight", "net.head.project.bias"}
     assert len(json.loads((second / "start.json").read_text())["sha256"]) == 64
     for run in (first, second):
-        assert lineage_of(run / "checkpoints" / "last.ckpt").sources == config.sources
+        lineage = lineage_of(run / "checkpoints" / "last.ckpt")
+        assert lineage.sources == config.sources and lineage.images.complete
+        samples = [one for source in config.sources for one in read_source(data, source)]
+        assert lineage.images.chose == {one.digest for one in samples if one.split == "validation"}
+        assert lineage.images.trained <= {one.digest for one in samples if one.split == "train"}
+        assert lineage.images.trained
 
     other = config.model_copy(update={**update, "network": SmallOptions(skips="plain")})
     with pytest.raises(ValueError, match="holds another net"):
