@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich import get_console
 
 from model_export.datasets import Annotation, Sample
+from model_export.datasets.distinct import check_distinct
 from model_export.evaluation import ask, in_parallel
 from model_export.evaluation.familiar import counts_against, familiar, refuse_if_all
 from model_export.evaluation.sets import of_split, was_trained_on
@@ -96,7 +97,8 @@ def calibrate(
         No validation image is there to choose on: neither an outline, nor what the has-mask
         threshold needs.
     DatasetError
-        A source cannot be read, or its validation patients are none that the net did not train on.
+        A source cannot be read or is named twice, or the net was trained on all of its validation
+        patients.
 
     Returns
     -------
@@ -107,6 +109,7 @@ def calibrate(
     counted = contract.provenance.training_data if sources is None else sources
     if not counted:
         raise ValueError("the contract names no training data: say --source, a folder of --data")
+    check_distinct(data / source for source in counted)
     seen = seen_by(model)
     asked = _collect(path, contract, _validation(data, counted, contract, seen))
     chosen, shift = _choose(contract, asked, sensitivity)

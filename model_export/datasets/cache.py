@@ -18,6 +18,7 @@ from rich import get_console
 from rich.progress import track
 
 from model_export.datasets import read_source
+from model_export.datasets.distinct import check_distinct
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
 from model_export.datasets.stamp import stamp_of
@@ -158,8 +159,9 @@ def build(
     Raises
     ------
     DatasetError
-        A source is not there, whether packed or not, or cannot be read.
+        A source is not there, whether packed or not, cannot be read, or is another one once more.
     """
+    check_distinct(data / source for source in sources)
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
         target = _path(folder, source, working_mm, normalisation)

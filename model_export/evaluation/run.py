@@ -9,6 +9,7 @@ import onnx
 
 from model_export.baselines import Probe
 from model_export.datasets import Sample
+from model_export.datasets.distinct import check_distinct, name_of
 from model_export.datasets.splits import Split
 from model_export.evaluation.across import guessed
 from model_export.evaluation.bootstrap import Figure
@@ -23,6 +24,7 @@ from model_export.evaluation.sets import (
     UnlabelledImage,
     external,
     of_split,
+    root_of,
     was_trained_on,
 )
 from model_export.evaluation.sheets import Sheet
@@ -118,8 +120,8 @@ def evaluate(path: Path, data: Path, options: Options) -> Evaluation:
     ValueError
         A set named external was trained on.
     DatasetError
-        A source cannot be read, the net was trained on it elsewhere and it states no split, or the
-        net has seen every image of it.
+        A source cannot be read, a set is named twice or two by one name, the net was trained on
+        one elsewhere and it states no split, or the net has seen every image of it.
     ContractError, DeviceError
         The service would refuse the file.
     """
@@ -153,6 +155,9 @@ def _evaluate(
     _check_external(options.external, contract)
     trained_on = contract.provenance.training_data
     sources = trained_on if options.sources is None else options.sources
+    check_distinct(
+        [data / one for one in sources] + [root_of(data, one) for one in options.external]
+    )
     remarks = [] if seen.complete else [NOT_ALL_TOLD]
     images = []
     for source in sources:
@@ -163,7 +168,7 @@ def _evaluate(
 
 
 def _check_external(names: Iterable[str], contract: Contract) -> None:
-    for name in (Path(name).name for name in names):
+    for name in (name_of(Path(name)) for name in names):
         if was_trained_on(contract, name):
             raise ValueError(f"the model was trained on patients of {name}: it is not external")
 

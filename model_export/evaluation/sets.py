@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model_export.audit.brightness import brightness
 from model_export.datasets import READERS, DatasetError, Sample, folder, read_source
+from model_export.datasets.distinct import name_of
 from model_export.datasets.splits import SAME_PATIENTS, Split
 from service.inference.contract import Contract
 
@@ -138,14 +139,22 @@ def external(
         yield image
 
 
-def _external(data: Path, name: str) -> Iterator[Sample | UnlabelledImage]:
+def root_of(data: Path, name: str) -> Path:
+    """Return the folder of an external set, which need not be there."""
     root = data / name if (data / name).is_dir() else Path(name)
     if name == PACKAGE and not root.is_dir():
-        yield from _unlabelled(Path(str(files(PACKAGE))) / "cases", "cbis-ddsm-views")
+        return Path(str(files(PACKAGE))) / "cases"
+    return root
+
+
+def _external(data: Path, name: str) -> Iterator[Sample | UnlabelledImage]:
+    root = root_of(data, name)
+    if name == PACKAGE and not (data / name).is_dir():
+        yield from _unlabelled(root, "cbis-ddsm-views")
     elif root.is_dir() and (root.name in READERS or folder.is_plain(root)):
         yield from read_source(root.parent, root.name)
     elif root.is_dir():
-        yield from _unlabelled(root, root.resolve().name)
+        yield from _unlabelled(root, name_of(root))
     else:
         raise DatasetError(f"no folder {name}")
 
