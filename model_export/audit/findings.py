@@ -14,6 +14,7 @@ from model_export.audit.questions import ask_images, ask_tiles
 from model_export.audit.survey import ImageSurvey, survey
 from model_export.config import TrainingConfig
 from model_export.datasets import DatasetError, cache
+from model_export.datasets.remarks import unread_columns
 from model_export.datasets.splits import Split
 
 BEYOND = 2.0
@@ -38,7 +39,7 @@ class Audit:
     probes
         What a linear model could tell.
     notes
-        What was not looked at, and why.
+        What was not looked at, and why; columns that nothing reads.
     """
 
     images: list[ImageSurvey]
@@ -89,7 +90,9 @@ def audit(data: Path, sources: Sequence[str], threshold: float = THRESHOLD) -> A
     """
     if not sources:
         raise DatasetError("nothing to audit: the data folder holds no data set that can be read")
-    return audit_images(survey(data, sources), threshold)
+    found = audit_images(survey(data, sources), threshold)
+    notes = [note for source in sources for note in unread_columns(data / source)]
+    return replace(found, notes=tuple(notes))
 
 
 def audit_images(images: Sequence[ImageSurvey], threshold: float = THRESHOLD) -> Audit:

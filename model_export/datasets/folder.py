@@ -23,7 +23,8 @@ name an image says nothing of it.
 Where more is known, `table.csv` has a column `name` (the stem) and any of `patient`, `part` (train
 or test, in the set's own split, which is kept; all images of a patient have the same),
 `pixel_spacing_mm`, `laterality`, `view`, `has_lesion`, `density`, `manufacturer`, `pathology`,
-`annotation`. The last one is for lesions whose masks or outlines are not what people drew around
+`annotation`; their small and large letters are the same, and a column that is called nearly so is
+refused. The last one is for lesions whose masks or outlines are not what people drew around
 them: "pseudo_outline" where a net drew them, "circle" or "box" where a shape was filled.
 
 Where the table names no patient, the Patient ID of a DICOM file does (`patients.py`); else every
@@ -38,7 +39,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.datasets.annotations import ImageShapes, read_all
+from model_export.datasets.annotations import ImageShapes, boxes_csv, read_all
 from model_export.datasets.annotations.drawing import draw
 from model_export.datasets.annotations.truth import Truth, combine
 from model_export.datasets.images import (
@@ -47,14 +48,52 @@ from model_export.datasets.images import (
     read_mammogram,
 )
 from model_export.datasets.mask_file import read_mask
+from model_export.datasets.own_tables import Columns, read_own_rows, unread
 from model_export.datasets.patients import Owner, check_parts, owners_of
 from model_export.datasets.sample import Annotation, Sample
 from model_export.datasets.splits import Part
-from model_export.datasets.tables import DatasetError, Row, number, read_numbered_rows
+from model_export.datasets.tables import DatasetError, Row, number
 from service.imaging.mammogram import Laterality, Mammogram
 from service.imaging.pixel_size import spacing_or_assumed
 
 TABLE = "table.csv"
+
+COLUMNS = Columns(
+    TABLE,
+    ("name",),
+    (
+        "patient",
+        "part",
+        "pixel_spacing_mm",
+        "laterality",
+        "view",
+        "has_lesion",
+        "density",
+        "manufacturer",
+        "pathology",
+        "annotation",
+    ),
+    {
+        "name": ("image", "imageid", "imagename", "file", "filename", "stem"),
+        "patient": (
+            *("patientid", "patientnumber", "patientname", "pid", "mrn", "subject", "subjectid"),
+            *("case", "caseid", "client", "clientid", "participant", "participantid"),
+        ),
+        "part": ("split", "subset", "set", "partition", "fold", "traintest"),
+        "pixel_spacing_mm": (
+            *("spacing", "spacingmm", "pixelspacing", "imagerpixelspacing", "pixelsize"),
+            *("pixelsizemm", "mmperpixel", "pixelmm", "resolution", "resolutionmm"),
+        ),
+        "laterality": ("side", "breast", "breastside", "imagelaterality", "lr", "leftright"),
+        "view": ("viewposition", "projection"),
+        "has_lesion": ("lesion", "lesions", "positive"),
+        "density": ("breastdensity", "acr", "acrdensity", "biradsdensity", "tissuedensity"),
+        "manufacturer": ("vendor", "maker"),
+        "pathology": ("diagnosis", "histology"),
+        "annotation": ("annotationtype", "annotationkind"),
+    },
+)
+"""Of `TABLE`."""
 
 IMAGES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"))
 
@@ -112,11 +151,28 @@ def read(folder: Path) -> Iterator[Sample]:
         yield _sample(folder, image, mammogram, truth, row, owners[stem])
 
 
+def owners(folder: Path) -> dict[str, Owner]:
+    """Return whose each image is, by its stem; of the images, headers alone are read.
+
+    Raises
+    ------
+    DatasetError
+        The table is not what it should be.
+    """
+    return owners_of(folder, _by_stem(folder, "images"), _table(folder))
+
+
+def unread_columns(folder: Path) -> dict[str, list[str]]:
+    """Return the columns of the folder's tables that nothing reads, by the table's name."""
+    found = {one.name: unread(folder, one) for one in (COLUMNS, boxes_csv.TABLE)}
+    return {name: columns for name, columns in found.items() if columns}
+
+
 def _table(folder: Path) -> dict[str, Row]:
     if not (folder / TABLE).exists():
         return {}
     stated: dict[str, Row] = {}
-    for line, row in read_numbered_rows(folder, TABLE, ("name",)):
+    for line, row in read_own_rows(folder, COLUMNS):
         if row["name"] in stated:
             raise DatasetError(f"{TABLE}, line {line}: {row['name']} has a row already")
         stated[row["name"]] = row

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 Row = dict[str, str]
@@ -41,16 +41,25 @@ def read_rows(
 
 
 def read_numbered_rows(
-    folder: Path, name: str, columns: Iterable[str], *, delimiter: str = ","
+    folder: Path,
+    name: str,
+    columns: Iterable[str],
+    *,
+    delimiter: str = ",",
+    heading: Callable[[Sequence[str]], Sequence[str]] = lambda given: given,
 ) -> list[tuple[int, Row]]:
-    """Read a CSV file as `read_rows` does, each row with the number of the line it ends on."""
+    """Read a CSV file as `read_rows` does, each row with the number of the line it ends on.
+
+    `heading` returns what the columns are read as, of what the first line calls them.
+    """
     path = folder / name
     if not path.is_file():
         raise DatasetError(f"{name} is missing in {folder.name}/")
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as table:
         reader = csv.DictReader(table, delimiter=delimiter, restval="")
         try:
-            given = {one.strip() for one in reader.fieldnames or ()}
+            reader.fieldnames = heading(reader.fieldnames or ())
+            given = {one.strip() for one in reader.fieldnames}
             rows = [(reader.line_num, _stripped(row)) for row in reader]
         except csv.Error as error:
             raise DatasetError(f"{name}, line {reader.line_num}: {error}") from None

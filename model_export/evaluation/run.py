@@ -10,6 +10,7 @@ import onnx
 from model_export.baselines import Probe
 from model_export.datasets import Sample
 from model_export.datasets.distinct import check_distinct, name_of
+from model_export.datasets.remarks import remarks_on
 from model_export.datasets.splits import Split
 from model_export.evaluation.across import guessed
 from model_export.evaluation.bootstrap import Figure
@@ -161,8 +162,10 @@ def _evaluate(
     remarks = [] if seen.complete else [NOT_ALL_TOLD]
     images = []
     for source in sources:
+        remarks += remarks_on(data / source)
         images += _of_source(evaluator, data, source, options, seen, remarks)
     for name in options.external:
+        remarks += remarks_on(root_of(data, name))
         images += _of_external(evaluator, data, name, options, seen, remarks)
     return images, remarks
 

@@ -23,6 +23,7 @@ from model_export.config import TrainingConfig
 from model_export.config_file import CONFIG, stored_config
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
+from model_export.datasets.remarks import remarks_on
 from model_export.networks import build
 from model_export.sampling.batches import Batch, CropBatches
 from model_export.sampling.matching import Matchers
@@ -143,6 +144,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     samples = _samples(config, data, packed)
+    for remark in (one for source in config.sources for one in remarks_on(data / source)):
+        get_console().print(remark, style="yellow", markup=False)
     training = [
         one
         for one in samples

@@ -10,12 +10,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_export.datasets.annotations.shapes import ImageShapes, LesionShape
+from model_export.datasets.own_tables import Columns, read_own_rows
 from model_export.datasets.sample import LesionBox
-from model_export.datasets.tables import number, read_numbered_rows
+from model_export.datasets.tables import number
 
 FILE = "boxes.csv"
 COLUMNS = ("name", "x", "y", "width", "height")
 LABELS = ("pathology", "label", "class", "category", "finding")
+TABLE = Columns(
+    FILE,
+    COLUMNS,
+    LABELS,
+    {
+        "name": ("image", "imageid", "imagename", "file", "filename", "stem", "id"),
+        "x": ("xmin", "x1", "x0", "left"),
+        "y": ("ymin", "y1", "y0", "top"),
+        "width": ("w",),
+        "height": ("h",),
+    },
+)
 
 
 def read(folder: Path) -> Mapping[str, ImageShapes]:
@@ -24,12 +37,12 @@ def read(folder: Path) -> Mapping[str, ImageShapes]:
     Raises
     ------
     DatasetError
-        A column is missing, or a coordinate is not a number.
+        A column is missing, doubled or called otherwise, or a coordinate is not a number.
     """
     if not (folder / FILE).exists():
         return {}
     shapes: dict[str, list[LesionShape]] = defaultdict(list)
-    for line, row in read_numbered_rows(folder, FILE, COLUMNS):
+    for line, row in read_own_rows(folder, TABLE):
         where = f"{FILE}, line {line}"
         box = LesionBox(*(number(row, column, where) for column in COLUMNS[1:]))
         label = next((row[column] for column in LABELS if column in row), "")

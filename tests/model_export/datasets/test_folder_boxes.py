@@ -260,7 +260,7 @@ def test_masks_that_nobody_drew_are_called_what_the_table_says(tmp_path: Path) -
 
 def test_boxes_csv_names_a_missing_column(tmp_path: Path) -> None:
     root = write(tmp_path, {"a": [BOX]})
-    (root / "boxes.csv").write_text("name,x,y,w,h\na,1,2,3,4\n")
+    (root / "boxes.csv").write_text("name,x,y,across,down\na,1,2,3,4\n")
     with pytest.raises(DatasetError, match=r"^boxes\.csv has no column 'height', 'width'"):
         read(root)
 
