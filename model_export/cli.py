@@ -51,9 +51,11 @@ def audit(
     from model_export.audit.report import show
 
     try:
-        found = findings.audit(data, sources or sources_in(data), threshold)
+        settings = read_config(config)
+        named = sources or sources_in(data)
+        found = findings.audit(data, named, threshold, settings.working_mm)
         if tiles:
-            found = findings.with_tiles(found, read_config(config), data, packed, tiles)
+            found = findings.with_tiles(found, settings, data, packed, tiles)
     except (OSError, ValueError, DatasetError) as error:
         raise fault(error) from error
     show(found, console)

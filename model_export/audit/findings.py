@@ -14,6 +14,7 @@ from model_export.audit.questions import ask_images, ask_tiles
 from model_export.audit.survey import ImageSurvey, survey
 from model_export.config import TrainingConfig
 from model_export.datasets import DatasetError, cache
+from model_export.datasets.lost_lesions import remarks_on_lost
 from model_export.datasets.remarks import unread_columns
 from model_export.datasets.splits import Split
 
@@ -39,7 +40,7 @@ class Audit:
     probes
         What a linear model could tell.
     notes
-        What was not looked at, and why; columns that nothing reads.
+        What was not looked at, and why; columns that nothing reads, lesions too fine.
     """
 
     images: list[ImageSurvey]
@@ -71,7 +72,12 @@ class Audit:
         return not self.shared and not self.across_splits
 
 
-def audit(data: Path, sources: Sequence[str], threshold: float = THRESHOLD) -> Audit:
+def audit(
+    data: Path,
+    sources: Sequence[str],
+    threshold: float = THRESHOLD,
+    working_mm: float | None = None,
+) -> Audit:
     """Look at the images of the sources.
 
     Parameters
@@ -82,6 +88,9 @@ def audit(data: Path, sources: Sequence[str], threshold: float = THRESHOLD) -> A
         Their names.
     threshold
         Cosine distance below which two images are near-duplicates.
+    working_mm
+        Of the grid that a net would be trained on; None where lesions too fine for it are not
+        looked for.
 
     Raises
     ------
@@ -90,8 +99,10 @@ def audit(data: Path, sources: Sequence[str], threshold: float = THRESHOLD) -> A
     """
     if not sources:
         raise DatasetError("nothing to audit: the data folder holds no data set that can be read")
-    found = audit_images(survey(data, sources), threshold)
+    found = audit_images(survey(data, sources, working_mm), threshold)
     notes = [note for source in sources for note in unread_columns(data / source)]
+    if working_mm is not None:
+        notes += remarks_on_lost(found.images, working_mm)
     return replace(found, notes=tuple(notes))
 
 

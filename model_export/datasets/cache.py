@@ -19,6 +19,7 @@ from rich.progress import track
 
 from model_export.datasets import read_source
 from model_export.datasets.distinct import check_distinct
+from model_export.datasets.lost_lesions import NONE_DRAWN, Kept, kept_of
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
 from model_export.datasets.stamp import stamp_of
@@ -44,7 +45,10 @@ class Packed:
     breast
         uint8 0 or 1, same shape.
     lesion
-        uint8 0 or 1, same shape, or None where nobody drew it.
+        uint8 0 or 1, same shape, or None where nobody drew it, or nothing is left of what was
+        drawn: taken for a mask, it would teach that the lesion's own pixels are none.
+    kept
+        Of the lesions that were drawn.
     lesion_fraction
         Share of the breast that is lesion; 0 without a mask.
     boxes
@@ -65,6 +69,7 @@ class Packed:
     boxes: tuple[LesionBox, ...] = ()
     part: Part | None = None
     digest: bytes = b""
+    kept: Kept = NONE_DRAWN
 
     @property
     def split(self) -> Split:
@@ -100,11 +105,7 @@ def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Pac
         normalisation=normalisation,
     )
     rows, columns = working.pixels.shape
-    lesion = None
-    if sample.lesion is not None:
-        box = working.box
-        crop = sample.lesion[box.top : box.bottom, box.left : box.right]
-        lesion = resize_mask(crop, (rows, columns)).astype(np.uint8)
+    lesion, kept = _lesion_on_grid(sample, working.box, (rows, columns))
     inside = max(1, int(working.breast.sum()))
     return Packed(
         source=sample.source,
@@ -119,7 +120,22 @@ def pack(sample: Sample, working_mm: float, normalisation: Normalisation) -> Pac
         boxes=tuple(_on_grid(one, working.box, (rows, columns)) for one in sample.boxes),
         part=sample.part,
         digest=sample.digest,
+        kept=kept,
     )
+
+
+def _lesion_on_grid(
+    sample: Sample, box: Box, shape: tuple[int, int]
+) -> tuple[NDArray[np.uint8] | None, Kept]:
+    if sample.lesion is None:
+        return None, NONE_DRAWN
+    crop = sample.lesion[box.top : box.bottom, box.left : box.right]
+    mask = resize_mask(crop, shape)
+    inside = kept_of(crop, mask)
+    # A lesion that lies beyond the breast that was found is lost, too.
+    drawn = kept_of(sample.lesion, np.zeros((1, 1), np.bool_)).drawn
+    kept = Kept(max(drawn, inside.drawn), max(drawn - inside.drawn, 0) + inside.lost)
+    return (None if kept.is_lost else mask.astype(np.uint8)), kept
 
 
 def _on_grid(lesion: LesionBox, breast: Box, shape: tuple[int, int]) -> LesionBox:
@@ -216,6 +232,7 @@ def _save(target: Path, packed: Sequence[Packed], stamp: bytes) -> None:
             "boxes": one.boxes,
             "part": one.part,
             "digest": one.digest.hex(),
+            "kept": one.kept,
             "shape": one.pixels.shape,
             "drawn": one.lesion is not None,
         }
@@ -248,10 +265,11 @@ def _unpack(
         if entry.pop("drawn"):
             drawn = lesion[drawn_start : drawn_start + size].reshape(rows, columns)
             drawn_start += size
-        digest = bytes.fromhex(entry.pop("digest"))
+        digest, kept = bytes.fromhex(entry.pop("digest")), Kept(*entry.pop("kept"))
         yield Packed(
             **entry,
             digest=digest,
+            kept=kept,
             pixels=pixels[start : start + size].reshape(rows, columns),
             breast=breast[start : start + size].reshape(rows, columns),
             lesion=drawn,

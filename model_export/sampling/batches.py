@@ -153,7 +153,7 @@ class CropBatches(Dataset[Batch]):
             return _Placed(self._by_name[false_positive.source, false_positive.name], view, 0.0)
         sample = self._draw(source, rng)
         if sample.lesion is None:
-            weight = 1.0 if sample.has_lesion else self._config.losses.weak_negative
+            weight = self._weak(sample)
             weight *= 1.0 if stream.whole else self._config.losses.weak_crop
         else:
             weight = 1.0 if self._strata[source, False] else 0.0
@@ -164,6 +164,11 @@ class CropBatches(Dataset[Batch]):
             return self._place_matched(sample, matcher, stream, rng)
         kind = placement.draw_kind(self._config.sampling, rng, positive=False)
         return _Placed(sample, placement.crop(sample, kind, stream, spec, rng), weight)
+
+    def _weak(self, sample: Packed) -> float:
+        if not sample.has_lesion:
+            return self._config.losses.weak_negative
+        return 1.0 if self._strata[sample.source, False] else 0.0
 
     def _place_matched(
         self, sample: Packed, matcher: Matcher, stream: Stream, rng: np.random.Generator

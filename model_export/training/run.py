@@ -23,6 +23,7 @@ from model_export.config import TrainingConfig
 from model_export.config_file import CONFIG, stored_config
 from model_export.datasets import cache
 from model_export.datasets.cache import Packed
+from model_export.datasets.lost_lesions import remarks_on_lost
 from model_export.datasets.remarks import remarks_on
 from model_export.networks import build
 from model_export.sampling.batches import Batch, CropBatches
@@ -32,6 +33,7 @@ from model_export.sampling.subset import nested_share
 from model_export.seen_images import SeenImages
 from model_export.training.averaging import Averaging
 from model_export.training.checkpoints import start_from
+from model_export.training.choosing import Best
 from model_export.training.curves import DrawCurves
 from model_export.training.lineage import Lineage, having_seen, lineage_of, lineage_of_config
 from model_export.training.lineage_callback import SaysLineage
@@ -127,8 +129,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
         There is nothing to resume, or no checkpoint to start from.
     ValueError
         The run was started with another config, the checkpoint to start from holds another net or
-        does not say what it was trained on, nothing is left to train, or the folder of a new run
-        holds one already.
+        does not say what it was trained on, nothing is left to train, the folder of a new run holds
+        one already, or no epoch has a figure of merit that is a number.
     KeyboardInterrupt
         The run was interrupted; it can be resumed if an epoch was finished.
     Terminated
@@ -144,7 +146,8 @@ def train(config: TrainingConfig, data: Path, packed: Path, run: Path, *, resume
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, workers=True)
     samples = _samples(config, data, packed)
-    for remark in (one for source in config.sources for one in remarks_on(data / source)):
+    remarks = [one for source in config.sources for one in remarks_on(data / source)]
+    for remark in remarks + remarks_on_lost(samples, config.working_mm):
         get_console().print(remark, style="yellow", markup=False)
     training = [
         one
@@ -221,6 +224,9 @@ def _fit(
             # Lightning wonders at batch norms that are frozen.
             warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
             trainer.fit(task, datamodule=batches, ckpt_path=last, weights_only=False)
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, Best):
+                callback.check_chosen()
     except SIGTERMException as stop:
         raise Terminated from stop
     except SystemExit as stop:
@@ -235,7 +241,7 @@ def _trainer(
     checkpoints = run / "checkpoints"
     callbacks: list[Callback] = [
         _each_epoch(checkpoints, "last"),
-        _best(checkpoints) if chooses else _each_epoch(checkpoints, "best"),
+        Best(checkpoints) if chooses else _each_epoch(checkpoints, "best"),
         Averaging(config.ema_decay),
         SaysLineage(lineage),
         LearningRateMonitor("step"),
@@ -266,15 +272,5 @@ def _each_epoch(folder: Path, name: str) -> ModelCheckpoint:
         # Of no effect here, but Lightning tells the states of two callbacks apart by it.
         mode="min" if name == "last" else "max",
         save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _best(folder: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="figure_of_merit",
-        mode="max",
         enable_version_counter=False,
     )

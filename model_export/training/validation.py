@@ -34,7 +34,7 @@ class _Tally:
 
 def can_choose(samples: Sequence[Packed]) -> bool:
     """Say whether the figures of these samples can tell a better net from a worse one."""
-    if any(one.has_lesion and one.lesion is not None for one in samples):
+    if any(one.lesion is not None and one.lesion.any() for one in samples):
         return True
     kinds = {(one.source, one.has_lesion) for one in samples}
     return any((source, not has_lesion) in kinds for source, has_lesion in kinds)
