@@ -13,6 +13,7 @@ from model_export.adopt.errors import AdoptError, NotProven
 from model_export.adopt.foreign import Predictor, View
 from model_export.adopt.graph import exclusive
 from model_export.adopt.sample import Sample, breast_of
+from model_export.datasets.pages import has_several_pages
 from service.imaging.breast import Box
 from service.imaging.mammogram import Mammogram
 from service.imaging.stitch import LesionMap
@@ -167,6 +168,8 @@ def _values(path: Path) -> NDArray[np.float32]:
             stored = np.load(path, allow_pickle=False)
             values: NDArray[np.float32] = np.squeeze(stored).astype(np.float32)
             return values
+        if has_several_pages(path):
+            raise AdoptError(f"{path.name} holds several pages: one answer is wanted")
         grey = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, ValueError) as error:
         raise AdoptError(f"{path.name} cannot be read: {type(error).__name__}") from error

@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
+from model_export.datasets.pages import has_several_pages
 from model_export.datasets.tables import DatasetError
 from service.errors import MammosegError
 from service.imaging import elements
@@ -29,13 +30,29 @@ def read_grey(folder: Path, name: str) -> NDArray[np.uint8]:
     Raises
     ------
     DatasetError
-        The file is absent or no image.
+        The file is absent, no image, or several.
     """
+    check_one_page(folder, name)
     pixels = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         raise DatasetError(f"{name} is missing or not a readable image")
     grey: NDArray[np.uint8] = pixels.astype(np.uint8, copy=False)
     return grey
+
+
+def check_one_page(folder: Path, name: str) -> None:
+    """Refuse a file that holds several images, of which a decoder would read the first alone.
+
+    Raises
+    ------
+    DatasetError
+        It does; the message names it.
+    """
+    if has_several_pages(folder / name):
+        raise DatasetError(
+            f"{name} holds several pages, of which the first alone would be read: save one image a "
+            "file, and all lesions of a mask in one"
+        )
 
 
 def widen(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:

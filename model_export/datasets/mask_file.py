@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.datasets.images import read_mammogram
+from model_export.datasets.images import check_one_page, read_mammogram
 from model_export.datasets.tables import DatasetError
 
 Levels = NDArray[np.uint16]
@@ -44,7 +44,8 @@ def read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
     Raises
     ------
     DatasetError
-        The file is no mask of 8 or 16 bits, or it is inverted, or it is not plain what is lesion.
+        The file is no mask of 8 or 16 bits or holds several pages, or it is inverted, or it is not
+        plain what is lesion.
     """
     suffix = Path(name).suffix.lower()
     levels = read_mammogram(folder, name).pixels if suffix == ".dcm" else _levels(folder, name)
@@ -61,6 +62,7 @@ def _levels(folder: Path, name: str) -> Levels:
 
     A blue label is as good as a red one, of which a conversion to grey leaves more.
     """
+    check_one_page(folder, name)
     values = cv2.imread(str(folder / name), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if values is None or values.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{name} is not a readable mask of 8 or 16 bits")

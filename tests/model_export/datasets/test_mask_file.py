@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_export.datasets.images import read_grey
 from model_export.datasets.mask_file import read_mask
 from model_export.datasets.tables import DatasetError
 
@@ -124,3 +125,23 @@ def test_what_may_be_read_in_two_ways_is_refused_by_name(
 ) -> None:
     with pytest.raises(DatasetError, match=message):
         read(tmp_path, make(), name)
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.tif", "TIFF"), ("a.png", "PNG")])
+def test_a_file_of_several_pages_is_refused_by_its_name(
+    name: str, form: str, tmp_path: Path
+) -> None:
+    pages = [Image.fromarray(grey(first, second)) for first, second in ((0, 0), (255, 255))]
+    pages[0].save(tmp_path / name, form, save_all=True, append_images=pages[1:])
+    for reader in (read_mask, read_grey):
+        with pytest.raises(DatasetError, match=r"a\.\w+ holds several pages"):
+            reader(tmp_path, name)
+
+
+def test_a_page_of_reduced_size_is_none(tmp_path: Path) -> None:
+    whole, small = Image.fromarray(grey(255, 255)), Image.fromarray(grey(255, 255)[::4, ::4])
+    # NewSubfileType 1: a reduced version of another image in the file.
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    whole.save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    assert cv2.imcount(str(tmp_path / "a.tif")) == 2
+    np.testing.assert_array_equal(read_mask(tmp_path, "a.tif"), BOTH)
