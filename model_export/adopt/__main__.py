@@ -61,6 +61,9 @@ def command(
     mirroring: Annotated[
         bool, typer.Option(help="nnU-Net: average over mirror images, at 2 to 4 times the time.")
     ] = False,
+    output: Annotated[
+        str | None, typer.Option(help="Output that is the map, by name, where several might be.")
+    ] = None,
     architecture: Annotated[
         str | None, typer.Option(help="Of smp weights alone: Unet:resnet34.")
     ] = None,
@@ -89,6 +92,7 @@ def command(
         invert=invert,
         transpose=transpose,
         mirroring=mirroring,
+        output=output,
         architecture=architecture,
     )
     naming = Naming(name, model_version, licence, tuple(trained_on or ()))

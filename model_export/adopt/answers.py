@@ -65,6 +65,7 @@ def settle(facts: Facts, flags: Flags) -> Settled:
         Flags contradict the files, or make no sense.
     """
     questions: list[str] = []
+    facts = _of_output(facts, flags, questions)
     pixels = _pixels(facts, flags, questions)
     spacing_mm = _spacing(facts, flags, questions)
     activation = _activation(facts, flags, questions)
@@ -85,6 +86,21 @@ def settle(facts: Facts, flags: Flags) -> Settled:
         facts.tile is None and tile is None,
         flags,
     )
+
+
+def _of_output(facts: Facts, flags: Flags, questions: list[str]) -> Facts:
+    """Return what the files say of the output that is the map."""
+    if flags.output is None:
+        if facts.maps:
+            questions.append(
+                f"which of its outputs is the map: {', '.join(facts.maps)}. --output NAME; the "
+                "others are left out."
+            )
+        return facts
+    for one in (facts, *facts.others):
+        if one.output == flags.output:
+            return one
+    raise AdoptError(f"--output {flags.output}: there is no such map to choose")
 
 
 def check_values(settled: Settled, seen: tuple[float, float]) -> None:

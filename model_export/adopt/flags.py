@@ -46,6 +46,8 @@ class Flags:
         How the net sees an image otherwise than others do.
     mirroring
         Average over mirror images, as nnU-Net does unless told not to.
+    output
+        Name of the graph's output that is the map, where several might be.
     architecture
         Of an smp checkpoint that is weights alone: `Unet:resnet34`.
     """
@@ -65,6 +67,7 @@ class Flags:
     invert: bool = False
     transpose: bool = False
     mirroring: bool = False
+    output: str | None = None
     architecture: str | None = None
 
     @property

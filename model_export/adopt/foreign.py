@@ -71,6 +71,12 @@ class Facts:
         The output has no axis of classes: (N, H, W).
     exclusive
         Probabilities that the net gives itself sum to 1 over its classes.
+    output
+        Name of the graph's output that this is said of; None for its only one.
+    maps
+        Names of all outputs that might be the map, where there are several.
+    others
+        The same of others of them, as far as they can be served.
     mean, deviation
         What is subtracted and divided by after a range that the files do not state.
     stride, placement, blend, blend_logits
@@ -85,6 +91,9 @@ class Facts:
     region: Literal["frame", "nonzero"] = "frame"
     flat: bool = False
     exclusive: bool = False
+    output: str | None = None
+    maps: tuple[str, ...] = ()
+    others: tuple["Facts", ...] = ()
     pixels: InputRange | None = None
     activation: Activation | None = None
     class_names: tuple[str, ...] | None = None
@@ -141,13 +150,15 @@ class Foreign:
     name
         What the model is called unless the caller says otherwise.
     model
-        The bare net: one input, (N, channels, rows, columns), one output.
+        The bare net: one input, (N, channels, rows, columns), and the output that `facts` names.
     facts
         What the files say.
     predictor
         None where the framework has none, or is not installed; `why_not` then says which.
     follows
         Fields of `Flags` that the predictor follows, so that its answer proves nothing of them.
+    remarks
+        What whoever adopts it is to know.
     """
 
     framework: str
@@ -157,3 +168,4 @@ class Foreign:
     predictor: Predictor | None = None
     why_not: str = field(default="")
     follows: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()

@@ -154,7 +154,8 @@ def _answer(graph: _Graph, net: onnx.ModelProto, settled: Settled) -> str:
     for node in net.graph.node:
         node.input[:] = [values if name == foreign else name for name in node.input]
     graph.nodes += net.graph.node
-    value = str(net.graph.output[0].name)
+    named = settled.facts.output
+    value = str(net.graph.output[0].name) if named is None else PREFIX + named
     if settled.facts.flat:
         value = graph.add("Unsqueeze", value, graph.integers(1))
     if settled.facts.last:

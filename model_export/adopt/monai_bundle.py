@@ -68,7 +68,7 @@ def read(path: Path, flags: Flags) -> Foreign:
     roi = _roi(inferer)
     channels = int(_format(metadata, "inputs", "image")["num_channels"])
     model = graph_of_script(script, channels, roi)
-    seen = facts_of(model)
+    seen = facts_of(model, flags.output)
     tile = None if roi is None else (roi[::-1] if columns_first else roi)
     # The inferer's blend goes before it, whoever says what it is.
     activation = _activation(pipeline(config, "postprocessing"), seen.outputs) or flags.activation
@@ -76,6 +76,8 @@ def read(path: Path, flags: Flags) -> Foreign:
     asked = pixels if pixels is not None and pixels.scale != 1.0 else None
     facts = replace(
         seen,
+        # What the bundle says is not said of its other outputs.
+        others=(),
         tile=tile,
         columns_first=columns_first,
         # Fixed numbers are of stored values, and nobody says how many bits those had.
@@ -94,6 +96,8 @@ def read(path: Path, flags: Flags) -> Foreign:
     )
     predictor = _predictor(script, transforms, inferer, facts, flags)
     why = "" if predictor else "monai is not installed"
+    if facts.maps:
+        predictor, why = None, "MONAI's inferer blends one map, and the net has several"
     name = str(metadata.get("name") or path.name)
     return Foreign("monai", name, model, facts, predictor, why, FOLLOWED)
 

@@ -125,6 +125,9 @@ def _effects(flags: Flags) -> Flags:
 
 def _candidates(facts: Facts, settled: Settled, sample: Sample) -> Iterator[dict[str, Any]]:
     flags = settled.flags
+    for one in (facts, *facts.others):
+        if one.output != settled.facts.output:
+            yield {"output": one.output}
     yield from _classes(settled)
     for activation in ("sigmoid", "softmax", "none"):
         yield {"activation": activation}

@@ -148,6 +148,7 @@ def _written(
         _write(model, contract, file)
         findings = _answer(file, sample.mammogram)
         found, proof, remarks = _proven(file, trials, findings, expected)
+        remarks += foreign.remarks
         if found is None:
             inside = _over_breast(findings, sample, settled)
             lesion = " or ".join(settled.names[one] for one in settled.lesions)

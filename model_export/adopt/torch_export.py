@@ -1,4 +1,4 @@
-"""A torch module -> a bare ONNX graph, one input and one output."""
+"""A torch module -> a bare ONNX graph."""
 
 import io
 import logging
@@ -109,9 +109,11 @@ def _with_classes(
     """State how many classes come out: the older exporter keeps it to itself."""
     with torch.no_grad():
         answer = script(torch.zeros(1, channels, *(tile or TRIED)))
-    shape = model.graph.output[0].type.tensor_type.shape
-    if isinstance(answer, torch.Tensor) and answer.ndim == 4 and len(shape.dim) == 4:
-        shape.dim[1].dim_value = int(answer.shape[1])
+    answers = answer if isinstance(answer, list | tuple) else [answer]
+    for one, output in zip(answers, model.graph.output, strict=False):
+        shape = output.type.tensor_type.shape
+        if isinstance(one, torch.Tensor) and one.ndim == 4 and len(shape.dim) == 4:
+            shape.dim[1].dim_value = int(one.shape[1])
     return model
 
 

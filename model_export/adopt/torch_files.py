@@ -7,7 +7,7 @@ from pathlib import Path
 from model_export.adopt.errors import AdoptError
 from model_export.adopt.flags import Flags
 from model_export.adopt.foreign import Foreign
-from model_export.adopt.onnx_file import facts_of
+from model_export.adopt.onnx_file import facts_of, not_served
 
 SCRIPT_ENDINGS = (".pt", ".pth", ".ts", ".torchscript")
 NO_PREDICTOR = "a torch file has no predictor of its own"
@@ -46,7 +46,7 @@ def read_script(path: Path, flags: Flags) -> Foreign:
         raise AdoptError(f"{path.name} does not load as TorchScript") from error
     tile = flags.tile_shape
     model = graph_of_script(script, channels_of(script, tile), tile)
-    return _foreign("torchscript", path, model)
+    return _foreign("torchscript", path, model, flags)
 
 
 def read_program(path: Path, flags: Flags) -> Foreign:
@@ -67,11 +67,13 @@ def read_program(path: Path, flags: Flags) -> Foreign:
         raise AdoptError(
             f"{path.name} does not load as an exported program: {type(error).__name__}"
         ) from error
-    return _foreign("torch-export", path, graph_of_program(program))
+    return _foreign("torch-export", path, graph_of_program(program), flags)
 
 
-def _foreign(framework: str, path: Path, model: object) -> Foreign:
+def _foreign(framework: str, path: Path, model: object, flags: Flags) -> Foreign:
     from onnx import ModelProto
 
     assert isinstance(model, ModelProto)
-    return Foreign(framework, path.stem, model, facts_of(model), why_not=NO_PREDICTOR)
+    facts = facts_of(model, flags.output)
+    left_out = not_served(model, facts)
+    return Foreign(framework, path.stem, model, facts, why_not=NO_PREDICTOR, remarks=left_out)
