@@ -36,12 +36,14 @@ def unknown_patients(root: Path) -> list[str]:
     return [patients_unknown(name_of(root), unknown, len(owners))] if unknown else []
 
 
-def patients_unknown(source: str, unknown: int, images: int) -> str:
-    """Say it in a sentence."""
+def patients_unknown(
+    source: str, unknown: int, images: int, who: str = f"`patient` in {folder.TABLE}"
+) -> str:
+    """Say it in a sentence; `who` is what would say whose they are."""
     return (
         f"{source}: nothing says whose {unknown} of its {images} images are. Each counts as a "
         "patient of its own: one may lie on two sides of the split, and intervals are over images, "
-        f"narrower than over patients. `patient` in {folder.TABLE} would say it."
+        f"narrower than over patients. {who} would say it."
     )
 
 

@@ -17,8 +17,8 @@ from model_export.evaluation.gallery import Gallery
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.parallel import in_parallel
 from model_export.evaluation.pictures import HEIGHT
-from model_export.evaluation.sets import UnlabelledImage
 from model_export.evaluation.sheets import Sheets
+from model_export.evaluation.unlabelled import UnlabelledImage
 from model_export.metrics import dice
 from service.errors import MammosegError
 from service.findings import Findings

@@ -8,7 +8,7 @@ from model_export.datasets import DatasetError, Sample
 from model_export.datasets.images import read_mammogram
 from model_export.datasets.splits import Split
 from model_export.evaluation.parallel import in_parallel
-from model_export.evaluation.sets import UnlabelledImage
+from model_export.evaluation.unlabelled import UnlabelledImage
 from model_export.seen_images import SeenImages, digest_of_image
 
 

@@ -22,14 +22,15 @@ from model_export.evaluation.gallery import Case
 from model_export.evaluation.image_result import ImageResult
 from model_export.evaluation.sets import (
     Known,
-    UnlabelledImage,
     external,
     of_split,
+    remarks_on_external,
     root_of,
     was_trained_on,
 )
 from model_export.evaluation.sheets import Sheet
 from model_export.evaluation.strata import Stratum, strata
+from model_export.evaluation.unlabelled import UnlabelledImage
 from model_export.seen_images import SeenImages, seen_by
 from service.findings import ModelIdentity
 from service.inference.contract import Contract
@@ -165,7 +166,7 @@ def _evaluate(
         remarks += remarks_on(data / source)
         images += _of_source(evaluator, data, source, options, seen, remarks)
     for name in options.external:
-        remarks += remarks_on(root_of(data, name))
+        remarks += remarks_on_external(data, name)
         images += _of_external(evaluator, data, name, options, seen, remarks)
     return images, remarks
 

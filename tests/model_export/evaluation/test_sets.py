@@ -5,7 +5,9 @@ import pytest
 
 from model_export.datasets import DatasetError, Sample
 from model_export.datasets.splits import split_of
-from model_export.evaluation.sets import UnlabelledImage, external, of_split
+from model_export.evaluation.sets import external, of_split, remarks_on_external
+from model_export.evaluation.unlabelled import UnlabelledImage
+from tests.dicom_files import dicom_file, phantom
 from tests.model_export.samples import write_cbis_ddsm_800, write_cdd_cesm
 
 pytestmark = pytest.mark.unit
@@ -67,13 +69,43 @@ def test_an_external_set_is_whole_and_may_lie_anywhere(data: Path) -> None:
     assert all(isinstance(one, Sample) for one in elsewhere)
 
 
+def write_film(path: Path, patient: str | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(dicom_file(phantom(rows=64, columns=48), PatientID=patient))
+
+
 def test_a_folder_of_dicom_files_is_examined_without_truth(tmp_path: Path) -> None:
-    for name in ("a/1.dcm", "a/2.dcm", "b/1.dcm"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
+    # Two visits of one patient, a series of two patients; names as scanners and archives give them.
+    films = {
+        "visit-1/1.DCM": "Ann",
+        "visit-2/1.dicom": "Ann",
+        "series/1.2.840.1": "Bea",
+        "series/IM0002": "Cleo",
+    }
+    for name, patient in films.items():
+        write_film(tmp_path / name, patient)
+    (tmp_path / "series" / "notes.txt").write_text("no image")
+    (tmp_path / "series" / ".hidden.dcm").write_bytes(b"")
+    (tmp_path / "DICOMDIR").write_bytes((tmp_path / "series" / "IM0002").read_bytes())
     found = list(external(tmp_path / "data", str(tmp_path), None))
     assert all(isinstance(one, UnlabelledImage) for one in found)
-    assert [(one.patient, one.name) for one in found] == [("a", "a/1"), ("a", "a/2"), ("b", "b/1")]
+    by_name = {one.name: one.patient for one in found}
+    assert set(by_name) == {"visit-1/1", "visit-2/1", "series/1.2.840", "series/IM0002"}
+    assert by_name["visit-1/1"] == by_name["visit-2/1"]
+    assert len({*by_name.values()}) == 3
+    assert not any(patient in text for patient in films.values() for text in by_name.values())
+    assert remarks_on_external(tmp_path / "data", str(tmp_path)) == []
+
+
+def test_where_no_header_says_whose_a_film_is_each_stands_alone_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    for name in ("a/1.dcm", "a/2.dcm", "b/1.dcm"):
+        write_film(tmp_path / name, "anonymous")
+    found = list(external(tmp_path / "data", str(tmp_path), None))
+    assert len({one.patient for one in found}) == 3
+    (said,) = remarks_on_external(tmp_path / "data", str(tmp_path))
+    assert "nothing says whose 3 of its 3 images are" in said and "Patient ID" in said
 
 
 def test_the_eight_views_come_from_their_package(data: Path) -> None:
@@ -86,5 +118,5 @@ def test_the_eight_views_come_from_their_package(data: Path) -> None:
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no folder nowhere"):
         list(external(tmp_path, "nowhere", None))
-    with pytest.raises(DatasetError, match="file below"):
+    with pytest.raises(DatasetError, match="no DICOM file below"):
         list(external(tmp_path / "data", str(tmp_path), None))
