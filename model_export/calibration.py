@@ -59,7 +59,7 @@ class Asked:
     image: Scored
     drawn: Drawn | None
     without_lesions: float | None
-    digest: bytes
+    digest: bytes = b""
 
 
 def calibrate(

@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from model_export import cli
+from model_export.command import LITE
 from model_export.config import Phase, Stream
 from model_export.datasets import cache
 from model_export.datasets.lost_lesions import Kept, kept_of
@@ -89,7 +90,7 @@ def test_training_tells_of_lost_lesions_and_the_first_epoch_is_not_the_best(
 @pytest.mark.integration
 def test_an_audit_tells_of_them_too(tmp_path: Path) -> None:
     write_specks(tmp_path, count=2, drawn=1)
-    lite = Path(cli.LITE).read_text()
+    lite = LITE.read_text()
     coarse = re.sub(r"(?m)^working_mm = .*$", f"working_mm = {COARSE}", lite)
     (tmp_path / "coarse.toml").write_text(coarse)
     asked = ["audit", "--data", str(tmp_path), "--tiles", "0"]
