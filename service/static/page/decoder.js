@@ -1,6 +1,8 @@
 // Pictures, decoded in a worker, a few at a time. What was asked for last is wanted first, and what
 // nobody waits for any more is not begun.
 
+import {abortable} from "./abortable.js";
+
 const AT_ONCE = 2;
 
 export class Decoder {
@@ -18,15 +20,14 @@ export class Decoder {
    * @param signal of an AbortController; once it is aborted, the promise is rejected
    */
   decode(image, maps, signal) {
-    return new Promise((resolve, reject) => {
+    return abortable(signal, (resolve, reject) => {
       // A number of its own: two decodings of one image are two, and neither settles the other.
       const job = {id: ++this.last, image, maps, resolve, reject};
       this.queue.push(job);
-      signal.addEventListener("abort", () => {
-        this.queue = this.queue.filter((one) => one !== job);
-        reject(signal.reason);
-      });
       this.next();
+      return () => {
+        this.queue = this.queue.filter((one) => one !== job);
+      };
     });
   }
 

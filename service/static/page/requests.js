@@ -1,5 +1,7 @@
 // Requests, and what can come instead of an answer of the service.
 
+import {abortable} from "./abortable.js";
+
 const MAX_WAIT_S = 20;
 
 /** The service's own 4xx that speak of the way to it. */
@@ -69,9 +71,9 @@ export async function patiently(ask, onProgress = () => {}, signal = null) {
 
 /** Wait, or until nobody does any more. */
 function pause(seconds, signal) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 1000 * seconds);
-    signal?.addEventListener("abort", resolve);
+  return abortable(signal, (resolve) => {
+    const timer = setTimeout(resolve, 1000 * seconds);
+    return () => clearTimeout(timer);
   });
 }
 
@@ -91,11 +93,8 @@ export function jsonOf(bytes) {
  *   disk where it is large
  */
 export function send(url, body, type, onProgress, signal = null) {
-  return new Promise((resolve, reject) => {
+  return abortable(signal, (resolve, reject) => {
     const request = new XMLHttpRequest();
-    signal?.throwIfAborted();
-    signal?.addEventListener("abort", () => request.abort());
-    request.addEventListener("abort", () => reject(signal.reason));
     request.open("POST", url);
     request.responseType = "arraybuffer";
     if (type !== null) request.setRequestHeader("Content-Type", type);
@@ -111,6 +110,7 @@ export function send(url, body, type, onProgress, signal = null) {
       bytes: new Uint8Array(request.response ?? new ArrayBuffer(0)),
     }));
     request.send(body);
+    return () => request.abort();
   });
 }
 

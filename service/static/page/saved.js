@@ -5,7 +5,8 @@ const KEPT_MS = 60_000;
 
 class Saved {
   constructor() {
-    this.addresses = new Set();
+    /** The timer of each address. */
+    this.addresses = new Map();
   }
 
   /** Save parts, Uint8Arrays or Blobs, as one file. */
@@ -14,18 +15,19 @@ class Saved {
     link.href = URL.createObjectURL(new Blob(parts));
     link.download = name;
     link.click();
-    this.addresses.add(link.href);
-    setTimeout(() => this.drop(link.href), KEPT_MS);
+    const address = link.href;
+    this.addresses.set(address, setTimeout(() => this.drop(address), KEPT_MS));
   }
 
   drop(address) {
     URL.revokeObjectURL(address);
+    clearTimeout(this.addresses.get(address));
     this.addresses.delete(address);
   }
 
   /** Drop the copies; what is being written is written to its end. */
   forget() {
-    for (const address of this.addresses) this.drop(address);
+    for (const address of this.addresses.keys()) this.drop(address);
   }
 }
 
