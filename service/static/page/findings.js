@@ -23,7 +23,7 @@ export class FindingsPanel {
 
   /** Tell what was found; `viewing` are the page's viewing settings, see main.js. */
   show(reading, viewing) {
-    const shown = reading?.isReady === true;
+    const shown = reading?.state === "done";
     byId("findings").classList.toggle("empty", !shown);
     byId("view-name").textContent = shown ? `${reading.view} · ${reading.name}` : "Findings";
     if (!shown) return this.blank();
@@ -31,9 +31,14 @@ export class FindingsPanel {
     const {result} = reading;
     const threshold = reading.thresholdBy(viewing);
     const {told} = this;
-    this.told = {result, threshold};
+    // What is told of the cut: one of its pixels, why there are none, or nothing yet.
+    const cut = reading.isReady || reading.pictureProblem;
+    this.told = {result, threshold, cut};
     if (told.result !== result) this.tellImage(reading);
-    if (told.result !== result || told.threshold !== threshold) this.tellCut(reading, viewing);
+    if (told.result === result && told.threshold === threshold && told.cut === cut) return;
+    this.tellThreshold(reading, viewing);
+    if (reading.isReady) this.tellCut(reading, viewing);
+    else this.tellOwn(reading);
   }
 
   /** Keep nothing of an image that is not shown. */
@@ -67,25 +72,49 @@ export class FindingsPanel {
       contract.operating_point);
   }
 
+  tellThreshold(reading, viewing) {
+    byId("threshold-value").textContent = reading.thresholdBy(viewing).toFixed(3);
+    byId("no-regions").textContent = noteOn(reading.result);
+    byId("files-note").textContent = filesNote(reading, viewing);
+  }
+
   tellCut(reading, viewing) {
     const {regions, area} = reading.cutBy(viewing);
     const names = reading.namesBy(viewing);
     const count = `${regions.length} ${regions.length === 1 ? "region" : "regions"}`;
-    byId("threshold-value").textContent = reading.thresholdBy(viewing).toFixed(3);
     byId("cut").textContent = regions.length === 0 ? "No region reaches this probability."
       : `${areaText(reading, area)} in ${count}.`;
     byId("area-unit").textContent = reading.areaOf(1) === null ? "Pixels" : "mm²";
-    byId("regions").hidden = regions.length === 0;
-    byId("no-regions").textContent = noteOn(reading.result);
-    byId("files-note").textContent = filesNote(reading, viewing);
-    byId("regions").tBodies[0].replaceChildren(...regions.slice(0, 50).map((region, index) =>
-      make("tr", {},
-        make("td", {}, button(String(index + 1), () => this.onRegion(index),
-          {"aria-label": `Centre on region ${index + 1}`})),
-        make("td", {}, NUMBER.format(reading.areaOf(region.area) ?? region.area)),
-        make("td", {}, region.maximum.toFixed(2)),
-        make("td", {}, names[index]))));
+    tellRegions(regions.map((region, index) => [
+      button(String(index + 1), () => this.onRegion(index),
+        {"aria-label": `Centre on region ${index + 1}`}),
+      NUMBER.format(reading.areaOf(region.area) ?? region.area),
+      region.maximum.toFixed(2),
+      names[index],
+    ]));
   }
+
+  /** Without its pixels nothing is cut anew: tell the service's own regions, where that is all. */
+  tellOwn({result, contract, pictureProblem}) {
+    const isAll = pictureProblem !== null;
+    byId("cut").textContent = isAll ? "Its picture cannot be had now: these are the service's own "
+      + `regions, at the model's threshold ${contract.operating_point.mask.toFixed(3)}.` : "";
+    byId("area-unit").textContent = "mm²";
+    tellRegions(!isAll ? [] : result.regions.map((region, index) => [
+      String(index + 1),
+      region.area_mm2 === null ? "unknown" : NUMBER.format(region.area_mm2),
+      region.max_probability.toFixed(2),
+      region.selected ? "mask" : "candidate",
+    ]));
+  }
+}
+
+const MAX_REGIONS = 50;
+
+function tellRegions(rows) {
+  byId("regions").hidden = rows.length === 0;
+  byId("regions").tBodies[0].replaceChildren(...rows.slice(0, MAX_REGIONS).map((cells) =>
+    make("tr", {}, ...cells.map((cell) => make("td", {}, cell)))));
 }
 
 /** Files are the service's: of a threshold that was moved here they know nothing. */

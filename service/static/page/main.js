@@ -40,6 +40,7 @@ const hanging = new Hanging(byId("panes"), viewing, {
   active: (reading) => activate(reading),
   viewing: (changes) => change(changes),
   command: (name) => COMMANDS[name](),
+  again: (reading) => again(reading),
 });
 const tools = new Tools(viewing, change, (name) => COMMANDS[name](), () => threshold());
 
@@ -73,6 +74,15 @@ async function present(reading) {
   hanging.hang(groupOf(reading), reading);
   if (hanging.active.reading !== reading) change({layout: "one"});
   await show(reading);
+}
+
+/** Ask again for the picture of a reading; where its model is gone, for all that is found in it. */
+function again(reading) {
+  if (reading.isOutdated) {
+    readings.start([reading], reading.options);
+    worklist.update(reading);
+  }
+  show(reading);
 }
 
 function change(changes) {
@@ -221,7 +231,8 @@ byId("not-loaded").remove();
 byId("model").textContent = "Asking the service which model it serves …";
 watchTyped();
 signIn(() => models.ask(), () => {
-  activate(active);
+  // With a key its picture may be had, too.
+  show(active);
   readings.resend();
 }, (error) => {
   byId("model").textContent = `The service does not say which model it serves: ${error.message}`;

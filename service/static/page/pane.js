@@ -1,7 +1,7 @@
 // One pane: an image, what was found laid over it, and its labels.
 
 import {devicePixels, layOnto, watchDevicePixels} from "./device-pixels.js";
-import {make} from "./elements.js";
+import {button, make} from "./elements.js";
 import {listen} from "./gestures.js";
 import {onKey} from "./keys.js";
 import {Loupe} from "./loupe.js";
@@ -15,7 +15,8 @@ const MARK_PX = 26;
 export class Pane {
   /**
    * @param viewing the page's viewing settings, see main.js
-   * @param on {activate(pane), moved(pane), viewing(changes), command(name), region(number)}
+   * @param on {activate(pane), moved(pane), first(pane), viewing(changes), command(name),
+   *   again(reading)}
    */
   constructor(viewing, on) {
     this.viewing = viewing;
@@ -37,7 +38,13 @@ export class Pane {
     this.markers = make("div", {class: "markers"});
     this.label = make("p", {class: "label"});
     this.state = make("p", {class: "state"});
-    this.note = make("p", {class: "note"});
+    this.noteText = make("span");
+    this.again = button("", () => {
+      // The button goes, and the focus is to stay here.
+      this.element.focus();
+      this.on.again(this.reading);
+    });
+    this.note = make("p", {class: "note"}, this.noteText, this.again);
     this.element = make("div", {class: "pane", tabindex: "0", role: "group"},
       this.image, this.overlay, this.markers, this.label, this.state, this.note);
   }
@@ -198,28 +205,38 @@ export class Pane {
     const side = reading?.side ?? this.expected[0];
     this.label.classList.toggle("right", side === "L" && this.viewing.layout === "four");
     this.state.classList.toggle("right", side === "L" && this.viewing.layout === "four");
-    this.note.textContent = shown ? "" : noteOf(reading, this.expected);
-    this.label.textContent = shown ? reading.view : this.expected;
-    this.state.textContent = "";
-    if (!shown) {
-      this.markers.replaceChildren();
-      this.loupe.show(null);
-      this.element.setAttribute("aria-label", this.note.textContent || "No image");
-      return;
-    }
+    if (!shown) return this.describeMissing();
+    this.note.hidden = true;
+    this.label.textContent = reading.view;
     const {score} = reading.result.has_mask;
     const regions = reading.cutBy(this.viewing).regions.length;
     const zoom = this.placement === null ? 1 : this.placement.zoom * window.devicePixelRatio;
     const {width, level} = this.viewing;
     const window_ = this.viewing.layout === "four" ? ""
       : ` · window ${Math.round(width)}, level ${Math.round(level)}`;
-    this.state.textContent = `${shortened(reading.path)} · score ${score.toFixed(3)} · zoom `
-      + `${Math.round(zoom * 100)} %${window_}`;
+    this.state.textContent = `${scoreOf(reading)} · zoom ${Math.round(zoom * 100)} %${window_}`;
     this.element.setAttribute("aria-label",
       `${reading.view}, ${reading.path}: has-mask score ${score.toFixed(3)}, `
       + `${regions} ${regions === 1 ? "region" : "regions"} at this threshold`);
   }
+  /** Say why there is nothing to see, and let it be asked for again where that may help. */
+  describeMissing() {
+    const {reading} = this;
+    const isLost = Boolean(reading?.pictureProblem);
+    this.noteText.textContent = noteOf(reading, this.expected);
+    this.note.hidden = this.noteText.textContent === "";
+    this.again.hidden = !isLost;
+    this.again.textContent = reading?.isOutdated ? "Read this image again" : "Try again";
+    this.label.textContent = isLost ? reading.view : this.expected;
+    this.state.textContent = isLost ? scoreOf(reading) : "";
+    this.markers.replaceChildren();
+    this.loupe.show(null);
+    this.element.setAttribute("aria-label", this.noteText.textContent || "No image");
+  }
 }
+
+const scoreOf = (reading) =>
+  `${shortened(reading.path)} · score ${reading.result.has_mask.score.toFixed(3)}`;
 
 const MAX_NAME = 32;
 
@@ -236,5 +253,9 @@ const WELCOME = "Drop mammograms anywhere on this page. They go to this service 
 function noteOf(reading, expected) {
   if (!reading) return expected ? "not among these images" : WELCOME;
   if (reading.state === "failed") return `${reading.name}: ${reading.problem.message}`;
+  if (reading.pictureProblem !== null) {
+    return `${reading.name}: what was found stays, but its picture cannot be had now. `
+      + reading.pictureProblem.message;
+  }
   return `${reading.name} …`;
 }

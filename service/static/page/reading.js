@@ -2,7 +2,7 @@
 
 import {cut, lesionMap} from "./lesion-map.js";
 import {heatOf} from "./paint-overlay.js";
-import {Ended} from "./requests.js";
+import {Ended, Replaced} from "./requests.js";
 import {heldBy, serviceMask} from "./service-mask.js";
 import {segment} from "./service.js";
 
@@ -26,7 +26,7 @@ export class Reading {
     this.attempt++;
     this.leave = new AbortController();
     Object.assign(this, {options, state: "waiting", sent: 0, problem: null, result: null,
-      contract: null, pictures: null});
+      contract: null, pictures: null, pictureProblem: null});
   }
 
   /**
@@ -49,6 +49,11 @@ export class Reading {
     return this.state === "done" && this.decoded !== null;
   }
 
+  /** Whether its pictures cannot be had any more: the model that read it is gone. */
+  get isOutdated() {
+    return this.pictureProblem instanceof Replaced;
+  }
+
   /** Whether the service has said what it has to say. */
   get isEnded() {
     return this.state === "done" || this.state === "failed";
@@ -64,7 +69,10 @@ export class Reading {
     return this.result?.warnings.some((warning) => warning.code === code) ?? false;
   }
 
-  /** Decode the pixels of this attempt, once; ended quietly by what lets them go. */
+  /**
+   * Decode the pixels of this attempt, once; ended quietly by what lets them go. What was found stays
+   * where they cannot be had: `pictureProblem` says why, until they are asked for again.
+   */
   decode(decoder) {
     this.decoding ??= this.beginDecoding(decoder);
     return this.decoding.done;
@@ -73,6 +81,7 @@ export class Reading {
   beginDecoding(decoder) {
     const {result} = this;
     const leave = new AbortController();
+    this.pictureProblem = null;
     const done = this.picturesOf(leave.signal)
       .then(({image, probability, activation}) =>
         decoder.decode(image, [probability, activation], leave.signal))
@@ -81,7 +90,10 @@ export class Reading {
         if (!leave.signal.aborted) this.decoded = decodedOf(pictures, result);
       })
       .catch((problem) => {
-        if (!leave.signal.aborted) throw problem;
+        if (leave.signal.aborted) return;
+        this.letGo();
+        // Such as came may be what is broken.
+        Object.assign(this, {pictures: null, pictureProblem: problem});
       });
     return {leave, done};
   }

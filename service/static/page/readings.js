@@ -93,11 +93,7 @@ export class Readings extends EventTarget {
   decode(reading) {
     this.shown = [reading, ...this.shown.filter((one) => one !== reading)];
     for (const old of this.shown.splice(DECODED_AT_ONCE)) old.letGo();
-    return reading.decode(this.decoder).then(() => this.letPicturesGo(), (problem) => {
-      reading.letGo();
-      Object.assign(reading, {state: "failed", problem});
-      this.changed(reading);
-    });
+    return reading.decode(this.decoder).then(() => this.letPicturesGo());
   }
 
   /** Keep the pictures that fit, nearest to what is shown; others are asked for when they are shown. */

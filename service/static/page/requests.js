@@ -25,6 +25,13 @@ export class Passing extends Error {
   isRefusal = false;
 }
 
+/** Another model answers now than the one that read an image: what the two say is not to be mixed. */
+export class Replaced extends Passing {
+  constructor() {
+    super("The model was replaced since this image was read. Read all again.");
+  }
+}
+
 /** Nobody waits for it any more; the message says why, and is empty where that need not be told. */
 export class Ended extends Error {}
 

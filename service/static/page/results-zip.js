@@ -94,31 +94,34 @@ async function resultsOf(reading, signal) {
   if (reading.state !== "done") {
     return {forms: {}, lacking: [reading.problem?.message ?? "not read yet."]};
   }
-  const kinds = KINDS.filter(([, , , dicom]) => !dicom || isDicom(reading));
-  try {
-    return {forms: await formsOf(reading, kinds, signal), lacking: []};
-  } catch (problem) {
-    signal.throwIfAborted();
-    return problem.isRefusal ? eachOf(reading, kinds, signal)
-      : {forms: {}, lacking: [problem.message]};
-  }
-}
-
-/** Ask for the pictures, and for each DICOM object: one that is refused had refused them all. */
-async function eachOf(reading, kinds, signal) {
-  const [forms, lacking] = [{}, []];
-  const parts = [kinds.filter(([, , , dicom]) => !dicom),
-    ...kinds.filter(([, , , dicom]) => dicom).map((kind) => [kind])];
+  // What was found is here, whatever becomes of the rest.
+  const forms = {json: jsonBytes(reading.result)};
+  const kinds = KINDS.filter(([, form, , dicom]) => form !== "json" && (!dicom || isDicom(reading)));
+  const problem = await askFor(reading, kinds, signal, forms);
+  if (problem === null) return {forms, lacking: []};
+  // Ask for the pictures, and for each DICOM object: one that is refused had refused them all.
+  const parts = problem.isRefusal ? [kinds.filter(([, , , dicom]) => !dicom),
+    ...kinds.filter(([, , , dicom]) => dicom).map((kind) => [kind])] : [];
+  const lacking = problem.isRefusal ? [] : [lackOf(kinds, problem)];
   for (const part of parts) {
-    try {
-      Object.assign(forms, await formsOf(reading, part, signal));
-    } catch (problem) {
-      signal.throwIfAborted();
-      lacking.push(`${part.map(([name]) => name).join(", ")}: ${problem.message}`);
-    }
+    const refusal = await askFor(reading, part, signal, forms);
+    if (refusal !== null) lacking.push(lackOf(part, refusal));
   }
   return {forms, lacking};
 }
+
+/** Add what is asked for to `forms`; return why there is none of it, or null. */
+async function askFor(reading, kinds, signal, forms) {
+  try {
+    Object.assign(forms, await formsOf(reading, kinds, signal));
+    return null;
+  } catch (problem) {
+    signal.throwIfAborted();
+    return problem;
+  }
+}
+
+const lackOf = (kinds, {message}) => `${kinds.map(([name]) => name).join(", ")}: ${message}`;
 
 /** Tell equal names apart, by a number that no other has; what is reserved is nobody's. */
 function namer(reserved) {

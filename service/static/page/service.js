@@ -1,7 +1,7 @@
 // What the page asks of the service: the same API as everybody's, see openapi.yaml.
 
 import {partsOf} from "./multipart.js";
-import {Passing, getJson, jsonOf, patiently, send, strange} from "./requests.js";
+import {Replaced, getJson, jsonOf, patiently, send, strange} from "./requests.js";
 
 const TYPES = {dcm: "application/dicom", png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg",
   tif: "image/tiff", tiff: "image/tiff"};
@@ -26,9 +26,7 @@ export async function segment(file, options,
     () => send(`v1/segment?${queryOf(options)}`, file, type, onProgress, signal), onProgress, signal);
   const answered = answer.header("Mammoseg-Model-Sha256");
   if (answered === "") throw strange(answer);
-  if (sha256 !== null && answered !== sha256) {
-    throw new Passing("The model was replaced since this image was read. Read all again.");
-  }
+  if (sha256 !== null && answered !== sha256) throw new Replaced();
   const forms = options.output.split(",");
   const parts = forms.length === 1 ? {[forms[0]]: answer.bytes}
     : partsOf(answer.bytes, answer.header("Content-Type"));
