@@ -38,9 +38,10 @@ export class Reading {
     this.letGo();
   }
 
-  /** Let the pixels go; what is being decoded is of nobody then. */
+  /** Let the pixels go; what is being asked for or decoded is of nobody then. */
   letGo() {
     this.decoding?.leave.abort();
+    this.stopAsking();
     Object.assign(this, {decoding: null, decoded: null, lastCut: null, cutThreshold: null});
   }
 
@@ -82,7 +83,7 @@ export class Reading {
     const {result} = this;
     const leave = new AbortController();
     this.pictureProblem = null;
-    const done = this.picturesOf(leave.signal)
+    const done = this.ask()
       .then(({image, probability, activation}) =>
         decoder.decode(image, [probability, activation], leave.signal))
       .then((pictures) => {
@@ -98,15 +99,30 @@ export class Reading {
     return {leave, done};
   }
 
-  /** Return the pictures of this attempt, asked for again where they were not kept. */
-  async picturesOf(signal) {
-    if (this.pictures === null) {
-      const asked = await segment(this.file, {...this.options, output: PICTURES.join(",")},
-        {signal: AbortSignal.any([signal, this.leave.signal]), sha256: this.result.model.sha256});
+  /** Return the pictures of this attempt, asked for where they are not kept; once, for all who wait. */
+  async ask() {
+    if (this.pictures !== null) return this.pictures;
+    this.asking ??= this.beginAsking();
+    return this.asking.done;
+  }
+
+  beginAsking() {
+    const leave = new AbortController();
+    const {signal} = leave;
+    const done = segment(this.file, {...this.options, output: PICTURES.join(",")},
+      {signal, sha256: this.result.model.sha256}).then((pictures) => {
       signal.throwIfAborted();
-      this.pictures = asked;
-    }
-    return this.pictures;
+      this.pictures = pictures;
+      return pictures;
+    }).finally(() => {
+      if (!signal.aborted) this.asking = null;
+    });
+    return {leave, done};
+  }
+
+  stopAsking() {
+    this.asking?.leave.abort();
+    this.asking = null;
   }
 
   /** How much memory its pictures take, as they came. */

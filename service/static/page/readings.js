@@ -22,6 +22,8 @@ export class Readings extends EventTarget {
     this.running = 0;
     this.decoder = new Decoder();
     this.shown = [];
+    /** Whose pictures are being asked for before it is shown. */
+    this.ahead = null;
   }
 
   add(found, options) {
@@ -48,6 +50,7 @@ export class Readings extends EventTarget {
     for (const reading of this.all) reading.close();
     this.all = [];
     this.shown = [];
+    this.ahead = null;
     this.changed(null);
   }
 
@@ -93,7 +96,34 @@ export class Readings extends EventTarget {
   decode(reading) {
     this.shown = [reading, ...this.shown.filter((one) => one !== reading)];
     for (const old of this.shown.splice(DECODED_AT_ONCE)) old.letGo();
-    return reading.decode(this.decoder).then(() => this.letPicturesGo());
+    if (this.ahead !== null && ![...this.shown, ...this.beside()].includes(this.ahead)) {
+      this.ahead.stopAsking();
+    }
+    return reading.decode(this.decoder).then(() => {
+      this.letPicturesGo();
+      this.askAhead();
+    });
+  }
+
+  /** What is likely to be shown next, and was read. */
+  beside() {
+    const at = this.all.indexOf(this.shown[0]);
+    return [1, 2, -1].map((by) => this.all[at + by]).filter((one) => one?.state === "done");
+  }
+
+  /** Ask for the pictures of what lies beside the image that is shown, once nothing else is to be done. */
+  async askAhead() {
+    const [shown] = this.shown;
+    // Where its own found no room, those of others find none.
+    if (!shown?.pictures || !this.all.every((one) => one.isEnded)) return;
+    for (const one of this.beside()) {
+      if (this.shown[0] !== shown) return;
+      this.ahead = one;
+      // Why there are none is told where it is shown.
+      await one.ask().catch(() => {});
+      this.letPicturesGo();
+    }
+    this.ahead = null;
   }
 
   /** Keep the pictures that fit, nearest to what is shown; others are asked for when they are shown. */

@@ -88,6 +88,49 @@ def test_of_many_images_the_pictures_near_what_is_shown_are_kept_and_no_others(p
     assert len(kept) == 6 and set(kept) > {2, 3, 4, 5, 6}
 
 
+BESIDE = """async () => {
+  const {Readings} = await import("/page/readings.js");
+  const readings = new Readings();
+  readings.next = () => {};
+  const files = [...Array(12).keys()].map((at) => ({file: new File([], `${at}.dcm`), group: ""}));
+  const [asked, stopped] = [[], []];
+  const all = readings.add(files, {});
+  all.forEach((one, at) => Object.assign(one, {
+    state: "done",
+    ask: async () => {
+      asked.push(at);
+      // Of one the answer is long in coming.
+      if (at === 7) await new Promise(() => {});
+      one.pictures = {image: {buffer: {byteLength: 2 ** 20}}};
+    },
+    decode: async () => { one.pictures = {image: {buffer: {byteLength: 2 ** 20}}}; },
+    stopAsking: () => stopped.push(at),
+  }));
+  const turn = () => new Promise((done) => setTimeout(done));
+  const after = [];
+  for (const at of [3, 5, 6, 0]) {
+    await readings.decode(all[at]);
+    await turn();
+    after.push([asked.splice(0), stopped.splice(0)]);
+  }
+  all[11].state = "waiting";
+  await readings.decode(all[10]);
+  await turn();
+  return [...after, [asked, stopped]];
+}"""
+
+
+def test_pictures_beside_the_image_that_is_shown_are_asked_for_once_all_is_read(page: Any) -> None:
+    assert page.evaluate(BESIDE) == [
+        [[4, 5, 2], []],
+        [[6, 7], []],
+        # It is awaited still, and nothing is asked for beside it.
+        [[7], []],
+        [[1, 2], [7]],
+        [[], []],
+    ]
+
+
 AGAIN = """async (text) => {
   const {Models} = await import("/page/models.js");
   const {Readings} = await import("/page/readings.js");
