@@ -125,7 +125,7 @@ MAKERS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def marked(line: str) -> Any:
-    """Return a command as a parameter; CI leaves out frameworks, of which it runs other tests."""
+    """Return a command as a parameter; those that need little are marked for `make test-long`."""
     source = shlex.split(line)[2]
     marks = [pytest.mark.frameworks] if source in CHEAP else []
     return pytest.param(line, id=source, marks=marks)
