@@ -56,7 +56,10 @@ def test_it_installs_one_package(wheel: Path) -> None:
 
 
 def test_two_builds_at_once_share_no_folder(tmp_path: Path) -> None:
-    hooks = [OneImportName(str(ROOT), {}, None, None, str(tmp_path), "wheel") for _ in range(2)]
+    for folder in ("mammoseg", *FOLDERS):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "service" / "segmenter.py").write_text("from service import errors\n")
+    hooks = [OneImportName(str(tmp_path), {}, None, None, str(tmp_path), "wheel") for _ in range(2)]
     packed: list[dict[str, dict[str, str]]] = [{"force_include": {}} for _ in hooks]
     for hook, data in zip(hooks, packed, strict=True):
         hook.initialize("standard", data)
@@ -119,28 +122,41 @@ def test_an_import_that_cannot_be_renamed_ends_the_build() -> None:
         renamed("import os\nimport service.errors\n")
 
 
-def names_in_texts() -> Iterator[tuple[str, str]]:
-    for folder in FOLDERS:
-        for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    yield str(file.relative_to(ROOT)), node.value
+@pytest.fixture(scope="module")
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Every constant, list and tuple of the folders, with the file that it stands in."""
+    kinds = (ast.Constant, ast.List, ast.Tuple)
+    return [
+        (str(file.relative_to(ROOT)), node)
+        for folder in FOLDERS
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, kinds)
+    ]
 
 
-def test_no_command_is_of_a_module_by_its_name_in_the_checkout() -> None:
+def names_in_texts(nodes: list[tuple[str, ast.AST]]) -> Iterator[tuple[str, str]]:
+    for file, node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield file, node.value
+
+
+def test_no_command_is_of_a_module_by_its_name_in_the_checkout(
+    nodes: list[tuple[str, ast.AST]],
+) -> None:
     found = []
-    for folder in FOLDERS:
-        for file in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                parts = node.elts if isinstance(node, ast.List | ast.Tuple) else []
-                texts = [part.value for part in parts if isinstance(part, ast.Constant)]
-                found += [str(file)] * ("-m" in texts and bool({*FOLDERS} & {*texts}))
+    for file, node in nodes:
+        parts = node.elts if isinstance(node, ast.List | ast.Tuple) else []
+        texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+        found += [file] * ("-m" in texts and bool({*FOLDERS} & {*texts}))
     assert found == []
 
 
-def test_no_text_names_a_module_which_would_have_another_name_in_the_wheel() -> None:
+def test_no_text_names_a_module_which_would_have_another_name_in_the_wheel(
+    nodes: list[tuple[str, ast.AST]],
+) -> None:
     found = []
-    for file, text in names_in_texts():
+    for file, text in names_in_texts(nodes):
         place = ROOT.joinpath(*text.split(".")) if text.partition(".")[0] in FOLDERS else None
         if place and "." in text and (place.is_dir() or place.with_suffix(".py").is_file()):
             found.append((file, text))

@@ -11,7 +11,8 @@ import pytest
 
 from docs.generator.__main__ import build
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+# Links from page to page are `test_staging`'s, each time; the site itself takes seven seconds.
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long]
 
 FETCHED = {
     ("script", "src"),
