@@ -5,11 +5,12 @@ from service.imaging.reader import ReadLimits, read_image
 from service.inference.session import Session
 from service.models import BUNDLED_MODEL
 from service.startup.models import open_model
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("tiles", [1, 2, 4])
+@pytest.mark.parametrize("tiles", thinned([1, 2, 4], 3, 1))
 def test_a_body_takes_as_many_tiles_as_is_asked_for(tiles: int) -> None:
     contract = Session.open(BUNDLED_MODEL).contract
     body = body_of(tiles, contract)

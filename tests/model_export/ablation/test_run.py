@@ -26,6 +26,7 @@ def trials() -> list[Trial]:
     ]
 
 
+@pytest.mark.long
 def test_trials_run_in_turn_are_resumed_and_are_not_run_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

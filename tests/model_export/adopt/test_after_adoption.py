@@ -150,7 +150,11 @@ def test_the_score_follows_the_brightest_spot_or_the_masks_area(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("outputs", "activation", "classes"), [(1, "sigmoid", "mass"), (2, "softmax", "back,mass")]
+    ("outputs", "activation", "classes"),
+    [
+        (1, "sigmoid", "mass"),
+        pytest.param(2, "softmax", "back,mass", marks=pytest.mark.long),
+    ],
 )
 def test_a_single_lesion_that_has_a_name_carries_it_with_its_code(
     outputs: int, activation: Any, classes: str, tmp_path: Path
@@ -174,6 +178,7 @@ def test_a_single_lesion_that_has_a_name_carries_it_with_its_code(
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "4147007"
 
 
+@pytest.mark.long
 def test_an_adopted_file_is_calibrated_and_evaluated(
     two_lesions: tuple[Path, Path], tmp_path: Path
 ) -> None:

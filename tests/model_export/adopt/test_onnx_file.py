@@ -36,6 +36,7 @@ from tests.model_export.adopt.nets import (
     view_file,
 )
 from tests.model_export.adopt.served import demand_the_same, probability_over_http
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
@@ -139,7 +140,7 @@ def adopted(case: Case, view: Path, folder: Path, **more: Any) -> tuple[Path, Ad
     return target, adopt(path, view, target, flags, naming=Naming(), expected_path=expected)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", thinned(sorted(CASES), 3))
 def test_every_shape_of_a_file_is_served_as_its_own_pipeline_answers(
     name: str, view: Path, tmp_path: Path
 ) -> None:

@@ -42,7 +42,10 @@ def write_program(net: SpotNet, path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "write", "framework"),
-    [("net.pt", write_script, "torchscript"), ("net.pt2", write_program, "torch-export")],
+    [
+        ("net.pt", write_script, "torchscript"),
+        pytest.param("net.pt2", write_program, "torch-export", marks=pytest.mark.long),
+    ],
 )
 def test_a_torch_file_is_served_as_torch_answers(
     name: str, write, framework: str, view: Path, tmp_path: Path

@@ -144,6 +144,7 @@ def test_the_search_ends_when_its_time_is_over(
     assert "(0 tried of " in said and "then the time was over" in said
 
 
+@pytest.mark.long
 def test_whoever_waits_is_told_what_is_tried(folder: Path) -> None:
     told: list[str] = []
     with pytest.raises(NotProven):
@@ -161,6 +162,7 @@ def test_whoever_waits_is_told_what_is_tried(folder: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_command_says_on_stderr_that_it_searches_and_what_it_found(folder: Path) -> None:
     paths = {"--sample": "view-L.dcm", "--out": "adopted.onnx", "--expected": "expected.npy"}
     said = {"--pixels": "0..1", "--spacing": "0.8", "--activation": "sigmoid"}
@@ -216,6 +218,7 @@ def asked_of_a_framework(
     monkeypatch.setattr(run, "read", lambda *_: replace(foreign))
 
 
+@pytest.mark.long
 def test_the_frameworks_own_answer_names_the_flag_too(
     net: tuple[SpotNet, Path, NDArray[np.float32]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +244,7 @@ def test_a_proof_by_the_framework_says_what_it_took_as_said(
     assert "taken as said" in said and "--pixels 0..1 --activation sigmoid --spacing 0.8" in said
 
 
+@pytest.mark.long
 def test_a_breast_that_is_masked_is_refused_with_flags_that_look_better(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +257,7 @@ def test_a_breast_that_is_masked_is_refused_with_flags_that_look_better(
     assert "\n  - say --lesion-class b instead of --lesion-class a: " in str(refused.value)
 
 
+@pytest.mark.long
 def test_an_answer_without_contrast_is_told_with_flags_that_look_better(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from model_export.datasets import folder
 from model_export.datasets.sample import Sample
 from model_export.metrics import dice
 from tests.model_export.datasets.written import WRITTEN, Box, runs, write_json
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
@@ -75,7 +76,7 @@ def as_yolo(root: Path, masks: dict[str, NDArray[np.bool_]]) -> None:
         (root / "labels" / f"{name}.txt").write_text(f"0 {line}\n")
 
 
-@pytest.mark.parametrize("source", ["mini-mias", "cdd-cesm"])
+@pytest.mark.parametrize("source", thinned(["mini-mias", "cdd-cesm"], 2))
 @pytest.mark.parametrize("write", [as_polygons, as_run_lengths, as_yolo])
 def test_drawn_outlines_come_back_as_they_were(
     shared_data: Path,

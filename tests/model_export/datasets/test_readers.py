@@ -164,6 +164,7 @@ def test_the_real_sets_are_read_whole(shared_data: Path) -> None:
     assert sum(film.has_lesion for film in films) == 68
 
 
+@pytest.mark.long
 def test_both_layouts_of_the_real_mini_mias_say_the_same(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "mini-mias"
     with (folder / "findings.csv").open() as table:

@@ -7,6 +7,7 @@ from model_export.export.folding import as_convolution, fold
 from model_export.networks import NetworkOptions, SmallOptions
 from model_export.networks.lite import BlurredConv2d
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +31,7 @@ def test_another_shape_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *thinned([*SWITCHED, *LARGE], 4, 1)], ids=name)
 def test_a_folded_net_is_the_same_function(options: NetworkOptions) -> None:
     net = lived_in(options).double()
     folded = fold(net)

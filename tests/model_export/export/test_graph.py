@@ -12,6 +12,7 @@ from model_export.export.graph import build_graph
 from model_export.export.verify import MAX_FILE_BYTES, PARITY
 from model_export.networks import LiteOptions, NetworkOptions, SmallOptions
 from tests.model_export.lived_in import KINDS, LARGE, SWITCHED, lived_in, name
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ PLAIN = {
 """Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
 
 
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED, *LARGE], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *thinned([*SWITCHED, *LARGE], 4, 2)], ids=name)
 def test_the_graph_is_the_net(options: NetworkOptions) -> None:
     net = lived_in(options)
     model = build_graph(fold(net), 128)

@@ -19,6 +19,7 @@ from service.inference.session import Session
 from tests.model_export.lived_in import KINDS, SWITCHED, lived_in, name
 from tests.model_export.small_tiles import SIDE, small_tiles
 from tests.model_export.tiny import tiny_config
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +53,7 @@ def half(single: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("options", [*KINDS, *SWITCHED], ids=name)
+@pytest.mark.parametrize("options", [*KINDS, *thinned(SWITCHED, 4)], ids=name)
 def test_convolutions_compute_in_half_but_the_last_and_what_follows(
     options: NetworkOptions, tmp_path: Path
 ) -> None:

@@ -49,11 +49,11 @@ def test_a_transposed_convolution_sees_no_more_than_its_kernel_reaches() -> None
     ("options", "pixels"),
     [
         (LiteOptions(), 851),
-        (LiteOptions(blurred=True), 913),
-        (SmallOptions(), 633),
+        pytest.param(LiteOptions(blurred=True), 913, marks=pytest.mark.long),
+        pytest.param(SmallOptions(), 633, marks=pytest.mark.long),
         (SmallOptions(last_stage="pooled", rotation_max=True), 697),
-        (SeedOptions(), 633),
-        (UnetOptions(), 412),
+        pytest.param(SeedOptions(), 633, marks=pytest.mark.long),
+        pytest.param(UnetOptions(), 412, marks=pytest.mark.long),
     ],
     ids=str,
 )

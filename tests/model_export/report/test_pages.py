@@ -226,6 +226,7 @@ def test_nothing_examined_makes_an_empty_report(tmp_path: Path) -> None:
     assert not list((tmp_path / "plots").iterdir())
 
 
+@pytest.mark.long
 def test_plots_are_bounded_and_the_same_each_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

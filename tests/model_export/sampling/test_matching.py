@@ -37,6 +37,7 @@ def told_apart(lesions: list[tuple[Packed, View]], others: list[tuple[Packed, Vi
     return float(roc_auc_score(labels, model.predict_proba(scaled)[:, 1]))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_matched_crops_cannot_be_told_apart_by_their_looks() -> None:
     matcher = Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=0)

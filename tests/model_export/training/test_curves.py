@@ -31,6 +31,7 @@ def test_a_run_without_logs_has_no_curves(tmp_path: Path) -> None:
     assert curves.read(tmp_path) == {}
 
 
+@pytest.mark.long
 def test_every_curve_is_in_the_picture(tmp_path: Path) -> None:
     empty, full = tmp_path / "empty.png", tmp_path / "full.png"
     names = ("loss", "lr-AdamW/rest", "pos_weight", "a/dice", "a/auc", "figure_of_merit")

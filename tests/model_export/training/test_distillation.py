@@ -94,6 +94,7 @@ def test_the_teacher_sees_crops_as_the_service_gives_them(config: TrainingConfig
     assert len(alone.unchanged) == 0
 
 
+@pytest.mark.long
 def test_a_run_comes_nearer_to_its_teacher_and_does_not_keep_it(config: TrainingConfig) -> None:
     assert config.distillation is not None
     above_all = config.distillation.model_copy(update={"mask": 20.0})

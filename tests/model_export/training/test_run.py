@@ -124,6 +124,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     assert list(broken.glob("tensorboard/**/events.*"))
 
 
+@pytest.mark.long
 def test_a_run_that_gets_sigterm_stops_after_its_step_and_goes_on_from_there(
     data: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
