@@ -32,9 +32,9 @@ def service(bundled_service: Service) -> Service:
     return bundled_service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """A headless chromium, one for each module: an event loop runs in this thread meanwhile."""
+    """A headless chromium, for this folder alone: an event loop runs in this thread meanwhile."""
     program = require_program("chromium", "chromium")
     folder_of("playwright")
     from playwright.sync_api import sync_playwright
@@ -48,18 +48,21 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def window(browser: Any, **options: Any) -> Any:
+    """Return a context of its own; without a viewport its screen is the browser's own."""
+    viewport = {} if "no_viewport" in options else {"viewport": SIZE}
+    return browser.new_context(accept_downloads=True, **viewport, **options)
+
+
 class Visit:
     """One visit to the page: what it asked for, and what went wrong in it."""
 
-    def __init__(self, browser: Any, service: Service, **options: Any) -> None:
-        self.service = service
-        # Without a viewport the screen is the browser's own, its scale, too.
-        viewport = {} if "no_viewport" in options else {"viewport": SIZE}
-        self.context = browser.new_context(accept_downloads=True, **viewport, **options)
+    def __init__(self, context: Any, service: Service) -> None:
+        self.service, self.context = service, context
         self.requests: list[str] = []
         self.faults: list[str] = []
-        self.context.on("request", lambda request: self.requests.append(request.url))
-        self.page = self.context.new_page()
+        self.page = context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.set_default_timeout(TIMEOUT_MS)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", self._note)
@@ -105,20 +108,28 @@ class Visit:
         self.frame()
 
 
+@pytest.fixture(scope="module")
+def shared(browser: Any) -> Iterator[Any]:
+    """A context for the visits of a module: a new one takes the browser more than a second."""
+    context = window(browser)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser: Any, service: Service) -> Iterator[Visit]:
-    """A visit of one's own, without any fault of the page itself."""
-    visit = Visit(browser, service)
+def visit(shared: Any, service: Service) -> Iterator[Visit]:
+    """A visit in a tab of its own, without any fault of the page itself."""
+    visit = Visit(shared, service)
     yield visit
-    visit.context.close()
+    visit.page.close()
     assert visit.faults == []
 
 
 @pytest.fixture(scope="module")
-def right_cc(browser: Any, service: Service, cbis_files: list[Path]) -> Iterator[Visit]:
+def right_cc(shared: Any, service: Service, cbis_files: list[Path]) -> Iterator[Visit]:
     """A visit with one image open, which the tests of a module share: a film of two masses."""
-    visit = Visit(browser, service)
+    visit = Visit(shared, service)
     visit.open(cbis_files[2])
     yield visit
-    visit.context.close()
+    visit.page.close()
     assert visit.faults == []

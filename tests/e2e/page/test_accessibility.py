@@ -24,6 +24,7 @@ def faults_of(page: Any) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_the_empty_page(visit: Visit) -> None:
     assert faults_of(visit.page) == []
 
@@ -36,6 +37,7 @@ def test_with_an_image_and_everything_open(visit: Visit, cbis_files: list[Path])
     assert faults_of(visit.page) == []
 
 
+@pytest.mark.long
 def test_with_four_views_and_a_refusal(
     visit: Visit, cbis_files: list[Path], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_what_was_chosen_by_itself_is_read_or_refused_whatever_it_is_called(
     assert visit.page.locator("#passed-over").inner_text() == ""
 
 
+@pytest.mark.long
 def test_what_a_folder_holds_beside_images_is_counted_and_named(visit: Visit, folder: Path) -> None:
     page = visit.page
     page.locator("#folder").set_input_files(str(folder))
@@ -53,6 +54,7 @@ def test_what_a_folder_holds_beside_images_is_counted_and_named(visit: Visit, fo
     assert page.locator("#passed-over").inner_text() == ""
 
 
+@pytest.mark.long
 def test_a_link_that_leads_nowhere_does_not_lose_the_folder_that_was_dropped(
     visit: Visit, folder: Path
 ) -> None:
@@ -71,6 +73,7 @@ def test_a_link_that_leads_nowhere_does_not_lose_the_folder_that_was_dropped(
     )
 
 
+@pytest.mark.long
 def test_under_an_address_without_its_slash_the_page_says_that_its_files_did_not_come(
     visit: Visit,
 ) -> None:

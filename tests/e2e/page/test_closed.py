@@ -82,6 +82,7 @@ def test_what_was_typed_for_one_patient_is_told_while_it_holds_and_gone_with_the
     assert page.locator("#files-note").inner_text() == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("button", ["Close all images", "Stop the ZIP"])
 def test_a_zip_ends_with_the_images_that_it_is_of_or_by_a_button_of_its_own(
     button: str, visit: Visit, tmp_path: Path
@@ -104,6 +105,7 @@ def test_a_zip_ends_with_the_images_that_it_is_of_or_by_a_button_of_its_own(
     assert page.locator("#zip-stop").is_hidden()
 
 
+@pytest.mark.long
 def test_a_study_that_is_closed_is_not_scored(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     left: list[str] = []

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import Service
-from tests.e2e.page.conftest import Visit
+from tests.e2e.page.conftest import Visit, window
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
@@ -38,7 +38,7 @@ def test_the_first_picture_takes_seconds_of_a_core_not_many(
     server = psutil.Process(service.process.pid)
     spent = []
     for file in cbis_files[:3]:
-        visit = Visit(browser, service)
+        visit = Visit(window(browser), service)
         chromium = [
             process
             for process in psutil.Process().children(recursive=True)

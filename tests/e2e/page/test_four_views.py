@@ -22,14 +22,14 @@ HANGING = ["R CC", "L CC", "R MLO", "L MLO"]
 
 
 @pytest.fixture(scope="module")
-def four(browser: Any, service: Service, cbis_files: list[Path]) -> Iterator[Visit]:
-    visit = Visit(browser, service)
+def four(shared: Any, service: Service, cbis_files: list[Path]) -> Iterator[Visit]:
+    visit = Visit(shared, service)
     # Given in another order than they hang in.
     visit.open(*cbis_files[4:8])
     visit.page.locator(".pane:not(.empty)").nth(3).wait_for()
     visit.frame()
     yield visit
-    visit.context.close()
+    visit.page.close()
     assert visit.faults == []
 
 
@@ -239,6 +239,7 @@ def check(ending: str, content: bytes) -> None:
         assert pydicom.dcmread(io.BytesIO(content)).Modality == kinds[ending]
 
 
+@pytest.mark.long
 def test_a_folder_is_opened_as_one_study_and_another_of_its_name_as_another(
     visit: Visit, cbis_files: list[Path], tmp_path: Path
 ) -> None:

@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def page(browser: Any, service: Service) -> Iterator[Any]:
+def page(shared: Any, service: Service) -> Iterator[Any]:
     """A page without images: what its modules do is asked for by import."""
-    visit = Visit(browser, service)
+    visit = Visit(shared, service)
     yield visit.page
-    visit.context.close()
+    visit.page.close()
     assert visit.faults == []
 
 
@@ -149,6 +149,7 @@ AGAIN = """async (text) => {
 }"""
 
 
+@pytest.mark.long
 def test_pictures_that_were_let_go_are_asked_for_again_when_they_are_shown(visit: Visit) -> None:
     text = base64.b64encode(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1])).decode("ascii")
     state, is_another, pixels, are_alike = visit.page.evaluate(AGAIN, text)

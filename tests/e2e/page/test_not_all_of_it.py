@@ -78,6 +78,7 @@ def answering(answer: dict[str, Any]) -> Callable[[Any], None]:
     return lambda route: route.fulfill(**answer)
 
 
+@pytest.mark.long
 def test_what_came_of_the_way_to_the_service_is_not_answered_and_sent_again(
     visit: Visit, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_what_came_of_the_way_to_the_service_is_not_answered_and_sent_again(
     assert page.locator("#progress").inner_text() == f"{count} of {count} images read"
 
 
+@pytest.mark.long
 def test_a_zip_is_saved_in_parts_of_names_that_stay_in_its_folder(
     visit: Visit, tmp_path: Path
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_zip_is_saved_in_parts_of_names_that_stay_in_its_folder(
     assert {"b.json", "x_.._evil.json"} < {*names[0], *names[1]}
 
 
+@pytest.mark.long
 def test_more_images_than_a_study_has_are_told_before_they_are_sent(
     visit: Visit, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_region_is_centred_on_click(right_cc: Visit) -> None:
     assert painted[rows // 2 - 5 : rows // 2 + 5, columns // 2 - 5 : columns // 2 + 5].all()
 
 
+@pytest.mark.long
 def test_each_overlay_is_another_picture(right_cc: Visit) -> None:
     page = right_cc.page
     pictures = {}

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.pixels import canvas_pixels
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
 PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
 

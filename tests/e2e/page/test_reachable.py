@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.e2e.conftest import Service
-from tests.e2e.page.conftest import SIZE, Visit
+from tests.e2e.page.conftest import SIZE, Visit, window
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -36,6 +36,7 @@ def focus_by_tab(page: Any, wanted: str) -> None:
     pytest.fail(f"no {wanted} is reached by the keyboard")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["one", "four"])
 def test_an_image_that_has_the_keyboards_focus_shows_it_on_all_four_sides(
     layout: str, visit: Visit, cbis_files: list[Path]
@@ -58,6 +59,7 @@ def test_an_image_that_has_the_keyboards_focus_shows_it_on_all_four_sides(
         assert near.mean() > 0.95
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [320, 390, 480, 768, 1024])
 def test_nothing_is_wider_than_a_phone(width: int, visit: Visit, cbis_files: list[Path]) -> None:
     page = visit.page
@@ -73,10 +75,11 @@ def test_nothing_is_wider_than_a_phone(width: int, visit: Visit, cbis_files: lis
             page.get_by_text(name, exact=True).click()
 
 
+@pytest.mark.long
 def test_the_readers_own_colours_leave_the_score_the_choice_and_the_active_pane_to_be_seen(
     browser: Any, service: Service, cbis_files: list[Path]
 ) -> None:
-    visit = Visit(browser, service, forced_colors="active")
+    visit = Visit(window(browser, forced_colors="active"), service)
     visit.open(*cbis_files[:2])
     visit.page.locator(".pane.active .label").wait_for()
     told = visit.page.evaluate(

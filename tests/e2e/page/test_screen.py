@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.e2e.conftest import Service
-from tests.e2e.page.conftest import SIZE, Visit
+from tests.e2e.page.conftest import SIZE, Visit, window
 from tests.e2e.page.pixels import asked
 from tests.programs import require_program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
 
 def middle_of_the_pane(visit: Visit, session: Any, half: int) -> NDArray[np.uint8]:
@@ -57,7 +57,7 @@ def test_at_one_to_one_and_in_the_loupe_a_source_pixel_is_one_of_the_screen_at_1
             f"--window-size={SIZE['width']},{SIZE['height']}",
         ],
     )
-    visit = Visit(scaled, service, no_viewport=True)
+    visit = Visit(window(scaled, no_viewport=True), service)
     visit.open(cbis_files[2])
     visit.choose("overlay", "none")
     session = visit.context.new_cdp_session(visit.page)
@@ -76,7 +76,7 @@ def test_at_one_to_one_and_in_the_loupe_a_source_pixel_is_one_of_the_screen_at_1
 def test_one_to_one_stays_so_on_another_screen(
     browser: Any, service: Service, cbis_files: list[Path], source: NDArray[np.uint8]
 ) -> None:
-    visit = Visit(browser, service, no_viewport=True)
+    visit = Visit(window(browser, no_viewport=True), service)
     visit.open(cbis_files[2])
     visit.choose("overlay", "none")
     # The pane keeps its size in CSS pixels.

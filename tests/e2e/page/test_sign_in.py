@@ -53,6 +53,7 @@ def test_a_key_is_asked_for_once_and_used_for_all_that_follows(
         context.close()
 
 
+@pytest.mark.long
 def test_a_withdrawn_key_is_told_and_what_was_not_read_is_sent_with_the_next(
     browser: Any, guarded: Service, key: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ STILL_MARKED = """() => [...document.querySelectorAll(
   .filter((one) => one.marked).length"""
 
 
+@pytest.mark.long
 def test_buttons_and_texts_of_the_image_that_is_shown_stay_while_others_are_read(
     visit: Visit, cbis_files: list[Path]
 ) -> None:
@@ -41,6 +42,7 @@ def test_buttons_and_texts_of_the_image_that_is_shown_stay_while_others_are_read
     assert page.evaluate("document.activeElement.textContent") == "JSON"
 
 
+@pytest.mark.long
 def test_the_next_region_of_another_image_is_its_first(
     visit: Visit, cbis_files: list[Path]
 ) -> None:

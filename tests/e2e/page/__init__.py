@@ -1,0 +1,1 @@
+"""Tests of the page, a package for pytest: they share one browser, which ends with them."""
