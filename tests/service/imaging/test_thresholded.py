@@ -17,6 +17,7 @@ from service.imaging.thresholded import FEW_PIXELS
 from service.models import BUNDLED_MODEL
 from service.startup.models import open_model
 from tests.service.imaging.plain_regions import interpolated, plain_regions, warped
+from tests.thinned import thinned
 
 SHAPE = (96, 70)
 THRESHOLDS = ((0.5, 0.3), (0.5, 0.5), (0.9, 0.1), (0.35, 0.2))
@@ -169,7 +170,7 @@ def test_a_full_size_candidate_is_interpolated_at_its_border_alone() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", thinned([8, 4, 1], 3))
 def test_regions_of_real_views_are_those_of_the_plain_way(
     cbis_files: list[Path], step: int
 ) -> None:

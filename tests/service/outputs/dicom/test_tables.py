@@ -21,6 +21,7 @@ print(sum(parsed))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("warm", [False, True])
 def test_results_read_no_tables_where_they_were_read_before(warm: bool) -> None:
     """Counted in another process: highdicom reads them once."""
