@@ -5,6 +5,7 @@ from tests.service.inbox.conftest import mammogram
 from tests.soak import replicas
 from tests.soak.kills import DESTINATIONS, judge, run
 from tests.stow_server import StowServer
+from tests.thinned import thinned
 
 SEED = 2
 """By it the second kill hits a service that has not begun to listen."""
@@ -32,7 +33,7 @@ def test_a_few_kills_lose_nothing_and_double_nothing(to: str, kills: int) -> Non
 
 @pytest.mark.slow
 @pytest.mark.e2e
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", thinned([1, 3, 10], 3))
 def test_kills_lose_no_report_on_what_was_refused_and_double_none(kills: int) -> None:
     tally = run(kills, seed=11, refused_every=2)
     assert tally.faults == [], tally

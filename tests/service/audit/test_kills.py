@@ -8,6 +8,7 @@ import pytest
 
 from service.audit.buffer import FILE, AuditBuffer
 from tests.soak.audit_kills import run
+from tests.thinned import thinned
 
 pytestmark = [pytest.mark.integration]
 
@@ -32,7 +33,7 @@ def test_what_was_added_outlives_a_kill_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [3, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", thinned([1, 3, 6], 3))
 def test_nothing_is_lost_under_kills_of_who_records_and_who_collects(
     tmp_path: Path, kills: int
 ) -> None:

@@ -21,6 +21,7 @@ from tests.programs import require_program
 from tests.service.inbox.replicas import PACS
 from tests.service.inbox.senders import changed
 from tests.stow_server import StowServer, stow_server
+from tests.thinned import thinned
 
 STUDY = "1.2.3.4"
 
@@ -55,6 +56,12 @@ BOTH_DATABASES = (
     pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True),
 )
 """Marks of a module whose tests hold for either database."""
+
+SQLITE_AND_LONG_POSTGRESQL = (
+    pytest.mark.usefixtures("database"),
+    pytest.mark.parametrize("database", thinned(["sqlite", "postgresql"], 2), indirect=True),
+)
+"""Marks of such a module which is long on PostgreSQL; what it asks others ask there each time."""
 
 ON_POSTGRESQL = (
     pytest.mark.usefixtures("database"),

@@ -13,6 +13,7 @@ from service.inbox.association_request import (
     readable,
 )
 from service.inbox.scp import StoreScp
+from tests.thinned import thinned
 from tests.waiting import comes_true
 
 pytestmark = pytest.mark.integration
@@ -120,7 +121,7 @@ ANSWERED = {
 }
 
 
-@pytest.mark.parametrize("what", ANSWERED)
+@pytest.mark.parametrize("what", thinned(ANSWERED, 3))
 def test_a_request_is_accepted_with(what: str, scp: StoreScp) -> None:
     with socket.create_connection(("127.0.0.1", scp.port), timeout=30) as line:
         line.sendall(ANSWERED[what])

@@ -14,10 +14,10 @@ from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.orthanc import AET, running_orthanc
 from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
-from tests.service.inbox.conftest import BOTH_DATABASES, STUDY, mammogram
+from tests.service.inbox.conftest import SQLITE_AND_LONG_POSTGRESQL, STUDY, mammogram
 from tests.store_scp import HANG_UP, report_dataset, send_report, store_scp
 
-pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
+pytestmark = [pytest.mark.integration, *SQLITE_AND_LONG_POSTGRESQL]
 
 
 def deliveries(inbox: Inbox) -> list[tuple[str, str | None]]:

@@ -7,7 +7,7 @@ from service.inbox.inbox import Inbox
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.service.inbox.bench import Receive, all_are, quick, states, work_until
-from tests.service.inbox.conftest import BOTH_DATABASES, mammogram
+from tests.service.inbox.conftest import SQLITE_AND_LONG_POSTGRESQL, mammogram
 from tests.service.inbox.reports import (
     BROKEN,
     TRUNCATED,
@@ -21,7 +21,7 @@ from tests.service.inbox.reports import (
 )
 from tests.stow_server import StowServer
 
-pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
+pytestmark = [pytest.mark.integration, *SQLITE_AND_LONG_POSTGRESQL]
 
 
 def test_what_is_dead_is_told_and_a_replay_that_succeeds_replaces_the_report(

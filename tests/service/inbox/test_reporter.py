@@ -19,7 +19,13 @@ from service.metrics import Metrics
 from service.segmenter import Segmenter
 from service.settings import Settings
 from tests.service.inbox.bench import Receive, quick, states, work_until
-from tests.service.inbox.conftest import BOTH_DATABASES, STUDY, mammogram, opened, store
+from tests.service.inbox.conftest import (
+    SQLITE_AND_LONG_POSTGRESQL,
+    STUDY,
+    mammogram,
+    opened,
+    store,
+)
 from tests.service.inbox.reports import (
     BROKEN,
     TRUNCATED,
@@ -33,7 +39,7 @@ from tests.service.inbox.reports import (
 from tests.service.outputs.dicom.conftest import iod_errors
 from tests.stow_server import StowServer, stow_server
 
-pytestmark = [pytest.mark.integration, *BOTH_DATABASES]
+pytestmark = [pytest.mark.integration, *SQLITE_AND_LONG_POSTGRESQL]
 
 CAD, TEXT = str(MammographyCADSRStorage), str(BasicTextSRStorage)
 

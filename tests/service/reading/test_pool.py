@@ -20,6 +20,7 @@ from service.reading.pool import ReaderPool
 from service.reading.reader import InProcess, ReadRequest
 from tests.dicom_files import dicom_file
 from tests.service.reading.pools import LIMITS, small_png, worker_pids
+from tests.thinned import thinned
 from tests.transfer_syntaxes import JPEG_2000_LOSSLESS
 from tests.waiting import HANG_S, comes_true
 
@@ -69,7 +70,7 @@ def test_many_callers_each_get_their_own(workers: ReaderPool) -> None:
         assert all(callers.map(brightest, range(1, 60)))
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("sign", thinned([signal.SIGTERM, signal.SIGINT, signal.SIGHUP], 3))
 def test_workers_outlive_a_signal_to_the_whole_unit(
     sign: signal.Signals, workers: ReaderPool
 ) -> None:
@@ -107,6 +108,7 @@ def test_memory_is_bounded_and_the_next_file_is_read() -> None:
     assert InProcess(LIMITS).read(ReadRequest(bomb)).rows == 7000
 
 
+@pytest.mark.long
 def test_workers_come_up_while_their_service_does_other_things() -> None:
     starting = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20))
     try:

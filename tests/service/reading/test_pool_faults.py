@@ -17,6 +17,7 @@ from service.reading.pool import ReaderPool
 from service.reading.process import ReaderProcess
 from service.reading.reader import ReadRequest
 from tests.service.reading.pools import small_png, worker_pids
+from tests.thinned import thinned
 from tests.waiting import HANG_S, not_held_up
 
 pytestmark = pytest.mark.integration
@@ -74,6 +75,7 @@ def test_a_fault_of_a_fast_decoder_costs_the_file_nothing(mortal: ReaderPool) ->
     assert caught.value.code == "not-an-image"
 
 
+@pytest.mark.long
 def test_both_attempts_share_one_deadline(
     mortal: ReaderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +136,7 @@ def test_a_file_is_not_blamed_where_the_second_worker_is_not_there_in_time(
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
 
-@pytest.mark.parametrize("kind", ["no message", ""])
+@pytest.mark.parametrize("kind", thinned(["", "no message"], 2))
 def test_a_worker_that_answers_rubbish_is_replaced(mortal: ReaderPool, kind: str) -> None:
     (before,) = worker_pids()
     rubbish = struct.pack("<I", len(kind)) + kind.encode()
@@ -151,6 +153,7 @@ def test_a_worker_that_answers_rubbish_is_replaced(mortal: ReaderPool, kind: str
     assert len(worker_pids()) == 1
 
 
+@pytest.mark.long
 def test_a_worker_that_says_half_a_word_is_ended_at_the_deadline(mortal: ReaderPool) -> None:
     mortal._deadline_s = 0.5
     with not_held_up(), pytest.raises(UnsuitableImage) as caught:
@@ -160,6 +163,7 @@ def test_a_worker_that_says_half_a_word_is_ended_at_the_deadline(mortal: ReaderP
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
 
+@pytest.mark.long
 def test_idle_workers_that_are_stopped_are_replaced(workers: ReaderPool) -> None:
     before = worker_pids()
     for pid in before:
@@ -185,6 +189,7 @@ def test_a_worker_stopped_at_work_costs_the_file_nothing(
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.long
 def test_while_workers_are_stopped_the_caller_may_come_back(
     mortal: ReaderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +210,7 @@ def test_while_workers_are_stopped_the_caller_may_come_back(
     assert mortal.read(ReadRequest(small_png())).rows == 64
 
 
+@pytest.mark.long
 def test_workers_that_are_stopped_keep_nobody_from_closing(workers: ReaderPool) -> None:
     for pid in worker_pids():
         os.kill(pid, signal.SIGSTOP)
