@@ -15,6 +15,7 @@ from tests.programs import require_program
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.long
 def test_the_prometheus_operators_own_types_know_every_field_of_the_monitor() -> None:
     (monitor,) = of_kind("overlays/cpu", "ServiceMonitor")
     # Late, for the time that it takes.

@@ -73,6 +73,7 @@ def test_what_is_killed_in_the_middle_goes_on_and_loses_and_doubles_nothing(
     assert told["this_run"]["kept"] >= COUNT // 3
 
 
+@pytest.mark.long
 def test_an_archive_of_a_pacs_is_found_fetched_and_segmented(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from tests.attack.measure import Row
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.long
 def test_an_attack_is_made_and_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,12 @@ def is_told(ended: "subprocess.CompletedProcess[str]", status: int, sentence: st
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("segment", "--help"), ("segment", "FILE", "--out", "OUT"), ("model", "info")],
+    [
+        ("--help",),
+        pytest.param(("segment", "--help"), marks=pytest.mark.long),
+        ("segment", "FILE", "--out", "OUT"),
+        pytest.param(("model", "info"), marks=pytest.mark.long),
+    ],
 )
 def test_a_reader_that_goes_away_is_no_traceback(
     environment: dict[str, str], study: Path, tmp_path: Path, arguments: tuple[str, ...]
@@ -114,7 +119,16 @@ def test_streams_that_are_closed_take_nothing_along(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("arguments", [("model", "info"), ("model", "verify"), ("--version",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("model", "info"),
+        *(
+            pytest.param(one, marks=pytest.mark.long)
+            for one in (("model", "verify"), ("--version",))
+        ),
+    ],
+)
 def test_an_output_that_is_full_is_said(
     environment: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
@@ -122,6 +136,8 @@ def test_an_output_that_is_full_is_said(
         is_told(run(environment, *arguments, stdout=full), 4, "No space left on device")
 
 
+# Within this process `test_ended_runs` has it each time.
+@pytest.mark.long
 def test_a_disk_that_is_full_is_said_and_what_is_there_is_whole(
     environment: dict[str, str], study: Path, tmp_path: Path
 ) -> None:
@@ -243,9 +259,10 @@ def on_a_terminal(environment: dict[str, str], *arguments: object) -> tuple[int,
 def test_a_terminal_sees_how_far_it_is_and_no_colour_is_respected(
     environment: dict[str, str], study: Path, tmp_path: Path
 ) -> None:
-    status, shown = on_a_terminal(environment, "segment", study, "--out", tmp_path / "a")
+    few = [study / f"{number:02}.dcm" for number in range(4)]
+    status, shown = on_a_terminal(environment, "segment", *few, "--out", tmp_path / "a")
     assert status == 0
-    assert "40/40" in shown and "images/s" in shown and re.search(r"\d:\d\d", shown)
+    assert "4/4" in shown and "images/s" in shown and re.search(r"\d:\d\d", shown)
     assert "\x1b[3" in shown
     plain = {name: value for name, value in environment.items() if name != "FORCE_COLOR"}
     status, shown = on_a_terminal(

@@ -43,6 +43,13 @@ def missing(example: str) -> str | None:
     return ", ".join(absent) or None
 
 
+FURTHER = [
+    pytest.param(name, marks=pytest.mark.long) if name.startswith("Segment.") else name
+    for name in COMMANDS
+]
+"""Those that are compiled first take seconds, so further questions are put to them at length."""
+
+
 @pytest.fixture(params=COMMANDS)
 def example(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -93,6 +100,7 @@ def test_an_example_reads_score_and_regions_and_saves_the_mask(
     assert mask.sum() == sum(found["mask"]["counts"][1::2]) > 0
 
 
+@pytest.mark.parametrize("example", FURTHER, indirect=True)
 def test_an_example_says_what_the_problem_is(
     example: str, service: Service, tmp_path: Path
 ) -> None:
@@ -139,6 +147,7 @@ class _BusyAtFirst(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.parametrize("example", FURTHER, indirect=True)
 def test_an_example_comes_again_when_a_busy_service_says(
     example: str, service: Service, mammogram: Path, tmp_path: Path
 ) -> None:

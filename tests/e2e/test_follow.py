@@ -179,6 +179,7 @@ def test_an_image_that_is_refused_holds_up_nothing(orthanc: Orthanc, follower: F
     assert follower.process.poll() is None
 
 
+@pytest.mark.long
 def test_started_again_it_goes_on_where_it_was(
     orthanc: Orthanc, service: Service, cbis_files: list[Path], tmp_path: Path
 ) -> None:

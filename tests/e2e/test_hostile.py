@@ -13,6 +13,7 @@ from tests.dicom_files import dicom_file, phantom
 from tests.e2e.conftest import Service, serving_by_command
 from tests.e2e.test_memory import Watch
 from tests.identity_net import write_identity_net
+from tests.thinned import thinned
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -82,7 +83,7 @@ def test_pydicoms_own_files(service: Service) -> None:
     check(service, files)
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 4])
+@pytest.mark.parametrize("every", thinned([12, 4, 1], 3))
 def test_malformed_files(service: Service, shared_data: Path, every: int) -> None:
     files = sorted((shared_data / "malformed-dicom").rglob("*.dcm"))
     assert len(files) > 300

@@ -86,6 +86,7 @@ def test_results_are_stored_in_the_study_and_kept_in_a_folder(
     assert results_in(orthanc, header.StudyInstanceUID) == found
 
 
+@pytest.mark.long
 def test_one_that_is_refused_does_not_keep_the_rest(
     orthanc: Orthanc, cbis_files: list[Path], folder: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_one_that_is_refused_does_not_keep_the_rest(
     assert (folder / "rest" / f"{header.SOPInstanceUID}-sr.dcm").is_file()
 
 
+@pytest.mark.long
 def test_what_cannot_begin_says_why(orthanc: Orthanc, folder: Path) -> None:
     done = pull(orthanc, folder, "1.2.3")
     assert done.returncode == 2 and "--out" in done.stderr

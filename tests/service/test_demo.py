@@ -57,6 +57,7 @@ def test_the_demo_says_where_to_look_and_what_to_do_next(
     assert (out / "service.log").read_text() == "of another service"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_service_that_does_not_start_is_said_with_its_log(
     one_case: None, tmp_path: Path, screen: Console, monkeypatch: pytest.MonkeyPatch

@@ -209,6 +209,7 @@ def test_what_is_no_line_ends_with_2(
     assert done.exit_code == 2 and done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_a_real_mammogram_comes_out_again_bit_for_bit_whatever_the_number_of_threads(

@@ -232,6 +232,7 @@ def test_a_caller_that_asks_too_often_waits_and_others_do_not(
         assert client.get("/health/ready").status_code == 200
 
 
+@pytest.mark.long
 def test_tries_without_leave_take_no_memory(guarded: TestClient) -> None:
     def try_often(start: int) -> None:
         for number in range(start, start + 150):

@@ -228,6 +228,7 @@ def test_a_dicomdir_names_no_file_outside_of_its_folder(
     assert "which is not there" in found.faults[0]
 
 
+@pytest.mark.long
 def test_a_dicomdir_of_thousands_of_images_is_read_whole(tmp_path: Path) -> None:
     files = [("IMAGES", f"IM{number:06}") for number in range(8000)]
     file = write_dicomdir(tmp_path / "disc/DICOMDIR", *files)

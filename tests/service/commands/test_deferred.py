@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from service.cli import EPILOG, Commands, app
 from service.commands.training import PASSED_ON
 from service.exit_status import MEANINGS
+from tests.thinned import thinned
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +75,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert said("--version") == f"mammoseg {project['version']}"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", thinned(["bash", "zsh", "fish"], 3))
 def test_completion_names_commands_and_formats(shell: str) -> None:
     command = [sys.executable, "-c", "import sys; sys.argv[0] = 'mammoseg'; "
                "from service.cli import main; main()"]  # fmt: skip

@@ -54,6 +54,7 @@ def test_memory_that_was_given_back_is_not_kept() -> None:
     assert left_mib("bound") < MAX_LEFT_MIB
 
 
+@pytest.mark.long
 def test_variables_of_the_c_library_stand() -> None:
     names = {name: str(1 << 30) for name, _, _ in CHOSEN if "THRESHOLD" in name}
     assert left_mib("bound", **names) > 2 * MAX_LEFT_MIB

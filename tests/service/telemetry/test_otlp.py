@@ -308,6 +308,7 @@ print(*sorted(part[1] for part in parts if part[0] == "opentelemetry" and len(pa
 """
 
 
+@pytest.mark.long
 def test_where_it_is_off_it_is_not_imported(identity_model: Path) -> None:
     command = [sys.executable, "-c", OFF, str(identity_model), SAMPLED]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
