@@ -141,6 +141,7 @@ def test_promtool_takes_the_rules_and_their_tests_hold() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_promtool_says_of_an_alert_that_does_not_fire_that_it_does_not(tmp_path: Path) -> None:
     promtool = require_program("promtool", "prometheus")
     blunt = RULES.read_text("utf-8").replace('{state="dead"} > 0', '{state="dead"} > 100')

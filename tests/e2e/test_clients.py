@@ -93,6 +93,7 @@ def test_wget_is_answered(service: Service, mammogram: Path, tmp_path: Path) -> 
     run("wget", "--quiet", "--spider", f"{service.url}/health/ready")
 
 
+@pytest.mark.long
 def test_javas_own_client_is_answered(service: Service, mammogram: Path) -> None:
     url = f"{service.url}/v1/segment"
     assert run("java", str(PROGRAMS / "Send.java"), url, str(mammogram)) == ["200"] * 3

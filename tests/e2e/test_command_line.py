@@ -49,7 +49,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files") / "study"
     folder.mkdir()
     file = dicom_file(phantom(12, rows=640, columns=512), ImagerPixelSpacing=[0.2, 0.2])
-    for number in range(40):
+    for number in range(20):
         (folder / f"{number:02}.dcm").write_bytes(file)
     return folder
 
@@ -213,8 +213,8 @@ def test_an_ended_run_goes_on_where_it_stopped(
     is_told(ended, 0, "")
     kept = re.search(r"(\d+) segmented.* (\d+) were done before", ended.stdout)
     assert kept is not None, ended.stdout
-    assert int(kept[1]) + int(kept[2]) == 40 and int(kept[2]) >= 1
-    assert len((out / "scores.csv").read_text().splitlines()) == 41
+    assert int(kept[1]) + int(kept[2]) == 20 and int(kept[2]) >= 1
+    assert len((out / "scores.csv").read_text().splitlines()) == 21
 
 
 def test_ctrl_c_ends_the_service_without_a_traceback(
@@ -277,6 +277,7 @@ def test_a_terminal_sees_how_far_it_is_and_no_colour_is_respected(
     assert not re.search(r"\x1b\[(?:\d+;)*(?:3[0-8]|9\d)(?:;\d+)*m", shown)
 
 
+@pytest.mark.long
 def test_an_ascii_terminal_gets_what_it_can_show(
     environment: dict[str, str], study: Path, tmp_path: Path
 ) -> None:

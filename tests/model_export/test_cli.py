@@ -63,6 +63,7 @@ def test_average_writes_a_run_that_validates_like_its_members(run: Path, tmp_pat
     assert len(merits) == 3 and len(set(merits)) == 1
 
 
+@pytest.mark.long
 def test_export_calibrate_evaluate_card(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

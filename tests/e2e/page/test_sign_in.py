@@ -30,7 +30,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, key: tuple[Path, str]) -> 
 
 
 def test_a_key_is_asked_for_once_and_used_for_all_that_follows(
-    browser: Any, guarded: Service, key: tuple[Path, str], cbis_files: list[Path]
+    browser: Any, guarded: Service, key: tuple[Path, str], tmp_path: Path
 ) -> None:
     context = browser.new_context(viewport=SIZE)
     try:
@@ -45,7 +45,9 @@ def test_a_key_is_asked_for_once_and_used_for_all_that_follows(
         field.press("Enter")
         page.get_by_text("mammoseg-lite").first.wait_for()
         assert not page.locator("#sign-in").is_visible()
-        page.locator("#files").set_input_files(str(cbis_files[2]))
+        image = tmp_path / "image.dcm"
+        image.write_bytes(dicom_file(phantom(12), ImagerPixelSpacing=[1, 1]))
+        page.locator("#files").set_input_files(str(image))
         page.locator("li[data-state=done]").wait_for()
         assert page.evaluate("localStorage.length + sessionStorage.length") == 0
         assert context.cookies() == []

@@ -114,6 +114,7 @@ def test_the_command_reports_and_its_exit_code_is_the_verdict(tmp_path: Path) ->
         assert (report / "contradictory.png").exists()
 
 
+@pytest.mark.long
 def test_tiles_of_sources_that_are_not_there_are_not_probed(tmp_path: Path) -> None:
     data = write_all(tmp_path / "data")
     result = CliRunner().invoke(app, ["audit", "--data", str(data), "--sources", "mini-mias"])

@@ -42,7 +42,7 @@ PLAIN = {
 """Every kind of node a graph may hold: none computes a shape, which CUDA would leave to the CPU."""
 
 
-@pytest.mark.parametrize("options", [*KINDS, *thinned([*SWITCHED, *LARGE], 4, 2)], ids=name)
+@pytest.mark.parametrize("options", thinned([*KINDS, *SWITCHED, *LARGE], 4, 2), ids=name)
 def test_the_graph_is_the_net(options: NetworkOptions) -> None:
     net = lived_in(options)
     model = build_graph(fold(net), 128)

@@ -53,7 +53,7 @@ def half(single: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("options", [*KINDS, *thinned(SWITCHED, 4)], ids=name)
+@pytest.mark.parametrize("options", thinned([*KINDS, *SWITCHED], 4), ids=name)
 def test_convolutions_compute_in_half_but_the_last_and_what_follows(
     options: NetworkOptions, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def test_any_multiple_of_32_runs(net: SegmentationNet, shape: tuple[int, int]) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [*KINDS, *thinned([*SWITCHED, *LARGE], 4, 3)], ids=name)
+@pytest.mark.parametrize("options", thinned([*KINDS, *SWITCHED, *LARGE], 4, 3), ids=name)
 def test_every_layer_can_be_taught(options: NetworkOptions) -> None:
     net = build(options).train()
     torch.manual_seed(0)

@@ -74,6 +74,7 @@ def test_nothing_matches_where_lesion_is_everywhere() -> None:
     assert not matcher.teaches(full[0], View((60, 60)), rng)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_matcher_follows_from_its_seed() -> None:
     one, other = (Matcher(SAMPLES, CROPS, Sampling(), SPEC, seed=3) for _ in range(2))

@@ -100,6 +100,7 @@ def test_people_get_one_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(screen.splitlines()) <= 24
 
 
+@pytest.mark.long
 def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     _, screen = on_a_terminal(monkeypatch)

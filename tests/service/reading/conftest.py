@@ -25,6 +25,14 @@ def workers(others: None) -> Iterator[ReaderPool]:
     workers.close()
 
 
+@pytest.fixture(scope="module")
+def unharmed() -> Iterator[ReaderPool]:
+    """Two readers for all tests of a module which leave them as they are."""
+    workers = ReaderPool(ReaderOptions(2, LIMITS, 512, deadline_s=20)).wait_until_ready()
+    yield workers
+    workers.close()
+
+
 @pytest.fixture
 def mortal(others: None) -> Iterator[ReaderPool]:
     """One reader with a decoder that faults on some bodies, as C code does."""

@@ -28,12 +28,12 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_worker_reads_what_this_process_reads(
-    workers: ReaderPool, cbis_files: list[Path]
+    unharmed: ReaderPool, cbis_files: list[Path]
 ) -> None:
     body = cbis_files[0].read_bytes()
     here, there = (
         InProcess(LIMITS).read(ReadRequest(body)),
-        workers.read(ReadRequest(body, "dicom")),
+        unharmed.read(ReadRequest(body, "dicom")),
     )
     np.testing.assert_array_equal(there.pixels, here.pixels)
     assert there.pixels.dtype == np.uint16
@@ -41,28 +41,28 @@ def test_a_worker_reads_what_this_process_reads(
         assert getattr(there, name) == getattr(here, name)
 
 
-def test_a_worker_reads_no_more_than_is_wanted(workers: ReaderPool) -> None:
+def test_a_worker_reads_no_more_than_is_wanted(unharmed: ReaderPool) -> None:
     body = dicom_file(syntax=JPEG_2000_LOSSLESS, PixelSpacing=[0.1, 0.1])
     half, here = ReducedDecoding(0.2), InProcess(LIMITS)
-    there = workers.read(ReadRequest(body, "dicom", reduction=half))
+    there = unharmed.read(ReadRequest(body, "dicom", reduction=half))
     assert there.halved
     np.testing.assert_array_equal(there.pixels, here.read(ReadRequest(body, reduction=half)).pixels)
-    assert not np.array_equal(there.pixels, workers.read(ReadRequest(body, "dicom")).pixels)
+    assert not np.array_equal(there.pixels, unharmed.read(ReadRequest(body, "dicom")).pixels)
 
 
-def test_refusals_come_through_as_they_are(workers: ReaderPool) -> None:
+def test_refusals_come_through_as_they_are(unharmed: ReaderPool) -> None:
     with pytest.raises(UnreadableImage) as caught:
-        workers.read(ReadRequest(b"no image at all"))
+        unharmed.read(ReadRequest(b"no image at all"))
     assert caught.value.code == "not-an-image"
-    assert workers.read(ReadRequest(small_png())).rows == 64
+    assert unharmed.read(ReadRequest(small_png())).rows == 64
 
 
-def test_many_callers_each_get_their_own(workers: ReaderPool) -> None:
+def test_many_callers_each_get_their_own(unharmed: ReaderPool) -> None:
     def brightest(value: int) -> bool:
         expected = InProcess(LIMITS).read(ReadRequest(small_png(value)))
         return bool(
             np.array_equal(
-                workers.read(ReadRequest(small_png(value), "png")).pixels, expected.pixels
+                unharmed.read(ReadRequest(small_png(value), "png")).pixels, expected.pixels
             )
         )
 
@@ -155,26 +155,26 @@ def test_workers_end_with_their_service(tmp_path: Path) -> None:
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_body_is_read_without_what_a_longer_one_left_behind(workers: ReaderPool) -> None:
+def test_a_body_is_read_without_what_a_longer_one_left_behind(unharmed: ReaderPool) -> None:
     long = small_png() + b"\0" * 3_000_000
     for _ in range(4):
-        assert workers.read(ReadRequest(long)).rows == 64
+        assert unharmed.read(ReadRequest(long)).rows == 64
         with pytest.raises(UnreadableImage):
-            workers.read(ReadRequest(small_png()[:100]))
-        assert workers.read(ReadRequest(small_png())).rows == 64
+            unharmed.read(ReadRequest(small_png()[:100]))
+        assert unharmed.read(ReadRequest(small_png())).rows == 64
 
 
 def test_a_header_is_looked_at_in_a_worker(
-    workers: ReaderPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unharmed: ReaderPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = dicom_file(PatientID="42")
     monkeypatch.setattr("service.imaging.source_header.parse", lambda *_: pytest.fail("here"))
     file = tmp_path / "file.dcm"
     file.write_bytes(body)
     with file.open("rb") as opened:
-        there = workers.look_at_file(opened.fileno(), len(body))
-    assert workers.look(body) == there
+        there = unharmed.look_at_file(opened.fileno(), len(body))
+    assert unharmed.look(body) == there
     assert there.header.dataset().PatientID == "42"
     with pytest.raises(MammosegError, match="not-dicom"):
-        workers.look(b"no DICOM file at all")
-    assert workers.read(ReadRequest(body, "dicom")).header == there.header
+        unharmed.look(b"no DICOM file at all")
+    assert unharmed.read(ReadRequest(body, "dicom")).header == there.header

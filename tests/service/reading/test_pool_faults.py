@@ -75,7 +75,6 @@ def test_a_fault_of_a_fast_decoder_costs_the_file_nothing(mortal: ReaderPool) ->
     assert caught.value.code == "not-an-image"
 
 
-@pytest.mark.long
 def test_both_attempts_share_one_deadline(
     mortal: ReaderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def left_mib(how: str, **environment: str) -> int:
     return int(subprocess.check_output(command, text=True, env=plain | environment))
 
 
+@pytest.mark.long
 def test_memory_that_was_given_back_is_not_kept() -> None:
     assert left_mib("bound") < MAX_LEFT_MIB
 

@@ -98,8 +98,11 @@ def test_every_orientation_is_valid_and_kept(
         findings_by_hand(score=0.1, gate=False),
         findings_by_hand(pixel_spacing_mm=None, laterality=None, view_position=None),
         WITH_WARNINGS,
-        findings_by_hand(
-            blobs=tuple((0.1 + 0.02 * n, 0.05 + n % 4 / 6, 0.004, 0.9) for n in range(40))
+        pytest.param(
+            findings_by_hand(
+                blobs=tuple((0.1 + 0.02 * n, 0.05 + n % 4 / 6, 0.004, 0.9) for n in range(40))
+            ),
+            marks=pytest.mark.long,
         ),
     ],
     ids=["gated", "nothing", "ungated", "unknown", "warnings", "many"],
