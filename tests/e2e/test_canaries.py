@@ -22,6 +22,7 @@ from tests import http_client
 from tests.canaries import MARKS, WORD, canary_file
 from tests.dicom_files import SOP_INSTANCE_UID, dicom_file, multi_frame_file, phantom
 from tests.e2e.conftest import Service, serving
+from tests.identity_net import write_identity_net
 from tests.service.api.conftest import breast_phantom
 from tests.transfer_syntaxes import RLE
 
@@ -49,6 +50,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         (folder / "secret").write_text("a secret of a site")
         with serving(
             folder,
+            # Whatever the net finds, the same code tells it.
+            model=str(write_identity_net(folder / "identity.onnx")),
             max_body_mib="8",
             inference_log="log",
             study_secret_file=str(folder / "secret"),

@@ -15,6 +15,7 @@ from tests.canaries import VALID, canary_file
 from tests.dicom_files import SOP_INSTANCE_UID
 from tests.e2e.conftest import Service, serving
 from tests.e2e.test_canaries import HEADERS, WORD, check_answer, check_text, form
+from tests.identity_net import write_identity_net
 
 pytestmark = pytest.mark.e2e
 
@@ -59,7 +60,9 @@ SOURCE = canary_file(valid=True, **CHANGES)
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "PYTHONWARNINGS", "always")
-        with serving(tmp_path_factory.mktemp("canaries"), readers="1") as service:
+        folder = tmp_path_factory.mktemp("canaries")
+        model = write_identity_net(folder / "identity.onnx")
+        with serving(folder, model=str(model), readers="1") as service:
             yield service
 
 
