@@ -20,7 +20,7 @@ from tests.service.audit.schema import faults_of
 from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, failed, stow_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 DICOM = {"Content-Type": "application/dicom"}
 PATIENT = "ZANARIE"

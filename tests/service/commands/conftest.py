@@ -8,7 +8,7 @@ from tests.service.commands.runs import SHAPE
 
 
 @pytest.fixture
-def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, borrowed_readers: None) -> None:
     """Have commands use the identity net on this machine, and leave logs as they are."""
     monkeypatch.setenv("MAMMOSEG_MODEL", str(write_identity_net(tmp_path / "identity.onnx")))
     monkeypatch.setenv("MAMMOSEG_DEVICE", "cpu")

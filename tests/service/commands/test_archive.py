@@ -203,7 +203,6 @@ def test_a_film_is_named_by_its_content(tmp_path: Path) -> None:
     assert sorted(one["state"] for one in table(tmp_path / "out", "items")) == ["done", "duplicate"]
 
 
-@pytest.mark.long
 def test_a_file_that_vanishes_is_said_and_found_when_it_is_back(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +226,6 @@ def test_a_file_that_vanishes_is_said_and_found_when_it_is_back(
     assert "file-unreadable" not in states(out).values()
 
 
-@pytest.mark.long
 def test_results_go_into_the_archive_itself_without_being_read(archive: Path) -> None:
     for _ in range(2):
         assert run(archive, "--out", archive / "results", "--format", "png,seg").exit_code == 0
@@ -365,7 +363,6 @@ def test_an_engine_that_forgets_an_image_is_found_out(
     assert len(table(tmp_path / "out", "scores")) == 6
 
 
-@pytest.mark.long
 def test_a_table_that_cannot_be_written_leaves_the_one_before(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

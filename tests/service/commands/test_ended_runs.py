@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,21 +37,17 @@ FORMATS = {"segment": "json,csv", "archive": "json"}
 """One file an image; the tables of an archive are always made."""
 
 
-def _further(*case: object) -> Any:
-    return pytest.param(*case, marks=pytest.mark.long)
-
-
 @pytest.mark.parametrize(
     ("command", "where", "fault", "status", "said"),
     [
         ("segment", "service.batch.job.write_files", full, 4, FULL),
-        _further("segment", "service.segmenter.Segmenter.segment", lost, 3, LOST),
+        ("segment", "service.segmenter.Segmenter.segment", lost, 3, LOST),
         ("segment", "service.batch.job.Job._take", interrupted, 130, INTERRUPTED),
-        _further("archive", "service.batch.archive.ledger.write_files", full, 4, FULL),
+        ("archive", "service.batch.archive.ledger.write_files", full, 4, FULL),
         ("archive", f"{ARCHIVE_JOB}.write_tables", full, 4, FULL),
         ("archive", "service.segmenter.Segmenter.segment", lost, 3, LOST),
-        _further("archive", f"{ARCHIVE_JOB}.ArchiveJob._take", failed, 3, "the Ray cluster failed"),
-        _further("archive", f"{ARCHIVE_JOB}.ArchiveJob._take", interrupted, 130, INTERRUPTED),
+        ("archive", f"{ARCHIVE_JOB}.ArchiveJob._take", failed, 3, "the Ray cluster failed"),
+        ("archive", f"{ARCHIVE_JOB}.ArchiveJob._take", interrupted, 130, INTERRUPTED),
     ],
 )
 def test_what_ends_a_run_is_said_and_the_next_goes_on(

@@ -172,6 +172,7 @@ def test_idle_workers_that_are_stopped_are_replaced(workers: ReaderPool) -> None
     assert not set(before) & set(worker_pids())
 
 
+@pytest.mark.long
 def test_a_worker_stopped_at_work_costs_the_file_nothing(
     mortal: ReaderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from tests.service.api.test_stow import comes_true, post, related
 from tests.service.inbox.conftest import mammogram
 from tests.stow_server import stow_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 
 @pytest.mark.parametrize(

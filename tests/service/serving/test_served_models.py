@@ -29,7 +29,7 @@ from tests.service.inference.signed import new_key
 
 __all__ = ["phantom_png"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 SCORES = {"first": 0.880797, "second": 0.268941}
 """Sigmoids of 2 and of -1."""

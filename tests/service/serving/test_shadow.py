@@ -25,7 +25,7 @@ from tests.waiting import HANG_S, comes_true
 
 __all__ = ["phantom_png"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from service.telemetry.opening import read_secret
 from tests.service.api.conftest import opened
 from tests.service.inbox.conftest import mammogram
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 SECRET = "seventeen letters"
 OLD_NAMES = (

@@ -31,7 +31,7 @@ from tests.service.inbox.conftest import STUDY, mammogram
 from tests.stow_server import StowServer, stow_server
 from tests.waiting import comes_true, not_held_up
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("borrowed_readers")]
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
