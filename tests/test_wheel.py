@@ -96,6 +96,7 @@ print(Path(sys.modules["mammoseg.service"].__file__).parent)
     assert loaded == "" and place == str(installed / "mammoseg" / "service")
 
 
+@pytest.mark.long
 def test_the_training_code_is_found_beside_the_service(installed: Path) -> None:
     said = in_the_wheel(installed, "-m", "mammoseg", "evaluate", "--help")
     assert "mammoseg.model_export evaluate" in said

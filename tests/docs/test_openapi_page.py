@@ -1,5 +1,6 @@
 """The page of the API holds all that openapi.yaml does, with examples that its schemas fit."""
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -23,9 +24,10 @@ OPERATIONS = [
 ]
 
 
-def sections(page: str, level: str) -> dict[str, str]:
+@functools.cache
+def sections(level: str) -> dict[str, str]:
     """Return the page's sections of one level of heading, by heading."""
-    parts = re.split(rf"^{level} (.+)$", page, flags=re.MULTILINE)
+    parts = re.split(rf"^{level} (.+)$", openapi_page(ROOT), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -33,7 +35,7 @@ def sections(page: str, level: str) -> dict[str, str]:
 def test_every_route_is_told_with_its_parameters_bodies_and_answers(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
-    told = sections(openapi_page(ROOT), "##")[f"{method.upper()} {path}"]
+    told = sections("##")[f"{method.upper()} {path}"]
     for parameter in operation.get("parameters", []):
         assert f"| `{parameter['name']}` | {parameter['in']}" in told
     for media in operation.get("requestBody", {}).get("content", {}):
@@ -46,7 +48,7 @@ def test_every_route_is_told_with_its_parameters_bodies_and_answers(
 
 @pytest.mark.parametrize("name", API["components"]["schemas"])
 def test_every_schema_is_told_with_its_fields(name: str) -> None:
-    told = sections(openapi_page(ROOT), "###")[name]
+    told = sections("###")[name]
     for field in API["components"]["schemas"][name].get("properties", {}):
         assert f"| `{field}` |" in told
 
@@ -56,7 +58,7 @@ def test_an_example_is_what_its_schema_says(name: str) -> None:
     example = json.loads((ROOT / EXAMPLES[name]).read_text(encoding="utf-8"))
     schema = {"$ref": f"#/components/schemas/{name}", "components": API["components"]}
     jsonschema_rs.validator_for(schema).validate(example)
-    assert "```json" in sections(openapi_page(ROOT), "###")[name]
+    assert "```json" in sections("###")[name]
 
 
 def references(node: Any) -> Iterator[str]:

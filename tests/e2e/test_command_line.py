@@ -256,6 +256,7 @@ def on_a_terminal(environment: dict[str, str], *arguments: object) -> tuple[int,
     return process.wait(), shown.decode()
 
 
+@pytest.mark.long
 def test_a_terminal_sees_how_far_it_is_and_no_colour_is_respected(
     environment: dict[str, str], study: Path, tmp_path: Path
 ) -> None:

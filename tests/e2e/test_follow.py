@@ -150,6 +150,7 @@ def test_a_resend_changes_nothing_and_no_result_is_followed(
     assert not follower.events("results-differ")
 
 
+@pytest.mark.long
 def test_while_the_service_is_down_it_waits_and_then_is_done(
     orthanc: Orthanc, cbis_files: list[Path], tmp_path: Path
 ) -> None:

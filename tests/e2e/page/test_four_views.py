@@ -206,6 +206,7 @@ def test_a_study_is_scored_by_breast_from_just_the_images_beside_it(
     assert visit.page.locator("#study-result").inner_text() == ""
 
 
+@pytest.mark.long
 def test_results_are_saved_each_and_all_as_one_zip(four: Visit) -> None:
     page = four.page
     page.get_by_role("button", name="R CC").click()

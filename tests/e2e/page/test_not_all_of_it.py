@@ -147,6 +147,7 @@ def test_more_images_than_a_study_has_are_told_before_they_are_sent(
     assert visit.requests == []
 
 
+@pytest.mark.long
 def test_what_fails_for_the_services_sake_is_waited_for_or_sent_again_alone(
     visit: Visit, tmp_path: Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_each_overlay_is_another_picture(right_cc: Visit) -> None:
     right_cc.set_range("opacity", 80)
 
 
+@pytest.mark.long
 def test_lines_and_fillings_have_a_dark_rim_which_is_seen_on_the_lightest_tissue(
     at_one_to_one: Visit,
 ) -> None:

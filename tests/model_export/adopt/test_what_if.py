@@ -113,6 +113,7 @@ def test_an_answer_that_lies_otherwise_than_the_sample_is_named(
     assert hints(folder, expected="turned.npy") == [f"{said}: then it is proven"]
 
 
+@pytest.mark.long
 def test_two_wrong_flags_are_no_single_ones_and_the_nearest_are_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ def test_two_wrong_flags_are_no_single_ones_and_the_nearest_are_named(
     assert "Dice 0." in nearest[0]
 
 
+@pytest.mark.long
 def test_an_answer_of_another_net_is_none_that_a_flag_mends(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +138,7 @@ def test_an_answer_of_another_net_is_none_that_a_flag_mends(
     assert "another view or net" in said
 
 
+@pytest.mark.long
 def test_the_search_ends_when_its_time_is_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_command_says_on_stderr_that_it_searches_and_what_it_found(folder: P
     assert "proven: 100.00% of the breast" in done.stdout
 
 
+@pytest.mark.long
 def test_what_a_net_does_not_take_is_left_out_and_other_errors_are_not_hidden(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +199,7 @@ def test_what_a_net_does_not_take_is_left_out_and_other_errors_are_not_hidden(
         wrapped(folder, invert=True)
 
 
+@pytest.mark.long
 def test_a_change_that_is_refused_before_its_proof_is_not_advised(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def frozen_stay_and_others_move(config: TrainingConfig, end: dict[str, torch.Ten
         assert kept == (name in frozen), name
 
 
+@pytest.mark.long
 def test_a_new_run_starts_from_the_weights_of_another_at_another_size(
     data: Path, packed: Path, tmp_path: Path
 ) -> None:
