@@ -36,4 +36,4 @@ def borrowed_readers(
     kept_readers: Callable[[ReaderOptions], ReaderPool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Have what a test opens take the readers of its module, where readers are not its matter."""
-    monkeypatch.setattr("service.loading.ReaderPool", kept_readers)
+    monkeypatch.setattr("service.startup.models.ReaderPool", kept_readers)
