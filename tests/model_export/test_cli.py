@@ -53,6 +53,7 @@ def invoke(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.long
 def test_average_writes_a_run_that_validates_like_its_members(run: Path, tmp_path: Path) -> None:
     (run / "start.json").write_text(json.dumps({"sha256": "one"}))
     data = write_all(tmp_path / "data")
