@@ -21,10 +21,10 @@ COUNT = 9
 
 
 @pytest.fixture
-def frugal(browser: Any, service: Service, tmp_path: Path) -> Iterator[Visit]:
+def frugal(shared: Any, service: Service, tmp_path: Path) -> Iterator[Visit]:
     """Nine small images on a page that keeps no pictures but decoded ones."""
-    visit = Visit(browser, service)
-    visit.context.route("**/page/readings.js", frugally)
+    visit = Visit(shared, service)
+    visit.page.route("**/page/readings.js", frugally)
     visit.page.reload()
     visit.page.get_by_text("mammoseg-lite").first.wait_for()
     uids: dict[str, Any] = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
@@ -36,7 +36,7 @@ def frugal(browser: Any, service: Service, tmp_path: Path) -> Iterator[Visit]:
         )
     visit.open(*files)
     yield visit
-    visit.context.close()
+    visit.page.close()
     assert visit.faults == []
 
 

@@ -29,7 +29,7 @@ class NoLocks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tries, self.has_locks, self._flock = 0, False, fcntl.flock
-        monkeypatch.setattr("service.inbox.work_lock.fcntl.flock", self)
+        monkeypatch.setattr("service.system.private_files.fcntl.flock", self)
 
     def __call__(self, *arguments: Any) -> None:
         if not self.has_locks:
