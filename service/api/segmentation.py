@@ -19,7 +19,7 @@ from service.audit.instances import InstanceIdentity, identity_of
 from service.cancellation import CancelToken
 from service.errors import MammosegError
 from service.findings import Findings
-from service.reading.identity import identity_by
+from service.reading.identity import identities_by
 from service.segmenter import SegmentOptions
 from service.services import Services, services
 from service.serving.served_model import ServedModel
@@ -135,8 +135,7 @@ class Segmentation:
             if self.services.audit.is_on:
                 code = error.code if isinstance(error, MammosegError) else INTERNAL
                 reader = self.services.models.reader
-                looked = (identity_by(reader, upload.body) for upload in uploads)
-                self._tell([whose for whose in looked if whose is not None], code)
+                self._tell(identities_by(reader, [upload.body for upload in uploads]), code)
             raise
 
     def _tell(self, whose: list[InstanceIdentity], code: str | None) -> None:

@@ -18,7 +18,7 @@ from service.capacity.plan import BYTES_PER_PIXEL, MemoryPlan
 from service.errors import DeviceFailed, MammosegError, Overloaded
 from service.findings import Findings
 from service.logs import where
-from service.reading.identity import identity_by
+from service.reading.identity import identities_by
 from service.segmenter import Segmenter, SegmentOptions
 
 OTHER_KINDS = frozenset(("modality-not-accepted", "no-pixel-data"))
@@ -228,8 +228,8 @@ class Batch(Generic[ItemT, BodyT, Made]):
             raise
         except MammosegError as error:
             is_audited = self._task.is_audited
-            whose = identity_by(self._segmenter.reader, content) if is_audited else None
-            return _refused(item, error, whose)
+            whose = identities_by(self._segmenter.reader, [content]) if is_audited else []
+            return _refused(item, error, whose[0] if whose else None)
         return ItemOutcome(item, "done", self._task.make(item, body, content, findings))
 
 

@@ -1,23 +1,29 @@
 """Whose a file is that was refused: for the audit trail, asked of a reader."""
 
+from collections.abc import Iterable
+
 from service.audit.instances import InstanceIdentity, identity_of
 from service.cancellation import CancelToken
 from service.imaging.reader import sniff
 from service.reading.reader import Reader
 
 LOOK_S = 5.0
-"""Longest time to look: the answer waits for it."""
+"""Longest time to look at all of an answer's files: it waits for that."""
 
 
-def identity_by(reader: Reader, body: bytes | memoryview) -> InstanceIdentity | None:
-    """Return whose a file is, as far as its header says; None of what is no DICOM file.
+def identities_by(reader: Reader, bodies: Iterable[bytes | memoryview]) -> list[InstanceIdentity]:
+    """Return whose the DICOM files among some are, as far as their headers say.
 
-    Nobody's where the header cannot be read; never raises, since what is asked for is how a failure
-    is told.
+    Nobody's where a header cannot be read, or not in time; never raises, since what is asked for is
+    how a failure is told.
     """
-    if sniff(body) != "dicom":
-        return None
+    token = CancelToken(LOOK_S)
+    return [_identity(reader, body, token) for body in bodies if sniff(body) == "dicom"]
+
+
+def _identity(reader: Reader, body: bytes | memoryview, token: CancelToken) -> InstanceIdentity:
     try:
-        return identity_of(reader.look(body, CancelToken(LOOK_S)).header.dataset())
+        token.raise_if_cancelled()
+        return identity_of(reader.look(body, token).header.dataset())
     except Exception:
         return InstanceIdentity()
