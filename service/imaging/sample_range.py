@@ -96,13 +96,12 @@ def unpainted_maximum(samples: Samples, padding: NDArray[np.uint8] | None = None
     """
     largest = int(cv2.minMaxLoc(samples)[1])
     bits = largest.bit_length()
-    beyond = _largest_beyond_edges(samples, largest, bits, padding)
-    if beyond is not None and beyond.bit_length() >= MIN_BITS:
-        return beyond
     if not is_nearly_black(samples, bits):
         return largest
-    bound = (1 << own_bits(samples, bits)) - 1
-    return _largest(samples, cv2.compare(samples, bound, cv2.CMP_LE))
+    own = _largest_beyond_edges(samples, largest, bits, padding)
+    if own is None:
+        own = _largest(samples, cv2.compare(samples, largest, cv2.CMP_LT))
+    return own if MIN_BITS <= own.bit_length() < bits else largest
 
 
 def is_nearly_black(samples: Samples, bits: int) -> bool:
