@@ -23,7 +23,6 @@ from model_export.adopt.proof import Agreement, Expected, Wanted, refusal, serve
 from model_export.adopt.sample import Sample, breast_of
 from model_export.adopt.trial import UNGATED, check_bare
 from model_export.adopt.what_if import Progress, Trials
-from model_export.whole_file import whole_file
 from service.errors import StartupError
 from service.findings import Findings
 from service.imaging.mammogram import Mammogram
@@ -31,6 +30,7 @@ from service.inference.contract import Contract
 from service.inference.session import Session
 from service.startup.models import open_model
 from service.stopwatch import Stopwatch
+from service.system.whole_file import whole_file
 
 ALWAYS_FOLLOWED = frozenset(("spacing_mm", "lesion_class", "classes"))
 """Fields of `Flags` that every framework's own answer follows: it is shown the view at that

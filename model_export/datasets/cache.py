@@ -23,11 +23,11 @@ from model_export.datasets.lost_lesions import NONE_DRAWN, Kept, kept_of
 from model_export.datasets.sample import Annotation, LesionBox, Sample
 from model_export.datasets.splits import Part, Split, split_of
 from model_export.datasets.stamp import stamp_of
-from model_export.whole_file import whole_file
 from service.imaging.breast import Box
 from service.imaging.normalise import Normalisation
 from service.imaging.resample import breast_on_working_grid
 from service.inference.tiling import GRID
+from service.system.whole_file import whole_file
 
 FORMAT = 4
 """Of the files; to be raised with every change of what stands in them, of what reads the sources or
@@ -239,9 +239,10 @@ def _save(target: Path, packed: Sequence[Packed], stamp: bytes) -> None:
         for one in packed
     ]
     drawn = [one.lesion.ravel() for one in packed if one.lesion is not None]
-    with whole_file(target) as partial:
+    # A path without its ending would get another one.
+    with whole_file(target) as partial, partial.open("wb") as sink:
         np.savez(
-            partial,
+            sink,
             stamp=np.frombuffer(stamp, np.uint8),
             index=np.frombuffer(json.dumps(index).encode(), np.uint8),
             pixels=np.concatenate([one.pixels.ravel() for one in packed]),

@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from model_export.datasets.tables import DatasetError
+from model_export.datasets.walk import files_below
 
 
 def stamp_of(folder: Path) -> bytes:
@@ -22,21 +22,8 @@ def stamp_of(folder: Path) -> bytes:
     if not folder.is_dir():
         raise DatasetError(f"no folder {folder.name}/ in the data folder {folder.parent}")
     digest = hashlib.sha256()
-    for path in sorted(_files(folder)):
+    for path in sorted(files_below(folder), key=str):
         found = os.stat(path)
         said = f"{os.path.relpath(path, folder)}\0{found.st_size}\0{found.st_mtime_ns}\0"
         digest.update(os.fsencode(said))
     return digest.digest()
-
-
-def _files(folder: Path) -> Iterator[str]:
-    walked: set[str] = set()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in walked:  # A link that leads back up.
-            folders.clear()
-            continue
-        walked.add(real)
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
-        paths = (os.path.join(here, name) for name in names if not name.startswith("."))
-        yield from (path for path in paths if os.path.exists(path))

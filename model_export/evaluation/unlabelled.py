@@ -1,12 +1,11 @@
 """Folders of DICOM files about which nobody tells the truth."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_export.datasets.images import HEAD_BYTES
 from model_export.datasets.patients import owners_of
+from model_export.datasets.walk import files_below
 from service.imaging.dicom import looks_like_dicom
 
 SUFFIXES = frozenset((".dcm", ".dicom", ".ima"))
@@ -42,7 +41,8 @@ def unlabelled(root: Path, source: str) -> list[UnlabelledImage]:
     They belong to whom their Patient ID names, not to the folder that they lie in: that may hold
     one series, one visit, or everybody.
     """
-    files = list(_files(root))
+    # As the service finds them in a folder: by what they hold.
+    files = [path for path in sorted(files_below(root)) if _is_dicom(path)]
     stems = {file.stem for file in files}
     images = {
         file.stem if len(stems) == len(files) else file.relative_to(root).as_posix(): str(
@@ -55,20 +55,6 @@ def unlabelled(root: Path, source: str) -> list[UnlabelledImage]:
         UnlabelledImage(source, owner.patient, root / images[key], owner.is_known)
         for key, owner in owners.items()
     ]
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Yield them as the service finds them in a folder: by what they hold, hidden ones left out."""
-    found, been = [], set()
-    for here, folders, names in os.walk(root, followlinks=True):
-        place = os.path.realpath(here)
-        if place in been:  # A link that leads back up.
-            folders.clear()
-            continue
-        been.add(place)
-        folders[:] = [one for one in folders if not one.startswith(".")]
-        found += [Path(here, one) for one in names if not one.startswith(".")]
-    yield from (path for path in sorted(found) if _is_dicom(path))
 
 
 def _is_dicom(path: Path) -> bool:

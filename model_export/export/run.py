@@ -18,7 +18,6 @@ from model_export.networks import NetworkOptions, SegmentationNet, build
 from model_export.seen_images import KEY, say_seen
 from model_export.training.checkpoints import averaged_weights
 from model_export.training.lineage import Lineage, lineage_of_config
-from model_export.whole_file import whole_file
 from service.inference.contract import (
     Contract,
     InputSpec,
@@ -29,6 +28,7 @@ from service.inference.contract import (
     Spacing,
 )
 from service.inference.tiling import Tiling
+from service.system.whole_file import whole_file
 
 WHOLE_TILES = 2
 """A breast of up to so many largest tiles' pixels stays whole where the device allows. In 145

@@ -16,7 +16,7 @@ from model_export.datasets.cache import Packed
 from model_export.networks import SegmentationNet
 from model_export.sampling.placement import FalsePositive
 from model_export.training.validation import regions_of, segment
-from model_export.whole_file import whole_file
+from service.system.whole_file import whole_file
 
 MIN_PROBABILITY = 0.05
 """Of the surest pixel of a false positive that is kept."""

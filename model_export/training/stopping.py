@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model_export.sampling.batches import Batch
-from model_export.whole_file import whole_file
+from service.system.whole_file import whole_file
 
 
 class Terminated(Exception):
