@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.access.scopes import Scope
 from service.errors import StartupError
+from service.system.durable import sync_folder
 from service.system.passing import may_pass
 
 PREFIX = "mammoseg_"
@@ -197,8 +198,4 @@ def _replace(path: Path, text: bytes, state: os.stat_result | None) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

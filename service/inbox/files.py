@@ -14,6 +14,7 @@ from typing import BinaryIO
 from service.inbox.folders import cannot_write, check_inbox_private, folders_of
 from service.inbox.marker import MARKER, FolderFails, read_marker
 from service.inbox.uncounted import PREFIX
+from service.system.durable import sync_folder, write_all
 from service.system.private_files import owner_only
 
 BLOCK = 4096
@@ -318,19 +319,3 @@ class Files:
 
 def _others(folder: Path, known: set[str]) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.stem not in known and path.is_file())
-
-
-def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """Write all of the data: an unbuffered file may take a part of it at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's names on the disk (POSIX: a file's own fsync does not)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

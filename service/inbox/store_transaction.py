@@ -21,12 +21,13 @@ from service.dicomweb.store_response import (
 from service.dimse.store_status import PROCESSING_FAILURE
 from service.errors import PASSING_CODES, MammosegError, Overloaded, UnsupportedMedia
 from service.inbox.database import DatabaseFails
-from service.inbox.files import Files, disk_bytes, write_all
+from service.inbox.files import Files, disk_bytes
 from service.inbox.header import Header, read_header
 from service.inbox.instance_store import InstanceStore
 from service.inbox.quota import DiskQuota, database_away, inbox_fails
 from service.inbox.states import NOT_A_MAMMOGRAM, OWN_RESULT, UID_KNOWN, Arrival
 from service.reading.reader import Reader
+from service.system.durable import write_all
 
 STEP = 2**24
 """Bytes of disk space that are claimed at a time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from service.inbox.files import sync_folder
+from service.system.durable import sync_folder
 from service.system.private_files import owner_only
 from service.system.whole_file import whole_file
 
